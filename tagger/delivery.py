@@ -1,0 +1,158 @@
+"""Delivery: one write-back of one annotation set to one endpoint. Legal moves, the retry schedule, the rules of giving up."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tagger.annotation import Outcome
+
+DeliveryStatus = Literal["pending", "sending", "delivered", "parked", "superseded", "dead", "discarded"]
+
+MOVES: Mapping[DeliveryStatus, frozenset[DeliveryStatus]] = {
+    "pending": frozenset({"sending", "parked", "superseded", "discarded"}),
+    # back to pending: a failed attempt with a next one, or freed from a dead process
+    "sending": frozenset({"pending", "delivered", "parked", "superseded", "dead"}),
+    "parked": frozenset({"pending", "superseded", "dead", "discarded"}),  # dead after 30 days
+    "delivered": frozenset(),
+    "superseded": frozenset(),
+    "dead": frozenset({"pending", "discarded"}),  # pending: replay
+    "discarded": frozenset(),
+}
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+# Wait after failure 1, 2, 3 … in milliseconds. One failure more than there are waits is the end.
+SCHEDULE_MS: tuple[int, ...] = (
+    5 * SECOND, 30 * SECOND, 2 * MINUTE, 10 * MINUTE, 1 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, DAY, DAY, DAY,
+)  # fmt: skip
+JITTER = 0.2
+PARKED_FOR_MS = 30 * DAY
+MAX_RETRY_AFTER_MS = DAY
+
+
+def may_move(old: DeliveryStatus, new: DeliveryStatus) -> bool:
+    return new in MOVES[old]
+
+
+def wait_ms(failures: int, rng: random.Random, retry_after_ms: int | None = None) -> int | None:
+    """Milliseconds until the next attempt after `failures` ≥ 1 failures; None when they are spent.
+
+    ±20 % jitter; a Retry-After of the receiver is a lower bound, itself bounded to a day.
+    """
+    if failures > len(SCHEDULE_MS):
+        return None
+    wait = round(SCHEDULE_MS[failures - 1] * rng.uniform(1 - JITTER, 1 + JITTER))
+    return max(wait, min(retry_after_ms, MAX_RETRY_AFTER_MS)) if retry_after_ms is not None else wait
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldOutcome:
+    """What the receiver said of one field (and locale)."""
+
+    field: str
+    locale: str  # "" for tags, which have no locale on the wire
+    outcome: Outcome
+    reason: str = ""
+    value_sha256: str | None = None  # of the value as read back, "sha256:<hex>"; None where the answer had none
+
+
+AttemptResult = Literal["delivered", "retry", "park", "disable", "gone", "reject"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptReport:
+    """What one attempt came to. `result` decides the move; the rest is for the operator."""
+
+    result: AttemptResult
+    # delivered: 2xx · retry: spend an attempt · park: unreachable, spend none · disable: 410 · gone: 404 or outcome gone,
+    # this delivery ends as delivered with outcome gone, the endpoint lives · reject: 4xx that no retry can mend → dead
+    status: int | None  # HTTP status, None when no answer came
+    duration_ms: int
+    error: Mapping[str, Any] | None = None  # ErrorInfo.to_dict(), None on success
+    retry_after_ms: int | None = None
+    outcomes: tuple[FieldOutcome, ...] = ()  # empty with 2xx: "unverified"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where a site takes its callbacks. The secrets stay in the ledger, out of logs and reprs."""
+
+    id: str
+    site_id: str
+    url: str
+    secrets: tuple[str, ...]  # "whsec_…", newest first; each signs, so that two are valid during a rotation
+    enabled: bool = True
+    allow_private: bool = False  # an operator's word that this URL may lead to a private or loopback address
+
+    def __repr__(self) -> str:
+        return f"Endpoint(id={self.id!r}, site_id={self.site_id!r}, enabled={self.enabled})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryClaim:
+    """A delivery in the hands of one deliverer, with all that the attempt needs."""
+
+    delivery_id: str
+    token: str
+    job_id: str
+    site_id: str
+    asset_id: str
+    sequence: int
+    attempts: int  # attempts spent before this one
+    created_ms: int
+    described_ms: int
+    fields: Mapping[str, Any]  # API.md's `data.fields` without `if_current`
+    provenance: Mapping[tuple[str, str], tuple[str, ...]]  # (field, locale) → hashes of what we wrote, as it was read back
+    provenance_tags: tuple[str, ...]  # term ids that we added before and may remove
+    metadata: Mapping[str, str]
+    endpoint: Endpoint
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    id: str
+    delivery_id: str
+    number: int
+    at_ms: int
+    result: AttemptResult
+    status: int | None
+    duration_ms: int
+    error: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A delivery as an operator or the API sees it."""
+
+    id: str
+    job_id: str
+    site_id: str
+    asset_id: str
+    status: DeliveryStatus
+    sequence: int
+    attempts: int
+    created_ms: int
+    next_attempt_ms: int | None
+    fields: Mapping[str, Any]
+    outcomes: tuple[FieldOutcome, ...]
+    error: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLetter:
+    """A job or a delivery that ended badly, with its cause; replayable."""
+
+    id: str  # the job's or the delivery's id
+    kind: Literal["job", "delivery"]
+    site_id: str
+    asset_id: str
+    job_id: str
+    at_ms: int
+    attempts: int
+    error: Mapping[str, Any]

@@ -1,0 +1,18 @@
+"""Prefixed ids that sort by time: `job_01JD…` (a prefix, then a ULID in Crockford's base 32)."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Literal
+
+Prefix = Literal["job", "dlv", "site", "bkf", "req", "key", "atm", "dl", "end", "rev", "wrk"]
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_id(prefix: Prefix, now_ms: int | None = None) -> str:
+    """A new id: 48 bits of milliseconds since 1970, then 80 random bits."""
+    stamp = int(time.time() * 1000) if now_ms is None else now_ms
+    number = (stamp << 80) | secrets.randbits(80)
+    return prefix + "_" + "".join(ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,170 @@
+"""Job: one request to describe one asset. The only place that knows which state may follow which."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tagger.annotation import Annotation, Field, Verdict
+from tagger.asset import Context, ImageSource
+from tagger.errors import ErrorInfo
+
+JobStatus = Literal["accepted", "running", "described", "done", "dead", "superseded", "cancelled"]
+Lane = Literal["upload", "backfill", "solo"]
+
+LANES: tuple[Lane, ...] = ("upload", "backfill", "solo")
+OPEN: frozenset[JobStatus] = frozenset({"accepted", "running", "described"})
+ENDED: frozenset[JobStatus] = frozenset({"done", "dead", "superseded", "cancelled"})
+
+MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
+    "accepted": frozenset({"running", "superseded", "cancelled"}),
+    # back to accepted: freed from a dead worker, or a retry with next_attempt_at; straight to done: nothing to deliver
+    "running": frozenset({"accepted", "described", "done", "dead", "superseded", "cancelled"}),
+    "described": frozenset({"done", "superseded", "cancelled"}),  # a dead delivery leaves it described
+    "done": frozenset(),
+    "dead": frozenset({"accepted"}),  # replay of a dead letter
+    "superseded": frozenset(),
+    "cancelled": frozenset(),
+}
+
+MAX_ATTEMPTS = 5  # typed, retryable failures of the job itself
+RETRY_AFTER_MS = (2_000, 10_000, 60_000, 300_000)  # wait before attempt 2, 3, 4, 5
+SOLO_AFTER_CRASHES = 2  # process deaths after which a job runs alone
+DEAD_AFTER_SOLO_CRASHES = 3
+
+
+def may_move(old: JobStatus, new: JobStatus) -> bool:
+    return new in MOVES[old]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRequest:
+    """What a caller asks for, checked and complete. Stored beside the job, never in a broker message."""
+
+    site_id: str
+    asset_id: str
+    source: ImageSource
+    lane: Lane = "upload"
+    asset_revision: str | None = None
+    event_id: str | None = None  # the hook's own id, when it has one
+    profile: str = "general"
+    locales: tuple[str, ...] = ("en",)
+    fields: tuple[Field, ...] = ("alt_text", "caption", "tags")
+    context: Context = field(default_factory=Context)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    backfill_id: str | None = None
+    deliver: bool = True  # False: the caller reads the result itself (`describe`)
+
+    def identity(self) -> str:
+        """Two requests with the same identity are one job: (site, asset, profile, event id | revision | location)."""
+        version = self.event_id or self.asset_revision or self.source.location
+        parts = json.dumps([self.site_id, self.asset_id, self.profile, version], ensure_ascii=False)
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "site_id": self.site_id,
+            "asset_id": self.asset_id,
+            "source": self.source.to_dict(),
+            "lane": self.lane,
+            "asset_revision": self.asset_revision,
+            "event_id": self.event_id,
+            "profile": self.profile,
+            "locales": list(self.locales),
+            "fields": list(self.fields),
+            "context": self.context.to_dict(),
+            "metadata": dict(self.metadata),
+            "backfill_id": self.backfill_id,
+            "deliver": self.deliver,
+        }
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> JobRequest:
+        return cls(
+            **{
+                **body,
+                "source": ImageSource.from_dict(body["source"]),
+                "context": Context.from_dict(body["context"]),
+                "locales": tuple(body["locales"]),
+                "fields": tuple(body["fields"]),
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A job in the hands of one worker. Whoever holds another token has lost it."""
+
+    job_id: str
+    token: str  # random, 128 bits, hex: the fence
+    lane: Lane
+    attempts: int  # typed failures so far
+    crashes: int
+    deadline_ms: int  # ledger's clock, milliseconds since 1970
+    created_ms: int
+    claimed_ms: int
+    request: JobRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What a finished job leaves behind: all of it in one transaction, or nothing."""
+
+    annotations: tuple[Annotation, ...]
+    verdict: Verdict
+    sha256: str  # of the fetched bytes, hex
+    width: int
+    height: int
+    timings_ms: Mapping[str, int]
+    embedding: tuple[str, bytes] | None = None  # (name@revision, float16 little-endian)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A job as an operator or the API sees it."""
+
+    id: str
+    status: JobStatus
+    lane: Lane
+    site_id: str
+    asset_id: str
+    created_ms: int
+    updated_ms: int
+    attempts: int
+    crashes: int
+    next_attempt_ms: int | None
+    request: JobRequest
+    description: Description | None
+    error: ErrorInfo | None
+    delivery_id: str | None
+
+
+def retry_at(attempts: int, now_ms: int) -> int | None:
+    """When attempt number `attempts + 1` is due after `attempts` failures, or None when they are spent."""
+    if attempts >= MAX_ATTEMPTS:
+        return None
+    return now_ms + RETRY_AFTER_MS[min(attempts, len(RETRY_AFTER_MS)) - 1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrashRuling:
+    status: JobStatus
+    lane: Lane
+    crashes: int
+    solo_crashes: int
+
+
+def after_crash(lane: Lane, crashes: int, solo_crashes: int) -> CrashRuling:
+    """What becomes of a running job whose process died: back, to the solo lane, or dead."""
+    if lane == "solo":
+        solo = solo_crashes + 1
+        ended = solo >= DEAD_AFTER_SOLO_CRASHES
+        return CrashRuling(status="dead" if ended else "accepted", lane="solo", crashes=crashes + 1, solo_crashes=solo)
+    total = crashes + 1
+    return CrashRuling(
+        status="accepted", lane="solo" if total >= SOLO_AFTER_CRASHES else lane, crashes=total, solo_crashes=solo_crashes
+    )

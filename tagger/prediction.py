@@ -1,0 +1,99 @@
+"""Prediction: the raw output of a model for one image, before any rule of a site touches it.
+
+Cached by site, content hash, model revision, instruction and context; profile, locale and vocabulary come later (`gate.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Vector = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]  # [height, width, 3], RGB, upright
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionPrediction:
+    """One sentence that a model offers. English, as the model wrote it, not yet cleaned."""
+
+    model: str  # name@revision, e.g. "ofa-caption@1a2b3c4d" or "lite-template@9f8e7d6c"
+    text: str
+    score: float  # probability that the sentence fits, 0..1
+    log_prob: float | None = None  # mean log-probability per token, where the model has one
+    specific: bool = True  # False: only a generic head ("an object") could be said
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectedObject:
+    label: str  # COCO name
+    score: float  # 0..1
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1 as shares of width and height
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassScore:
+    label: str  # ImageNet class name
+    score: float  # softmax probability
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """Colours and light, from the pixels alone."""
+
+    dominant: tuple[tuple[str, float], ...]  # (colour name, share), at most five, largest first
+    warm: bool
+    cold: bool
+    bright: bool
+    dark: bool
+    black_and_white: bool
+    uniform: bool  # one colour all over, or at most two pixels on a side
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EmbeddingPrediction:
+    model: str  # name@revision
+    vector: Vector  # [d] float32, L2-normalised
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntailmentPrediction:
+    """Does the text describe the image? The three probabilities sum to one."""
+
+    model: str
+    text: str
+    yes: float
+    maybe: float
+    no: float
+
+    @property
+    def answer(self) -> Literal["yes", "maybe", "no"]:
+        best = max(self.yes, self.maybe, self.no)
+        return "yes" if best == self.yes else "no" if best == self.no else "maybe"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """All that the models said about one image. A part that no model of this worker offers is None or empty."""
+
+    width: int  # pixels of the upright original
+    height: int
+    caption: CaptionPrediction | None = None
+    embedding: EmbeddingPrediction | None = None
+    classes: tuple[ClassScore, ...] = ()
+    objects: tuple[DetectedObject, ...] = ()
+    look: Look | None = None
+    entailment: tuple[EntailmentPrediction, ...] = ()
+    models: tuple[str, ...] = field(default=())  # every name@revision that took part
+
+
+@dataclass(frozen=True, kw_only=True)
+class TermScore:
+    """How probable one term of a vocabulary is for one image."""
+
+    category: str
+    term: str
+    score: float  # calibrated probability, 0..1
+    model: str  # name@revision

@@ -1,0 +1,129 @@
+"""One Settings object, from defaults, then `tagger.toml`, then `TAGGER_*`. Built once, in main; nothing is read at import.
+
+An unknown key fails and is named: a misspelt setting must not be silently ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from tagger.errors import SettingsError
+
+ENV_PREFIX = "TAGGER_"
+CONFIG_ENV = "TAGGER_CONFIG"  # path of tagger.toml; default: <home>/tagger.toml when it exists
+
+MIB = 1 << 20
+
+
+class Settings(BaseModel):
+    """Every setting of tagger. Times in the unit that the name ends with; sizes in bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(default=Path("~/.tagger"), description="Folder of the embedded stack: ledger, broker, blobs, logs.")
+    ledger_url: str = Field(default="", description="SQLAlchemy URL; empty: SQLite in `home`.")
+    broker_url: str = Field(default="", description="Redis URL; empty: the embedded broker on a socket in `home`.")
+    blob_dir: Path | None = Field(default=None, description="Folder for uploaded bytes; empty: `home`/blobs.")
+
+    api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
+    api_port: int = Field(default=8400, ge=0, le=65535, description="Port that the API listens on; 0 takes a free one.")
+    admin_key: SecretStr | None = Field(default=None, description="Bearer key that may act for every site; empty: none may.")
+    max_body_bytes: int = Field(default=32 * MIB, gt=0, description="Largest request body, and largest image fetched.")
+    max_pixels: int = Field(default=100_000_000, gt=0, description="Largest width × height that is decoded.")
+    describe_wait_seconds: float = Field(default=10.0, gt=0, le=60, description="How long /v1/describe waits before 202.")
+
+    tag_processes: int = Field(default=0, ge=0, description="Tag worker processes per lane; 0: as many as cores pay.")
+    threads: int = Field(default=64, ge=1, le=512, description="Task threads of a tag worker; at least twice `max_batch`.")
+    max_batch: int = Field(default=16, ge=1, le=1024, description="Most images in a batch, whatever the budget says.")
+    batch_wait_ms: float = Field(default=15.0, ge=0, le=1000, description="How long a batch waits to fill.")
+    decode_processes: int = Field(default=0, ge=0, description="Decoder processes per tag worker; 0: by cores.")
+    decode_seconds: float = Field(default=10.0, gt=0, description="Deadline for decoding one image.")
+    decode_memory_bytes: int = Field(default=1024 * MIB, gt=0, description="Memory limit of one decoder process.")
+    fetch_seconds: float = Field(default=20.0, gt=0, description="Total deadline for fetching one image, redirects included.")
+    job_seconds: float = Field(default=120.0, gt=0, description="Hard deadline of one job in a worker.")
+    window: int = Field(default=5_000, ge=1, description="Most unclaimed jobs of one backfill, and most hints of one lane.")
+
+    caption: Literal["auto", "ofa", "lite", "fake", "none"] = Field(default="auto", description="Model of the captions.")
+    embed: Literal["auto", "gme", "lite", "fake"] = Field(default="auto", description="Model of vectors and tags.")
+    check: Literal["ofa-entailment", "none"] = Field(default="none", description="Model that checks captions.")
+    model_dir: Path | None = Field(default=None, description="Folder of downloaded weights; empty: `home`/models.")
+
+    deliver_seconds: float = Field(default=15.0, gt=0, description="Total deadline of one delivery attempt, body included.")
+    deliver_threads: int = Field(default=16, ge=1, le=256, description="Deliveries under way at once in one process.")
+
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="First port of the workers' metrics; 0: none.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level that is logged.")
+    log_format: Literal["json", "console"] = Field(default="json", description="Form of a log line.")
+
+    @property
+    def ledger(self) -> str:
+        return self.ledger_url or f"sqlite:///{self.home / 'ledger.sqlite'}"
+
+    @property
+    def broker(self) -> str:
+        return self.broker_url or f"redis+socket://{self.home / 'broker.sock'}"
+
+    @property
+    def blobs(self) -> Path:
+        return self.blob_dir or self.home / "blobs"
+
+    @property
+    def models(self) -> Path:
+        return self.model_dir or self.home / "models"
+
+
+def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Defaults, then the file, then the environment, then `overrides` (command-line options; None means not given).
+
+    Errors: SettingsError that names each bad or unknown key and where it came from.
+    """
+    env = os.environ if env is None else env
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    home = Path(overrides.get("home") or env.get(ENV_PREFIX + "HOME") or Settings.model_fields["home"].default).expanduser()
+    file = Path(env[CONFIG_ENV]) if env.get(CONFIG_ENV) else home / "tagger.toml"
+    if file.is_file():
+        try:
+            table = tomllib.loads(file.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+            raise SettingsError(f"{file}: {err}") from err
+        for key, value in table.items():
+            values[key], origin[key] = value, f"{file}: {key}"
+    elif env.get(CONFIG_ENV):
+        raise SettingsError(f"{CONFIG_ENV} names {file}, which does not exist.")
+    for name, text in env.items():
+        if name.startswith(ENV_PREFIX) and name != CONFIG_ENV and text != "":
+            key = name.removeprefix(ENV_PREFIX).lower()
+            values[key], origin[key] = text, name
+    for key, value in overrides.items():
+        if value is not None:
+            values[key], origin[key] = value, f"option {key}"
+    values["home"] = home.resolve()
+    try:
+        return Settings(**values)
+    except ValidationError as err:
+        raise SettingsError("; ".join(_complaint(e, origin) for e in err.errors())) from None
+
+
+def _complaint(error: Any, origin: Mapping[str, str]) -> str:
+    key = str(error["loc"][0])
+    where = origin.get(key, key)
+    if error["type"] == "extra_forbidden":
+        return f"{where}: no such setting"
+    return f"{where}: {error['msg']}"
+
+
+def to_env(settings: Settings) -> dict[str, str]:
+    """The environment that makes `load` build the same Settings in a child process."""
+    env: dict[str, str] = {}
+    for key, value in settings:
+        if value is None:
+            continue
+        env[ENV_PREFIX + key.upper()] = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    return env

@@ -1,0 +1,33 @@
+"""Site: one CMS instance, with what it may do; and the keys that speak for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    id: str  # chosen by the operator: "[a-z0-9][a-z0-9-]{0,62}"
+    name: str
+    profile: str = "general"
+    locales: tuple[str, ...] = ("en",)
+    vocabulary: str | None = None  # overrides the profile's
+    allowed_hosts: tuple[str, ...] = ()  # hosts whose private addresses may be fetched ("cms.lan", "127.0.0.1:8090")
+    writes_paused: bool = False  # stops every write to this site at once
+    max_open_jobs: int = 100_000
+    hook_secrets: tuple[str, ...] = ()  # secrets that sign this site's own hooks to us, newest first
+    fetch_auth: str | None = None  # an Authorization header for the allowed hosts only
+
+    def __repr__(self) -> str:
+        return f"Site(id={self.id!r}, name={self.name!r}, profile={self.profile!r})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKey:
+    """A bearer key; only its SHA-256 is kept."""
+
+    id: str
+    site_id: str
+    name: str
+    created_ms: int
+    revoked_ms: int | None = None
