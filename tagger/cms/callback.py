@@ -1,0 +1,123 @@
+"""The callback of API.md: the body that we send, and what the receiver's answer means. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+from tagger.annotation import Outcome
+from tagger.delivery import DeliveryClaim, FieldOutcome
+
+TAGS = "tags"
+REASON_CHARS = 200  # of a receiver's reason that we keep
+OUTCOMES = frozenset(get_args(Outcome))
+
+
+def text_hash(value: str) -> str:
+    """ "sha256:<hex>" of a text's UTF-8: what `if_current` compares. A lone surrogate, which JSON may carry, counts as itself."""
+    return "sha256:" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def tags_hash(labels: Sequence[str]) -> str:
+    """The same of a list of tags: of its JSON, sorted, since a CMS keeps no order of tags."""
+    return text_hash(json.dumps(sorted(labels), ensure_ascii=False, separators=(",", ":")))
+
+
+def body(claim: DeliveryClaim) -> bytes:
+    """The message for one attempt. Equal for every attempt as long as nothing was learnt of the fields in between.
+
+    `if_current` always holds null (never set) and each hash that we know of our own earlier values. Tags that we added before
+    and no longer offer are removed; nobody else's are.
+    """
+    fields = {name: _tags(claim, value) if name == TAGS else _texts(claim, name, value) for name, value in claim.fields.items()}
+    data: dict[str, Any] = {"job": claim.job_id, "asset": {"id": claim.asset_id}, "sequence": claim.sequence, "fields": fields}
+    if claim.metadata:
+        data["metadata"] = dict(claim.metadata)
+    when = datetime.fromtimestamp(claim.described_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    message = {"type": "asset.described", "timestamp": when, "data": data}
+    return json.dumps(message, separators=(",", ":")).encode()
+
+
+def _texts(claim: DeliveryClaim, name: str, locales: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        locale: {**offer, "if_current": {"in": [None, *claim.provenance.get((name, locale), ())]}}
+        for locale, offer in locales.items()
+    }
+
+
+def _tags(claim: DeliveryClaim, offer: Mapping[str, Any]) -> dict[str, Any]:
+    offered = {tag["id"] for tag in offer["add"]}
+    return {**offer, "remove": sorted(set(claim.provenance_tags) - offered)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a 2xx said. `outcomes` is empty where it said nothing that we understand: delivered, `unverified`."""
+
+    outcomes: tuple[FieldOutcome, ...] = ()
+    complaint: str = ""  # what is wrong with a body that is there but is not the contract's
+
+    @property
+    def gone(self) -> bool:
+        """The asset was deleted: every field that was answered says so."""
+        said = [o.outcome for o in self.outcomes if o.outcome != "unverified"]
+        return bool(said) and all(o == "gone" for o in said)
+
+
+def read_answer(claim: DeliveryClaim, content: bytes) -> Answer:
+    """One FieldOutcome for each field and locale that was sent. Never fails: nobody's answer may undo a 2xx."""
+    if not content.strip():
+        return Answer()
+    try:
+        fields = json.loads(content)["fields"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return Answer(complaint='The answer is not JSON with "fields".')
+    if not isinstance(fields, dict):
+        return Answer(complaint='"fields" of the answer is not an object.')
+    return Answer(outcomes=tuple(_outcome(name, locale, sent, fields) for name, locale, sent in _sent(claim)))
+
+
+def _sent(claim: DeliveryClaim) -> Iterator[tuple[str, str, str]]:
+    """(field, locale, hash of what we sent) of everything in the message."""
+    for name, value in claim.fields.items():
+        if name == TAGS:
+            yield name, "", tags_hash([tag["label"] for tag in value["add"]])
+        else:
+            for locale, offer in value.items():
+                yield name, locale, text_hash(offer["value"])
+
+
+def _outcome(name: str, locale: str, sent: str, fields: Mapping[str, Any]) -> FieldOutcome:
+    said = fields.get(name)
+    if locale and isinstance(said, dict):
+        said = said.get(locale)
+    if not isinstance(said, dict):
+        return FieldOutcome(field=name, locale=locale, outcome="unverified", reason="not_answered")
+    outcome, reason = said.get("outcome"), said.get("reason")
+    if not isinstance(outcome, str) or outcome not in OUTCOMES:
+        return FieldOutcome(field=name, locale=locale, outcome="unverified", reason="unknown_outcome")
+    return FieldOutcome(
+        field=name,
+        locale=locale,
+        outcome=outcome,  # type: ignore[arg-type]
+        reason=reason[:REASON_CHARS] if isinstance(reason, str) else "",
+        value_sha256=_read_back(said.get("value"), outcome, sent),
+    )
+
+
+def _read_back(value: object, outcome: str, sent: str) -> str | None:
+    """The hash of our value as the receiver reads it back; without a value in the answer, of what we sent.
+
+    None for every other outcome: a hash of a person's words must never get among the hashes that we may write over.
+    """
+    if outcome not in ("written", "unchanged"):
+        return None
+    if isinstance(value, str):
+        return text_hash(value)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tags_hash(value)
+    return sent
