@@ -1,0 +1,137 @@
+"""What a receiver of tagger's callback does, so that a person's words always win. Written to be copied into another system.
+
+All of one callback happens in one transaction: the comparison and the write cannot be told apart by an editor who saves.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+
+from tagger.cms.callback import text_hash
+from tagger.demo.shelf import TEXT_FIELDS, NoSuchAsset, Shelf, living, set_tag, set_text
+
+MAX_TEXT = 2_000
+
+Id = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class AssetRef(BaseModel):
+    id: Id
+
+
+class IfCurrent(BaseModel):
+    accepted: list[str | None] = Field(alias="in")  # null: never set; "sha256:…": of the value as it is now
+
+
+class TextOffer(BaseModel):
+    value: str
+    if_current: IfCurrent
+    model: str | None = None
+    score: float | None = None
+
+
+class TagOffer(BaseModel):
+    id: Id
+    label: Id
+    score: float | None = None
+
+
+class TagsOffer(BaseModel):
+    add: list[TagOffer]
+    remove: list[Id]
+
+
+class Data(BaseModel):
+    asset: AssetRef
+    sequence: int
+    fields: dict[str, dict[str, TextOffer] | TagsOffer]
+
+
+class Message(BaseModel):
+    """The parts of `asset.described` that this library looks at; others are ignored, so that the sender may add some."""
+
+    type: str
+    data: Data
+
+
+def apply(shelf: Shelf, data: Data, delivery: str) -> dict[str, Any]:
+    """The answer to a callback, after doing what may be done of it. `delivery` is its webhook-id."""
+    with shelf.change() as db:
+        try:
+            asset = living(db, data.asset.id)
+        except NoSuchAsset:
+            return {"fields": {name: _for_each(offer, {"outcome": "gone"}) for name, offer in data.fields.items()}}
+        # The same sequence under another id: the sender was set back to an older state, and counts anew.
+        if data.sequence < asset["sequence"] or (data.sequence == asset["sequence"] and delivery != asset["delivery"]):
+            late = {"outcome": "rejected", "reason": "stale_sequence"}
+            return {"fields": {name: _for_each(offer, late) for name, offer in data.fields.items()}}
+        db.execute("UPDATE assets SET sequence = ?, delivery = ? WHERE id = ?", (data.sequence, delivery, data.asset.id))
+        turn = _Turn(db, shelf.locales, data.asset.id, delivery, data.sequence)
+        return {"fields": {name: turn.field(name, offer) for name, offer in data.fields.items()}}
+
+
+def _for_each(offer: dict[str, TextOffer] | TagsOffer, answer: dict[str, Any]) -> dict[str, Any]:
+    return answer if isinstance(offer, TagsOffer) else dict.fromkeys(offer, answer)
+
+
+class _Turn:
+    """One callback's turn inside its transaction."""
+
+    def __init__(self, db: sqlite3.Connection, locales: tuple[str, ...], asset: str, delivery: str, sequence: int) -> None:
+        self._db, self._locales, self._asset, self._delivery, self._sequence = db, locales, asset, delivery, sequence
+
+    def field(self, name: str, offer: dict[str, TextOffer] | TagsOffer) -> dict[str, Any]:
+        if isinstance(offer, TagsOffer):
+            return self._tags(offer)
+        return {locale: self._text(name, locale, text) for locale, text in offer.items()}
+
+    def _text(self, field: str, locale: str, offer: TextOffer) -> dict[str, Any]:
+        if field not in TEXT_FIELDS:
+            return {"outcome": "rejected", "reason": "unknown_field"}
+        if locale not in self._locales:
+            return {"outcome": "rejected", "reason": "unknown_locale"}
+        value = " ".join(offer.value.split())  # as this library stores texts: what is read back may differ from what was sent
+        if len(value) > MAX_TEXT:
+            return {"outcome": "rejected", "reason": "too_long"}
+        now = self._db.execute(
+            "SELECT value, writer FROM texts WHERE asset = ? AND field = ? AND locale = ?", (self._asset, field, locale)
+        ).fetchone()
+        if now is not None and now["writer"] == "person":  # also when a person typed the very same words, or cleared the field
+            return {"outcome": "kept", "reason": "edited_by_person", "value": now["value"]}
+        if now is not None and now["writer"] == "tagger" and now["value"] == value:
+            return {"outcome": "unchanged", "value": value}
+        if (None if now is None else text_hash(now["value"])) not in offer.if_current.accepted:
+            return {"outcome": "kept", "reason": "not_what_tagger_wrote", **({} if now is None else {"value": now["value"]})}
+        set_text(self._db, self._asset, field, locale, value, "tagger", offer.model, offer.score)
+        self._count(field, locale)
+        return {"outcome": "written", "value": value}
+
+    def _tags(self, offer: TagsOffer) -> dict[str, Any]:
+        """Adds what nobody has put on or taken off, and removes only what tagger itself put on."""
+        known = {row["label"]: row for row in self._db.execute("SELECT * FROM tags WHERE asset = ?", (self._asset,))}
+        ours = {row["term"]: label for label, row in known.items() if row["writer"] == "tagger"}
+        changed = False
+        for term in offer.remove:
+            if term in ours:
+                self._db.execute("DELETE FROM tags WHERE asset = ? AND label = ?", (self._asset, ours[term]))
+                del known[ours.pop(term)]
+                changed = True
+        for tag in offer.add:
+            if tag.label not in known and tag.id not in ours:
+                set_tag(self._db, self._asset, tag.label, tag.id, "tagger", tag.score, present=True)
+                ours[tag.id] = tag.label
+                changed = True
+        if changed:
+            self._count("tags", "")
+        rows = self._db.execute("SELECT label FROM tags WHERE asset = ? AND present = 1 ORDER BY label", (self._asset,))
+        return {"outcome": "written" if changed else "unchanged", "value": [row["label"] for row in rows]}
+
+    def _count(self, field: str, locale: str) -> None:
+        """An effective write: this library changed its state."""
+        self._db.execute(
+            "INSERT INTO writes (asset, field, locale, delivery, sequence) VALUES (?, ?, ?, ?, ?)",
+            (self._asset, field, locale, self._delivery, self._sequence),
+        )
