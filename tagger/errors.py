@@ -203,6 +203,14 @@ class StorageUnavailable(Unavailable):
     title = "The image bytes cannot be stored or read"
 
 
+class DecoderUnavailable(Unavailable):
+    """No decoder process could take the image in time, or none starts. Says nothing about the image."""
+
+    code = "decoder_unavailable"
+    title = "No image decoder is free"
+    stage = "decode"
+
+
 # --- stages fetch and decode: the picture ---------------------------------------------------------------------
 
 

@@ -1,0 +1,90 @@
+"""Which network addresses a server may be sent to by a stranger's URL. Pure; the resolving and connecting are `workers/pinned.py`.
+
+`ipaddress.is_global` cannot be used: on Python 3.11 it is True for NAT64 and 6to4 forms of the metadata address, for site-local
+and for multicast. So the forbidden ranges are listed (IANA special-purpose registries), and IPv6 must lie in 2000::/3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+
+Address = IPv4Address | IPv6Address
+
+# An operator may open these, for a named host. The others have no honest image server behind them.
+PRIVATE = frozenset({"loopback", "private", "carrier-grade NAT", "unique local"})
+
+_RANGES: tuple[tuple[str, str], ...] = (
+    ("0.0.0.0/8", "this network"),
+    ("10.0.0.0/8", "private"),
+    ("100.64.0.0/10", "carrier-grade NAT"),
+    ("127.0.0.0/8", "loopback"),
+    ("168.63.129.16/32", "cloud metadata"),
+    ("169.254.0.0/16", "link-local"),
+    ("172.16.0.0/12", "private"),
+    ("192.0.0.0/24", "protocol assignments"),
+    ("192.0.2.0/24", "documentation"),
+    ("192.88.99.0/24", "6to4 relay"),
+    ("192.168.0.0/16", "private"),
+    ("198.18.0.0/15", "benchmark"),
+    ("198.51.100.0/24", "documentation"),
+    ("203.0.113.0/24", "documentation"),
+    ("224.0.0.0/4", "multicast"),
+    ("240.0.0.0/4", "reserved"),
+    ("::/128", "unspecified"),
+    ("::1/128", "loopback"),
+    ("::/96", "IPv4-compatible"),
+    ("::ffff:0:0/96", "IPv4-mapped"),
+    ("::ffff:0:0:0/96", "IPv4-translated"),
+    ("64:ff9b::/96", "NAT64"),
+    ("64:ff9b:1::/48", "NAT64"),
+    ("100::/64", "discard"),
+    ("2001::/32", "Teredo"),
+    ("2001:2::/48", "benchmark"),
+    ("2001:db8::/32", "documentation"),
+    ("2001::/23", "protocol assignments"),
+    ("2002::/16", "6to4"),
+    ("3fff::/20", "documentation"),
+    ("fc00::/7", "unique local"),
+    ("fe80::/10", "link-local"),
+    ("fec0::/10", "site-local"),
+    ("ff00::/8", "multicast"),
+)
+_NETWORKS: tuple[tuple[IPv4Network | IPv6Network, str], ...] = tuple((ip_network(text), name) for text, name in _RANGES)
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+
+
+def forbidden(address: Address) -> str | None:
+    """The name of the class that forbids `address`, or None when it is an ordinary public one."""
+    for network, name in _NETWORKS:
+        if address.version == network.version and address in network:
+            return name
+    if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
+        return "reserved"
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllowedHost:
+    """One entry of `Site.allowed_hosts`: "cms.lan" (its usual ports) or "127.0.0.1:8090", "[::1]:8090" (exactly that port)."""
+
+    host: str
+    port: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> AllowedHost:
+        """Errors: ValueError when the entry is not a host or host:port."""
+        host, port = text.strip(), ""
+        if host.startswith("["):
+            host, closed, rest = host[1:].partition("]")
+            if not closed or (rest and not rest.startswith(":")):
+                raise ValueError(f"{text!r} is not a host")
+            port = rest[1:]
+        elif host.count(":") == 1:
+            host, _, port = host.partition(":")
+        if not host or any(c in host for c in "/@?# \\") or (port and not port.isdecimal()):
+            raise ValueError(f"{text!r} is not a host")
+        return cls(host=host.lower().rstrip("."), port=int(port) if port else None)
+
+    def covers(self, host: str, port: int) -> bool:
+        return self.host == host and self.port in (None, port)

@@ -1,0 +1,143 @@
+"""Uploaded bytes until their job ends. `put` returns only when the bytes would survive a power cut.
+
+A key is `<sha256>-<random>`: the hash lets a reader check what it got, the random part gives each job its own copy, so that
+deleting one job's bytes can never take another's.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from tagger.errors import NotFound, StorageUnavailable
+
+KEY = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}")
+PAGE = 500  # keys that a sweep asks about at once
+
+Keep = Callable[[Sequence[str]], Collection[str]]
+
+
+class Blobs(Protocol):
+    """Where uploaded bytes wait. Every method raises StorageUnavailable when the store is full or away."""
+
+    def put(self, data: bytes) -> str:
+        """Stores `data` durably and returns its new key."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """The bytes. Errors: NotFound when there is no such key (any more)."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Forgets the bytes; a key that is gone already is no error."""
+        ...
+
+    def sweep(self, older_than_ms: int, keep: Keep) -> int:
+        """Deletes what was stored before `older_than_ms` (Unix milliseconds) and is not among `keep(keys)`. Returns how many.
+
+        `keep` gets pages of keys and answers those that an open job still needs.
+        """
+        ...
+
+
+class LocalBlobs:
+    """A local folder, safe for many processes at once; files are 0600, in 256 subfolders by the first byte of the hash."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._incoming = folder / "incoming"  # same file system as the rest: the rename is atomic
+        with _storage():
+            self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def put(self, data: bytes) -> str:
+        key = f"{hashlib.sha256(data).hexdigest()}-{secrets.token_hex(8)}"
+        part = self._incoming / key
+        target = self._path(key)
+        with _storage():
+            try:
+                with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb", buffering=0) as file:
+                    _write_all(file.fileno(), data)
+                    os.fsync(file.fileno())
+                if not target.parent.is_dir():
+                    target.parent.mkdir(exist_ok=True, mode=0o700)
+                    _sync_folder(self.folder)
+                part.rename(target)
+                _sync_folder(target.parent)
+            except OSError:
+                part.unlink(missing_ok=True)
+                raise
+        return key
+
+    def get(self, key: str) -> bytes:
+        with _storage():
+            try:
+                return self._path(key).read_bytes()
+            except FileNotFoundError:
+                raise NotFound("The uploaded bytes are no longer kept.") from None
+
+    def delete(self, key: str) -> None:
+        with _storage():
+            self._path(key).unlink(missing_ok=True)
+
+    def sweep(self, older_than_ms: int, keep: Keep) -> int:
+        removed = 0
+        with _storage():
+            for page in self._old_keys(older_than_ms):
+                kept = set(keep(page))
+                for key in page:
+                    if key not in kept:
+                        self._path(key).unlink(missing_ok=True)
+                        removed += 1
+            for part in self._incoming.iterdir():  # left by a process that died while writing
+                if _older(part, older_than_ms):
+                    part.unlink(missing_ok=True)
+        return removed
+
+    def _old_keys(self, older_than_ms: int) -> Iterator[list[str]]:
+        for shard in sorted(self.folder.glob("[0-9a-f][0-9a-f]")):
+            keys = sorted(p.name for p in shard.iterdir() if KEY.fullmatch(p.name) and _older(p, older_than_ms))
+            for start in range(0, len(keys), PAGE):
+                yield keys[start : start + PAGE]
+
+    def _path(self, key: str) -> Path:
+        if not KEY.fullmatch(key):  # also what keeps `../` out
+            raise NotFound("That is not the key of uploaded bytes.")
+        return self.folder / key[:2] / key
+
+
+def _older(path: Path, than_ms: int) -> bool:
+    try:
+        return path.stat().st_mtime_ns // 1_000_000 < than_ms
+    except FileNotFoundError:  # another sweep was quicker
+        return False
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _storage() -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        full = err.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        reason = "The disk for image bytes is full." if full else f"The folder for image bytes failed: {err.strerror}."
+        raise StorageUnavailable(reason) from err
