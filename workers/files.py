@@ -1,0 +1,62 @@
+"""Reading a file inside a folder that a person named, and nothing outside it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from tagger.errors import AddressForbidden, FetchFailed, FetchRefused, ImageTooLarge
+
+CHUNK = 1 << 20
+
+
+def read_file(location: str, root: str, max_bytes: int) -> bytes:
+    """The bytes of a regular file whose real path lies in the real `root`.
+
+    Errors: AddressForbidden outside of `root`; FetchRefused when missing, unreadable or not a regular file; ImageTooLarge.
+    """
+    try:
+        if not root:
+            raise AddressForbidden("A file is read only inside a folder that was named.")
+        real_root = Path(root).resolve(strict=True)
+        path = Path(root, location).resolve(strict=True)
+        if not path.is_relative_to(real_root):
+            raise AddressForbidden("The file is outside of its folder.", "Copy it into the folder; links may not lead out.")
+        fd = _open_inside(real_root, path.relative_to(real_root).parts)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FetchRefused("The file is not there.", "Check the path.") from None
+    except (OSError, RuntimeError, ValueError) as err:  # RuntimeError: links in a circle; ValueError: a null byte
+        reason = getattr(err, "strerror", None) or "not a usable path"
+        raise FetchRefused(f"The file cannot be opened: {reason}.", "Check its permissions.") from None
+    try:
+        return _read(fd, max_bytes)
+    except OSError as err:
+        raise FetchFailed(f"The file cannot be read: {err.strerror}.") from err
+    finally:
+        os.close(fd)
+
+
+def _open_inside(root: Path, parts: tuple[str, ...]) -> int:
+    # Component by component without following links: the path was resolved, so a link here was put in between, by an attacker.
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for index, part in enumerate(parts):
+        last = index == len(parts) - 1
+        flags = os.O_NONBLOCK if last else os.O_DIRECTORY  # non-blocking: opening a FIFO must not wait for a writer
+        try:
+            below = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | flags, dir_fd=fd)
+        finally:
+            os.close(fd)
+        fd = below
+    return fd
+
+
+def _read(fd: int, max_bytes: int) -> bytes:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise FetchRefused("That is not a regular file.", "Name an image file.")
+    data = bytearray()
+    while chunk := os.read(fd, CHUNK):
+        data += chunk
+        if len(data) > max_bytes:
+            raise ImageTooLarge(f"The image is over {max_bytes:,} bytes.")
+    return bytes(data)
