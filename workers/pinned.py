@@ -142,14 +142,14 @@ def _dial(connection: HTTPConnection, route: Route) -> socket.socket:
     raise NewConnectionError(connection, "connecting failed") from failure
 
 
-class _PlainConnection(HTTPConnection):
+class PlainConnection(HTTPConnection):
     route: Route
 
     def _new_conn(self) -> socket.socket:
         return _dial(self, self.route)
 
 
-class _TlsConnection(HTTPSConnection):
+class TlsConnection(HTTPSConnection):
     route: Route
 
     def _new_conn(self) -> socket.socket:
@@ -169,10 +169,10 @@ class PinnedAdapter(HTTPAdapter):
         connection: type[HTTPConnection]
         if route.scheme == "https":
             self.pool = HTTPSConnectionPool(route.host, route.port, maxsize=1, ssl_context=tls)
-            connection = _TlsConnection
+            connection = TlsConnection
         else:
             self.pool = HTTPConnectionPool(route.host, route.port, maxsize=1)
-            connection = _PlainConnection
+            connection = PlainConnection
         # A class of its own per exchange carries the route, since urllib3 makes the connection objects itself.
         self.pool.ConnectionCls = type(connection.__name__, (connection,), {"route": route})
         self.route = route
