@@ -292,6 +292,14 @@ class PoisonImage(ModelError):
     default_remedy = "Look at the image; send another rendition of it, then replay the dead letter."
 
 
+class ModelOutOfMemory(ModelError):
+    """This image does not fit into the device's memory even alone."""
+
+    code = "model_out_of_memory"
+    title = "The model ran out of memory on this image"
+    default_remedy = "Send a smaller rendition of it, or give the device to fewer processes."
+
+
 class BatchOverdue(ModelError):
     code = "batch_overdue"
     title = "The image waited too long for the model"

@@ -1,0 +1,169 @@
+"""The queue in front of one model: many task threads put items in and wait, one owner thread takes batches out.
+
+Order is first in, first out, without exception: a batch is the longest prefix of the queue that fits the budget, so an
+item that does not fit stays in front and heads the next batch. Items whose waiter left, or whose deadline passed, are
+dropped while the batch is cut, before they cost device time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from tagger.errors import BatchOverdue, EngineStopped
+from workers.budget import Budget
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+@dataclass(kw_only=True, eq=False)
+class Entry(Generic[P, R]):
+    """One item in the queue, and the promise to its waiter. Answered exactly once."""
+
+    item: P
+    size: float  # cost units
+    deadline: float  # seconds on the batcher's clock
+    answer: Future[R] = field(default_factory=Future)
+
+
+class Batcher(Generic[P, R]):
+    """A bounded queue whose `submit` blocks until the item is answered and whose `take` hands out batches."""
+
+    def __init__(
+        self,
+        budget: Budget,
+        *,
+        wait_ms: float = 15.0,
+        max_waiting: int | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`wait_ms`: how long an idle owner waits for a batch to fill. `max_waiting`: items in the queue before
+        `submit` blocks outside it; default four full batches."""
+        self.budget = budget
+        self._wait = wait_ms / 1000
+        self._most = 4 * budget.max_batch if max_waiting is None else max_waiting
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)  # the owner waits here
+        self._outside: deque[threading.Condition] = deque()  # submitters that wait for room, in order of arrival
+        self._queue: deque[Entry[P, R]] = deque()
+        self._units = 0.0  # sum of sizes in the queue
+        self._closed = False
+
+    def __len__(self) -> int:
+        """Items waiting, those being run not counted."""
+        with self._lock:
+            return len(self._queue)
+
+    def submit(self, item: P, *, size: float = 1.0, deadline: float) -> R:
+        """Queue the item and wait for its result. `deadline`: seconds on the batcher's clock.
+
+        Errors: BatchOverdue at the deadline, also if the item is being run then; EngineStopped after `close`; else
+        whatever the owner answered with.
+        """
+        entry: Entry[P, R] = Entry(item=item, size=size, deadline=deadline)
+        with self._lock:
+            self._wait_for_room(deadline)
+            self._queue.append(entry)
+            self._units += size
+            if len(self._queue) == 1 or self._full():
+                self._arrived.notify()
+        try:
+            return entry.answer.result(timeout=max(0.0, deadline - self._clock()))
+        except TimeoutError:
+            entry.answer.cancel()
+            raise BatchOverdue("No answer before the job's deadline.") from None
+        except CancelledError:
+            raise EngineStopped from None
+        except BaseException:
+            entry.answer.cancel()  # a waiter that is torn away must not cost device time
+            raise
+
+    def take(self, timeout: float | None = None) -> list[Entry[P, R]] | None:
+        """The next batch, for the owner thread. Empty after `timeout` seconds without work; None: closed and drained.
+
+        Every entry of the batch is marked as running and must be answered by the caller.
+        """
+        with self._lock:
+            if not self._queue and not self._closed:
+                self._arrived.wait(timeout)
+            if not self._queue:
+                return None if self._closed else []
+            until = self._clock() + self._wait
+            while not self._full() and not self._closed and (left := until - self._clock()) > 0:
+                self._arrived.wait(left)
+            return self._cut()
+
+    def close(self) -> None:
+        """Accept no more; what is in the queue stays to be taken."""
+        with self._lock:
+            self._closed = True
+            self._arrived.notify_all()
+            for gate in self._outside:
+                gate.notify()
+
+    def abort(self, reason: str) -> None:
+        """Close, and answer everything in the queue with EngineStopped."""
+        self.close()
+        with self._lock:
+            entries, self._units = list(self._queue), 0.0
+            self._queue.clear()
+        for entry in entries:
+            if entry.answer.set_running_or_notify_cancel():
+                entry.answer.set_exception(EngineStopped(reason))
+
+    def _wait_for_room(self, deadline: float) -> None:
+        """Back-pressure. First come, first served: a newcomer never overtakes a thread that waits already."""
+        if self._closed:
+            raise EngineStopped("The model takes no more images.")
+        if not self._outside and len(self._queue) < self._most:
+            return
+        gate = threading.Condition(self._lock)
+        self._outside.append(gate)
+        try:
+            while self._outside[0] is not gate or len(self._queue) >= self._most:
+                left = deadline - self._clock()
+                if left <= 0:
+                    raise BatchOverdue("The model's queue was full until the job's deadline.")
+                gate.wait(left)
+                if self._closed:
+                    raise EngineStopped("The model takes no more images.")
+        finally:
+            self._outside.remove(gate)
+            if self._outside:
+                self._outside[0].notify()  # there may be room for one more, or this one gave its turn up
+
+    def _full(self) -> bool:
+        """Would one more item of the same kind no longer fit?"""
+        count = len(self._queue)
+        return count >= self._most or not self.budget.fits(count + 1, self._units * (count + 1) / count)
+
+    def _cut(self) -> list[Entry[P, R]]:
+        """Take the longest prefix of live entries that fits."""
+        now = self._clock()
+        batch: list[Entry[P, R]] = []
+        size = 0.0
+        while self._queue:
+            entry = self._queue[0]
+            if entry.deadline > now and not self.budget.fits(len(batch) + 1, size + entry.size):
+                break
+            self._queue.popleft()
+            self._units -= entry.size
+            if not entry.answer.set_running_or_notify_cancel():
+                continue
+            if entry.deadline <= now:
+                entry.answer.set_exception(BatchOverdue())
+                continue
+            batch.append(entry)
+            size += entry.size
+        if not self._queue:
+            self._units = 0.0  # no drift of the running sum
+        if self._outside:
+            self._outside[0].notify()
+        return batch

@@ -1,0 +1,105 @@
+"""How large a batch may be: a count, cost units, predicted milliseconds, and what the device's memory showed to bear."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from itertools import combinations
+from statistics import median
+
+SAMPLES = 16  # newest times kept per size class
+OOM_PATIENCE = 32  # good full batches before the memory cap is raised again
+OOM_STEP = 1.25
+
+
+class CostFit:
+    """Seconds of a batch as a + b·size, learnt from the batches that ran.
+
+    Robust twice over: of each size class (half an octave) the lower quartile of the newest times counts, because
+    everything that disturbs a batch makes it slower, never faster; and the line through these points is Theil and
+    Sen's, the median of the slopes, so that one wrong class cannot turn it. Small classes outlive a long run of full
+    batches, so the fixed cost stays known.
+    """
+
+    def __init__(self) -> None:
+        self._classes: dict[int, deque[tuple[float, float]]] = {}
+        self._line: tuple[float, float] | None = None
+
+    def add(self, size: float, seconds: float) -> None:
+        samples = self._classes.setdefault(round(2 * math.log2(size)), deque(maxlen=SAMPLES))
+        samples.append((size, seconds))
+        self._line = self._fit()
+
+    def predict(self, size: float) -> float | None:
+        """Seconds that a batch of `size` units will take; None before the first batch."""
+        if self._line is None:
+            return None
+        a, b = self._line
+        return a + b * size
+
+    @property
+    def line(self) -> tuple[float, float] | None:
+        """(a, b): seconds per batch, seconds per unit."""
+        return self._line
+
+    def _fit(self) -> tuple[float, float]:
+        points = [_typical(samples) for samples in self._classes.values()]
+        slopes = [(t1 - t0) / (s1 - s0) for (s0, t0), (s1, t1) in combinations(points, 2) if s0 != s1]
+        if not slopes:  # one class only: take all cost as per unit, which over-predicts larger batches
+            size, seconds = points[0]
+            return 0.0, seconds / size
+        b = max(0.0, median(slopes))
+        return max(0.0, median(t - b * s for s, t in points)), b
+
+
+def _typical(samples: deque[tuple[float, float]]) -> tuple[float, float]:
+    by_rate = sorted(samples, key=lambda sample: sample[1] / sample[0])
+    return by_rate[len(by_rate) // 4]
+
+
+class Budget:
+    """What may go into one batch. One item always may, however large. The owner thread teaches it; any thread may ask."""
+
+    def __init__(self, *, max_batch: int, budget_ms: float | None = None, max_units: float | None = None) -> None:
+        """`max_batch` items, `budget_ms` predicted milliseconds, `max_units` cost units; None: no such limit."""
+        if max_batch < 1:
+            raise ValueError("max_batch must be at least 1")
+        self.max_batch = max_batch
+        self._seconds = math.inf if budget_ms is None else budget_ms / 1000
+        self._units = math.inf if max_units is None else max_units
+        self._memory = math.inf  # units; finite after an out-of-memory
+        self._ample = 0.0  # units of the batch that ran out of memory first: from there on no cap again
+        self._good = 0
+        self.cost = CostFit()
+
+    def fits(self, count: int, size: float) -> bool:
+        """May a batch of `count` items and `size` units in all be run?"""
+        return count <= 1 or (count <= self.max_batch and self._share(size) <= 1.0)
+
+    def fill(self, count: int, size: float) -> float:
+        """Share of the budget that such a batch uses, by the limit that binds; 0..1, 1.0 also for one item above it."""
+        return min(1.0, max(count / self.max_batch, self._share(size)))
+
+    def ran(self, size: float, seconds: float) -> None:
+        """A batch of `size` units took `seconds` and ended well."""
+        self.cost.add(size, seconds)
+        if self._memory == math.inf or size < 0.5 * self._memory:
+            return
+        self._good += 1
+        if self._good >= OOM_PATIENCE:
+            self._good = 0
+            self._memory *= OOM_STEP
+            if self._memory >= self._ample:
+                self._memory = math.inf
+
+    def ran_out_of_memory(self, count: int, size: float) -> None:
+        """Halve: a batch of `count` items and `size` units did not fit the device's memory. Never below one item."""
+        if self._memory == math.inf:
+            self._ample = size
+        self._memory = min(self._memory, max(size / 2, size / count))
+        self._good = 0
+
+    def _share(self, size: float) -> float:
+        share = max(size / self._units, size / self._memory)
+        predicted = self.cost.predict(size)
+        return share if predicted is None else max(share, predicted / self._seconds)

@@ -1,0 +1,86 @@
+"""A model on its device, with every call timed and watched. Used by one thread only, the engine's owner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+import structlog
+
+from workers import watchdog
+from workers.budget import Budget
+from workers.isolate import WrongCount, is_out_of_memory
+from workers.models.base import Model, cosine, model_id
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+log = structlog.get_logger(__name__)
+
+
+class WatchedDevice(Generic[P, R]):
+    """What `isolate` needs of a device, and the canary."""
+
+    def __init__(
+        self, model: Model[P, R], budget: Budget, *, batch_seconds: float, canary_cosine: float, clock: Callable[[], float]
+    ) -> None:
+        self.model = model
+        self.progress = clock()  # when a run last came back
+        self._budget = budget
+        self._batch_seconds = batch_seconds
+        self._canary_cosine = canary_cosine
+        self._clock = clock
+
+    def run(self, items: Sequence[P]) -> Sequence[R]:
+        """One call of the model, the process's end if it hangs; a good one teaches the budget."""
+        started = self._clock()
+        with watchdog.guard(self._batch_seconds):
+            results = self.model.run(items)
+        self.progress = self._clock()
+        if len(results) == len(items):
+            self._budget.ran(sum(map(self.model.size, items)), self.progress - started)
+        return results
+
+    def out_of_memory(self, items: Sequence[P]) -> None:
+        """These items did not fit into the memory together: smaller batches from now on."""
+        units = sum(map(self.model.size, items))
+        self._budget.ran_out_of_memory(len(items), units)
+        log.warning("out_of_memory", model=model_id(self.model), images=len(items), units=units)
+
+    def healthy(self) -> bool:
+        """Does the canary come out within the stated cosine of its golden vector?"""
+        name = model_id(self.model)
+        try:
+            results = self.run([self.model.canary()])
+            if len(results) != 1:
+                raise WrongCount(f"{len(results)} results for the canary")
+            likeness = cosine(self.model.reading(results[0]), self.model.golden())
+        except Exception as err:  # noqa: BLE001 - whatever the device raises on the canary means that it is not well
+            log.error("canary_raised", model=name, error=f"{type(err).__name__}: {err}"[:300])
+            return False
+        if likeness < self._canary_cosine:
+            log.error("canary_wrong", model=name, cosine=round(likeness, 4), least=self._canary_cosine)
+            return False
+        return True
+
+    def warm(self, go_on: Callable[[], bool]) -> None:
+        """Run the canary in batches of 1, 4, 16 … up to the budget: first calls are slow, memory is found out before
+        a real image pays for it, and the budget learns what a batch costs. Errors: what the model raises."""
+        canary = self.model.canary()
+        count = 1
+        while count and go_on():
+            try:
+                self.run([canary] * count)
+            except Exception as err:
+                if count == 1 or not is_out_of_memory(err):
+                    raise
+                self.out_of_memory([canary] * count)
+                return
+            count = self._next_warm(count, self.model.size(canary))
+
+    def _next_warm(self, count: int, units: float) -> int:
+        """Four times as many, or the most that the budget allows; 0: done."""
+        larger = min(4 * count, self._budget.max_batch)
+        while larger > count and not self._budget.fits(larger, larger * units):
+            larger -= 1
+        return larger if larger > count else 0

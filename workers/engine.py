@@ -1,0 +1,282 @@
+"""The engine: loads a model, warms it, guards each batch, watches its health, and ends the process when it must.
+
+One owner thread per engine does all of it; the device sees no other thread. The states:
+
+    starting ──▶ ready ◀──▶ unwell ──▶ failed        stopped: closed by `close`
+        └──────────────────────────────▶ failed
+
+Unwell: the canary came out wrong. No batch runs until it comes out right again; after CANARY_TRIES wrong ones in a row
+the device is taken for broken, and a broken device, like a broken owner thread, ends the process through `on_fatal`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, Literal, TypeVar
+
+import structlog
+
+from tagger.errors import BatchOverdue, EngineStopped, ModelError, ModelOutOfMemory, PoisonImage, TaggerError
+from tagger.prediction import Pixels
+from workers.batcher import Batcher, Entry
+from workers.budget import Budget
+from workers.device import WatchedDevice
+from workers.isolate import DeviceFault, is_out_of_memory, isolate
+from workers.models.base import Model, PartialPrediction, model_id
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+State = Literal["starting", "ready", "unwell", "failed", "stopped"]
+
+CANARY_COSINE = 0.98  # least cosine of the canary's reading to the golden vector: above float16 and int8 noise
+CANARY_TRIES = 3
+CANARY_RETRY_SECONDS = 1.0
+EXIT_DEVICE_FAULT = 70  # EX_SOFTWARE: the supervisor starts the process anew
+
+log = structlog.get_logger(__name__)
+
+
+def exit_process(reason: str) -> None:
+    """The default `on_fatal`. No clean-up: a broken device may hang in it, and the ledger frees the jobs of the dead."""
+    log.critical("process_exits", reason=reason, status=EXIT_DEVICE_FAULT)
+    os._exit(EXIT_DEVICE_FAULT)
+
+
+def ignore_batch(count: int, size: float, seconds: float, fill: float) -> None:
+    """The default `on_batch`."""
+
+
+class Engine(Generic[P, R]):
+    def __init__(
+        self,
+        loader: Callable[[], Model[P, R]],
+        *,
+        max_batch: int = 16,
+        wait_ms: float = 15.0,
+        budget_ms: float | None = None,
+        max_units: float | None = None,
+        max_waiting: int | None = None,
+        batch_seconds: float = 60.0,
+        start_seconds: float = 600.0,
+        canary_seconds: float = 60.0,
+        canary_cosine: float = CANARY_COSINE,
+        canary_retry_seconds: float = CANARY_RETRY_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        on_batch: Callable[[int, float, float, float], None] = ignore_batch,
+        on_fatal: Callable[[str], None] = exit_process,
+    ) -> None:
+        """`loader` runs in the owner thread. A batch has at most `max_batch` images, `max_units` cost units and
+        `budget_ms` predicted milliseconds, and waits `wait_ms` to fill.
+
+        `batch_seconds`: the watchdog ends the process when one run takes longer. `start_seconds`: loading and warming
+        that take longer count as a stall. `on_batch(images, units, seconds, fill)` is called in the owner thread after
+        each batch; fill is the used share of the budget, 0..1. `on_fatal(reason)` is called in the owner thread when
+        the process must exit; should it return, all waiters get EngineStopped.
+        """
+        self._loader = loader
+        self._batch_seconds = batch_seconds
+        self._start_seconds = start_seconds
+        self._canary_seconds = canary_seconds
+        self._canary_cosine = canary_cosine
+        self._canary_retry_seconds = canary_retry_seconds
+        self._clock = clock
+        self._on_batch = on_batch
+        self._on_fatal = on_fatal
+        self.budget = Budget(max_batch=max_batch, budget_ms=budget_ms, max_units=max_units)
+        self._batcher: Batcher[P, R] = Batcher(self.budget, wait_ms=wait_ms, max_waiting=max_waiting, clock=clock)
+        self._thread = threading.Thread(target=self._own, name="engine-owner", daemon=True)
+        self._changed = threading.Condition()
+        self._state: State = "starting"
+        self._failure: BaseException | None = None
+        self._device: WatchedDevice[P, R] | None = None
+        self._running: list[Entry[P, R]] = []
+        self._progress = clock()  # when the owner thread last got on
+        self._checked = clock()  # when the canary last came out right
+        self._closing = threading.Event()
+
+    # --- any thread ------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._progress = self._clock()
+        self._thread.start()
+
+    def wait_ready(self, timeout: float) -> bool:
+        """True once ready; False after `timeout` seconds. Errors: what loading, warming or the first canary raised."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._state != "starting", timeout)
+            if self._failure is not None:
+                raise self._failure
+            return self._state == "ready"
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    @property
+    def ready(self) -> bool:
+        """Loaded, warmed, and the last canary came out right."""
+        return self._state == "ready"
+
+    @property
+    def model(self) -> str:
+        """name@revision. Errors: EngineStopped before it is loaded."""
+        return model_id(self._loaded().model)
+
+    @property
+    def waiting(self) -> int:
+        """Images in the queue, those on the device not counted."""
+        return len(self._batcher)
+
+    def alive(self) -> bool:
+        """False when the owner thread is dead, or makes no progress though it has work: the beat must stop then.
+
+        True before `start` and after a clean `close`: nothing is stuck.
+        """
+        if self._state == "failed":
+            return False
+        if self._state == "stopped" or self._thread.ident is None:
+            return True
+        if self._state == "starting":
+            return self._idle_since() < self._start_seconds
+        busy = bool(self._running) or self.waiting > 0
+        return not busy or self._idle_since() < self._batch_seconds
+
+    def predict(self, pixels: Pixels, instruction: str = "", *, deadline: float) -> PartialPrediction:
+        """What the model says about one image. Blocks; call it from a task thread.
+
+        `pixels`: [height, width, 3] uint8, RGB, upright. `instruction`: the profile's, or an entailment model's text.
+        `deadline`: seconds on the engine's clock (time.monotonic). Errors, all leaves of ModelError: PoisonImage,
+        ModelOutOfMemory, BatchOverdue, EngineStopped (not to be charged), ModelError.
+        """
+        model = self._loaded().model
+        if self._clock() >= deadline:
+            raise BatchOverdue
+        try:
+            item = model.prepare(pixels, instruction)
+            size = model.size(item)
+        except TaggerError:
+            raise
+        except Exception as err:
+            kind = ModelOutOfMemory if is_out_of_memory(err) else PoisonImage
+            raise kind(f"{type(err).__name__}: {err}"[:300]) from err
+        raw = self._batcher.submit(item, size=size, deadline=deadline)
+        try:
+            return model.finish(raw, pixels)
+        except TaggerError:
+            raise
+        except Exception as err:
+            raise ModelError(f"{type(err).__name__}: {err}"[:300]) from err
+
+    def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
+        """Stop. With `drain` what was accepted is finished first; later images get EngineStopped. Waits up to
+        `timeout` seconds for the owner thread."""
+        self._closing.set()
+        self._batcher.close()
+        if not drain:
+            self._batcher.abort("The model is shutting down.")
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def _loaded(self) -> WatchedDevice[P, R]:
+        if self._device is None or self._state in ("failed", "stopped"):
+            raise EngineStopped(f"The model is {'not loaded yet' if self._state == 'starting' else self._state}.")
+        return self._device
+
+    def _idle_since(self) -> float:
+        """Seconds since the owner thread last got on."""
+        return self._clock() - max(self._progress, self._device.progress if self._device else self._progress)
+
+    # --- the owner thread ------------------------------------------------------------------------------------
+
+    def _own(self) -> None:
+        fatal = ""
+        try:
+            self._load_and_warm()
+            self._serve()
+        except DeviceFault as err:
+            self._failure = ModelError(f"The device or the model is at fault: {err}")
+            fatal = str(err)
+        except BaseException as err:  # noqa: BLE001 - the thread ends here; wait_ready and on_fatal carry it on
+            self._failure = err
+            fatal = f"the owner thread died: {type(err).__name__}: {err}"
+        if fatal:
+            was_ready = self._state != "starting"
+            log.error("engine_failed", reason=fatal, exc_info=self._failure)
+            self._become("failed")
+            if was_ready:  # a failed start is raised by wait_ready
+                self._on_fatal(fatal)
+        else:
+            self._become("stopped")
+        self._release_waiters()
+
+    def _load_and_warm(self) -> None:
+        model = self._loader()
+        log.info("model_loaded", model=model_id(model))
+        self._device = WatchedDevice(
+            model, self.budget, batch_seconds=self._batch_seconds, canary_cosine=self._canary_cosine, clock=self._clock
+        )
+        self._device.warm(go_on=lambda: not self._closing.is_set())
+        self._require_canary()
+
+    def _serve(self) -> None:
+        while True:
+            self._progress = self._clock()
+            due = self._checked + self._canary_seconds - self._clock()
+            if due <= 0:
+                self._require_canary()
+                continue
+            batch = self._batcher.take(timeout=due)
+            if batch is None:
+                return
+            if batch:
+                self._answer(batch)
+
+    def _answer(self, batch: list[Entry[P, R]]) -> None:
+        self._running = batch
+        self._progress = started = self._clock()
+        count, size = len(batch), sum(entry.size for entry in batch)
+        fill = self.budget.fill(count, size)
+        answers = isolate(self._loaded(), [entry.item for entry in batch])
+        for entry, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, ModelError):
+                log.warning("image_failed", code=answer.code, detail=answer.detail)
+                entry.answer.set_exception(answer)
+            else:
+                entry.answer.set_result(answer)
+        self._running = []
+        self._on_batch(count, size, self._clock() - started, fill)
+
+    def _require_canary(self) -> None:
+        """Ready if the canary comes out right, else unwell and again; DeviceFault after CANARY_TRIES."""
+        for _ in range(CANARY_TRIES):
+            if self._loaded().healthy():
+                self._checked = self._clock()
+                self._become("ready")
+                return
+            if self._state == "ready":
+                self._become("unwell")
+            if self._closing.wait(self._canary_retry_seconds):
+                break
+        raise DeviceFault("the canary came out wrong again and again")
+
+    # --- ends ------------------------------------------------------------------------------------------------
+
+    def _become(self, state: State) -> None:
+        with self._changed:
+            if state != self._state:
+                log.info("engine_state", state=state, before=self._state)
+            self._state = state
+            self._changed.notify_all()
+
+    def _release_waiters(self) -> None:
+        """Nobody waits for a thread that is gone."""
+        reason = "The model is shutting down." if self._failure is None else "The model failed; the image is not charged."
+        for entry in self._running:
+            if not entry.answer.done():
+                entry.answer.set_exception(EngineStopped(reason))
+        self._running = []
+        self._batcher.abort(reason)

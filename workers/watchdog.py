@@ -1,0 +1,56 @@
+"""Ends the process when a batch hangs.
+
+`faulthandler.dump_traceback_later(exit=True)` runs in a C thread, so it fires also under a call that never gives the
+GIL back, where no Python thread would. There is one such timer per process, but there may be several engines: so the
+timer is always set to the earliest deadline of all guarded calls.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import itertools
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+_lock = threading.Lock()
+_deadlines: dict[int, float] = {}  # call → time.monotonic() at which it is hung
+_calls = itertools.count()
+_file: TextIO | None = None
+
+
+def write_to(file: TextIO | None) -> None:
+    """Where the tracebacks of all threads go before the process exits with status 1; None: the process's stderr.
+
+    The file needs a descriptor and must stay open.
+    """
+    global _file
+    with _lock:
+        _file = file
+
+
+@contextmanager
+def guard(seconds: float) -> Iterator[None]:
+    """The process ends if the body takes longer than `seconds`."""
+    call = next(_calls)
+    with _lock:
+        _deadlines[call] = time.monotonic() + seconds
+        _arm()
+    try:
+        yield
+    finally:
+        with _lock:
+            del _deadlines[call]
+            _arm()
+
+
+def _arm() -> None:
+    if not _deadlines:
+        faulthandler.cancel_dump_traceback_later()
+        return
+    left = max(0.001, min(_deadlines.values()) - time.monotonic())
+    # Under a test runner sys.stderr may have no descriptor; the process's own always has.
+    faulthandler.dump_traceback_later(left, exit=True, file=_file or sys.__stderr__ or sys.stderr)
