@@ -20,13 +20,14 @@ class ImageSource:
     kind: SourceKind
     location: str  # the URL, the blob's key, or the absolute path
     root: str = ""  # kind file: the folder that the path must stay inside, links resolved
+    sha256: str = ""  # kind blob: of the bytes, hex; the same bytes sent twice are the same version
 
     def to_dict(self) -> dict[str, str]:
-        return {"kind": self.kind, "location": self.location, "root": self.root}
+        return {"kind": self.kind, "location": self.location, "root": self.root, "sha256": self.sha256}
 
     @classmethod
     def from_dict(cls, body: Mapping[str, str]) -> ImageSource:
-        return cls(kind=body["kind"], location=body["location"], root=body.get("root", ""))  # type: ignore[arg-type]
+        return cls(**body)  # type: ignore[arg-type]
 
 
 Role = Literal["informative", "decorative", "link", "button", "logo", "unknown"]

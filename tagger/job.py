@@ -60,7 +60,7 @@ class JobRequest:
 
     def identity(self) -> str:
         """Two requests with the same identity are one job: (site, asset, profile, event id | revision | location)."""
-        version = self.event_id or self.asset_revision or self.source.location
+        version = self.event_id or self.asset_revision or self.source.sha256 or self.source.location
         parts = json.dumps([self.site_id, self.asset_id, self.profile, version], ensure_ascii=False)
         return hashlib.sha256(parts.encode()).hexdigest()
 

@@ -1,0 +1,46 @@
+# The two commands of the README are `make demo` and `make test`. Each makes its own virtual environment.
+
+PYTHON ?= python3
+DEMO := .venv-demo
+DEV := .venv
+PIP := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint types unit faults bench lock clean images
+
+demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
+	$(DEMO)/bin/tagger demo $(ARGS)
+
+test: $(DEV)/.done lint types  ## Lint, types, and every test that takes minutes
+	$(DEV)/bin/python -m pytest $(ARGS)
+
+lint: $(DEV)/.done
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+
+types: $(DEV)/.done
+	$(DEV)/bin/mypy
+
+$(DEMO)/.done: requirements/demo.lock pyproject.toml
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python $(PIP) --require-hashes -r requirements/demo.lock
+	$(DEMO)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+# torch is installed by its exact spec, outside the hashes: its CPU and CUDA builds carry the same version and other hashes.
+$(DEV)/.done: requirements/dev.lock requirements/gpu.lock pyproject.toml
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/python $(PIP) --require-hashes -r requirements/dev.lock
+	$(DEV)/bin/python $(PIP) --require-hashes -r requirements/gpu.lock
+	$(DEV)/bin/python $(PIP) torch==2.13.0
+	$(DEV)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+lock:  ## Renew the locks from pyproject.toml (needs uv)
+	uv pip compile pyproject.toml requirements/build.in --extra ops $(LOCK) -o requirements/demo.lock
+	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops --extra dev $(LOCK) -o requirements/dev.lock
+	uv pip compile requirements/gpu.in $(LOCK) -c requirements/dev.lock -o requirements/gpu.lock
+
+LOCK := --generate-hashes --no-emit-index-url --no-annotate --no-header --universal --python-version 3.11 --quiet
+
+clean:
+	rm -rf $(DEMO) $(DEV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,5 @@
+"""`python -m tagger` is the command `tagger`."""
+
+from tagger.cli.main import main
+
+main()

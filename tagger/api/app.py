@@ -1,0 +1,64 @@
+"""The application: parts in, an ASGI app out. Nothing is read at import."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+import tagger
+from tagger.api import deliveries, health, hooks, jobs, problems, sites
+from tagger.api.deps import Parts
+from tagger.api.middleware import RequestFrame
+from tagger.api.waiting import Waiter
+from tagger.blobs import LocalBlobs
+from tagger.ingest import Hinter, Ingest
+from tagger.ledger import open_ledger
+from tagger.profile import Profiles
+from tagger.queue import Hints
+from tagger.settings import Settings
+
+DESCRIPTION = """Captions, alt text and tags for the images of content-management systems.
+
+`POST /v1/jobs` accepts an image and answers 202 once the job is committed; the words arrive at the site's endpoint in a
+signed callback, or are read from `GET /v1/jobs/{id}`. Every error is problem+json with its stage,
+whether a retry can help, and a remedy."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    ledger = open_ledger(settings.ledger)
+    hints = Hints(settings.broker)
+    hinter = Hinter(hints.send)
+    ingest = Ingest(ledger, LocalBlobs(settings.blobs), hinter)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.parts = Parts(
+            settings=settings, ledger=ledger, ingest=ingest, profiles=Profiles.built_in(), waiter=Waiter(ledger.job_statuses)
+        )
+        yield
+        hinter.close()
+        hints.close()
+        ledger.close()
+
+    app = FastAPI(title="tagger", version=tagger.__version__, description=DESCRIPTION, lifespan=lifespan)
+    problems.install(app)
+    app.add_middleware(RequestFrame, max_body_bytes=settings.max_body_bytes)
+    for noun in (jobs, hooks, deliveries, sites, health):
+        app.include_router(noun.router)
+    return app
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; requests under way are answered first."""
+    uvicorn.run(
+        create_app(settings),
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=15,
+        server_header=False,
+    )

@@ -1,0 +1,84 @@
+"""Deliveries and their attempts; dead letters and their replay."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from tagger.api import render
+from tagger.api.deps import CallerDep, PartsDep
+from tagger.api.shapes import ReplayIn
+from tagger.delivery import DeliveryStatus
+from tagger.errors import BadRequest, Pointer
+
+router = APIRouter(tags=["deliveries"])
+
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+@router.get("/v1/deliveries", summary="Deliveries, newest first")
+def list_deliveries(
+    parts: PartsDep, caller: CallerDep, status: DeliveryStatus | None = None, cursor: str | None = None, limit: Limit = 50
+) -> dict[str, Any]:
+    page = parts.ledger.deliveries(site_id=caller.site_id, status=status, cursor=cursor, limit=limit)
+    return {"data": [render.delivery(found) for found in page.data], "next_cursor": page.next_cursor}
+
+
+@router.get("/v1/deliveries/{delivery_id}", summary="One delivery")
+def get_delivery(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
+    found = parts.ledger.delivery(delivery_id)
+    caller.may_see(found.site_id)
+    return render.delivery(found)
+
+
+@router.get("/v1/deliveries/{delivery_id}/attempts", summary="The attempts of a delivery, oldest first")
+def list_attempts(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
+    caller.may_see(parts.ledger.delivery(delivery_id).site_id)
+    return {"data": [render.attempt(found) for found in parts.ledger.attempts(delivery_id)], "next_cursor": None}
+
+
+@router.get("/v1/dead-letters", summary="Jobs and deliveries that ended badly, each with its cause")
+def list_dead_letters(
+    parts: PartsDep,
+    caller: CallerDep,
+    since: str | None = None,
+    reason: str | None = None,
+    cursor: str | None = None,
+    limit: Limit = 50,
+) -> dict[str, Any]:
+    page = parts.ledger.dead_letters(
+        site_id=caller.site_id, since_ms=parse_instant(since), code=reason, cursor=cursor, limit=limit
+    )
+    return {"data": [render.dead_letter(found) for found in page.data], "next_cursor": page.next_cursor}
+
+
+@router.post("/v1/dead-letters/replay", summary="Send dead letters on their way again")
+def replay(body: ReplayIn, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
+    site_id = caller.site_id or body.site
+    if body.site not in (None, site_id):
+        raise BadRequest("A site's key replays only its own dead letters.", errors=(Pointer(pointer="/site"),))
+    wanted = set(body.ids)
+    replayed, cursor = 0, None
+    while True:
+        page = parts.ledger.dead_letters(
+            site_id=site_id, since_ms=parse_instant(body.since), code=body.reason, cursor=cursor, limit=200
+        )
+        replayed += parts.ledger.replay([d.id for d in page.data if not wanted or d.id in wanted])
+        if page.next_cursor is None:
+            return {"replayed": replayed}
+        cursor = page.next_cursor
+
+
+def parse_instant(text: str | None) -> int | None:
+    """RFC 3339 to milliseconds. Errors: BadRequest."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadRequest(f"{text!r} is not a time like 2026-11-21T09:30:00Z.", errors=(Pointer(pointer="/since"),)) from None
+    if moment.tzinfo is None:
+        raise BadRequest(f"{text!r} has no time zone; add Z for UTC.", errors=(Pointer(pointer="/since"),))
+    return int(moment.timestamp() * 1000)

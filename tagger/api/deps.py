@@ -1,0 +1,96 @@
+"""What routes need: the running parts, and who is calling."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from tagger.api.waiting import Waiter
+from tagger.errors import Forbidden, NotFound, Unauthorized
+from tagger.ingest import Ingest
+from tagger.ledger import Ledger
+from tagger.profile import Profiles
+from tagger.settings import Settings
+from tagger.site import Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The running parts of one API process, made once in `create_app`."""
+
+    settings: Settings
+    ledger: Ledger
+    ingest: Ingest
+    profiles: Profiles
+    waiter: Waiter
+
+
+def parts(request: Request) -> Parts:
+    found: Parts = request.app.state.parts
+    return found
+
+
+PartsDep = Annotated[Parts, Depends(parts)]
+bearer = HTTPBearer(auto_error=False, description="A key made by `tagger keys create --site SITE`.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who holds the key: one site, or the operator (`site_id` None)."""
+
+    site_id: str | None
+
+    def may_see(self, site_id: str) -> None:
+        """Another site's things do not exist for this caller."""
+        if self.site_id not in (None, site_id):
+            raise NotFound("No such thing.")
+
+
+def hash_key(key: str) -> str:
+    """SHA-256 in hex: all that is kept of a bearer key. Keys have 256 random bits, so a slow hash would add nothing."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def caller(parts: PartsDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Caller:
+    if credentials is None:
+        raise Unauthorized("No key was sent.")
+    admin = parts.settings.admin_key
+    if admin is not None and hmac.compare_digest(admin.get_secret_value().encode(), credentials.credentials.encode()):
+        return Caller(site_id=None)
+    key = parts.ledger.find_key(hash_key(credentials.credentials))
+    if key is None or key.revoked_ms is not None:
+        raise Unauthorized("The key is unknown or revoked.")
+    return Caller(site_id=key.site_id)
+
+
+CallerDep = Annotated[Caller, Depends(caller)]
+
+
+def calling_site(
+    parts: PartsDep,
+    caller: CallerDep,
+    site: Annotated[str | None, Query(description="The site that is meant; only with the operator's key.")] = None,
+) -> Site:
+    """The site in whose name the caller acts."""
+    if caller.site_id is None:
+        if site is None:
+            raise Forbidden("The operator's key speaks for no site: name one with ?site=.")
+        return parts.ledger.get_site(site)
+    if site not in (None, caller.site_id):
+        raise NotFound(f"No site {site}.")
+    return parts.ledger.get_site(caller.site_id)
+
+
+def operator(caller: CallerDep) -> Caller:
+    if caller.site_id is not None:
+        raise Forbidden("Only the operator's key may do this.")
+    return caller
+
+
+SiteDep = Annotated[Site, Depends(calling_site)]
+OperatorDep = Annotated[Caller, Depends(operator)]

@@ -1,0 +1,248 @@
+"""Jobs: accept, read, list, cancel; and `describe`, which waits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+
+from tagger.api import render
+from tagger.api.deps import CallerDep, Parts, PartsDep, SiteDep
+from tagger.api.shapes import AssetId, ContextIn, JobIn, Locale, Wanted, decode_base64
+from tagger.asset import ImageSource, Role
+from tagger.errors import BadRequest, BodyTooLarge, IdempotencyInFlight, Pointer
+from tagger.ids import new_id
+from tagger.job import JobRequest, JobStatus
+from tagger.ledger import Accepted
+from tagger.site import Site
+
+router = APIRouter(tags=["jobs"])
+
+JOB_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": JobIn.model_json_schema(ref_template="#/components/schemas/{model}")},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image", "job"],
+                    "properties": {
+                        "image": {"type": "string", "format": "binary"},
+                        "job": {"type": "string", "description": "The JSON of a job, its `asset` without `image`."},
+                    },
+                }
+            },
+        },
+    }
+}
+RECEIPT: dict[int | str, dict[str, Any]] = {
+    202: {
+        "description": "Accepted: the job is committed.",
+        "content": {
+            "application/json": {
+                "example": {
+                    "id": "job_01J9Z3",
+                    "status": "accepted",
+                    "asset": {"id": "4711"},
+                    "created_at": "2026-11-21T09:30:00.000Z",
+                }
+            }
+        },
+    }
+}
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)]
+
+
+async def read_job(request: Request, parts: Parts, site: Site) -> tuple[JobRequest, bytes | None]:
+    """The job and, unless it names a URL, the image's bytes; from JSON or multipart."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _read_multipart(request, parts, site)
+    body = _validated(await request.body())
+    return request_of(parts, site, body, decode_base64(body.asset.image.base64, parts.settings.max_body_bytes)
+                      if body.asset.image.base64 is not None else None)  # fmt: skip
+
+
+def request_of(parts: Parts, site: Site, body: JobIn, data: bytes | None) -> tuple[JobRequest, bytes | None]:
+    profile = parts.profiles.require(body.profile) if body.profile else parts.profiles.get(site.profile)[0]
+    if data is None:
+        source = ImageSource(kind="url", location=str(body.asset.image.url))
+    else:
+        source = unstored(data)
+    return body.request(site, body.asset.id, body.asset.revision, source, profile.name), data
+
+
+def unstored(data: bytes) -> ImageSource:
+    """The source of bytes that `Ingest.accept` will store."""
+    return ImageSource(kind="blob", location="", sha256=hashlib.sha256(data).hexdigest())
+
+
+async def _read_multipart(request: Request, parts: Parts, site: Site) -> tuple[JobRequest, bytes | None]:
+    async with request.form(max_files=1, max_fields=2) as form:
+        upload, text = form.get("image"), form.get("job")
+        if not isinstance(upload, UploadFile) or not isinstance(text, str):
+            raise BadRequest(
+                "A multipart job has a file part `image` and a text part `job` with JSON.",
+                errors=(Pointer(pointer="/image"), Pointer(pointer="/job")),
+            )
+        data = await upload.read(parts.settings.max_body_bytes + 1)
+    _check_size(data, parts)
+    try:
+        tree = json.loads(text)
+        tree["asset"]["image"] = {
+            "url": "https://upload.invalid/"
+        }  # stands in for the bytes, so that one model checks both forms
+    except (ValueError, TypeError, KeyError) as err:
+        raise BadRequest("The part `job` must be a JSON object with `asset`.", errors=(Pointer(pointer="/job"),)) from err
+    return request_of(parts, site, _validated(json.dumps(tree).encode()), data)
+
+
+def _check_size(data: bytes, parts: Parts) -> None:
+    if not data:
+        raise BadRequest("The image has no bytes.", errors=(Pointer(pointer="/image"),))
+    if len(data) > parts.settings.max_body_bytes:
+        raise BodyTooLarge(f"The image is over {parts.settings.max_body_bytes} bytes.")
+
+
+def _validated(body: bytes) -> JobIn:
+    try:
+        return JobIn.model_validate_json(body)
+    except ValidationError as err:
+        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in err.errors(include_url=False)]) from None
+
+
+async def accepted_once(
+    parts: Parts, site: Site, key: str | None, fingerprint: bytes, accept: Callable[[], Awaitable[JSONResponse]]
+) -> JSONResponse:
+    """Run `accept`; with an Idempotency-Key, once: the same key answers the same, another body is refused."""
+    if key is None:
+        return await accept()
+    digest = hashlib.sha256(fingerprint).hexdigest()
+    ledger = parts.ledger
+    reply = await run_in_threadpool(ledger.begin_idempotent, site.id, key, digest)
+    if reply is not None:
+        if reply.status is None or reply.body is None:
+            raise IdempotencyInFlight(f"The request with Idempotency-Key {key!r} is still in flight.")
+        return JSONResponse(reply.body, status_code=reply.status, headers={"Idempotent-Replayed": "true"})
+    try:
+        response = await accept()
+    except BaseException:
+        await run_in_threadpool(ledger.abandon_idempotent, site.id, key)
+        raise
+    await run_in_threadpool(ledger.finish_idempotent, site.id, key, response.status_code, json.loads(bytes(response.body)))
+    return response
+
+
+def receipt(request: JobRequest, accepted: Accepted) -> JSONResponse:
+    body = render.receipt(accepted.job_id, accepted.status, request.asset_id, accepted.created_ms)
+    return JSONResponse(body, 202, headers={"Location": f"/v1/jobs/{accepted.job_id}", "Retry-After": "2"})
+
+
+@router.post("/v1/jobs", status_code=202, summary="Ask for an image to be described", openapi_extra=JOB_BODY, responses=RECEIPT)
+async def create_job(request: Request, parts: PartsDep, site: SiteDep, key: IdempotencyKey = None) -> JSONResponse:
+    wanted, data = await read_job(request, parts, site)
+
+    async def accept() -> JSONResponse:
+        return receipt(wanted, await run_in_threadpool(parts.ingest.accept, wanted, data))
+
+    fingerprint = json.dumps(wanted.to_dict(), sort_keys=True).encode()
+    return await accepted_once(parts, site, key, fingerprint, accept)
+
+
+@router.put(
+    "/v1/assets/{asset_id:path}/image",
+    status_code=202,
+    summary="Send an image's raw bytes",
+    responses=RECEIPT,
+    openapi_extra={"requestBody": {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+async def put_image(
+    asset_id: AssetId,
+    request: Request,
+    parts: PartsDep,
+    site: SiteDep,
+    profile: str | None = None,
+    revision: Annotated[str | None, Query(max_length=256)] = None,
+    locale: Annotated[list[Locale] | None, Query(max_length=16)] = None,
+    role: Role = "unknown",
+    title: Annotated[str | None, Query(max_length=1000)] = None,
+    key: IdempotencyKey = None,
+) -> JSONResponse:
+    data = await request.body()
+    _check_size(data, parts)
+    chosen = parts.profiles.require(profile) if profile else parts.profiles.get(site.profile)[0]
+    source = unstored(data)
+    body = Wanted(locales=locale, context=ContextIn(role=role, title=title))
+    wanted = body.request(site, asset_id, revision, source, chosen.name)
+
+    async def accept() -> JSONResponse:
+        return receipt(wanted, await run_in_threadpool(parts.ingest.accept, wanted, data))
+
+    fingerprint = json.dumps(wanted.to_dict(), sort_keys=True).encode()
+    return await accepted_once(parts, site, key, fingerprint, accept)
+
+
+@router.post(
+    "/v1/describe",
+    summary="Describe an image and wait for the words",
+    description="Goes through the upload lane like any job and is not delivered to the CMS. The API waits by polling the "
+    "ledger; when the time is up it answers 202 with the job, which goes on.",
+    openapi_extra=JOB_BODY,
+    responses=RECEIPT,
+)
+async def describe(
+    request: Request,
+    parts: PartsDep,
+    site: SiteDep,
+    wait: Annotated[float | None, Query(gt=0, description="Seconds to wait, at most the configured limit.")] = None,
+) -> JSONResponse:
+    wanted, data = await read_job(request, parts, site)
+    wanted = replace(wanted, lane="upload", deliver=False, event_id=new_id("req"))
+    accepted = await run_in_threadpool(parts.ingest.accept, wanted, data)
+    limit = parts.settings.describe_wait_seconds
+    status = await parts.waiter.wait(accepted.job_id, min(wait or limit, limit))
+    if status is None:
+        return receipt(wanted, accepted)
+    return JSONResponse(await run_in_threadpool(_job_body, parts, accepted.job_id))
+
+
+def _job_body(parts: Parts, job_id: str) -> dict[str, Any]:
+    found = parts.ledger.job(job_id)
+    return render.job(found, parts.ledger.delivery(found.delivery_id) if found.delivery_id else None)
+
+
+@router.get("/v1/jobs/{job_id}", summary="One job, with its words, its delivery and its error")
+def get_job(job_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
+    body = _job_body(parts, job_id)
+    caller.may_see(body["site"])
+    return body
+
+
+@router.get("/v1/jobs", summary="Jobs, newest first")
+def list_jobs(
+    parts: PartsDep,
+    caller: CallerDep,
+    asset: str | None = None,
+    status: JobStatus | None = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> dict[str, Any]:
+    page = parts.ledger.jobs(site_id=caller.site_id, asset_id=asset, status=status, cursor=cursor, limit=limit)
+    return {"data": [render.job(found, None) for found in page.data], "next_cursor": page.next_cursor}
+
+
+@router.post("/v1/jobs/{job_id}/cancel", summary="Cancel a job that has not ended")
+def cancel_job(job_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
+    caller.may_see(parts.ledger.job(job_id).site_id)
+    parts.ledger.cancel(job_id)
+    return _job_body(parts, job_id)

@@ -1,0 +1,75 @@
+"""Every error leaves as problem+json (RFC 9457) in the one shape of `ErrorInfo`, with the request's id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from tagger.errors import BadRequest, BodyTooLarge, Forbidden, NotFound, Pointer, TaggerError, Unauthorized, Unavailable
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(TaggerError, _tagger_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def respond(request: Request, error: TaggerError, status: int | None = None) -> JSONResponse:
+    info = error.info()
+    headers = {}
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = "2"
+    body = {**info.to_dict(), "request_id": request.scope.get("tagger.request_id", "")}
+    if status is not None:
+        body["status"] = status
+    return JSONResponse(body, status_code=status or info.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+async def _tagger_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TaggerError)
+    if error.status >= 500:
+        log.warning("api.error", code=error.code, detail=str(error), path=request.url.path)
+    return respond(request, error)
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    pointers = tuple(_pointer(e) for e in error.errors())
+    return respond(request, BadRequest("; ".join(f"{p.pointer}: {p.detail}" for p in pointers[:5]), errors=pointers))
+
+
+def _pointer(error: Mapping[str, Any]) -> Pointer:
+    location: Sequence[Any] = error["loc"]
+    path = location[1:] if location and location[0] in ("body", "query", "path", "header") else location
+    return Pointer(pointer="/" + "/".join(str(part) for part in path), detail=str(error["msg"]))
+
+
+async def _http_exception(request: Request, error: Exception) -> JSONResponse:
+    """Starlette's own refusals: an unknown path, a method that a path does not have, a body that does not parse."""
+    assert isinstance(error, HTTPException)
+    detail = str(error.detail)
+    by_status: dict[int, TaggerError] = {
+        401: Unauthorized(detail),
+        403: Forbidden(detail),
+        404: NotFound(f"Nothing is at {request.url.path}."),
+        413: BodyTooLarge(detail),
+    }
+    return respond(request, by_status.get(error.status_code, BadRequest(detail)), error.status_code)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.error("api.unexpected", path=request.url.path, exc_info=error)
+    return respond(request, TaggerError("An unexpected fault; the log has it under this request's id."))

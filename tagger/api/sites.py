@@ -1,0 +1,65 @@
+"""Sites: the operator's key adds and lists them; a site's own key reads its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from tagger.api import render
+from tagger.api.deps import CallerDep, OperatorDep, Parts, PartsDep
+from tagger.api.shapes import SiteIn
+from tagger.delivery import Endpoint
+from tagger.ids import new_id
+from tagger.signing import new_secret
+from tagger.site import Site
+
+router = APIRouter(tags=["sites"])
+
+
+def _body(parts: Parts, site: Site) -> dict[str, Any]:
+    endpoint = parts.ledger.endpoint_of(site.id)
+    shown = None if endpoint is None else {"id": endpoint.id, "url": endpoint.url, "enabled": endpoint.enabled}
+    return render.site(site, shown)
+
+
+@router.get("/v1/sites", summary="The sites that the key may see")
+def list_sites(parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
+    sites = parts.ledger.sites() if caller.site_id is None else [parts.ledger.get_site(caller.site_id)]
+    return {"data": [_body(parts, site) for site in sites], "next_cursor": None}
+
+
+@router.get("/v1/sites/{site_id}", summary="One site")
+def get_site(site_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
+    caller.may_see(site_id)
+    return _body(parts, parts.ledger.get_site(site_id))
+
+
+@router.post("/v1/sites", status_code=201, summary="Add a site; the answer shows its secrets, this once")
+def add_site(body: SiteIn, parts: PartsDep, _operator: OperatorDep) -> JSONResponse:
+    hook_secret = new_secret()
+    site = Site(
+        id=body.id,
+        name=body.name,
+        profile=parts.profiles.require(body.profile).name,
+        locales=tuple(body.locales),
+        vocabulary=body.vocabulary,
+        allowed_hosts=tuple(body.allowed_hosts),
+        hook_secrets=(hook_secret,),
+    )
+    parts.ledger.add_site(site)
+    secrets = {"hook_secret": hook_secret, "callback_secret": None}
+    if body.endpoint is not None:
+        callback_secret = new_secret()
+        secrets["callback_secret"] = callback_secret
+        parts.ledger.put_endpoint(
+            Endpoint(
+                id=new_id("end"),
+                site_id=site.id,
+                url=body.endpoint.url,
+                secrets=(callback_secret,),
+                allow_private=body.endpoint.allow_private,
+            )
+        )
+    return JSONResponse({**_body(parts, site), **secrets}, 201, headers={"Location": f"/v1/sites/{site.id}"})

@@ -1,0 +1,145 @@
+"""`tagger backfill start | list | status | pause | resume | cancel`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from tagger.api import render
+from tagger.backfill import count, plan_folder
+from tagger.campaign import Backfill
+from tagger.cli import console
+from tagger.ledger import Ledger
+
+app = typer.Typer(help="Describe a library that exists already.", no_args_is_help=True)
+
+FOLLOW_SECONDS = 0.5
+
+
+def row(found: Backfill, now_ms: int) -> dict[str, Any]:
+    """One backfill for people and programs; `rate` is images a second since the start."""
+    ended = found.ended
+    seconds = max(0.001, (now_ms - found.started_ms) / 1000)
+    total = max(int(found.spec["total"]), found.fed)
+    rate = ended / seconds
+    return {
+        "id": found.id,
+        "site": found.site_id,
+        "status": found.status,
+        "folder": found.spec["folder"],
+        "total": total,
+        "fed": found.fed,
+        "open": found.open,
+        "ended": ended,
+        "dead": found.dead,
+        "rate": round(rate, 2),
+        "seconds_left": round((total - ended) / rate) if rate and found.status == "running" else None,
+        "started_at": render.instant(found.started_ms),
+    }
+
+
+@app.command("start")
+def start(
+    folder: Annotated[Path, typer.Option(help="Folder of images, walked with its subfolders.")],
+    site: Annotated[str, typer.Option(help="Site that the words are written back to.")],
+    window: Annotated[int | None, typer.Option(min=1, help="Most jobs open at once.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    follow: Annotated[bool, typer.Option(help="Stay and show the progress.")] = True,
+    json: console.Json = False,
+) -> None:
+    """Describe every image of a folder. It goes on without this command; Ctrl-C only stops looking.
+
+    Example:  tagger backfill start --folder ~/Pictures --site blog
+    """
+    settings = console.settings()
+    with console.ledger() as ledger:
+        chosen = ledger.get_site(site)
+        if dry_run:
+            found = count(folder)
+            message = {"folder": str(folder), "site": site, "images": found, "dry_run": True}
+            console.print_json(message) if json else console.out.print(
+                f"{found} images would be described for {site}. Nothing was done."
+            )
+            return
+        plan = plan_folder(chosen, folder, window=window or settings.window, now_ms=ledger.now_ms())
+        ledger.start_backfill(plan)
+        if json:
+            console.print_json(row(ledger.backfill(plan.id), ledger.now_ms()))
+            return
+        console.out.print(f"{plan.id}: {plan.spec['total']} images of {plan.spec['folder']}")
+        if follow:
+            watch(ledger, plan.id)
+
+
+def watch(ledger: Ledger, backfill_id: str) -> Backfill:
+    """A progress bar until the backfill is no longer running."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f} images/s"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console.out) as progress:
+        task = progress.add_task("describing", total=None, rate=0.0)
+        while True:
+            found = ledger.backfill(backfill_id)
+            state = row(found, ledger.now_ms())
+            progress.update(task, total=state["total"], completed=state["ended"], rate=state["rate"])
+            if found.status != "running":
+                return found
+            time.sleep(FOLLOW_SECONDS)
+
+
+@app.command("list")
+def list_backfills(json: console.Json = False) -> None:
+    """All backfills, newest first."""
+    with console.ledger() as ledger:
+        rows = [row(found, ledger.now_ms()) for found in ledger.backfills()]
+    if json:
+        console.print_json({"data": rows, "next_cursor": None})
+    else:
+        console.print_table(rows, ["id", "site", "status", "ended", "total", "dead", "rate", "seconds_left"], "No backfills.")
+
+
+@app.command("status")
+def status(backfill_id: str, follow: Annotated[bool, typer.Option(help="Stay.")] = False, json: console.Json = False) -> None:
+    """How far a backfill is."""
+    with console.ledger() as ledger:
+        found = watch(ledger, backfill_id) if follow else ledger.backfill(backfill_id)
+        body = row(found, ledger.now_ms())
+    if json:
+        console.print_json(body)
+    else:
+        left = f", about {body['seconds_left']} s left" if body["seconds_left"] is not None else ""
+        done = f"{body['ended']} of {body['total']}, {body['dead']} dead, {body['rate']} images/s{left}"
+        console.out.print(f"{body['id']} {body['status']}: {done}")
+
+
+@app.command("pause")
+def pause(backfill_id: str) -> None:
+    """Feed no more images; what is open goes on to its end."""
+    with console.ledger() as ledger:
+        ledger.set_backfill_status(backfill_id, "paused")
+    console.out.print(f"{backfill_id} is paused.")
+
+
+@app.command("resume")
+def resume(backfill_id: str) -> None:
+    """Go on where it was paused."""
+    with console.ledger() as ledger:
+        ledger.set_backfill_status(backfill_id, "running")
+    console.out.print(f"{backfill_id} is running.")
+
+
+@app.command("cancel")
+def cancel(backfill_id: str) -> None:
+    """Feed no more, for good."""
+    with console.ledger() as ledger:
+        ledger.set_backfill_status(backfill_id, "cancelled")
+    console.out.print(f"{backfill_id} is cancelled.")

@@ -1,0 +1,41 @@
+"""`tagger config show | profiles`."""
+
+from __future__ import annotations
+
+import typer
+from pydantic import SecretStr
+
+from tagger.cli import console
+from tagger.profile import Profiles
+from tagger.settings import ENV_PREFIX, Settings
+
+app = typer.Typer(help="Settings and profiles.", no_args_is_help=True)
+
+
+@app.command("show")
+def show(json: console.Json = False) -> None:
+    """Every setting with its value, its variable and its meaning; secrets masked."""
+    chosen = console.settings()
+    rows = [
+        {
+            "setting": name,
+            "value": "***" if isinstance(value, SecretStr) else None if value is None else str(value),
+            "variable": ENV_PREFIX + name.upper(),
+            "meaning": Settings.model_fields[name].description,
+        }
+        for name, value in chosen
+    ]
+    if json:
+        console.print_json({"data": rows, "next_cursor": None})
+    else:
+        console.print_table(rows, ["setting", "value", "variable", "meaning"], "")
+
+
+@app.command("profiles")
+def profiles(json: console.Json = False) -> None:
+    """The profiles a site or job may name."""
+    rows = [{"name": p.name, "vocabulary": p.vocabulary, "instruction": p.instruction} for p in Profiles.built_in()]
+    if json:
+        console.print_json({"data": rows, "next_cursor": None})
+    else:
+        console.print_table(rows, ["name", "vocabulary", "instruction"], "")

@@ -1,0 +1,83 @@
+"""What every command needs: the settings of this call, an open ledger, and output as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tagger.errors import TaggerError
+from tagger.ledger import Ledger, open_ledger
+from tagger.settings import Settings, load
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+HOME: dict[str, Path | None] = {"home": None}  # the global option --home, set once by the root command
+
+
+def settings(**overrides: Any) -> Settings:
+    """The settings of this call. Errors: SettingsError."""
+    return load(home=HOME["home"], **overrides)
+
+
+@contextmanager
+def ledger() -> Iterator[Ledger]:
+    """The ledger of this call, brought to the newest schema."""
+    chosen = settings()
+    chosen.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    opened = open_ledger(chosen.ledger)
+    try:
+        opened.migrate()
+        yield opened
+    finally:
+        opened.close()
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
+    """Rows as a table; `empty` is said when there are none."""
+    if not rows:
+        out.print(empty)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    out.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, Mapping):
+        return str(value.get("id", json.dumps(value, ensure_ascii=False)))
+    return str(value)
+
+
+def complain(error: TaggerError) -> None:
+    """An error as a person reads it: what, why, what to do."""
+    info = error.info()
+    err.print(f"[bold red]{info.title}[/] ({info.code})", markup=True)
+    if info.detail != info.title:
+        err.print(f"  {info.detail}", markup=False)
+    err.print(f"  {info.remedy}", markup=False)
+
+
+def local_time(text: str | None) -> str:
+    """An API instant in short form, UTC."""
+    if text is None:
+        return "–"
+    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,93 @@
+"""`tagger dead-letters list | show | replay | discard`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tagger.api import render
+from tagger.api.deliveries import parse_instant
+from tagger.cli import console
+from tagger.delivery import DeadLetter
+from tagger.errors import BadRequest, NotFound
+from tagger.ledger import Ledger
+
+app = typer.Typer(help="Jobs and deliveries that ended badly: why, and another try.", no_args_is_help=True)
+
+SiteOption = Annotated[str | None, typer.Option("--site", help="Only this site's.")]
+Since = Annotated[str | None, typer.Option("--since", help="Only those that died since then, e.g. 2026-11-21T09:30:00Z.")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Only those with this error code, e.g. image_unreadable.")]
+Ids = Annotated[list[str] | None, typer.Argument(help="Ids; none: all that the options select.")]
+All = Annotated[bool, typer.Option("--all", help="Really all, when no option narrows them.")]
+
+
+def _select(ledger: Ledger, site: str | None, since: str | None, reason: str | None) -> list[DeadLetter]:
+    found: list[DeadLetter] = []
+    cursor: str | None = None
+    while True:
+        page = ledger.dead_letters(site_id=site, since_ms=parse_instant(since), code=reason, cursor=cursor, limit=500)
+        found += page.data
+        if page.next_cursor is None:
+            return found
+        cursor = page.next_cursor
+
+
+@app.command("list")
+def list_letters(site: SiteOption = None, since: Since = None, reason: Reason = None, json: console.Json = False) -> None:
+    """Dead letters, newest first.
+
+    Example:  tagger dead-letters list --reason image_unreadable
+    """
+    with console.ledger() as ledger:
+        rows = [render.dead_letter(letter) for letter in _select(ledger, site, since, reason)]
+    if json:
+        console.print_json({"data": rows, "next_cursor": None})
+        return
+    for row in rows:
+        row["code"] = row["error"]["code"]
+        row["detail"] = row["error"]["detail"]
+    console.print_table(rows, ["id", "kind", "site", "asset", "at", "code", "detail"], "No dead letters.")
+
+
+@app.command("show")
+def show_letter(letter_id: str) -> None:
+    """One dead letter with its cause, as JSON."""
+    with console.ledger() as ledger:
+        for letter in _select(ledger, None, None, None):
+            if letter.id == letter_id:
+                console.print_json(render.dead_letter(letter))
+                return
+    raise NotFound(f"No dead letter {letter_id}.", "List them with `tagger dead-letters list`.")
+
+
+def _ids(
+    ledger: Ledger, ids: list[str] | None, site: str | None, since: str | None, reason: str | None, everything: bool
+) -> list[str]:
+    if ids:
+        return ids
+    if not (site or since or reason or everything):
+        raise BadRequest("Say which: ids, --site, --since, --reason, or --all.", "Give one of them.")
+    return [letter.id for letter in _select(ledger, site, since, reason)]
+
+
+@app.command("replay")
+def replay(ids: Ids = None, site: SiteOption = None, since: Since = None, reason: Reason = None, everything: All = False) -> None:
+    """Send dead letters on their way again, with fresh attempts.
+
+    Example:  tagger dead-letters replay --site blog --since 2026-11-21T00:00:00Z
+    """
+    with console.ledger() as ledger:
+        console.out.print(f"Replayed {ledger.replay(_ids(ledger, ids, site, since, reason, everything))}.")
+
+
+@app.command("discard")
+def discard(
+    ids: Ids = None, site: SiteOption = None, since: Since = None, reason: Reason = None, everything: All = False
+) -> None:
+    """Drop dead letters; their words will not be written.
+
+    Example:  tagger dead-letters discard dlv_01J9Z3…
+    """
+    with console.ledger() as ledger:
+        console.out.print(f"Discarded {ledger.discard(_ids(ledger, ids, site, since, reason, everything))}.")

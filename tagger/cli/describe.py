@@ -1,0 +1,144 @@
+"""`tagger describe DIR --out captions.csv`: a folder of pictures in, a table of words out; for people without a CMS."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from openpyxl import Workbook
+
+from tagger import telemetry
+from tagger.backfill import plan_folder
+from tagger.cli import console
+from tagger.cli.backfill import watch
+from tagger.errors import BadRequest
+from tagger.job import Job
+from tagger.ledger import Ledger, open_ledger
+from tagger.profile import Profiles
+from tagger.settings import Settings
+from tagger.site import Site
+from tagger.stack import Shape, Stack
+
+COLUMNS = ("file", "status", "caption", "alt_text", "tags", "verdict", "reasons", "error")
+SUFFIXES = (".csv", ".json", ".xlsx")
+
+
+def describe(
+    folder: Annotated[Path, typer.Argument(help="Folder of images, walked with its subfolders.")],
+    out: Annotated[Path, typer.Option(help="File to write: .csv, .json or .xlsx.")],
+    profile: Annotated[str, typer.Option(help="Kind of business: general, news, ecommerce, …")] = "general",
+    locale: Annotated[list[str] | None, typer.Option(help="Language of the words; repeat for several.")] = None,
+    review: Annotated[bool, typer.Option(help="Also write texts that a person should look at first.")] = False,
+) -> None:
+    """Describe every picture of a folder and write the words into a table. Needs no CMS and leaves nothing running.
+
+    Example:  tagger describe ~/Pictures --out captions.csv
+    """
+    if out.suffix.lower() not in SUFFIXES:
+        raise BadRequest(f"{out.name} ends neither in .csv nor in .json nor in .xlsx.", "Choose one of the three.")
+    if not out.resolve().parent.is_dir():
+        raise BadRequest(f"The folder of {out} does not exist.", "Make it first.")
+    with _ephemeral() as (settings, ledger):
+        site = Site(
+            id="folder", name=str(folder), profile=Profiles.built_in().require(profile).name, locales=tuple(locale or ["en"])
+        )
+        ledger.add_site(site)
+        plan = plan_folder(site, folder, window=settings.window, now_ms=ledger.now_ms(), deliver=False)
+        ledger.start_backfill(plan)
+        watch(ledger, plan.id)
+        rows = sorted((row(job, review) for job in jobs_of(ledger, plan.id)), key=lambda r: r["file"])
+    write_table(rows, out)
+    good = sum(1 for r in rows if r["status"] == "done")
+    console.out.print(f"{good} described, {len(rows) - good} failed → {out}")
+    if good < len(rows):
+        raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _ephemeral() -> Iterator[tuple[Settings, Ledger]]:
+    """A stack in a folder of its own that goes when it is done."""
+    with tempfile.TemporaryDirectory(prefix="tagger-") as home:
+        own = {"home": Path(home).resolve(), "ledger_url": "", "broker_url": "", "blob_dir": None}
+        chosen = console.settings()
+        settings = chosen.model_copy(update={**own, "model_dir": chosen.models})
+        with (Path(home) / "supervisor.log").open("w") as log_file:
+            telemetry.configure(settings, "describe", stream=log_file)
+            stack = Stack(settings, Shape(upload=0, backfill=settings.tag_processes or os.cpu_count() or 1, api=False))
+            ledger = open_ledger(settings.ledger)
+            try:
+                with console.out.status("Starting…"):
+                    stack.start()
+                    stack.wait_ready()
+                yield settings, ledger
+            finally:
+                ledger.close()
+                stack.stop()
+
+
+def jobs_of(ledger: Ledger, backfill_id: str) -> Iterator[Job]:
+    """All jobs of a backfill."""
+    cursor: str | None = None
+    while True:
+        page = ledger.jobs(backfill_id=backfill_id, cursor=cursor, limit=200)
+        yield from page.data
+        if page.next_cursor is None:
+            return
+        cursor = page.next_cursor
+
+
+def row(job: Job, review: bool) -> dict[str, Any]:
+    """One line of the table: the first locale's words. Texts for review only when they are wanted."""
+    words: dict[str, Any] = {"file": job.asset_id, "status": job.status, "caption": None, "alt_text": None, "tags": []}
+    verdict, reasons = None, ""
+    if job.description is not None:
+        verdict = job.description.verdict.action
+        reasons = ", ".join(job.description.verdict.reasons)
+        wanted = {"publish", "review"} if review else {"publish"}
+        for found in job.description.annotations:
+            if found.locale != job.request.locales[0] or found.verdict.action not in wanted:
+                continue
+            if isinstance(found.value, tuple):
+                words["tags"] = [{"id": t.id, "label": t.label, "score": round(t.score, 3)} for t in found.value]
+            else:
+                words[found.field] = found.value
+    error = f"{job.error.title}: {job.error.detail}" if job.error else None
+    return {**words, "verdict": verdict, "reasons": reasons, "error": error}
+
+
+def write_table(rows: list[dict[str, Any]], out: Path) -> None:
+    """CSV and XLSX hold the tags as text; JSON holds them with scores. Written beside and renamed, so never half."""
+    draft = out.with_name("." + out.name + ".part")
+    kind = out.suffix.lower()
+    if kind == ".json":
+        draft.write_text(json.dumps({"data": rows, "next_cursor": None}, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    elif kind == ".csv":
+        with draft.open("w", encoding="utf-8-sig", newline="") as file:  # the mark makes Excel read it as UTF-8
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            writer.writerows([_text(r[column]) for column in COLUMNS] for r in rows)
+    else:
+        book = Workbook(write_only=True)
+        sheet = book.create_sheet("captions")
+        sheet.append(list(COLUMNS))
+        for r in rows:
+            sheet.append([_text(r[column]) for column in COLUMNS])
+        book.save(draft)
+    draft.replace(out)
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _text(value: Any) -> str:
+    """A cell as text. What a spreadsheet would run as a formula (a file may be named so) gets an apostrophe in front."""
+    if value is None:
+        return ""
+    text = ", ".join(f"{t['label']} ({t['score']:.2f})" for t in value) if isinstance(value, list) else str(value)
+    return "'" + text if text.startswith(FORMULA) else text

@@ -1,0 +1,84 @@
+"""`tagger jobs list | show | cancel`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.markup import escape
+
+from tagger.api import render
+from tagger.cli import console
+from tagger.job import JobStatus
+
+app = typer.Typer(help="Look at jobs, cancel them.", no_args_is_help=True)
+
+Status = Literal["accepted", "running", "described", "done", "dead", "superseded", "cancelled"]
+
+
+@app.command("list")
+def list_jobs(
+    site: Annotated[str | None, typer.Option(help="Only this site's.")] = None,
+    asset: Annotated[str | None, typer.Option(help="Only this asset's.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only jobs in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    json: console.Json = False,
+) -> None:
+    """Jobs, newest first.
+
+    Example:  tagger jobs list --site blog --status dead
+    """
+    wanted: JobStatus | None = status
+    with console.ledger() as ledger:
+        page = ledger.jobs(site_id=site, asset_id=asset, status=wanted, limit=limit)
+    rows = [render.job(job, None) for job in page.data]
+    if json:
+        console.print_json({"data": rows, "next_cursor": page.next_cursor})
+    else:
+        console.print_table(rows, ["id", "status", "lane", "site", "asset", "attempts", "created_at"], "No jobs.")
+
+
+@app.command("show")
+def show_job(job_id: str, json: console.Json = False) -> None:
+    """One job: its words, where they went, and what went wrong.
+
+    Example:  tagger jobs show job_01J9Z3…
+    """
+    with console.ledger() as ledger:
+        job = ledger.job(job_id)
+        body = render.job(job, ledger.delivery(job.delivery_id) if job.delivery_id else None)
+    if json:
+        console.print_json(body)
+    else:
+        _show(body)
+
+
+def _show(body: dict[str, Any]) -> None:
+    out = console.out
+    out.print(
+        f"[bold]{body['id']}[/]  {body['status']}   site {body['site']}, asset {escape(body['asset']['id'])}, lane {body['lane']}"
+    )
+    for found in body["annotations"]:
+        value = found["value"]
+        text = ", ".join(f"{t['label']} {t['score']:.2f}" for t in value) if isinstance(value, list) else repr(value)
+        rules = f" rules {' '.join(found['rules'])}" if found["rules"] else ""
+        reasons = f" ({', '.join(found['verdict']['reasons'])})" if found["verdict"]["reasons"] else ""
+        outcome = f" → {found['outcome']}" if found["outcome"] else ""
+        out.print(f"  {found['field']} {found['locale']}: {text}", markup=False)
+        out.print(
+            f"      {found['verdict']['action']}{reasons}{outcome}  {found['model'] or ''}{rules}", markup=False, style="dim"
+        )
+    if body["delivery"]:
+        out.print(f"  delivery {body['delivery']['id']}: {body['delivery']['status']}, attempts {body['delivery']['attempts']}")
+    if error := body["error"]:
+        out.print(f"  [red]{error['title']}[/] ({error['code']}, stage {error['stage']})")
+        out.print(f"    {error['detail']}\n    {error['remedy']}", markup=False)
+    if body["timings_ms"]:
+        out.print("  " + "  ".join(f"{k} {v} ms" for k, v in body["timings_ms"].items()), style="dim")
+
+
+@app.command("cancel")
+def cancel_job(job_id: str) -> None:
+    """Cancel a job that has not ended; nothing of it will be written."""
+    with console.ledger() as ledger:
+        console.out.print(f"{job_id} is {ledger.cancel(job_id)}.")

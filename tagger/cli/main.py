@@ -1,0 +1,67 @@
+"""The command `tagger`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import tagger
+from tagger.cli import backfill, config, console, dead_letters, deliveries, demo, describe, jobs, keys, processes, sites, status
+from tagger.errors import TaggerError
+
+app = typer.Typer(
+    name="tagger",
+    help="Captions, alt text and tags for the images of content-management systems, never over a person's words.",
+    epilog="Try it:  tagger demo        Use it:  tagger up        A folder of pictures:  tagger describe DIR --out captions.csv",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tagger {tagger.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    home: Annotated[Path | None, typer.Option(help="Folder of the embedded stack; default ~/.tagger or TAGGER_HOME.")] = None,
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    console.HOME["home"] = home
+
+
+app.command("demo")(demo.demo)
+app.command("describe")(describe.describe)
+app.command("up")(processes.up)
+app.command("api")(processes.api)
+app.command("worker")(processes.worker)
+app.command("flower")(processes.flower)
+app.command("status")(status.status)
+app.command("doctor")(status.doctor)
+app.add_typer(sites.app, name="sites")
+app.add_typer(keys.app, name="keys")
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(dead_letters.app, name="dead-letters")
+app.add_typer(backfill.app, name="backfill")
+app.add_typer(config.app, name="config")
+
+
+def main() -> None:
+    """Exit 0: done · 1: an error, told with its remedy · 2: wrong usage · 130: interrupted."""
+    try:
+        app()
+    except TaggerError as error:
+        console.complain(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

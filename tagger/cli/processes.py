@@ -1,0 +1,91 @@
+"""`tagger up | api | worker | flower`: processes that run until they are told to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from typing import Annotated, Literal
+
+import typer
+
+from tagger import telemetry
+from tagger.cli import console
+from tagger.errors import BadRequest
+from tagger.settings import to_env
+from tagger.stack import Shape, Stack, read_state
+
+
+def up(
+    caption: Annotated[
+        Literal["auto", "ofa", "lite", "none"] | None,
+        typer.Option(help="Model of the captions; ofa runs on a plain CPU, slowly."),
+    ] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the API.")] = None,
+    flower: Annotated[bool, typer.Option(help="Also run Flower on 127.0.0.1:5555.")] = False,
+) -> None:
+    """Run the whole product on this machine: broker, ledger, API, workers. Ctrl-C drains and ends it.
+
+    Example:  tagger up --port 8400
+    """
+    settings = console.settings(caption=caption, api_port=port)
+    if read_state(settings.home) is not None:
+        raise BadRequest(f"tagger runs already on {settings.home}.", "Stop it first, or choose another --home.")
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (settings.home / "logs-supervisor.log").open("a") as log_file:
+        telemetry.configure(settings, "supervisor", stream=log_file)
+        shape = Shape.of(settings, flower=flower)
+        stack = Stack(settings, shape)
+        ended = _stop_event()
+        try:
+            with console.out.status("Starting…") as line:
+                stack.start()
+                stack.wait_ready(on_wait=lambda missing: line.update(f"Starting… {missing}"))
+            console.out.print(f"API        {stack.api_url}/docs\nHome       {settings.home}\nLogs       {settings.home / 'logs'}")
+            console.out.print("Next:  tagger sites add --help      Ctrl-C ends it.")
+            ended.wait()
+            console.out.print("Draining: what runs is finished, what waits stays in the ledger…")
+        finally:
+            killed = stack.stop()
+        if killed:
+            console.err.print(f"Had to kill: {', '.join(killed)}. Their jobs are freed at the next start.")
+            sys.exit(1)
+    console.out.print("Ended.")
+
+
+def _stop_event() -> threading.Event:
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    return ended
+
+
+def api() -> None:
+    """Serve the HTTP API (one process)."""
+    from tagger.api.app import serve  # not needed by any other command, and slow to import
+
+    settings = console.settings()
+    telemetry.configure(settings, "api")
+    serve(settings)
+
+
+def worker(
+    role: Annotated[Literal["tag", "deliver", "reconcile"], typer.Argument(help="Which process to run.")],
+    lane: Annotated[Literal["upload", "backfill", "solo"], typer.Option(help="Lane of a tag worker.")] = "upload",
+) -> None:
+    """Run one worker process; the same as `python -m workers`.
+
+    Example:  tagger worker tag --lane backfill
+    """
+    settings = console.settings()
+    argv = [sys.executable, "-m", "workers", role, *(["--lane", lane] if role == "tag" else [])]
+    os.execve(sys.executable, argv, {**os.environ, **to_env(settings)})
+
+
+def flower(port: Annotated[int, typer.Option(help="Port of Flower's pages.")] = 5555) -> None:
+    """Watch workers and tasks in Flower, on loopback. A task's id there is the job's id."""
+    settings = console.settings()
+    argv = [sys.executable, "-m", "celery", "--quiet", "flower", "--address=127.0.0.1", f"--port={port}"]
+    # by the environment, not by an argument: a broker's URL may hold a password
+    os.execve(sys.executable, argv, {**os.environ, "CELERY_BROKER_URL": settings.broker})

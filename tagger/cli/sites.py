@@ -1,0 +1,115 @@
+"""`tagger sites add | list | show | pause | resume`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tagger.api import render
+from tagger.cli import console
+from tagger.delivery import Endpoint
+from tagger.errors import BadRequest
+from tagger.ids import new_id
+from tagger.ledger import Ledger
+from tagger.profile import Profiles
+from tagger.signing import new_secret
+from tagger.site import Site
+
+app = typer.Typer(help="The CMS instances that tagger serves.", no_args_is_help=True)
+
+
+def _row(ledger: Ledger, site: Site) -> dict[str, Any]:
+    endpoint = ledger.endpoint_of(site.id)
+    return render.site(site, None if endpoint is None else {"id": endpoint.url, "enabled": endpoint.enabled})
+
+
+@app.command("add")
+def add(
+    site_id: Annotated[str, typer.Argument(help="Short name, e.g. blog.")],
+    name: Annotated[str, typer.Option(help="Full name.")] = "",
+    endpoint: Annotated[str | None, typer.Option(help="URL that takes the signed callback.")] = None,
+    allow_private: Annotated[bool, typer.Option(help="The endpoint may be at a private or loopback address.")] = False,
+    profile: Annotated[str, typer.Option(help="Kind of business: general, news, ecommerce, …")] = "general",
+    locale: Annotated[list[str] | None, typer.Option(help="Language of the words; repeat for several.")] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Host whose private address may be fetched, e.g. cms.lan:8080.")
+    ] = None,
+    json: console.Json = False,
+) -> None:
+    """Add a site and print its secrets, this once.
+
+    Example:  tagger sites add blog --endpoint https://blog.example/tagger --locale en
+    """
+    hook_secret, callback_secret = new_secret(), new_secret()
+    site = Site(
+        id=site_id,
+        name=name or site_id,
+        profile=Profiles.built_in().require(profile).name,
+        locales=tuple(locale or ["en"]),
+        allowed_hosts=tuple(allow_host or []),
+        hook_secrets=(hook_secret,),
+    )
+    with console.ledger() as ledger:
+        ledger.add_site(site)
+        if endpoint:
+            ledger.put_endpoint(
+                Endpoint(id=new_id("end"), site_id=site.id, url=endpoint, secrets=(callback_secret,), allow_private=allow_private)
+            )
+        body = {**_row(ledger, site), "hook_secret": hook_secret, "callback_secret": callback_secret if endpoint else None}
+    if json:
+        console.print_json(body)
+        return
+    console.out.print(f"Added {site.id}. Keep these; they are not shown again:")
+    console.out.print(f"  hook secret      {hook_secret}   (the CMS signs its hooks with it)")
+    if endpoint:
+        console.out.print(f"  callback secret  {callback_secret}   (the CMS verifies our callbacks with it)")
+    console.out.print(f"Next:  tagger keys create --site {site.id}")
+
+
+@app.command("list")
+def list_sites(json: console.Json = False) -> None:
+    """All sites."""
+    with console.ledger() as ledger:
+        rows = [_row(ledger, site) for site in ledger.sites()]
+    if json:
+        console.print_json({"data": rows, "next_cursor": None})
+    else:
+        console.print_table(rows, ["id", "name", "profile", "locales", "endpoint", "writes_paused"], "No sites; add one.")
+
+
+@app.command("show")
+def show(site_id: str) -> None:
+    """One site as JSON, without its secrets."""
+    with console.ledger() as ledger:
+        console.print_json(_row(ledger, ledger.get_site(site_id)))
+
+
+@app.command("pause")
+def pause(
+    site_id: str, writes: Annotated[bool, typer.Option("--writes", help="Stop every write to the site at once.")] = False
+) -> None:
+    """Stop writing to a site. Describing goes on; deliveries wait.
+
+    Example:  tagger sites pause blog --writes
+    """
+    if not writes:
+        raise BadRequest("Say what to pause.", "Use `tagger sites pause SITE --writes`.")
+    with console.ledger() as ledger:
+        ledger.get_site(site_id)
+        ledger.pause_writes(site_id, True)
+    console.out.print(f"No word is written to {site_id} until `tagger sites resume {site_id}`.")
+
+
+@app.command("resume")
+def resume(site_id: str) -> None:
+    """Write to a site again, and enable its endpoint if it was disabled; what waited goes out."""
+    with console.ledger() as ledger:
+        ledger.get_site(site_id)
+        ledger.pause_writes(site_id, False)
+        endpoint = ledger.endpoint_of(site_id)
+        released = 0
+        if endpoint is not None:
+            ledger.enable_endpoint(endpoint.id, True)
+            released = ledger.unpark(endpoint.id)
+    console.out.print(f"{site_id} is written to again; {released} parked deliveries go out.")

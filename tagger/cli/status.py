@@ -1,0 +1,182 @@
+"""`tagger status | doctor`: how things are, and what is wrong, in plain words."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import requests
+import typer
+
+from tagger.broker import server_binary
+from tagger.cli import console
+from tagger.errors import TaggerError
+from tagger.job import LANES
+from tagger.ledger import Ledger, open_ledger
+from tagger.queue import Hints
+from tagger.settings import Settings
+from tagger.stack import read_state
+
+FREE_BYTES = 1 << 30
+
+
+def status(json: console.Json = False) -> None:
+    """Jobs, deliveries, lanes and workers, now.
+
+    Example:  tagger status --json
+    """
+    settings = console.settings()
+    state = read_state(settings.home)
+    with console.ledger() as ledger:
+        body = _status(ledger, state)
+    if json:
+        console.print_json(body)
+        return
+    out = console.out
+    out.print(f"Stack      {'runs, API at ' + str(state['api']) if state else 'does not run here (tagger up starts it)'}")
+    out.print(f"Workers    {_counts(body['workers']) or 'none alive'}")
+    out.print(f"Jobs       {_counts(body['jobs']) or 'none'}")
+    out.print(f"Deliveries {_counts(body['deliveries']) or 'none'}")
+    for lane, counts in body["lanes"].items():
+        age = f", oldest waits {counts['oldest_seconds']:.0f} s" if counts["oldest_seconds"] is not None else ""
+        out.print(
+            f"Lane       {lane}: {counts['claimable']} to do, {counts['running']} running, {counts['waiting']} retry later{age}"
+        )
+
+
+def _status(ledger: Ledger, state: dict[str, object] | None) -> dict[str, Any]:
+    stats = ledger.stats()
+    now = ledger.now_ms()
+    lanes = {
+        lane: {
+            "claimable": counts.claimable,
+            "waiting": counts.waiting,
+            "running": counts.running,
+            "oldest_seconds": None if counts.oldest_claimable_ms is None else max(0, now - counts.oldest_claimable_ms) / 1000,
+        }
+        for lane, counts in ledger.lane_counts().items()
+    }
+    return {
+        "running": state is not None,
+        "workers": dict(stats.workers),
+        "jobs": dict(stats.jobs),
+        "deliveries": dict(stats.deliveries),
+        "lanes": lanes,
+    }
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {name}" for name, n in counts.items() if n)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that the doctor looked at."""
+
+    what: str
+    state: Literal["ok", "warning", "broken"]
+    detail: str
+    remedy: str = ""
+
+
+def doctor(json: console.Json = False) -> None:
+    """Look at every part and say what is wrong and what to do. Exit 1 when something is broken."""
+    settings = console.settings()
+    findings = [check(settings) for check in CHECKS]
+    if json:
+        console.print_json({"data": [asdict(f) for f in findings], "next_cursor": None})
+    else:
+        for found in findings:
+            mark = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "broken": "[red]broken[/] "}[found.state]
+            console.out.print(f"{mark} {found.what}: ", end="")
+            console.out.print(found.detail, markup=False)
+            if found.remedy and found.state != "ok":
+                console.out.print(f"        → {found.remedy}", markup=False)
+    if any(found.state == "broken" for found in findings):
+        raise typer.Exit(1)
+
+
+def _python(_settings: Settings) -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    good = sys.version_info >= (3, 11)
+    return Finding(what="Python", state="ok" if good else "broken", detail=version, remedy="Install Python 3.11 or newer.")
+
+
+def _home(settings: Settings) -> Finding:
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = settings.home / ".doctor"
+        probe.write_text("")
+        probe.unlink()
+        free = shutil.disk_usage(settings.home).free
+    except OSError as err:
+        return Finding(
+            what="Home", state="broken", detail=f"{settings.home}: {err.strerror}", remedy="Choose a folder of yours with --home."
+        )
+    detail = f"{settings.home}, {free / 1e9:.1f} GB free"
+    if free < FREE_BYTES:
+        return Finding(what="Home", state="warning", detail=detail, remedy="Make room: a full disk stops accepting.")
+    return Finding(what="Home", state="ok", detail=detail)
+
+
+def _ledger(settings: Settings) -> Finding:
+    def look() -> str:
+        ledger = open_ledger(settings.ledger)
+        try:
+            ledger.migrate()
+            ledger.ping()
+            jobs = sum(ledger.stats().jobs.values())
+        finally:
+            ledger.close()
+        return f"answers, {jobs} jobs"
+
+    return _attempt("Ledger", look)
+
+
+def _broker(settings: Settings) -> Finding:
+    if not settings.broker_url and read_state(settings.home) is None:
+        return _attempt("Broker", lambda: f"would start {server_binary()}")
+
+    def look() -> str:
+        hints = Hints(settings.broker)
+        try:
+            return "answers, " + ", ".join(f"{lane} {hints.depth(lane)}" for lane in LANES) + " hints waiting"
+        finally:
+            hints.close()
+
+    return _attempt("Broker", look)
+
+
+def _stack(settings: Settings) -> Finding:
+    state = read_state(settings.home)
+    if state is None:
+        return Finding(what="Stack", state="warning", detail="does not run on this home", remedy="Start it with `tagger up`.")
+    try:
+        answer = requests.get(f"{state['api']}/readyz", timeout=3)
+    except requests.RequestException as err:
+        return Finding(
+            what="API", state="broken", detail=f"{state['api']}: {type(err).__name__}", remedy="Look into logs/api.log."
+        )
+    if answer.status_code != 200:
+        return Finding(what="API", state="broken", detail=f"not ready: {answer.status_code}", remedy="Look into logs/api.log.")
+    return Finding(what="API", state="ok", detail=f"ready at {state['api']}")
+
+
+def _models(settings: Settings) -> Finding:
+    return Finding(
+        what="Models", state="ok", detail=f"caption={settings.caption}, embed={settings.embed}, check={settings.check}"
+    )
+
+
+def _attempt(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what=what, state="ok", detail=look())
+    except TaggerError as err:
+        info = err.info()
+        return Finding(what=what, state="broken", detail=info.detail, remedy=info.remedy)
+
+
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (_python, _home, _ledger, _broker, _stack, _models)

@@ -1,0 +1,72 @@
+"""Accepting work: bytes made durable, a job row committed, and only then a hint to the broker, off the request's path."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from tagger.asset import ImageSource
+from tagger.blobs import Blobs
+from tagger.errors import BrokerUnavailable
+from tagger.job import JobRequest, Lane
+from tagger.ledger import Accepted, Ledger
+
+log = structlog.get_logger()
+
+Send = Callable[[str, Lane], None]
+
+
+class Hinter:
+    """Sends hints from a thread of its own. A hint that is dropped costs a second: the reconciler counts and tops up."""
+
+    def __init__(self, send: Send, *, capacity: int = 10_000) -> None:
+        self._send = send
+        self._waiting: queue.Queue[tuple[str, Lane] | None] = queue.Queue(capacity)
+        self._thread = threading.Thread(target=self._run, name="hinter", daemon=True)
+        self._thread.start()
+
+    def hint(self, job_id: str, lane: Lane) -> None:
+        try:
+            self._waiting.put_nowait((job_id, lane))
+        except queue.Full:
+            log.warning("hint.dropped", job=job_id, lane=lane)
+
+    def close(self, timeout: float = 5.0) -> None:
+        self._waiting.put(None)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while (item := self._waiting.get()) is not None:
+            try:
+                self._send(*item)
+            except BrokerUnavailable as err:
+                log.warning("hint.failed", job=item[0], lane=item[1], error=str(err))
+
+
+class Ingest:
+    """The one way into the ledger for uploads, hooks and synchronous calls."""
+
+    def __init__(self, ledger: Ledger, blobs: Blobs, hinter: Hinter) -> None:
+        self.ledger = ledger
+        self.blobs = blobs
+        self.hinter = hinter
+
+    def accept(self, request: JobRequest, data: bytes | None = None) -> Accepted:
+        """Take one request. With `data`, the bytes are stored first and become the job's source.
+
+        Errors: StorageUnavailable, LedgerUnavailable; then nothing was accepted.
+        """
+        if data is not None:
+            source = ImageSource(kind="blob", location=self.blobs.put(data), sha256=hashlib.sha256(data).hexdigest())
+            request = replace(request, source=source)
+        accepted = self.ledger.accept([request])[0]
+        if accepted.created:
+            self.hinter.hint(accepted.job_id, request.lane)
+        elif data is not None:
+            self.blobs.delete(request.source.location)  # the job that exists already has its own copy
+        return accepted

@@ -1,0 +1,100 @@
+"""Logs (structlog) and metrics (Prometheus). Names of metrics are the nouns and stages of the code.
+
+Secrets never reach a log: `configure` puts a processor in front of the renderer that masks keys that hold them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from tagger.settings import Settings
+
+SECRET_KEYS = frozenset(
+    {"authorization", "secret", "secrets", "key", "api_key", "admin_key", "password", "fetch_auth", "hook_secrets"}
+)
+
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+
+STAGE_SECONDS = Histogram("tagger_stage_seconds", "Time of one image in one stage", ["lane", "stage"], buckets=SECONDS)
+JOBS = Counter("tagger_jobs_total", "Jobs that left a worker", ["lane", "status"])
+ERRORS = Counter("tagger_errors_total", "Typed errors of jobs", ["lane", "stage", "code"])
+BATCH_SIZE = Histogram("tagger_batch_size", "Images in a batch", ["model"], buckets=(1, 2, 4, 8, 12, 16, 24, 32, 64, 128))
+BATCH_FILL = Histogram(
+    "tagger_batch_fill_ratio", "Share of the batch's budget that was used", ["model"], buckets=tuple(i / 10 for i in range(1, 11))
+)
+BATCH_SECONDS = Histogram("tagger_batch_seconds", "Time of one batch on the device", ["model"], buckets=SECONDS)
+LANE_DEPTH = Gauge("tagger_lane_depth", "Hints in the broker's queue", ["lane"], multiprocess_mode="livemostrecent")
+LANE_CLAIMABLE = Gauge(
+    "tagger_lane_claimable", "Jobs in the ledger that a worker may claim now", ["lane"], multiprocess_mode="livemostrecent"
+)
+LANE_OLDEST_SECONDS = Gauge(
+    "tagger_lane_oldest_seconds", "Age of the oldest claimable job", ["lane"], multiprocess_mode="livemostrecent"
+)
+REHINTS = Counter("tagger_rehints_total", "Hints sent by the reconciler", ["lane"])
+FREED = Counter("tagger_freed_jobs_total", "Jobs taken back from dead workers", ["ruling"])
+DELIVERIES = Counter("tagger_deliveries_total", "Attempts to deliver", ["result"])
+DELIVERY_SECONDS = Histogram("tagger_delivery_seconds", "Time of one attempt", buckets=SECONDS)
+WORKER_READY = Gauge(
+    "tagger_worker_ready", "1 when this worker's models are loaded and pass their canary", ["lane"], multiprocess_mode="livesum"
+)
+HTTP_REQUESTS = Counter("http_requests_total", "Requests to the API", ["method", "route", "status"])
+HTTP_SECONDS = Histogram("http_request_seconds", "Time of a request to the API", ["method", "route"], buckets=SECONDS)
+
+
+def mask_secrets(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key in SECRET_KEYS.intersection(event):
+        event[key] = "***"
+    return event
+
+
+def configure(settings: Settings, role: str, stream: TextIO | None = None) -> None:
+    """Set up logging for this process, to `stream` (standard error).
+
+    Standard-library loggers (celery, uvicorn, alembic) end in the same stream and form.
+    """
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        mask_secrets,
+    ]
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        if settings.log_format == "console"
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    errors: list[Any] = [] if settings.log_format == "console" else [structlog.processors.format_exc_info]
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *errors, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    for noisy in ("alembic", "urllib3", "PIL", "kombu", "amqp", "celery.redirected"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.log_level.upper())),
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(role=role)
+
+
+def serve_metrics(port: int) -> int:
+    """Serve this process's metrics on loopback; returns the port. Port 0 serves nothing."""
+    if port == 0:
+        return 0
+    start_http_server(port, addr="127.0.0.1")
+    return port
