@@ -1,0 +1,243 @@
+"""Pixels out, safely: a pool of decoder processes that can be killed without harm to anything else.
+
+A hostile image can at worst end its own decoder: the pool kills it at its deadline, starts another, and only that image fails.
+Encoded bytes and pixels go through shared memory; pixels are copied out, so that they have no ties to a process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import weakref
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from tagger.errors import DeadlineExceeded, DecodeError, DecoderUnavailable, DecodeTimeout, ImageTooLarge, ImageTooManyPixels
+from tagger.prediction import Pixels
+from tagger.settings import MIB, Settings
+from workers.decoder import Limits
+from workers.decoder_process import DecoderProcess, Died
+
+TYPED = {cls.code: cls for cls in (DecodeError, ImageTooManyPixels, DecodeTimeout)}
+CLOSE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Decoded:
+    pixels: Pixels = field(repr=False)  # [height, width, 3], RGB (sRGB), upright, neither side over the pool's `long_side`
+    width: int  # of the original, upright
+    height: int
+    format: str  # "JPEG", "PNG", … by content
+    frames: int  # GIF and TIFF: 2 means "more than one"
+    exif: bytes = field(default=b"", repr=False)
+    iptc: bytes = field(default=b"", repr=False)
+    xmp: bytes = field(default=b"", repr=False)
+
+
+def default_processes() -> int:
+    """One for each core that this process may use, less one for the work around them."""
+    return max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+class _Slot:
+    """A place for one process. Owned by one thread at a time, between `_take` and `_give`."""
+
+    def __init__(self, limits: Limits, life_fd: int) -> None:
+        self._limits = limits
+        self._life_fd = life_fd
+        self.process: DecoderProcess | None = None
+        self.start()
+
+    def start(self) -> DecoderProcess:
+        if self.process is None:
+            try:
+                self.process = DecoderProcess(self._limits, self._life_fd)
+            except OSError as err:
+                raise DecoderUnavailable(f"A decoder process cannot be started: {err.strerror}.") from err
+        return self.process
+
+    def ready(self) -> DecoderProcess:
+        process = self.start()
+        try:
+            process.wait_ready()
+        except (Died, TimeoutError) as err:
+            self.kill()
+            raise DecoderUnavailable("A decoder process does not start.") from err
+        return process
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process = None
+
+
+class _Suspect(Exception):
+    """A process that had decoded other images before failed on this one: perhaps their doing (a leak, a corrupted heap)."""
+
+
+class DecoderPool:
+    """Decodes images for any number of threads.
+
+    seconds: limit for one image · memory_bytes: address space of one process · long_side: of the pixels handed out ·
+    pixels_in_flight: bytes of pixels that callers may hold on to at once; the next decode waits until some are dropped.
+    """
+
+    def __init__(
+        self,
+        processes: int = 0,
+        *,
+        seconds: float = 10.0,
+        memory_bytes: int = 1024 * MIB,
+        max_pixels: int = 100_000_000,
+        max_bytes: int = 32 * MIB,
+        long_side: int = 1024,
+        pixels_in_flight: int = 256 * MIB,
+    ) -> None:
+        self.limits = Limits(
+            max_bytes=max_bytes, max_pixels=max_pixels, long_side=long_side, seconds=seconds, memory_bytes=memory_bytes
+        )
+        self._largest = long_side * long_side * 3
+        self._room = max(pixels_in_flight, self._largest)  # bytes of pixels that may still be handed out
+        self._free = threading.Condition(threading.RLock())  # re-entrant: a finalizer may run while its thread is inside
+        self._closed = False
+        life_read, self._life_write = os.pipe()  # the processes see its end when we die, however we die
+        self._life_read = life_read
+        self._slots = [_Slot(self.limits, life_read) for _ in range(processes or default_processes())]
+        self._idle = list(self._slots)
+
+    @classmethod
+    def of(cls, settings: Settings, *, long_side: int = 1024) -> Self:
+        return cls(
+            settings.decode_processes,
+            seconds=settings.decode_seconds,
+            memory_bytes=settings.decode_memory_bytes,
+            max_pixels=settings.max_pixels,
+            max_bytes=settings.max_body_bytes,
+            long_side=long_side,
+        )
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the decoders that run now."""
+        return [slot.process.pid for slot in self._slots if slot.process is not None]
+
+    def decode(self, data: bytes, *, deadline: float) -> Decoded:
+        """Decodes before `deadline`, a `time.monotonic()` reading. Called from any thread; blocks.
+
+        Errors: DecodeError (not an image, or broken), ImageTooManyPixels, ImageTooLarge, DecodeTimeout (over the pool's limit of
+        time or memory); retryable: DeadlineExceeded (the caller's time ran out first), DecoderUnavailable.
+        """
+        if len(data) > self.limits.max_bytes:
+            raise ImageTooLarge(f"The image is over {self.limits.max_bytes:,} bytes.")
+        slot = self._take(deadline)
+        used = 0
+        try:
+            try:
+                decoded = self._exchange(slot, data, deadline)
+            except _Suspect:
+                slot.kill()
+                decoded = self._exchange(slot, data, deadline)  # in a fresh process, whose failure is the image's own
+            used = decoded.pixels.nbytes
+            weakref.finalize(decoded.pixels, self._release, used).atexit = False
+            return decoded
+        finally:
+            self._give(slot, self._largest - used)
+
+    def close(self) -> None:
+        """Ends every process. Decodes under way fail with DecoderUnavailable."""
+        with self._free:
+            if self._closed:
+                return
+            self._closed = True
+            self._free.notify_all()
+            for slot in self._slots:
+                if slot not in self._idle and slot.process is not None:
+                    slot.process.interrupt()
+            self._free.wait_for(lambda: len(self._idle) == len(self._slots), CLOSE_SECONDS)
+            for slot in self._idle:
+                slot.kill()
+        os.close(self._life_write)
+        os.close(self._life_read)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _take(self, deadline: float) -> _Slot:
+        """A slot, and room for the largest result."""
+        with self._free:
+            self._free.wait_for(
+                lambda: self._closed or (self._idle and self._room >= self._largest), max(0.0, deadline - time.monotonic())
+            )
+            if self._closed:
+                raise DecoderUnavailable("The decoders are shutting down.")
+            if not self._idle or self._room < self._largest:
+                raise DecoderUnavailable("No decoder became free in time.")
+            self._room -= self._largest
+            return self._idle.pop()  # the one used last: its memory is warm
+
+    def _give(self, slot: _Slot, room: int) -> None:
+        with self._free:
+            self._idle.append(slot)
+            self._release(room)
+
+    def _release(self, room: int) -> None:
+        with self._free:
+            self._room += room
+            self._free.notify()
+
+    def _exchange(self, slot: _Slot, data: bytes, deadline: float) -> Decoded:
+        process = slot.ready()
+        fresh = process.served == 0
+        own = time.monotonic() + self.limits.seconds
+        try:
+            answer, blocks = process.decode(data, min(own, deadline))
+            if "error" not in answer:
+                return _decoded(process, answer, blocks)
+        except TimeoutError:
+            slot.kill()
+            if deadline < own:
+                raise DeadlineExceeded("The job's time ran out while its image was decoded.") from None
+            raise DecodeTimeout(f"Decoding the image took more than {self.limits.seconds:g} seconds.") from None
+        except Died as died:
+            slot.kill()
+            raise self._cause(died, fresh) from None
+        finally:
+            if slot.process is process:
+                process.shed(len(data))
+        if answer["error"] == DecodeTimeout.code and not fresh:
+            raise _Suspect
+        raise TYPED.get(str(answer["error"]), DecodeError)(str(answer["detail"]))
+
+    def _cause(self, died: Died, fresh: bool) -> Exception:
+        if self._closed:
+            return DecoderUnavailable("The decoders are shutting down.")
+        if died.by == signal.SIGXCPU:
+            return DecodeTimeout(f"Decoding the image took more than {self.limits.seconds:g} seconds.")
+        if not fresh:
+            return _Suspect()
+        if died.by == signal.SIGKILL:  # not by us: the system was out of memory
+            return DecodeTimeout("Decoding the image took too much memory.")
+        return DecodeError("The image makes its decoder fail.")
+
+
+def _decoded(process: DecoderProcess, answer: dict[str, Any], blocks: list[bytes]) -> Decoded:
+    try:
+        exif, iptc, xmp = blocks
+        return Decoded(
+            pixels=process.pixels(int(answer["width"]), int(answer["height"])),
+            width=int(answer["full_width"]),
+            height=int(answer["full_height"]),
+            format=str(answer["format"]),
+            frames=int(answer["frames"]),
+            exif=exif,
+            iptc=iptc,
+            xmp=xmp,
+        )
+    except (KeyError, ValueError, TypeError) as err:
+        raise Died from err  # an answer that no honest decoder gives

@@ -1,0 +1,118 @@
+"""The decoder process: reads requests from a socket, decodes in shared memory, answers. Started by `decode.DecoderPool` only.
+
+Shared area: the first `max_bytes` hold the encoded image, the rest the pixels. A request is the length of the image (8 bytes);
+an answer is the length of a JSON object (4 bytes), the object, then the metadata blocks whose lengths it gives.
+
+It must never outlive its parent, nor die before it: signals to the group are ignored, and the parent's death closes a pipe whose
+hang-up the kernel turns into SIGIO, which ends this process even inside a C library.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import mmap
+import os
+import resource
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from dataclasses import asdict, dataclass
+
+REQUEST = struct.Struct("!Q")
+ANSWER = struct.Struct("!I")
+READY = b"+"
+MAX_BLOCK = 1 << 18  # bytes of an EXIF, IPTC or XMP block; a larger one is left out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    max_bytes: int  # of an encoded image
+    max_pixels: int
+    long_side: int  # of the pixels handed out
+    seconds: float  # of CPU for one image
+    memory_bytes: int  # of address space
+
+    @property
+    def area_bytes(self) -> int:
+        return self.max_bytes + self.long_side * self.long_side * 3
+
+
+def main(argv: list[str]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    socket_fd, area_fd, life_fd = (int(text) for text in argv[:3])
+    limits = Limits(**json.loads(argv[3]))
+    _die_with_parent(life_fd)
+    from workers import pixels  # not at the top: the parent imports this file, and needs no Pillow
+
+    pixels.configure(limits.max_pixels)
+    _limit(limits)
+    area = mmap.mmap(area_fd, limits.area_bytes)
+    with socket.socket(fileno=socket_fd) as channel:
+        channel.sendall(READY)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libraries print there what a file tells them to
+        while request := _receive(channel, REQUEST.size):
+            (length,) = REQUEST.unpack(request)
+            _allow_cpu(limits.seconds)
+            channel.sendall(_serve(area, length, limits))
+
+
+def _serve(area: mmap.mmap, length: int, limits: Limits) -> bytes:
+    from tagger.errors import DecodeError
+    from workers import pixels
+
+    try:
+        picture = pixels.decode(area[:length], max_pixels=limits.max_pixels, long_side=limits.long_side)
+    except DecodeError as err:
+        return _packed({"error": err.code, "detail": err.detail})
+    area[limits.max_bytes : limits.max_bytes + len(picture.rgb)] = picture.rgb
+    body = asdict(picture)
+    del body["rgb"]
+    blocks = [body.pop(name) for name in ("exif", "iptc", "xmp")]
+    return _packed({**body, "blocks": [len(block) for block in blocks]}) + b"".join(blocks)
+
+
+def _packed(body: dict[str, object]) -> bytes:
+    text = json.dumps(body).encode()
+    return ANSWER.pack(len(text)) + text
+
+
+def _receive(channel: socket.socket, count: int) -> bytes:
+    """Exactly `count` bytes, or none when the parent is gone."""
+    data = channel.recv(count, socket.MSG_WAITALL)
+    return data if len(data) == count else b""
+
+
+def _die_with_parent(life_fd: int) -> None:
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(life_fd, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(life_fd, fcntl.F_SETFL, fcntl.fcntl(life_fd, fcntl.F_GETFL) | os.O_ASYNC)
+    poll = select.poll()
+    poll.register(life_fd, select.POLLIN)
+    if poll.poll(0):  # it died while we started
+        os._exit(0)
+
+
+def _limit(limits: Limits) -> None:
+    for kind, value in (
+        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),  # no library has a reason to write a file
+        (resource.RLIMIT_NOFILE, 64),
+    ):
+        _, hard = resource.getrlimit(kind)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def _allow_cpu(seconds: float) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + seconds) + 1, hard))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

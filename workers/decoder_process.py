@@ -1,0 +1,160 @@
+"""The parent's side of one decoder process: start, ask, kill."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from tagger.prediction import Pixels
+from tagger.settings import MIB
+from workers.decoder import ANSWER, MAX_BLOCK, READY, REQUEST, Limits
+
+START_SECONDS = 60.0  # for a new process to import its libraries on a busy machine
+SHED_BYTES = 4 * MIB  # an area that held more gives its memory back
+MAX_ANSWER = 1 << 16  # bytes of an answer's JSON
+INHERITED = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")  # nothing else: the worker's environment holds secrets
+
+
+class Died(Exception):
+    """The decoder ended or spoke nonsense; `by` is the signal that ended it, if one did."""
+
+    def __init__(self, by: int = 0) -> None:
+        self.by = by
+
+
+class DecoderProcess:
+    """One process, its socket and its shared area. Used by one thread at a time."""
+
+    def __init__(self, limits: Limits, life_fd: int) -> None:
+        self.limits = limits
+        self.served = 0
+        self.ready = False
+        area_fd = _shared_file(limits.area_bytes)
+        ours, theirs = socket.socketpair()
+        try:
+            self.area = mmap.mmap(area_fd, limits.area_bytes)
+            self.process = subprocess.Popen(
+                _command(theirs.fileno(), area_fd, life_fd, limits),
+                env=_environment(),
+                pass_fds=(theirs.fileno(), area_fd, life_fd),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,  # a signal to the worker's group is the worker's business
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(area_fd)
+        self.channel = ours
+
+    def wait_ready(self) -> None:
+        if not self.ready:
+            if self._receive(len(READY), time.monotonic() + START_SECONDS) != READY:
+                raise Died
+            self.ready = True
+
+    def decode(self, data: bytes, until: float) -> tuple[dict[str, Any], list[bytes]]:
+        """The answer's object and metadata blocks. Errors: Died, TimeoutError."""
+        self.served += 1
+        self.area[: len(data)] = data
+        self._send(REQUEST.pack(len(data)))
+        (length,) = ANSWER.unpack(self._receive(ANSWER.size, until))
+        if length > MAX_ANSWER:
+            raise Died
+        try:
+            answer = dict(json.loads(self._receive(length, until)))
+            lengths = [int(count) for count in answer.get("blocks", ())]
+        except (ValueError, TypeError):
+            raise Died from None
+        if any(not 0 <= count <= MAX_BLOCK for count in lengths):
+            raise Died
+        return answer, [self._receive(count, until) for count in lengths]
+
+    def pixels(self, width: int, height: int) -> Pixels:
+        if not (0 < width <= self.limits.long_side and 0 < height <= self.limits.long_side):
+            raise Died
+        view = np.frombuffer(self.area, np.uint8, width * height * 3, self.limits.max_bytes)
+        return view.reshape(height, width, 3).copy()
+
+    def shed(self, length: int) -> None:
+        """Gives the memory of a large image back to the system."""
+        if length > SHED_BYTES and hasattr(mmap, "MADV_REMOVE"):
+            self.area.madvise(mmap.MADV_REMOVE, 0, self.limits.max_bytes // mmap.PAGESIZE * mmap.PAGESIZE)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def interrupt(self) -> None:
+        """From another thread: makes the decode under way fail with Died."""
+        self.process.kill()
+
+    def kill(self) -> None:
+        """By the owner: ends the process, if it has not ended, and frees everything."""
+        self.channel.close()
+        self.process.kill()
+        self.process.wait()
+        self.area.close()
+
+    def _ended_by(self) -> int:
+        """After the channel broke: the signal that ended the process, or 0."""
+        try:
+            return max(0, -self.process.wait(timeout=1))
+        except subprocess.TimeoutExpired:
+            return 0
+
+    def _send(self, request: bytes) -> None:
+        try:
+            self.channel.sendall(request)
+        except ConnectionError:
+            raise Died(self._ended_by()) from None
+
+    def _receive(self, count: int, until: float) -> bytes:
+        parts = bytearray()
+        while len(parts) < count:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self.channel.settimeout(left)
+            try:
+                part = self.channel.recv(count - len(parts))
+            except ConnectionError:
+                part = b""
+            if not part:
+                raise Died(self._ended_by())
+            parts += part
+        return bytes(parts)
+
+
+def _shared_file(size: int) -> int:
+    """A file in memory, without a name: nothing to clean up, whoever dies."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("decoder", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    os.ftruncate(fd, size)
+    return fd
+
+
+def _command(socket_fd: int, area_fd: int, life_fd: int, limits: Limits) -> list[str]:
+    numbers = [str(fd) for fd in (socket_fd, area_fd, life_fd)]
+    return [sys.executable, "-P", "-m", "workers.decoder", *numbers, json.dumps(asdict(limits))]
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # the same packages as ours, wherever they came from
+    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {**kept, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "1"}  # arenas would eat the limit on address space

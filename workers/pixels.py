@@ -1,0 +1,233 @@
+"""Encoded bytes to upright sRGB pixels at a bounded size, by Pillow. Runs inside a decoder process, where dying is allowed.
+
+Only the first frame is decoded. Transparency is laid on white. Nothing is ever enlarged. No numpy here: its thread pools would
+take most of the process's memory limit.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import warnings
+from dataclasses import dataclass, field
+
+import pillow_heif
+from PIL import AvifImagePlugin, ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from tagger.errors import DecodeError, DecodeTimeout, ImageTooManyPixels
+from workers.body import looks_like_html
+from workers.decoder import MAX_BLOCK
+
+# AVIF goes before HEIF: both claim the brand "mif1", and only Pillow's plugin gives way when the content is the other's.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "MPO", "AVIF", "HEIF")
+MAX_PROFILE = 4 << 20  # bytes of an ICC profile; a large CMYK one has 2.5 MB
+COUNTED = frozenset({"PNG", "WEBP", "MPO", "AVIF", "HEIF"})  # their header has the number of frames
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SPACE_OF_MODE = {"RGB": "RGB ", "CMYK": "CMYK", "L": "GRAY"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    rgb: bytes = field(repr=False)  # height × width × 3
+    width: int  # of `rgb`
+    height: int
+    full_width: int  # of the original, upright
+    full_height: int
+    format: str
+    frames: int  # GIF, TIFF: 2 means "more than one", since counting would read the whole file
+    exif: bytes = b""
+    iptc: bytes = b""
+    xmp: bytes = b""
+
+
+def configure(max_pixels: int) -> None:
+    """Sets Pillow's process-wide limits. One thread per library: the pool has a process per core already."""
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    warnings.simplefilter("ignore")  # about oddities in files; nobody reads them here
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
+    Image.init()
+
+
+def decode(data: bytes, *, max_pixels: int, long_side: int) -> Picture:
+    """Decodes `data`; neither side of the result is over `long_side`.
+
+    Errors: DecodeError, ImageTooManyPixels, DecodeTimeout (memory). Whatever else a parser raises becomes DecodeError.
+    """
+    kind = "image"
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            kind = image.format or kind
+            return _picture(image, max_pixels, long_side)
+    except UnidentifiedImageError:
+        raise DecodeError(_what_instead(data)) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise _too_many(max_pixels) from None
+    except MemoryError:
+        raise DecodeTimeout("Decoding the image took too much memory.") from None
+    except DecodeError:
+        raise
+    except Exception as err:  # noqa: BLE001 — parsers raise anything on hostile input; the kind of error is all we pass on
+        cut = "truncated" in str(err) or isinstance(err, EOFError)
+        raise DecodeError(f"The {kind} data {'ends early' if cut else 'is broken'}.") from None
+
+
+def _picture(image: Image.Image, max_pixels: int, long_side: int) -> Picture:
+    full = image.size
+    _check(full, max_pixels)
+    if image.format in ("JPEG", "MPO"):
+        image.draft(None, _contained(full, long_side))  # lets libjpeg leave out detail that the resize would throw away
+    image.load()
+    _check(image.size, max_pixels)  # some parsers learn the true size only now
+    turn = _turn(image)
+    small = _plain_mode(image)
+    target = _contained(small.size, long_side)
+    if small.size != target:
+        small = small.resize(target, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    upright = _to_srgb(small, image.info.get("icc_profile"))
+    if turn is not None:
+        upright = upright.transpose(turn)
+    turned = turn in (TURNS[5], TURNS[6], TURNS[7], TURNS[8])
+    return Picture(
+        rgb=upright.tobytes(),
+        width=upright.width,
+        height=upright.height,
+        full_width=full[1] if turned else full[0],
+        full_height=full[0] if turned else full[1],
+        format=image.format or "",
+        frames=_frames(image),
+        exif=_block(image.info.get("exif")),
+        iptc=_iptc(image),
+        xmp=_block(image.info.get("xmp")),
+    )
+
+
+def _check(size: tuple[int, int], max_pixels: int) -> None:
+    if size[0] * size[1] > max_pixels:
+        raise _too_many(max_pixels)
+
+
+def _too_many(max_pixels: int) -> ImageTooManyPixels:
+    return ImageTooManyPixels(f"The image has more than {max_pixels:,} pixels.")
+
+
+def _contained(size: tuple[int, int], long_side: int) -> tuple[int, int]:
+    longest = max(size)
+    if longest <= long_side:
+        return size
+    return max(1, round(size[0] * long_side / longest)), max(1, round(size[1] * long_side / longest))
+
+
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    # After load(): TIFF turns itself then, and forgets the tag.
+    try:
+        return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 — a broken EXIF block must not cost the picture
+        return None
+
+
+def _plain_mode(image: Image.Image) -> Image.Image:
+    """One of L, LA, RGB, RGBA, CMYK, LAB: modes that can be resized without a change of meaning."""
+    mode = image.mode
+    if mode.startswith("I;16"):
+        return image.point(lambda value: value * (1 / 257) + 0.5).convert("L")
+    if mode in ("I", "F"):
+        return _stretched(image)
+    if mode in ("PA", "La", "RGBa") or (mode != "CMYK" and image.has_transparency_data and mode not in ("LA", "RGBA")):
+        return image.convert("LA").convert("RGBA") if mode == "La" else image.convert("RGBA")
+    if mode == "1":
+        return image.convert("L")
+    if mode in ("L", "LA", "RGB", "RGBA", "CMYK", "LAB"):
+        return image
+    return image.convert("RGB")
+
+
+def _stretched(image: Image.Image) -> Image.Image:
+    """32-bit and floating point grey: 0–1 and 0–255 and 0–65535 by their range, anything else from its own least to its most."""
+    low, high = image.getextrema()
+    if not isinstance(low, int | float) or not isinstance(high, int | float) or not (low == low and abs(low) + abs(high) < 1e38):
+        raise DecodeError("The image holds values that are not numbers.")
+    if low < 0 or high > 65535:
+        scale, offset = (255 / (high - low) if high > low else 0.0), -low
+    else:
+        top = 1.0 if image.mode == "F" and high <= 1 else 255.0 if high <= 255 else 65535.0
+        scale, offset = 255 / top, 0.0
+    return image.point(lambda value: value * scale + (offset * scale + 0.5)).convert("L")
+
+
+def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
+    if image.mode in ("LA", "RGBA"):
+        rgba = image.convert("RGBA")
+        image = Image.new("RGB", rgba.size, "white")
+        image.paste(rgba, mask=rgba.getchannel("A"))
+    if isinstance(profile, bytes) and 0 < len(profile) <= MAX_PROFILE:
+        transform = _transform(profile, image.mode)
+        if transform is not None:
+            converted = ImageCms.applyTransform(image, transform)
+            if converted is not None:
+                return converted
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+@functools.lru_cache(maxsize=8)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """From `profile` to sRGB; None when there is nothing to do or the profile is broken or for another kind of pixels."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space != SPACE_OF_MODE.get(mode):
+            return None
+        if mode == "RGB" and re.match(r"sRGB|c2\b", ImageCms.getProfileDescription(source)):
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+
+
+def _frames(image: Image.Image) -> int:
+    try:
+        if image.format in COUNTED:
+            return int(getattr(image, "n_frames", 1))
+        return 2 if getattr(image, "is_animated", False) else 1
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 — a broken second frame says nothing about the first
+        return 1
+
+
+def _iptc(image: Image.Image) -> bytes:
+    resources = image.info.get("photoshop")
+    if isinstance(resources, dict):
+        return _block(resources.get(0x0404))
+    tags = getattr(image, "tag_v2", None)
+    return _block(tags.get(33723)) if tags is not None else b""
+
+
+def _block(value: object) -> bytes:
+    if isinstance(value, str):
+        value = value.encode("utf-8", "replace")
+    return value if isinstance(value, bytes) and len(value) <= MAX_BLOCK else b""
+
+
+def _what_instead(data: bytes) -> str:
+    head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not data:
+        return "The file is empty."
+    if b"<svg" in head and head.startswith(b"<"):
+        return "SVG drawings are not read, only pixel images."
+    if looks_like_html(data):
+        return "The data is HTML, not an image."
+    if head.startswith(b"%pdf"):
+        return "PDF documents are not read, only pixel images."
+    return "The data is not an image in a known format."
