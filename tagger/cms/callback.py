@@ -78,10 +78,10 @@ def read_answer(claim: DeliveryClaim, content: bytes) -> Answer:
         return Answer(complaint='The answer is not JSON with "fields".')
     if not isinstance(fields, dict):
         return Answer(complaint='"fields" of the answer is not an object.')
-    return Answer(outcomes=tuple(_outcome(name, locale, sent, fields) for name, locale, sent in _sent(claim)))
+    return Answer(outcomes=tuple(_outcome(name, locale, sent, fields) for name, locale, sent in sent(claim)))
 
 
-def _sent(claim: DeliveryClaim) -> Iterator[tuple[str, str, str]]:
+def sent(claim: DeliveryClaim) -> Iterator[tuple[str, str, str]]:
     """(field, locale, hash of what we sent) of everything in the message."""
     for name, value in claim.fields.items():
         if name == TAGS:

@@ -1,0 +1,106 @@
+"""What the sample media library can do, apart from HTTP: take a picture, store it with its hook, replace it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from tagger.asset import Context, Role
+from tagger.demo.holds import Holds
+from tagger.demo.outbox import Outbox
+from tagger.demo.shelf import Shelf, Writer
+
+MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
+MAX_BYTES = 32 << 20
+
+
+class NotAnImage(Exception):
+    """The bytes are none of the kinds of picture that this library keeps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    home: Path
+    public_url: str  # where browsers and tagger reach this library, without a slash at the end
+    hook_url: str  # tagger's `POST /v1/hooks/{site}`
+    hook_secret: str
+    callback_secrets: tuple[str, ...]  # newest first; during a rotation both are valid
+    locales: tuple[str, ...] = ("en",)
+
+
+class Library:
+    """Everything that the pages and the programs' routes share."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.files = config.home / "files"
+        self.files.mkdir(parents=True, exist_ok=True)
+        self.shelf = Shelf(config.home / "library.sqlite", config.locales)
+        self.outbox = Outbox(self.shelf, config.hook_url, config.hook_secret)
+        self.holds = Holds()
+
+    def upload(self, content: bytes, filename: str, role: Role, title: str, caption: str, *, hold: bool = False) -> str:
+        """Stores a picture and its hook; the new asset's id. `hold`: its callback waits for `Holds.release`.
+
+        A title that nobody typed is the file's name, as in most CMSes: not empty, and yet nobody's words. Errors: NotAnImage.
+        """
+        media_type = media_type_of(content)
+        asset_id = secrets.token_hex(5)
+        if hold:
+            self.holds.hold(asset_id)
+        self._store(asset_id, 1, content)
+        name = Path(filename.replace("\\", "/")).name[:200] or "picture"
+        texts: dict[str, tuple[str, Writer]] = {"title": (title, "person") if title else (name, "import")}
+        if caption:
+            texts["caption"] = (caption, "person")
+        asset = {"id": asset_id, "filename": name, "media_type": media_type, "role": role, "created_ms": _now_ms()}
+        context = Context(role=role, title=title or None, caption=caption or None)
+        self.shelf.add(asset, texts, *self._hook("asset.created", asset_id, 1, context))
+        self.outbox.notify()
+        return asset_id
+
+    def replace(self, asset_id: str, content: bytes) -> int:
+        """A new picture for an asset; its new revision. Errors: NotAnImage, NoSuchAsset."""
+        media_type = media_type_of(content)
+        asset = self.shelf.asset(asset_id)
+        revision: int = asset["revision"] + 1
+        self._store(asset_id, revision, content)
+        event = self._hook("asset.updated", asset_id, revision, Context(role=asset["role"]))
+        self.shelf.replace(asset_id, media_type, *event, revision)
+        self.outbox.notify()
+        return revision
+
+    def picture(self, asset_id: str, revision: int) -> Path:
+        return self.files / f"{asset_id}-{revision}"
+
+    def _store(self, asset_id: str, revision: int, content: bytes) -> None:
+        with self.picture(asset_id, revision).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # the hook names these bytes, so they must not be less durable than it
+
+    def _hook(self, kind: str, asset_id: str, revision: int, context: Context) -> tuple[str, bytes]:
+        url = f"{self.config.public_url}/media/{asset_id}/{revision}"
+        asset = {"id": asset_id, "revision": str(revision), "image": {"url": url}}
+        message = {"type": kind, "data": {"asset": asset, "context": context.to_dict()}}
+        return f"evt_{asset_id}_{revision}", json.dumps(message).encode()
+
+
+def media_type_of(content: bytes) -> str:
+    """By the bytes, never by a name that a browser sent. Errors: NotAnImage."""
+    try:
+        with Image.open(io.BytesIO(content), formats=tuple(MEDIA_TYPES)) as image:
+            return MEDIA_TYPES[str(image.format)]
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as err:
+        raise NotAnImage from err
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

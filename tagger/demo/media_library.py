@@ -1,0 +1,81 @@
+"""The sample media library: a small CMS with pictures, editors and a signed hook. `python -m tagger.demo.media_library --help`
+
+It prints one line of JSON with its address when it is ready. The two secrets come by the environment:
+MEDIA_LIBRARY_HOOK_SECRET signs its hooks, MEDIA_LIBRARY_CALLBACK_SECRETS (comma between two) verify tagger's callbacks.
+
+Pages: `/`, `/assets/{id}` · for programs: `/api/…` · for tagger: `/tagger/callback`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from tagger import signing
+from tagger.demo import pages, routes
+from tagger.demo.library import Config, Library
+
+
+def create_app(config: Config) -> FastAPI:
+    library = Library(config)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        library.outbox.start()
+        yield
+        library.holds.release_all()
+        library.outbox.close()
+        library.shelf.close()
+
+    app = FastAPI(title="Sample media library", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.library = library
+    app.include_router(routes.router)
+    app.include_router(pages.router)
+    app.add_middleware(pages.OwnForms)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="media_library", description="A sample media library that uses tagger.")
+    parser.add_argument("--home", type=Path, required=True, help="folder of its database and pictures")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--hook-url", required=True, help="tagger's address for this site's hooks, …/v1/hooks/SITE")
+    parser.add_argument("--locales", default="en", help="languages of its fields, with commas between")
+    options = parser.parse_args(arguments)
+    listener = socket.create_server((options.host, options.port), reuse_port=False)
+    host, port = listener.getsockname()[:2]
+    config = Config(
+        home=options.home,
+        public_url=f"http://{host}:{port}",
+        hook_url=options.hook_url,
+        hook_secret=_secret("MEDIA_LIBRARY_HOOK_SECRET")[0],
+        callback_secrets=_secret("MEDIA_LIBRARY_CALLBACK_SECRETS"),
+        locales=tuple(options.locales.split(",")),
+    )
+    server = uvicorn.Server(uvicorn.Config(create_app(config), log_level="warning", access_log=False))
+    ready = {"ready": True, "url": config.public_url, "callback_url": config.public_url + "/tagger/callback", "pid": os.getpid()}
+    # Connections wait in the listener's backlog until the server takes them, so the address is good from here on.
+    print(json.dumps(ready), flush=True)  # noqa: T201
+    server.run(sockets=[listener])
+
+
+def _secret(name: str) -> tuple[str, ...]:
+    found = tuple(part for part in os.environ.get(name, "").split(",") if part)
+    if not found:
+        raise SystemExit(f"{name} is not set: give it a secret, whsec_…")
+    for secret in found:
+        signing.key_of(secret)
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Sends the hooks of the sample media library. They wait in its database, so none is lost while tagger is away."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import requests
+import structlog
+
+from tagger import signing
+from tagger.demo.shelf import Event, Shelf
+
+LOG = structlog.get_logger(__name__)
+
+TIMEOUT_S = 5.0
+FIRST_WAIT_MS, LONGEST_WAIT_MS = 250, 30_000
+IDLE_S = 0.5
+
+
+class Outbox:
+    """One thread; `notify` wakes it, and it looks by itself twice a second for what is due again."""
+
+    def __init__(self, shelf: Shelf, hook_url: str, secret: str) -> None:
+        self._shelf, self._url, self._secret = shelf, hook_url, secret
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def notify(self) -> None:
+        self._wake.set()
+
+    def close(self) -> None:
+        """Ends the thread after the hook in hand; the others stay in the database."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join()
+        self._session.close()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.clear()
+            for event in self._shelf.due(_now_ms()):
+                if self._stop.is_set():
+                    return
+                self._send(event)
+            self._wake.wait(IDLE_S)
+
+    def _send(self, event: Event) -> None:
+        headers = signing.sign([self._secret], event.event, _now_ms() // 1000, event.body)
+        headers["Content-Type"] = "application/json"
+        try:
+            answer = self._session.post(self._url, data=event.body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False)
+        except requests.RequestException as err:
+            LOG.info("hook_waits", event_id=event.event, tries=event.tries + 1, cause=type(err).__name__)
+            self._later(event)
+            return
+        if answer.ok:
+            self._shelf.sent(event.number)
+        elif answer.status_code in (400, 413, 422):  # this body will never be taken; anything else may be mended over there
+            LOG.warning("hook_refused", event_id=event.event, status=answer.status_code)
+            self._shelf.sent(event.number, refusal=f"HTTP {answer.status_code}")
+        else:
+            LOG.info("hook_waits", event_id=event.event, tries=event.tries + 1, status=answer.status_code)
+            self._later(event)
+
+    def _later(self, event: Event) -> None:
+        wait: int = min(FIRST_WAIT_MS << min(event.tries, 10), LONGEST_WAIT_MS)
+        self._shelf.later(event.number, _now_ms() + wait)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

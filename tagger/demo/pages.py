@@ -1,0 +1,131 @@
+"""The sample media library for people: a grid with an upload form, and a page per picture with an edit form."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Form, HTTPException, Request, Response, UploadFile
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
+from fastapi.templating import Jinja2Templates
+from starlette.middleware.base import BaseHTTPMiddleware
+
+from tagger.asset import Role
+from tagger.demo.library import MAX_BYTES, Library, NotAnImage
+from tagger.demo.routes import check_places, library_of
+from tagger.demo.shelf import TEXT_FIELDS, NoSuchAsset
+
+router = APIRouter(include_in_schema=False)
+TEMPLATES = Jinja2Templates(directory=Path(__file__).with_name("templates"))
+LABELS = {"title": "Title", "alt_text": "Alt text", "caption": "Caption"}
+
+
+class OwnForms(BaseHTTPMiddleware):
+    """Refuses a form that another site's page sent with this browser."""
+
+    async def dispatch(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        origin = request.headers.get("origin")
+        if request.method != "GET" and origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+            return PlainTextResponse("This form came from another site.", status_code=403)
+        response = await call_next(request)
+        response.headers.setdefault("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
+        return response
+
+
+@router.get("/")
+def grid(request: Request) -> HTMLResponse:
+    library = library_of(request)
+    return _page(request, "grid.html", assets=library.shelf.assets(), writes=library.shelf.writes()["effective"])
+
+
+@router.get("/grid")
+def grid_alone(request: Request) -> HTMLResponse:
+    """The grid without its page, for the script that keeps it fresh."""
+    return _page(request, "_grid.html", assets=library_of(request).shelf.assets())
+
+
+@router.get("/library.css")
+def style() -> Response:
+    return Response(Path(__file__).with_name("templates").joinpath("library.css").read_text(), media_type="text/css")
+
+
+@router.get("/library.js")
+def script() -> Response:
+    return Response(Path(__file__).with_name("templates").joinpath("library.js").read_text(), media_type="text/javascript")
+
+
+@router.post("/upload")
+async def upload(
+    request: Request,
+    image: UploadFile,
+    role: Annotated[Role, Form()] = "unknown",
+    title: Annotated[str, Form()] = "",
+    caption: Annotated[str, Form()] = "",
+) -> Response:
+    library = library_of(request)
+    content = await image.read(MAX_BYTES + 1)
+    try:
+        if len(content) > MAX_BYTES:
+            raise NotAnImage
+        asset_id = await run_in_threadpool(library.upload, content, image.filename or "", role, title.strip(), caption.strip())
+    except NotAnImage:
+        message = "That file is not a JPEG, PNG, WebP or GIF picture of at most 32 MB. Nothing was stored."
+        return _page(request, "grid.html", 415, assets=library.shelf.assets(), writes=0, problem=message)
+    return RedirectResponse(f"/assets/{asset_id}", status_code=303)
+
+
+@router.get("/assets/{asset_id}")
+def page(request: Request, asset_id: str) -> HTMLResponse:
+    library = library_of(request)
+    return _page(request, "asset.html", asset=_asset(library, asset_id), locales=library.config.locales, labels=LABELS)
+
+
+@router.post("/assets/{asset_id}/edit")
+async def edit(request: Request, asset_id: str) -> Response:
+    """Form fields are "alt_text.en"; only what differs from what the page showed ("was.alt_text.en") is the editor's.
+
+    A form sends all its fields. Taking them all as typed would turn tagger's texts into a person's by merely saving a tag.
+    """
+    library = library_of(request)
+    form = {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
+    texts: dict[tuple[str, str], str] = {}
+    for name in TEXT_FIELDS:
+        for locale in library.config.locales:
+            new, was = form.get(f"{name}.{locale}"), form.get(f"was.{name}.{locale}", "")
+            if new is not None and _plain(new) != _plain(was):
+                texts[name, locale] = _plain(new)
+    check_places(library, texts)
+    wanted = {tag.strip() for tag in form.get("tags", "").split(",") if tag.strip()}
+    shown = {tag.strip() for tag in form.get("was.tags", "").split(",") if tag.strip()}
+    try:
+        await run_in_threadpool(library.shelf.edit, asset_id, texts, sorted(wanted - shown), sorted(shown - wanted))
+    except NoSuchAsset as err:
+        raise HTTPException(404, "There is no such picture.") from err
+    return RedirectResponse(f"/assets/{asset_id}", status_code=303)
+
+
+@router.post("/assets/{asset_id}/delete")
+def delete(request: Request, asset_id: str) -> Response:
+    try:
+        library_of(request).shelf.delete(asset_id)
+    except NoSuchAsset as err:
+        raise HTTPException(404, "There is no such picture.") from err
+    return RedirectResponse("/", status_code=303)
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()  # browsers send CRLF, whatever the page held
+
+
+def _asset(library: Library, asset_id: str) -> dict[str, Any]:
+    try:
+        return library.shelf.asset(asset_id)
+    except NoSuchAsset as err:
+        raise HTTPException(404, "There is no such picture.") from err
+
+
+def _page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
+    return TEMPLATES.TemplateResponse(request, name, {"locale": library_of(request).config.locales[0], **values}, status)

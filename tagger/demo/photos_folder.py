@@ -1,0 +1,46 @@
+"""The photographs that come with the demo, or those of a folder of yours; and renditions of them."""
+
+from __future__ import annotations
+
+import io
+from importlib import resources
+from pathlib import Path
+
+from PIL import Image
+
+from tagger.backfill import walk
+from tagger.errors import BadRequest
+
+TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}
+MOST = 2_000
+
+
+def media_type(name: str) -> str:
+    return TYPES.get(Path(name).suffix.lower(), "application/octet-stream")
+
+
+def photographs(folder: Path | None) -> list[Path]:
+    """Pictures in name order that the sample media library takes. Errors: BadRequest when there are none."""
+    root = folder if folder is not None else Path(str(resources.files("tagger.demo"))) / "photos"
+    if not root.is_dir():
+        raise BadRequest(f"{folder} is not a folder.", "Name a folder of pictures.")
+    found = [root / picture.relative for picture in walk(root) if Path(picture.relative).suffix.lower() in TYPES]
+    if not found:
+        raise BadRequest(f"{root} holds no JPEG, PNG, WebP or GIF picture.", "Name a folder of pictures.")
+    return found[:MOST]
+
+
+def rendition(photograph: Path, width: int) -> bytes:
+    """A smaller JPEG of a photograph: other bytes, so another picture to describe."""
+    with Image.open(photograph) as image:
+        small = image.convert("RGB")
+        small.thumbnail((width, width))
+        out = io.BytesIO()
+        small.save(out, "JPEG", quality=88)
+    return out.getvalue()
+
+
+def broken(photograph: Path) -> bytes:
+    """A picture that opens and then ends too soon."""
+    whole = rendition(photograph, 400)
+    return whole[: len(whole) // 3]

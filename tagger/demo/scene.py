@@ -1,0 +1,118 @@
+"""The demo's stage: the embedded stack and the sample media library beside it, as real processes talking real HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tagger.demo.photos_folder import media_type
+from tagger.errors import Unavailable
+from tagger.settings import Settings
+from tagger.signing import new_secret
+from tagger.stack import Stack
+
+SITE = "media-library"
+WAIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """What the steps of the tour talk to."""
+
+    stack: Stack
+    library: str  # address of the media library
+    key: str  # bearer key of its site
+
+    def api(self, method: str, path: str, **options: Any) -> Any:
+        """JSON of tagger's API. Errors: Unavailable, with what it answered."""
+        return _json(
+            requests.request(
+                method, self.stack.api_url + path, headers={"Authorization": f"Bearer {self.key}"}, timeout=30, **options
+            )
+        )
+
+    def cms(self, method: str, path: str, **options: Any) -> Any:
+        """JSON of the media library."""
+        return _json(requests.request(method, self.library + path, timeout=30, **options))
+
+    def upload(self, name: str, content: bytes, **query: Any) -> str:
+        """Upload as an editor would; the asset's id."""
+        headers = {"Content-Type": media_type(name)}
+        found = self.cms("PUT", "/api/assets", params={"filename": name, **query}, data=content, headers=headers)
+        return str(found["id"])
+
+    def job_of(self, asset_id: str) -> dict[str, Any] | None:
+        """The newest job of an asset, with its delivery; None before its hook arrived."""
+        found = self.api("GET", "/v1/jobs", params={"asset": asset_id, "limit": 1})["data"]
+        return dict(self.api("GET", f"/v1/jobs/{found[0]['id']}")) if found else None
+
+
+def wait_for(what: str, look: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
+    """The first true answer of `look`. Errors: Unavailable that names what never came."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise Unavailable(f"Waited {seconds:.0f} s in vain for: {what}.")
+        time.sleep(0.03)
+    return found
+
+
+@contextlib.contextmanager
+def open_scene(settings: Settings, stack: Stack, say: Callable[[str], None]) -> Iterator[Scene]:
+    """Start everything, hand out the scene, end everything."""
+    hook_secret = None
+    library: subprocess.Popen[str] | None = None
+    try:
+        stack.start()
+        stack.wait_ready(on_wait=lambda missing: say(f"starting {missing}"))
+        admin = settings.admin_key.get_secret_value() if settings.admin_key else ""
+        site = {"id": SITE, "name": "Sample media library"}
+        made = _operator(stack, admin, "POST", "/v1/sites", json=site)
+        hook_secret, callback_secret = made["hook_secret"], new_secret()
+        library, ready = _start_library(settings.home, stack.api_url, hook_secret, callback_secret)
+        endpoint = {"url": ready["callback_url"], "allow_private": True, "secret": callback_secret}
+        host = ready["url"].removeprefix("http://")
+        _operator(stack, admin, "PATCH", f"/v1/sites/{SITE}", json={"allowed_hosts": [host], "endpoint": endpoint})
+        key = _operator(stack, admin, "POST", f"/v1/sites/{SITE}/keys", json={"name": "demo"})["key"]
+        yield Scene(stack=stack, library=ready["url"], key=key)
+    finally:
+        if library is not None:
+            library.terminate()
+            library.wait(10)
+        stack.stop()
+
+
+def _operator(stack: Stack, admin: str, method: str, path: str, **options: Any) -> Any:
+    headers = {"Authorization": f"Bearer {admin}"}
+    return _json(requests.request(method, stack.api_url + path, headers=headers, timeout=30, **options))
+
+
+def _start_library(home: Path, api: str, hook_secret: str, callback_secret: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+    argv = [sys.executable, "-m", "tagger.demo.media_library", "--home", str(home / "media-library")]
+    argv += ["--hook-url", f"{api}/v1/hooks/{SITE}"]
+    env = {**os.environ, "MEDIA_LIBRARY_HOOK_SECRET": hook_secret, "MEDIA_LIBRARY_CALLBACK_SECRETS": callback_secret}
+    with (home / "logs" / "media-library.log").open("ab") as log:
+        process = subprocess.Popen(
+            argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+        )
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise Unavailable("The sample media library did not start.", f"Look into {home / 'logs' / 'media-library.log'}.")
+    return process, json.loads(line)
+
+
+def _json(answer: requests.Response) -> Any:
+    if not answer.ok:
+        raise Unavailable(f"{answer.request.method} {answer.request.path_url} answered {answer.status_code}: {answer.text[:300]}")
+    return answer.json() if answer.content else None

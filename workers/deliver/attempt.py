@@ -1,0 +1,135 @@
+"""One attempt: prepare → call → handle, with a typed outcome. Never raises for what an endpoint does.
+
+| what came | result | why |
+| --- | --- | --- |
+| 2xx | delivered | the body tells the outcome per field; without one that we understand: `unverified` |
+| 2xx whose fields are all `gone`, 404 | gone | the asset was deleted |
+| 410 | disable | the endpoint asks never to be called again |
+| 413 | reject | this body will never be taken: a dead letter at once, for a person to see |
+| any other 3xx, 4xx, 5xx, a broken or late answer | retry | see below |
+| no connection, a forbidden address, an unusable secret | park | the endpoint's fault, not the delivery's: no attempt is spent |
+
+400, 401, 403 and 422 are retried by the schedule, as Svix does, although they look final: they mostly mean a wrong secret, a
+plugin that was just updated, a firewall. An operator mends those within the schedule's four days, and then nothing was lost.
+An answer that breaks off or comes too late spends an attempt, unlike a refused connection: otherwise one asset that always
+hangs its receiver would open the circuit for all the others, for ever.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from tagger import signing
+from tagger.cms import callback
+from tagger.delivery import MAX_RETRY_AFTER_MS, AttemptReport, AttemptResult, DeliveryClaim, FieldOutcome
+from tagger.errors import (
+    AnswerInvalid,
+    BadRequest,
+    DeliveryError,
+    EndpointGone,
+    EndpointMisconfigured,
+    EndpointUnreachable,
+)
+from workers.deliver.transport import Reply, Transport
+
+WallClock = Callable[[], float]  # seconds since 1970
+
+PARKING = (EndpointUnreachable, EndpointMisconfigured)
+ANSWERS_RETRY_AFTER = frozenset({429, 503})
+
+
+def attempt(claim: DeliveryClaim, transport: Transport, seconds: float, wall: WallClock = time.time) -> AttemptReport:
+    """Sends once and says what came of it. `seconds`: the deadline of all of it, the answer's body included."""
+    started = time.monotonic()
+    try:
+        body = callback.body(claim)
+        reply = transport.post(claim.endpoint, _headers(claim, body, int(wall())), body, seconds)
+    except DeliveryError as err:
+        result: AttemptResult = "park" if isinstance(err, PARKING) else "retry"
+        return AttemptReport(result=result, status=None, duration_ms=_since(started), error=err.info().to_dict())
+    return handle(claim, reply, now_s=wall(), duration_ms=_since(started))
+
+
+def _headers(claim: DeliveryClaim, body: bytes, timestamp_s: int) -> dict[str, str]:
+    """Time and signature are of this attempt; the id is the delivery's, the same for every attempt."""
+    try:
+        signed = signing.sign(claim.endpoint.secrets, claim.delivery_id, timestamp_s, body)
+    except BadRequest as err:
+        raise EndpointMisconfigured(str(err)) from err
+    return {
+        **signed,
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": "tagger",
+    }
+
+
+def handle(claim: DeliveryClaim, reply: Reply, *, now_s: float, duration_ms: int) -> AttemptReport:
+    """What an answer means, by the table above."""
+    if 200 <= reply.status < 300:
+        answer = callback.Answer(complaint="The answer is too long.") if reply.cut else callback.read_answer(claim, reply.body)
+        # Delivered all the same: to send it again would not make the answer better. The operator sees the complaint.
+        error = AnswerInvalid(answer.complaint).info().to_dict() if answer.complaint else None
+        return AttemptReport(
+            result="gone" if answer.gone else "delivered",
+            status=reply.status,
+            duration_ms=duration_ms,
+            error=error,
+            outcomes=answer.outcomes,
+        )
+    if reply.status == 404:
+        return AttemptReport(result="gone", status=404, duration_ms=duration_ms, outcomes=_all_gone(claim))
+    result: AttemptResult = {410: "disable", 413: "reject"}.get(reply.status, "retry")  # type: ignore[assignment]
+    waits = reply.status in ANSWERS_RETRY_AFTER
+    return AttemptReport(
+        result=result,
+        status=reply.status,
+        duration_ms=duration_ms,
+        error=_refusal(reply.status).info().to_dict(),
+        retry_after_ms=retry_after_ms(reply.headers.get("retry-after", ""), now_s) if waits else None,
+    )
+
+
+def _refusal(status: int) -> DeliveryError:
+    if status == 410:
+        return EndpointGone("The endpoint answered 410.")
+    if 300 <= status < 400:
+        return DeliveryError(f"The endpoint answered {status}; redirects are not followed.", "Register the final URL.")
+    if status in (401, 403):
+        return DeliveryError(f"The endpoint answered {status}.", "Check that both sides have the same secret.")
+    return DeliveryError(f"The endpoint answered {status}.")
+
+
+def _all_gone(claim: DeliveryClaim) -> tuple[FieldOutcome, ...]:
+    return tuple(FieldOutcome(field=name, locale=locale, outcome="gone") for name, locale, _ in callback.sent(claim))
+
+
+def retry_after_ms(text: str, now_s: float) -> int | None:
+    """Milliseconds that a Retry-After asks for, in either of its two forms, at most a day; None if it is not understood."""
+    text = text.strip()
+    if re.fullmatch(r"[0-9]{1,10}", text):
+        wait = int(text) * 1000
+    else:
+        try:
+            when = parsedate_to_datetime(text)
+            # An HTTP-date is in GMT; a date without a zone is taken for that.
+            wait = round((when.replace(tzinfo=when.tzinfo or UTC).timestamp() - now_s) * 1000)
+        except (ValueError, TypeError, IndexError, OverflowError, OSError):
+            return None
+    return min(max(wait, 0), MAX_RETRY_AFTER_MS)
+
+
+def _since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)
+
+
+def failed_inside(err: Exception, duration_ms: int) -> AttemptReport:
+    """The report of a fault of ours, which must not leave the delivery in the air."""
+    info: dict[str, Any] = DeliveryError(f"A fault inside tagger: {type(err).__name__}.").info().to_dict()
+    return AttemptReport(result="retry", status=None, duration_ms=duration_ms, error=info)

@@ -1,0 +1,169 @@
+"""One HTTP exchange with an endpoint: a pinned address, kept connections, one deadline for all of it, and no redirects."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import urllib3
+
+from tagger.delivery import Endpoint
+from tagger.errors import AddressForbidden, AnswerIncomplete, EndpointMisconfigured, EndpointUnreachable, FetchError
+from workers.fetch import Hop, parse_url
+from workers.pinned import PlainConnection, Resolve, Route, TlsConnection, resolve_checked, system_resolve, tls_context
+
+MAX_ANSWER_BYTES = 64 << 10
+CONNECT_SECONDS = 5.0  # for resolving and connecting, when the whole deadline is longer
+IDLE_SECONDS = 30.0  # a kept connection older than that is not tried again
+KEPT_PER_ENDPOINT = 8
+FAULTS = (urllib3.exceptions.HTTPError, HTTPException, OSError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes  # cut at MAX_ANSWER_BYTES
+    cut: bool = False  # the body was longer than that
+
+
+class Transport(Protocol):
+    """The seam for tests: anything that takes a signed message somewhere."""
+
+    def post(self, endpoint: Endpoint, headers: Mapping[str, str], body: bytes, seconds: float) -> Reply: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class _Kept:
+    connection: PlainConnection | TlsConnection
+    since: float  # time.monotonic()
+
+
+class HttpTransport:
+    """Keeps connections per endpoint. Safe for many threads; a connection is in one thread's hands at a time."""
+
+    def __init__(self, *, ca_file: str | None = None, resolve: Resolve = system_resolve) -> None:
+        self._ca_file, self._resolve = ca_file, resolve
+        self._lock = threading.Lock()
+        self._idle: defaultdict[tuple[str, str, bool], list[_Kept]] = defaultdict(list)
+
+    def post(self, endpoint: Endpoint, headers: Mapping[str, str], body: bytes, seconds: float) -> Reply:
+        """Errors: EndpointMisconfigured, EndpointUnreachable (nothing was sent), AnswerIncomplete (it may have been)."""
+        deadline = time.monotonic() + seconds
+        try:
+            hop = parse_url(endpoint.url)
+        except AddressForbidden as err:
+            raise EndpointMisconfigured(str(err)) from err
+        key = (endpoint.id, hop.origin, endpoint.allow_private)
+        kept = self._take(key)
+        if kept is not None:
+            _arm(kept, Route(scheme=hop.scheme, host=hop.host, port=hop.port, addresses=(), deadline=deadline))
+            try:
+                return self._exchange(key, kept, hop, headers, body)
+            except AnswerIncomplete:
+                # A server may close an idle connection just as we write. Asking again is safe: the webhook-id is the same.
+                if time.monotonic() > deadline - seconds / 2:
+                    raise
+        connection = self._connect(endpoint, hop, deadline, min(seconds, CONNECT_SECONDS))
+        return self._exchange(key, connection, hop, headers, body)
+
+    def close(self) -> None:
+        with self._lock:
+            kept = [entry for entries in self._idle.values() for entry in entries]
+            self._idle.clear()
+        for entry in kept:
+            entry.connection.close()
+
+    def _connect(self, endpoint: Endpoint, hop: Hop, deadline: float, seconds: float) -> PlainConnection | TlsConnection:
+        soon = time.monotonic() + seconds
+        try:
+            addresses = resolve_checked(hop.host, hop.port, private=endpoint.allow_private, deadline=soon, resolve=self._resolve)
+        except AddressForbidden as err:
+            raise EndpointMisconfigured(str(err), "Register it anew, with leave to be private if that is meant.") from err
+        except FetchError as err:
+            raise EndpointUnreachable(str(err)) from err
+        connection: PlainConnection | TlsConnection
+        if hop.scheme == "https":
+            connection = TlsConnection(hop.host, hop.port, ssl_context=tls_context(self._ca_file))
+        else:
+            connection = PlainConnection(hop.host, hop.port)
+        connection.route = Route(scheme=hop.scheme, host=hop.host, port=hop.port, addresses=addresses, deadline=soon)
+        try:
+            connection.connect()
+        except FAULTS as err:
+            connection.close()
+            # The text of a cause may hold the URL, which may hold a secret: only its kind is told.
+            raise EndpointUnreachable(f"{hop.origin}: {type(err.__cause__ or err).__name__} while connecting.") from err
+        _arm(connection, Route(scheme=hop.scheme, host=hop.host, port=hop.port, addresses=addresses, deadline=deadline))
+        return connection
+
+    def _exchange(
+        self, key: tuple[str, str, bool], connection: PlainConnection | TlsConnection, hop: Hop,
+        headers: Mapping[str, str], body: bytes,
+    ) -> Reply:  # fmt: skip
+        try:
+            target = quote(hop.target, safe="%/:=&?~#+!$,;'@()*[]")
+            connection.request("POST", target, body=body, headers=headers, preload_content=False, decode_content=False)
+            response = connection.getresponse()
+            content = _read(response)
+        except FAULTS as err:
+            connection.close()
+            raise AnswerIncomplete(f"{hop.origin}: {type(err.__cause__ or err).__name__} while waiting for the answer.") from err
+        except BaseException:
+            connection.close()
+            raise
+        reply = Reply(
+            status=response.status,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            body=content[:MAX_ANSWER_BYTES],
+            cut=len(content) > MAX_ANSWER_BYTES,
+        )
+        self._give_back(key, connection, whole=not reply.cut)
+        return reply
+
+    def _take(self, key: tuple[str, str, bool]) -> PlainConnection | TlsConnection | None:
+        oldest = time.monotonic() - IDLE_SECONDS
+        while True:
+            with self._lock:
+                entries = self._idle[key]
+                if not entries:
+                    return None
+                entry = entries.pop()
+            if entry.since >= oldest and entry.connection.is_connected:
+                return entry.connection
+            entry.connection.close()
+
+    def _give_back(self, key: tuple[str, str, bool], connection: PlainConnection | TlsConnection, *, whole: bool) -> None:
+        with self._lock:
+            entries = self._idle[key]
+            if whole and connection.sock is not None and len(entries) < KEPT_PER_ENDPOINT:
+                entries.append(_Kept(connection, time.monotonic()))
+                return
+        connection.close()
+
+
+def _arm(connection: PlainConnection | TlsConnection, route: Route) -> None:
+    """Puts the exchange's deadline on a connection that is open, for sending and for every receive."""
+    connection.route = route
+    sock: Any = connection.sock  # of pinned.py's own classes, which urllib3 does not know
+    sock.route = route
+    sock.settimeout(max(0.001, route.deadline - time.monotonic()))
+
+
+def _read(response: urllib3.HTTPResponse) -> bytes:
+    """At most one byte more than the cap, so that the caller sees that there was more."""
+    content = bytearray()
+    while len(content) <= MAX_ANSWER_BYTES:
+        part = response.read(MAX_ANSWER_BYTES + 1 - len(content), decode_content=False)
+        if not part:
+            break
+        content += part
+    return bytes(content)
