@@ -29,6 +29,7 @@ class Entry(Generic[P, R]):
     item: P
     size: float  # cost units
     deadline: float  # seconds on the batcher's clock
+    queued: float
     answer: Future[R] = field(default_factory=Future)
 
 
@@ -61,15 +62,20 @@ class Batcher(Generic[P, R]):
         with self._lock:
             return len(self._queue)
 
+    def oldest(self) -> float | None:
+        """When the item in front came into the queue; None: the queue is empty."""
+        with self._lock:
+            return self._queue[0].queued if self._queue else None
+
     def submit(self, item: P, *, size: float = 1.0, deadline: float) -> R:
         """Queue the item and wait for its result. `deadline`: seconds on the batcher's clock.
 
         Errors: BatchOverdue at the deadline, also if the item is being run then; EngineStopped after `close`; else
         whatever the owner answered with.
         """
-        entry: Entry[P, R] = Entry(item=item, size=size, deadline=deadline)
         with self._lock:
             self._wait_for_room(deadline)
+            entry: Entry[P, R] = Entry(item=item, size=size, deadline=deadline, queued=self._clock())
             self._queue.append(entry)
             self._units += size
             if len(self._queue) == 1 or self._full():

@@ -31,10 +31,10 @@ class WatchedDevice(Generic[P, R]):
         self._canary_cosine = canary_cosine
         self._clock = clock
 
-    def run(self, items: Sequence[P]) -> Sequence[R]:
-        """One call of the model, the process's end if it hangs; a good one teaches the budget."""
+    def run(self, items: Sequence[P], *, seconds: float | None = None) -> Sequence[R]:
+        """One call of the model, the process's end if it takes longer than `seconds`; a good one teaches the budget."""
         started = self._clock()
-        with watchdog.guard(self._batch_seconds):
+        with watchdog.guard(self._batch_seconds if seconds is None else seconds):
             results = self.model.run(items)
         self.progress = self._clock()
         if len(results) == len(items):
@@ -63,14 +63,15 @@ class WatchedDevice(Generic[P, R]):
             return False
         return True
 
-    def warm(self, go_on: Callable[[], bool]) -> None:
+    def warm(self, *, seconds: float, go_on: Callable[[], bool]) -> None:
         """Run the canary in batches of 1, 4, 16 … up to the budget: first calls are slow, memory is found out before
-        a real image pays for it, and the budget learns what a batch costs. Errors: what the model raises."""
+        a real image pays for it, and the budget learns what a batch costs. `seconds`: of one run. Errors: what the
+        model raises."""
         canary = self.model.canary()
         count = 1
         while count and go_on():
             try:
-                self.run([canary] * count)
+                self.run([canary] * count, seconds=seconds)
             except Exception as err:
                 if count == 1 or not is_out_of_memory(err):
                     raise

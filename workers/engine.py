@@ -11,6 +11,7 @@ the device is taken for broken, and a broken device, like a broken owner thread,
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -72,10 +73,10 @@ class Engine(Generic[P, R]):
         """`loader` runs in the owner thread. A batch has at most `max_batch` images, `max_units` cost units and
         `budget_ms` predicted milliseconds, and waits `wait_ms` to fill.
 
-        `batch_seconds`: the watchdog ends the process when one run takes longer. `start_seconds`: loading and warming
-        that take longer count as a stall. `on_batch(images, units, seconds, fill)` is called in the owner thread after
-        each batch; fill is the used share of the budget, 0..1. `on_fatal(reason)` is called in the owner thread when
-        the process must exit; should it return, all waiters get EngineStopped.
+        `batch_seconds`: the watchdog ends the process when one run takes longer. `start_seconds`: the same for a run
+        that warms the model; loading that takes longer counts as a stall. `on_batch(images, units, seconds, fill)` is
+        called in the owner thread after each batch; fill is the used share of the budget, 0..1. `on_fatal(reason)` is
+        called in the owner thread when the process must exit; should it return, all waiters get EngineStopped.
         """
         self._loader = loader
         self._batch_seconds = batch_seconds
@@ -140,10 +141,14 @@ class Engine(Generic[P, R]):
             return False
         if self._state == "stopped" or self._thread.ident is None:
             return True
+        progress = max(self._progress, self._device.progress if self._device else self._progress)
         if self._state == "starting":
-            return self._idle_since() < self._start_seconds
-        busy = bool(self._running) or self.waiting > 0
-        return not busy or self._idle_since() < self._batch_seconds
+            return self._clock() - progress < self._start_seconds
+        since = self._batcher.oldest()
+        if not self._running and since is None:
+            return True  # nothing to do
+        # An idle engine may have got on long ago: what counts is the time since then with work at hand.
+        return self._clock() - max(progress, since or progress) < self._batch_seconds
 
     def predict(self, pixels: Pixels, instruction: str = "", *, deadline: float) -> PartialPrediction:
         """What the model says about one image. Blocks; call it from a task thread.
@@ -158,6 +163,8 @@ class Engine(Generic[P, R]):
         try:
             item = model.prepare(pixels, instruction)
             size = model.size(item)
+            if not 0 < size < math.inf:
+                raise ValueError(f"the model says that this image costs {size} units")
         except TaggerError:
             raise
         except Exception as err:
@@ -186,10 +193,6 @@ class Engine(Generic[P, R]):
             raise EngineStopped(f"The model is {'not loaded yet' if self._state == 'starting' else self._state}.")
         return self._device
 
-    def _idle_since(self) -> float:
-        """Seconds since the owner thread last got on."""
-        return self._clock() - max(self._progress, self._device.progress if self._device else self._progress)
-
     # --- the owner thread ------------------------------------------------------------------------------------
 
     def _own(self) -> None:
@@ -203,15 +206,20 @@ class Engine(Generic[P, R]):
         except BaseException as err:  # noqa: BLE001 - the thread ends here; wait_ready and on_fatal carry it on
             self._failure = err
             fatal = f"the owner thread died: {type(err).__name__}: {err}"
-        if fatal:
-            was_ready = self._state != "starting"
-            log.error("engine_failed", reason=fatal, exc_info=self._failure)
-            self._become("failed")
-            if was_ready:  # a failed start is raised by wait_ready
-                self._on_fatal(fatal)
-        else:
-            self._become("stopped")
-        self._release_waiters()
+        try:
+            if fatal:
+                self._fail(fatal)
+            else:
+                self._become("stopped")
+        finally:
+            self._release_waiters()
+
+    def _fail(self, reason: str) -> None:
+        log.error("engine_failed", reason=reason, exc_info=self._failure)
+        was_ready = self._state != "starting"
+        self._become("failed")
+        if was_ready:  # a failed start is raised by wait_ready
+            self._on_fatal(reason)
 
     def _load_and_warm(self) -> None:
         model = self._loader()
@@ -219,7 +227,7 @@ class Engine(Generic[P, R]):
         self._device = WatchedDevice(
             model, self.budget, batch_seconds=self._batch_seconds, canary_cosine=self._canary_cosine, clock=self._clock
         )
-        self._device.warm(go_on=lambda: not self._closing.is_set())
+        self._device.warm(seconds=self._start_seconds, go_on=lambda: not self._closing.is_set())
         self._require_canary()
 
     def _serve(self) -> None:
