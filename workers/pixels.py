@@ -20,7 +20,7 @@ from workers.body import looks_like_html
 from workers.decoder import MAX_BLOCK
 
 # AVIF goes before HEIF: both claim the brand "mif1", and only Pillow's plugin gives way when the content is the other's.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "MPO", "AVIF", "HEIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")  # MPO comes by way of JPEG
 MAX_PROFILE = 4 << 20  # bytes of an ICC profile; a large CMYK one has 2.5 MB
 COUNTED = frozenset({"PNG", "WEBP", "MPO", "AVIF", "HEIF"})  # their header has the number of frames
 TURNS = {
