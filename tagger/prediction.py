@@ -50,6 +50,7 @@ class Look:
     dark: bool
     black_and_white: bool
     uniform: bool  # one colour all over, or at most two pixels on a side
+    cues: tuple[tuple[str, float], ...] = ()  # hints at the scene, such as ("blue_sky", 0.8): name, strength 0..1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

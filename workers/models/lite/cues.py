@@ -1,0 +1,121 @@
+"""What pixels and boxes say about a scene, beside the classes: context and likelihood ratios over concepts. Pure.
+
+A concept without evidence of its own still has a base rate under a wider one (sky, outdoors); then each cue moves its
+log-odds by a stated amount (`cues.json`). The amounts are common sense, rounded, and not fitted to photographs.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tagger.prediction import Look, Prediction
+from workers.models.lite.calibrate import logit
+from workers.models.lite.detect import sure
+from workers.models.lite.files import table
+from workers.models.lite.lexicon import lexicon
+
+Floats = npt.NDArray[np.float64]
+
+FULL_SHARE = 0.45  # share of the pixels at which a colour is surely named
+BIG_PERSON = 0.22  # share of the picture from which a lone person makes a portrait
+DOUBT = 0.3  # best class under which textures look like insects
+DOUBTED = 0.4
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Rules:
+    context: tuple[tuple[int, int, float], ...]  # concept, wider concept, base rate of the first given the second
+    ratios: Mapping[str, tuple[tuple[int, float], ...]]  # cue → (concept, change of the log-odds at full strength)
+    animals: npt.NDArray[np.intp]
+    animal: int
+
+
+@functools.cache
+def _rules() -> _Rules:
+    stored, column = table("cues.json"), lexicon().concept_index
+    return _Rules(
+        context=tuple((column[c], column[wider], rate) for c, (wider, rate) in stored["context"].items()),
+        ratios={cue: tuple((column[c], r) for c, r in row.items()) for cue, row in stored["ratios"].items()},
+        animals=np.array([column[c] for c in stored["animals"]], np.intp),
+        animal=column["animal"],
+    )
+
+
+def adjust(concepts: Floats, prediction: Prediction) -> Floats:
+    """[concepts] probabilities from classes and objects → with context, pixels and boxes."""
+    rules, out = _rules(), concepts.copy()
+    best = max((c.score for c in prediction.classes), default=0.0)
+    if best < DOUBT and not any(sure(o) >= 0.5 and o.label in ANIMALS for o in prediction.objects):
+        out[rules.animals] *= DOUBTED
+    present = strengths(prediction)
+    for step in (0, 1):  # what is outdoors decides how likely a sky is, so the wider concepts move first
+        shift = np.zeros(len(out))
+        for cue, strength in present.items():
+            for concept, ratio in rules.ratios.get(cue, ()):
+                if (concept in _wider(rules)) == (step == 0):
+                    shift[concept] += strength * ratio
+        if step == 1:
+            for concept, wider, rate in rules.context:
+                out[concept] = max(out[concept], out[wider] * rate)
+        moved = shift != 0
+        out[moved] = 1.0 / (1.0 + np.exp(-(logit(out[moved]) + shift[moved])))
+    return out
+
+
+def _wider(rules: _Rules) -> frozenset[int]:
+    return frozenset(wider for _, wider, _ in rules.context)
+
+
+def strengths(prediction: Prediction) -> dict[str, float]:
+    """Cue → strength 0..1: the look's, and what the boxes of persons say."""
+    found = dict(prediction.look.cues) if prediction.look is not None else {}
+    persons = [(o, sure(o)) for o in prediction.objects if o.label == "person"]
+    if persons:
+        largest, certain = max(persons, key=lambda pair: _area(pair[0].box))
+        found["big_person" if _area(largest.box) >= BIG_PERSON else "small_person"] = certain
+    return found
+
+
+def names_look(names: frozenset[str]) -> bool:
+    return any(_colour(n) in COLOURS or n in LIGHT for n in names)
+
+
+def by_look(names: Sequence[frozenset[str]], look: Look) -> dict[int, float]:
+    """Index of each term that names a colour or the light → its probability."""
+    return {i: p for i, words in enumerate(names) if (p := _by_look(words, look)) is not None}
+
+
+def _by_look(words: frozenset[str], look: Look) -> float | None:
+    for word in sorted(words):
+        if word in LIGHT:
+            return 0.92 if getattr(look, LIGHT[word]) else 0.03
+        if _colour(word) in COLOURS:
+            share = dict(look.dominant).get(_colour(word), 0.0)
+            return float(min(0.95, share / FULL_SHARE))
+    return None
+
+
+def _area(box: tuple[float, float, float, float]) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _colour(word: str) -> str:
+    return ALIASES.get(word, word)
+
+
+ANIMALS = frozenset({"bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"})
+COLOURS = frozenset({"red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink", "brown", "white", "black", "grey"})
+ALIASES = {"gray": "grey", "violet": "purple", "turquoise": "cyan", "teal": "cyan", "rose": "pink"}
+_LIGHTS = {
+    "black_and_white": ("black and white", "monochrome", "grayscale", "greyscale"),
+    "dark": ("dark", "low key", "dim"),
+    "bright": ("bright", "high key"),
+    "warm": ("warm", "warm color", "warm colour", "warm tone", "warm light"),
+    "cold": ("cold", "cool", "cold color", "cold colour", "cool color", "cool colour", "cold tone", "cool tone"),
+}
+LIGHT = {name: field for field, names in _LIGHTS.items() for name in names}

@@ -1,0 +1,113 @@
+"""What the classifier's and the detector's outputs mean in words: WordNet words of each class, and rules to concepts.
+
+A source is one thing that a model can say: rows 0..999 are ImageNet classes, rows 1000..1079 COCO objects. A rule gives,
+for a source, the probability that a concept is on the picture. A rule of a narrower word beats one of a broader word.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from workers.models.lite.files import DATA, table
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lexicon:
+    classes: tuple[str, ...]  # 1000 ImageNet names, in the order of the logits
+    objects: tuple[str, ...]  # 80 COCO names, in the order of the scores
+    words: tuple[tuple[str, ...], ...]  # of each source, narrowest first as a rule
+    concepts: tuple[str, ...]
+    rules: Floats  # [1080, concepts]: P(concept | source)
+    texts: tuple[str, ...]  # every word and concept
+    vectors: Floats  # [texts, 384], L2-normalised, of MiniLM
+
+    @functools.cached_property
+    def text_index(self) -> Mapping[str, int]:
+        return {text: i for i, text in enumerate(self.texts)}
+
+    @functools.cached_property
+    def concept_index(self) -> Mapping[str, int]:
+        return {concept: i for i, concept in enumerate(self.concepts)}
+
+    @functools.cached_property
+    def class_index(self) -> Mapping[str, int]:
+        return {name: i for i, name in reversed(list(enumerate(self.classes)))}
+
+    @functools.cached_property
+    def object_index(self) -> Mapping[str, int]:
+        return {name: i for i, name in enumerate(self.objects)}
+
+    @functools.cached_property
+    def word_rows(self) -> tuple[npt.NDArray[np.intp], ...]:
+        """Of each source, the rows of `vectors` of its words."""
+        return tuple(np.array([self.text_index[w] for w in words], np.intp) for words in self.words)
+
+    @functools.cached_property
+    def sources_of(self) -> Mapping[str, npt.NDArray[np.intp]]:
+        """Word → the sources that it names."""
+        found: dict[str, list[int]] = {}
+        for row, words in enumerate(self.words):
+            for word in words:
+                found.setdefault(word, []).append(row)
+        return {word: np.array(rows, np.intp) for word, rows in found.items()}
+
+    @functools.cached_property
+    def class_vectors(self) -> Floats:
+        """[1000, 384]: the text vector of each class, its name's. ConSE mixes these."""
+        return self.vectors[[self.text_index[self.words[i][0]] for i in range(len(self.classes))]]
+
+
+@functools.cache
+def lexicon() -> Lexicon:
+    """Read once per process, in about a tenth of a second."""
+    known, rules = table("imagenet_classes.json"), table("rules.json")
+    ignored = frozenset(rules["ignored_words"])
+    with np.load(DATA / "words.npz", allow_pickle=False) as stored:
+        texts = tuple(str(t) for t in stored["texts"])
+        vectors = stored["vectors"].astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    spread = Counter(word for words in known["words"] for word in words)
+    classes = tuple(tuple(w for i, w in enumerate(words) if i == 0 or w not in ignored) for words in known["words"])
+    concepts = tuple(
+        sorted({c for part in ("class", "coco") for row in rules[part].values() for c in row} | set(rules["more_concepts"]))
+    )
+    column = {c: i for i, c in enumerate(concepts)}
+    matrix = np.zeros((len(classes) + len(known["coco"]), len(concepts)), np.float32)
+    for row, words in enumerate(known["words"]):
+        for word in sorted(set(words), key=lambda w: -spread[w]):  # broad words first, so that narrow ones overwrite
+            _write(matrix[row], rules["class"].get(word, {}), column)
+    for row, name in enumerate(known["coco"], start=len(classes)):
+        _write(matrix[row], rules["coco"].get(name, {}), column)
+    return Lexicon(
+        classes=tuple(known["names"]),
+        objects=tuple(known["coco"]),
+        words=(*classes, *(_object_words(name, classes) for name in known["coco"])),
+        concepts=concepts,
+        rules=matrix,
+        texts=texts,
+        vectors=vectors,
+    )
+
+
+def _write(row: Floats, rule: Mapping[str, float], column: Mapping[str, int]) -> None:
+    for concept, weight in rule.items():
+        row[column[concept]] = weight
+
+
+def _object_words(name: str, classes: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """A COCO name, and the words that every ImageNet class of that name shares: "dog" → dog, canine, mammal…"""
+    same = [words for words in classes if name in words]
+    shared = [w for w in same[0] if all(w in words for words in same)] if name not in HOMONYMS and same else []
+    return tuple(dict.fromkeys((name, *shared)))
+
+
+# COCO names whose ImageNet classes are narrower, or mean another thing.
+HOMONYMS = frozenset({"kite", "mouse", "keyboard", "cup", "tie"})

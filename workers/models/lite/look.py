@@ -1,0 +1,119 @@
+"""Colours and light, from the pixels alone. Pure.
+
+Rules of thumb on a 64-pixel thumbnail: hue, saturation and lightness decide the name of a colour, means decide the light.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from tagger.prediction import Look, Pixels
+
+Floats = npt.NDArray[np.float64]
+
+THUMB = 64
+MOST = 5  # dominant colours named
+LEAST_SHARE = 0.08  # a colour under this share is not dominant
+GREY_SATURATION = 0.14  # HSV saturation under which a pixel has no hue
+HUES = ((12, "red"), (42, "orange"), (68, "yellow"), (165, "green"), (195, "cyan"), (258, "blue"), (290, "purple"), (338, "pink"))
+UNIFORM_SPREAD = 6  # of 255, between the least and the largest value of a channel
+WARM, COLD = ("red", "orange", "yellow", "brown", "pink"), ("blue", "cyan", "purple")
+
+
+def thumbnail(image: Image.Image) -> Pixels:
+    """[64, 64, 3] uint8, the picture squashed."""
+    return np.asarray(image.resize((THUMB, THUMB), Image.Resampling.BOX, reducing_gap=2.0))
+
+
+def look(pixels: Pixels, thumb: Pixels | None = None) -> Look:
+    """Pixels [h, w, 3] uint8 → Look. `thumb`: what `thumbnail` gave, where it is at hand."""
+    height, width = pixels.shape[:2]
+    thumb = thumbnail(Image.fromarray(pixels)) if thumb is None else thumb
+    rgb = thumb.reshape(-1, 3).astype(np.float64) / 255.0
+    names, shares = _named(rgb)
+    colours = sorted(zip(names, shares, strict=True), key=lambda pair: (-pair[1], pair[0]))
+    light = float((rgb @ np.array([0.2126, 0.7152, 0.0722])).mean())
+    share = dict(colours)
+    warm, cold = (sum(share.get(name, 0.0) for name in group) for group in (WARM, COLD))
+    chroma = rgb.max(axis=1) - rgb.min(axis=1)
+    return Look(
+        dominant=tuple((name, round(float(s), 4)) for name, s in colours if s >= LEAST_SHARE)[:MOST],
+        warm=bool(warm >= 0.35 and warm > 2 * cold),
+        cold=bool(cold >= 0.35 and cold > 2 * warm),
+        bright=light >= 0.62,
+        dark=light <= 0.28,
+        black_and_white=bool(np.quantile(chroma, 0.98) <= 0.06),
+        uniform=min(height, width) <= 2 or _flat(pixels),
+        cues=cues(rgb.reshape(THUMB, THUMB, 3)),
+    )
+
+
+def _flat(pixels: Pixels) -> bool:
+    """One colour all over, judged on a grid of at most some hundred thousand pixels."""
+    step = max(1, min(pixels.shape[:2]) // 300)
+    seen = pixels[::step, ::step].reshape(-1, 3)
+    return bool((seen.max(axis=0).astype(int) - seen.min(axis=0)).max() <= UNIFORM_SPREAD)
+
+
+def cues(rgb: Floats) -> tuple[tuple[str, float], ...]:
+    """[64, 64, 3] in 0..1 → hints at the scene with their strengths; those under 0.05 are left out."""
+    high, low = rgb.max(axis=2), rgb.min(axis=2)
+    saturation = (high - low) / np.maximum(high, 1e-9)
+    hue = _hue(rgb.reshape(-1, 3), high.ravel(), (high - low).ravel()).reshape(high.shape)
+    across, down = np.abs(np.diff(high, axis=1, append=high[:, -1:])), np.abs(np.diff(high, axis=0, append=high[-1:]))
+    smooth = np.maximum(across, down) < 0.06
+    top, bottom = slice(0, THUMB // 3), slice(2 * THUMB // 3, THUMB)
+    blue = (hue > 185) & (hue < 255) & (saturation > 0.15) & (high > 0.3) & smooth
+    pale = (saturation < 0.18) & (high > 0.6) & smooth
+    green = (hue > 55) & (hue < 180) & (saturation > 0.2) & (high > 0.08)
+    warm = ((hue < 48) | (hue > 335)) & (saturation > 0.3) & (high > 0.55) & smooth
+    lighter = float(high[top].mean() - high[bottom].mean())
+    border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
+    blue_sky = _ramp(blue[top].mean(), 0.35, 0.75)
+    pale_sky = _ramp(pale[top].mean(), 0.35, 0.8) * _ramp(lighter, 0.05, 0.25)
+    found = {
+        "blue_sky": blue_sky,
+        "pale_sky": pale_sky,
+        "no_sky": 1.0 - _ramp((blue | pale | warm)[top].mean(), 0.1, 0.4),
+        "greenery": _ramp(green.mean(), 0.25, 0.65),
+        "green_bottom": _ramp(green[bottom].mean(), 0.4, 0.9),
+        "glow": _ramp(warm[: 2 * THUMB // 3].mean(), 0.12, 0.35)
+        * _ramp(float(high[: THUMB // 2].mean() - high[bottom].mean()), 0.1, 0.3),
+        "dark": _ramp(0.35 - float(high.mean()), 0.0, 0.15),
+        "backdrop": 1.0 - _ramp(float(border.std(axis=0).max()), 0.03, 0.08),
+    }
+    return tuple((name, round(strength, 3)) for name, strength in found.items() if strength >= 0.05)
+
+
+def _ramp(value: float, start: float, end: float) -> float:
+    """0 up to `start`, 1 from `end`, straight between."""
+    return float(min(1.0, max(0.0, (value - start) / (end - start))))
+
+
+def _named(rgb: Floats) -> tuple[tuple[str, ...], Floats]:
+    """[n, 3] in 0..1 → colour names and the share of pixels of each."""
+    high, low = rgb.max(axis=1), rgb.min(axis=1)
+    chroma = high - low
+    saturation = np.where(high > 0, chroma / np.maximum(high, 1e-9), 0.0)
+    hue = _hue(rgb, high, chroma)
+    grey = (saturation < GREY_SATURATION) | (high < 0.13)
+    named = np.full(len(rgb), "red", dtype="<U8")
+    start = 0
+    for end, name in HUES:
+        named[(hue >= start) & (hue < end)] = name
+        start = end
+    named[(np.isin(named, ("orange", "red", "yellow"))) & (high < 0.55) & (saturation > 0.25) & (hue > 8) & (hue < 60)] = "brown"
+    named[grey] = np.where(high[grey] > 0.85, "white", np.where(high[grey] < 0.2, "black", "grey"))
+    names, counts = np.unique(named, return_counts=True)
+    return tuple(str(n) for n in names), counts / len(rgb)
+
+
+def _hue(rgb: Floats, high: Floats, chroma: Floats) -> Floats:
+    """Hue in degrees, 0 for grey."""
+    safe = np.maximum(chroma, 1e-9)
+    r, g, b = rgb.T
+    hue = np.where(high == r, (g - b) / safe % 6, np.where(high == g, (b - r) / safe + 2, (r - g) / safe + 4)) * 60
+    out: Floats = np.where(chroma > 0, hue, 0.0)
+    return out

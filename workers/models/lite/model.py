@@ -1,0 +1,134 @@
+"""The lite model: classes, objects, look, template caption and a text-space vector, on a CPU, for every image."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from PIL import Image
+
+from tagger.prediction import ClassScore, DetectedObject, EmbeddingPrediction, Pixels, Vector
+from workers.models.base import PartialPrediction
+from workers.models.lite import caption, classify, detect, look
+from workers.models.lite.files import DATA, options, revision
+from workers.models.lite.lexicon import Lexicon, lexicon
+
+Floats = npt.NDArray[np.float32]
+
+SMALLEST = 448  # shorter side that a large picture is first reduced to, by a whole number
+CLASSES = 60  # kept of 1000; the rest holds little and says less
+CONSE = 10  # classes mixed into the vector (Norouzi et al. 2013)
+OBJECT_SHARE = 0.5  # weight of a sure object beside the classes; ImageNet has no persons
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LiteInput:
+    crops: Floats  # [k, 3, 224, 224]
+    letterboxed: detect.Letterboxed
+    thumb: Pixels  # [64, 64, 3], for colours and light
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LiteRaw:
+    logits: Floats  # [k, 1000]
+    feature: Floats  # [1280], mean over the crops
+    scores: Floats  # [m, 80] of the detector's candidates
+    boxes: Floats  # [m, 4]
+    frame: tuple[float, float]  # share of the detector's square that the picture took
+    thumb: Pixels
+
+
+class LiteModel:
+    """EfficientNet-Lite0 and NanoDet. `load` opens the sessions; `run` belongs to one thread."""
+
+    name = "lite"
+
+    def __init__(self, classifier: ort.InferenceSession, detector: ort.InferenceSession, known: Lexicon) -> None:
+        self.revision = revision("efficientnet_lite0.onnx", "nanodet_coco.onnx")
+        self._classifier = classifier
+        self._detector = detector
+        self._lexicon = known
+        self._words = {name: known.words[i] for name, i in known.class_index.items()}
+        self._caption_model = f"lite-template@{self.revision}"
+        self._vector_model = f"lite-minilm@{revision('minilm_l6_v2_int8.onnx')}"
+
+    def prepare(self, pixels: Pixels, instruction: str) -> LiteInput:  # noqa: ARG002  # these models take no instruction
+        image = Image.fromarray(pixels)
+        image = image.reduce(max(1, min(image.size) // SMALLEST))
+        return LiteInput(crops=classify.crops(image), letterboxed=detect.letterbox(image), thumb=look.thumbnail(image))
+
+    def size(self, item: LiteInput) -> float:  # noqa: ARG002  # every image costs the same
+        return 1.0
+
+    def run(self, batch: Sequence[LiteInput]) -> list[LiteRaw]:
+        return [self._one(item) for item in batch]  # measured: a CPU gains nothing from larger batches
+
+    def _one(self, item: LiteInput) -> LiteRaw:
+        logits, features = self._classifier.run(["logits", "feat"], {"x": item.crops})
+        outputs = self._detector.run(None, {self._detector.get_inputs()[0].name: item.letterboxed.tensor})
+        scores, boxes = detect.decode({(o.shape[1], o.shape[2]): o for o in outputs})
+        frame = (item.letterboxed.width, item.letterboxed.height)
+        return LiteRaw(logits=logits, feature=features.mean(axis=0), scores=scores, boxes=boxes, frame=frame, thumb=item.thumb)
+
+    def finish(self, raw: LiteRaw, pixels: Pixels) -> PartialPrediction:
+        probs = classify.probabilities(raw.logits)
+        classes = classify.top(probs, self._lexicon.classes, CLASSES)
+        objects = detect.objects(raw.scores, raw.boxes, raw.frame, self._lexicon.objects)
+        appearance = look.look(pixels, raw.thumb)
+        said = None if appearance.uniform else caption.caption(classes, objects, self._words, self._caption_model)
+        return PartialPrediction(
+            model=f"{self.name}@{self.revision}",
+            classes=classes,
+            objects=objects,
+            look=appearance,
+            caption=said,
+            embedding=EmbeddingPrediction(model=self._vector_model, vector=self._conse(classes, objects)),
+        )
+
+    def _conse(self, classes: Sequence[ClassScore], objects: Sequence[DetectedObject]) -> Vector:
+        """[384], length 1: the mean of the text vectors of what was seen, weighted by probability."""
+        known = self._lexicon
+        mixed = np.zeros(known.vectors.shape[1], np.float32)
+        for seen in classes[:CONSE]:
+            mixed += seen.score * known.class_vectors[known.class_index[seen.label]]
+        surest: dict[str, float] = {}
+        for thing in objects:
+            surest[thing.label] = max(surest.get(thing.label, 0.0), detect.sure(thing))
+        for label, score in surest.items():
+            mixed += OBJECT_SHARE * score * known.vectors[known.text_index[label]]
+        vector: Vector = (mixed / max(float(np.linalg.norm(mixed)), 1e-12)).astype(np.float32)
+        return vector
+
+    def canary(self) -> LiteInput:
+        return self.prepare(canary_pixels(), "")
+
+    def golden(self) -> Vector:
+        stored = np.load(DATA / "golden.npy", allow_pickle=False)
+        return np.asarray(stored, np.float32)
+
+    def reading(self, raw: LiteRaw) -> Vector:
+        """[1360]: the classifier's feature and the detector's best score per kind, each part of length 1."""
+        best = raw.scores.max(axis=0) if len(raw.scores) else np.zeros(len(self._lexicon.objects), np.float32)
+        parts = [part / max(float(np.linalg.norm(part)), 1e-12) for part in (raw.feature, best)]
+        return np.concatenate(parts).astype(np.float32)
+
+
+@functools.cache
+def canary_pixels() -> Pixels:
+    """A cup of espresso, 240 × 160 (scikit-image's "coffee", CC0)."""
+    with Image.open(DATA / "canary.png", formats=["PNG"]) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def load() -> LiteModel:
+    """Opens the sessions: about half a second, 60 MB. Call it in the thread that will own the model."""
+    known = lexicon()
+    sessions = [
+        ort.InferenceSession(str(DATA / name), options(), providers=["CPUExecutionProvider"])
+        for name in ("efficientnet_lite0.onnx", "nanodet_coco.onnx")
+    ]
+    return LiteModel(sessions[0], sessions[1], known)

@@ -1,0 +1,197 @@
+"""How probable is each term of a vocabulary for one image.
+
+P(term) is the sum over what the classifier may have seen of p(class) · P(term | class), joined with the detector's objects
+and with the pixels' colours and light. P(term | source) comes from a rule where the term is a known concept, else from the
+nearness of the term's words to the source's words or to a concept. See README.md of this package for the figures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tagger.prediction import Prediction, TermScore
+from tagger.vocabulary import Category, Term, Vocabulary
+from workers.models.lite import cues
+from workers.models.lite.calibrate import Calibrator
+from workers.models.lite.detect import sure
+from workers.models.lite.files import revision
+from workers.models.lite.lexicon import Lexicon, lexicon
+from workers.models.lite.text import TextEncoder
+from workers.models.lite.words import english, forms, unsayable
+
+Floats = npt.NDArray[np.float32]
+
+EXACT = 1.0  # P(term | source) where the term is one of the source's words
+STEEPNESS, MARGIN, OFFSET = 10.0, 10.0, 7.5  # of the logit of a near-synonym: see `nearness`
+LEAST = 0.02  # P(term | source) under which a source says nothing about the term
+TABLES = 16  # vocabularies remembered
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Table:
+    """All that scoring needs to know about one vocabulary."""
+
+    ids: tuple[tuple[str, str], ...]  # (category, term)
+    weights: Floats  # [1080, terms]: P(term | source) by the source's own words
+    near: Floats  # [concepts, terms]: P(term | concept)
+    known: npt.NDArray[np.bool_]  # [terms]: a rule names it
+    names: tuple[frozenset[str], ...]  # normalised English words of each term
+    mute: npt.NDArray[np.bool_]  # [terms] never said
+
+
+class TermScorer:
+    """Scores every term of any vocabulary. Thread-safe."""
+
+    name = "lite-tags"
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        self.revision = revision("efficientnet_lite0.onnx", "nanodet_coco.onnx", "rules.json", "calibration.json", "words.npz")
+        self._encoder = encoder
+        self._lexicon = lexicon()
+        self._calibrator = Calibrator.load()
+        self._tables: OrderedDict[str, _Table] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def model(self) -> str:
+        return f"{self.name}@{self.revision}"
+
+    def score(self, prediction: Prediction, vocabulary: Vocabulary) -> tuple[TermScore, ...]:
+        """One score per term, in the vocabulary's order; terms that cannot be reached score 0."""
+        table = self.table(vocabulary)
+        probs = self._calibrator.apply(self.raw(prediction, table), table.known)
+        probs = np.where(table.mute, 0.0, probs)
+        return tuple(
+            TermScore(category=category, term=term, score=float(p), model=self.model)
+            for (category, term), p in zip(table.ids, probs, strict=True)
+        )
+
+    def reach(self, category: Category, term: Term) -> str | None:
+        """Why this model cannot find a term, or None when it can. For `tagger.vocabulary.check`."""
+        texts = english(term)
+        if not texts:
+            return "it has no English label or synonym, and its `same_as` is not known; add `synonyms: {en: […]}`."
+        if unsayable(texts):
+            return "gender, age and the like are not said from pixels."
+        table = self._build(Vocabulary(name="one", version=1, categories=(Category(id=category.id, terms=(term,)),)))
+        if max(table.weights.max(initial=0.0), table.near.max(initial=0.0)) < 0.3 and not cues.names_look(table.names[0]):
+            return "nothing that the lite models see is near it."
+        return None
+
+    def reachable(self, vocabulary: Vocabulary) -> frozenset[str]:
+        """Ids of the terms that cannot be reached."""
+        return frozenset(term.id for category, term in vocabulary if self.reach(category, term) is not None)
+
+    def raw(self, prediction: Prediction, table: _Table) -> npt.NDArray[np.float64]:
+        """[terms] uncalibrated probabilities."""
+        sources = evidence(prediction, self._lexicon)
+        direct = _joined(sources, table.weights, len(self._lexicon.classes))
+        concepts = cues.adjust(_joined(sources, self._lexicon.rules, len(self._lexicon.classes)), prediction)
+        probs: npt.NDArray[np.float64] = np.maximum(direct, (concepts[:, None] * table.near).max(axis=0, initial=0.0))
+        if prediction.look is not None:
+            for i, p in cues.by_look(table.names, prediction.look).items():
+                probs[i] = p
+        return probs
+
+    def table(self, vocabulary: Vocabulary) -> _Table:
+        key = _fingerprint(vocabulary)
+        with self._lock:
+            if key in self._tables:
+                self._tables.move_to_end(key)
+                return self._tables[key]
+        built = self._build(vocabulary)
+        with self._lock:
+            self._tables[key] = built
+            while len(self._tables) > TABLES:
+                self._tables.popitem(last=False)
+        return built
+
+    def _build(self, vocabulary: Vocabulary) -> _Table:
+        pairs = list(vocabulary)
+        texts = [english(term) for _, term in pairs]
+        flat = [text for some in texts for text in some]
+        vectors = self._encoder.stored(flat)
+        columns, start = [], 0
+        for some in texts:
+            columns.append(reach_of(some, vectors[start : start + len(some)], self._lexicon))
+            start += len(some)
+        shapes = (len(self._lexicon.words), len(self._lexicon.concepts))
+        return _Table(
+            ids=tuple((category.id, term.id) for category, term in pairs),
+            weights=np.stack([c[0] for c in columns], axis=1) if columns else np.zeros((shapes[0], 0), np.float32),
+            near=np.stack([c[1] for c in columns], axis=1) if columns else np.zeros((shapes[1], 0), np.float32),
+            known=np.array([c[2] for c in columns], bool),
+            names=tuple(frozenset(form for text in some for form in forms(text)) for some in texts),
+            mute=np.array([not some or unsayable(some) for some in texts], bool),
+        )
+
+
+def reach_of(texts: Sequence[str], vectors: Floats, known: Lexicon) -> tuple[Floats, Floats, bool]:
+    """Texts of one term and their vectors [n, 384] → P(term | source) [1080], P(term | concept), and whether a rule names it."""
+    by_word = np.zeros(len(known.words), np.float32)
+    by_concept = np.zeros(len(known.concepts), np.float32)
+    wanted = {form for text in texts for form in forms(text)}
+    columns = [known.concept_index[w] for w in wanted if w in known.concept_index]
+    for word in wanted:
+        by_word[known.sources_of.get(word, [])] = EXACT
+    if columns:  # a concept with rules of its own: they say all, but for sources they are silent about
+        by_concept[columns] = 1.0
+        return by_word * ~known.rules[:, columns].any(axis=1), by_concept, True
+    if not len(texts):
+        return by_word, by_concept, False
+    cosines = (vectors @ known.vectors.T).max(axis=0)
+    of_sources = np.array([cosines[rows].max() for rows in known.word_rows], np.float32)
+    of_concepts = cosines[[known.text_index[c] for c in known.concepts]]
+    best = float(max(of_sources.max(), of_concepts.max()))
+    by_word = np.maximum(by_word, nearness(of_sources, best))
+    by_concept = nearness(of_concepts, best)
+    by_word[by_word < LEAST] = 0.0
+    by_concept[by_concept < LEAST] = 0.0
+    return by_word, by_concept, False
+
+
+def _joined(sources: Floats, weights: Floats, classes: int) -> npt.NDArray[np.float64]:
+    """[1080] evidence, [1080, n] P(n | source) → [n]: the classes exclude each other and add up; objects stand beside them."""
+    of_classes = np.clip(sources[:classes] @ weights[:classes], 0.0, 1.0)
+    there = np.flatnonzero(sources[classes:])
+    of_objects = (sources[classes:][there, None] * weights[classes:][there]).max(axis=0, initial=0.0)
+    out: npt.NDArray[np.float64] = (1.0 - (1.0 - of_classes) * (1.0 - of_objects)).astype(np.float64)
+    return out
+
+
+def nearness(cosines: Floats, best: float) -> Floats:
+    """P(same thing | cosine): falls with the cosine, and with how much nearer another word is.
+
+    Shape and first values from hiding each of the 3,121 WordNet words in turn and guessing its classes from the others.
+    """
+    logits = STEEPNESS * cosines - MARGIN * (best - cosines) - OFFSET
+    out: Floats = (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
+    return out
+
+
+def evidence(prediction: Prediction, known: Lexicon) -> Floats:
+    """[1080]: p(class) of each class, then the probability that each kind of object is there."""
+    sources = np.zeros(len(known.words), np.float32)
+    for seen in prediction.classes:
+        row = known.class_index.get(seen.label)
+        if row is not None:
+            sources[row] += seen.score
+    for thing in prediction.objects:
+        row = known.object_index.get(thing.label)
+        if row is not None:
+            sources[len(known.classes) + row] = max(sources[len(known.classes) + row], sure(thing))
+    return sources
+
+
+def _fingerprint(vocabulary: Vocabulary) -> str:
+    digest = hashlib.sha256()
+    for category, term in vocabulary:
+        digest.update("\0".join((category.id, term.id, *english(term), "\1")).encode())
+    return digest.hexdigest()

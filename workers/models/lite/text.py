@@ -1,0 +1,104 @@
+"""MiniLM sentence vectors (384 dimensions): of vocabulary terms, of search queries, of the classifier's words.
+
+Vectors of the WordNet words come precomputed in the package: encoding them at start-up took 25 s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from tokenizers import Tokenizer
+
+from workers.models.lite.files import DATA, options, revision
+
+Floats = npt.NDArray[np.float32]
+
+DIMENSIONS = 384
+MAX_TOKENS = 128
+CHUNK = 32  # texts a run; sorted by length, so padding is small
+REMEMBERED = 20_000  # texts kept in memory, about 30 MB
+
+
+class TextEncoder:
+    """Text → L2-normalised vectors. Thread-safe; remembers what it encoded."""
+
+    name = "lite-minilm"
+
+    def __init__(self, *, cache_dir: Path | None = None) -> None:
+        """cache_dir: folder for vectors of whole vocabularies, kept over restarts; None: memory only."""
+        self.revision = revision("minilm_l6_v2_int8.onnx")
+        self.cache_dir = cache_dir
+        self._session = ort.InferenceSession(str(DATA / "minilm_l6_v2_int8.onnx"), options(), providers=["CPUExecutionProvider"])
+        self._tokenizer = Tokenizer.from_file(str(DATA / "minilm_tokenizer.json"))
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._tokenizer.enable_padding()
+        self._known: OrderedDict[str, Floats] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def model(self) -> str:
+        return f"{self.name}@{self.revision}"
+
+    def vectors(self, texts: Sequence[str]) -> Floats:
+        """[n, 384] float32, each row of length 1, in the order of `texts`. An empty sequence gives [0, 384]."""
+        with self._lock:
+            missing = sorted({t for t in texts if t not in self._known}, key=lambda t: (len(t), t))
+            found = {t: self._known[t] for t in texts if t in self._known}
+        for start in range(0, len(missing), CHUNK):
+            chunk = missing[start : start + CHUNK]
+            found.update(zip(chunk, self._encode(chunk), strict=True))
+        with self._lock:
+            for text in missing:
+                self._known[text] = found[text]
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        return np.stack([found[t] for t in texts]) if texts else np.zeros((0, DIMENSIONS), np.float32)
+
+    def stored(self, texts: Sequence[str]) -> Floats:
+        """As `vectors`, but kept on disk too, under the model's revision and the hash of the texts."""
+        if self.cache_dir is None:
+            return self.vectors(texts)
+        digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
+        path = self.cache_dir / f"{self.name}-{self.revision}-{digest}.npy"
+        kept = _read(path, len(texts))
+        if kept is not None:
+            return kept
+        made = self.vectors(texts)
+        _write(path, made)
+        return made
+
+    def _encode(self, texts: Sequence[str]) -> Floats:
+        encoded = self._tokenizer.encode_batch([t or " " for t in texts])
+        ids = np.array([e.ids for e in encoded], np.int64)
+        mask = np.array([e.attention_mask for e in encoded], np.int64)
+        rows: Floats = self._session.run(["embedding"], {"input_ids": ids, "attention_mask": mask})[0]
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        out: Floats = (rows / np.maximum(norms, 1e-12)).astype(np.float32)
+        return out
+
+
+def _read(path: Path, rows: int) -> Floats | None:
+    """A cached array, or None when it is not there or not what we wrote (then it is made anew)."""
+    try:
+        kept = np.load(path, allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError, OSError):
+        return None
+    if kept.shape != (rows, DIMENSIONS) or kept.dtype != np.float32:
+        return None
+    return np.asarray(kept, np.float32)
+
+
+def _write(path: Path, rows: Floats) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    with part.open("wb") as file:
+        np.save(file, rows, allow_pickle=False)
+    part.replace(path)  # atomic: a reader sees the whole file or none

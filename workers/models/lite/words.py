@@ -1,0 +1,47 @@
+"""English words of a term, their forms, and the words that are never said from pixels. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from tagger.vocabulary import Term
+from workers.models.lite.files import table
+
+# Gender, age and the like: rule A13 forbids them, and pixels cannot tell.
+UNSAYABLE = frozenset(table("wordlists.json")["unsayable"])
+
+
+def english(term: Term) -> tuple[str, ...]:
+    """Label and synonyms in English, each once. Without any: what `same_as` means, or the id where it is a known word."""
+    found = [label for locale, label in term.labels.items() if _is_english(locale)]
+    found += [s for locale, some in term.synonyms.items() if _is_english(locale) for s in some]
+    if not found:
+        same: dict[str, str] = table("same_as.json")
+        found = [same[uri] for uri in term.same_as if uri in same]
+    return tuple(dict.fromkeys(text.strip() for text in found if text.strip()))
+
+
+def forms(text: str) -> frozenset[str]:
+    """The spellings under which a word is looked up: lower case, spaces for `-` and `_`, singular, without an article."""
+    plain = re.sub(r"[\s_\-]+", " ", text.casefold()).strip()
+    plain = re.sub(r"^(an?|the) ", "", plain)
+    found = {plain}
+    if len(plain) > 3 and plain.endswith("s") and not plain.endswith("ss"):
+        found.add(plain[:-1])
+        if plain.endswith("ies"):
+            found.add(plain[:-3] + "y")
+        elif plain.endswith("es"):
+            found.add(plain[:-2])
+    if plain.endswith("leaves"):
+        found.add(plain[:-3] + "f")
+    return frozenset(found)
+
+
+def unsayable(texts: Sequence[str]) -> bool:
+    """Whether a term speaks of a person's gender, age or the like: every text of it does."""
+    return all(forms(text) & UNSAYABLE for text in texts)
+
+
+def _is_english(locale: str) -> bool:
+    return locale == "en" or locale.startswith("en-")
