@@ -1,0 +1,99 @@
+"""The generic hook: a job out of an honest one, a pointed complaint out of any other."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagger.asset import Context, ImageSource
+from tagger.cms.standard import parse_hook
+from tagger.errors import BadRequest
+from tagger.site import Site
+
+SITE = Site(id="demo", name="Demo", profile="news", locales=("en", "zh-Hans"))
+
+
+def hook(**changes: Any) -> dict[str, Any]:
+    asset = {"id": "4711", "revision": "3", "image": {"url": "https://cms.example/a.jpg"}}
+    return {"type": "asset.created", "data": {"asset": {**asset, **changes}}}
+
+
+def parse(message: Any) -> Any:
+    return parse_hook(SITE, "evt_1", json.dumps(message).encode())
+
+
+def test_a_hook_becomes_a_job_in_the_sites_profile_and_languages() -> None:
+    message = hook()
+    message["data"]["context"] = {"role": "informative", "title": "Cats", "caption": "", "contains_text": None}
+    message["data"]["metadata"] = {"post": "88"}
+    request = parse(message)
+    assert request.source == ImageSource(kind="url", location="https://cms.example/a.jpg")
+    assert (request.site_id, request.asset_id, request.asset_revision, request.event_id) == ("demo", "4711", "3", "evt_1")
+    assert (request.profile, request.locales, request.lane) == ("news", ("en", "zh-Hans"), "upload")
+    assert request.context == Context(role="informative", title="Cats")
+    assert request.metadata == {"post": "88"}
+
+
+def test_the_same_event_is_the_same_job_and_another_revision_is_not() -> None:
+    again = parse_hook(SITE, "evt_1", json.dumps(hook()).encode())
+    other = parse_hook(SITE, "evt_2", json.dumps(hook(revision="4")).encode())
+    assert again is not None
+    assert other is not None
+    assert parse(hook()).identity() == again.identity() != other.identity()
+
+
+def test_ids_may_be_numbers() -> None:
+    assert parse(hook(id=4711, revision=3)) == parse(hook())
+
+
+def test_an_event_that_needs_no_work_is_none() -> None:
+    assert parse({"type": "asset.deleted", "data": {"asset": {"id": "4711"}}}) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "pointer"),
+    [
+        ([], "/type"),
+        ({"type": "asset.created"}, "/data"),
+        ({"type": "asset.created", "data": {}}, "/data/asset"),
+        (hook(id=""), "/data/asset/id"),
+        (hook(id=True), "/data/asset/id"),
+        (hook(id="x" * 300), "/data/asset/id"),
+        (hook(id="a\x00b"), "/data/asset/id"),
+        (hook(id="\ud800"), "/data/asset/id"),
+        (hook(revision={}), "/data/asset/revision"),
+        (hook(image={}), "/data/asset/image/url"),
+        (hook(image={"url": "file:///etc/passwd"}), "/data/asset/image/url"),
+        (hook(image={"url": "/a.jpg"}), "/data/asset/image/url"),
+        (hook(image={"url": "http://[::1/a.jpg"}), "/data/asset/image/url"),
+    ],
+)
+def test_a_fault_is_pointed_at(message: Any, pointer: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        parse(message)
+    assert [p.pointer for p in caught.value.errors] == [pointer]
+
+
+@given(content=st.binary(max_size=40) | st.text(max_size=40).map(str.encode))
+def test_no_bytes_raise_anything_else(content: bytes) -> None:
+    with contextlib.suppress(BadRequest):
+        parse_hook(SITE, "evt_1", content)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(("asset", "context", "metadata", "fields"), JSON)))
+def test_no_data_raises_anything_else(data: dict[str, Any]) -> None:
+    for whole in (data, {**hook()["data"], **{k: v for k, v in data.items() if k != "asset"}}):
+        with contextlib.suppress(BadRequest):
+            parse({"type": "asset.updated", "data": whole})
