@@ -179,6 +179,12 @@ class VocabularyInvalid(BadRequest):
     default_remedy = "Run `tagger vocabulary check FILE`; it names line, column and reason."
 
 
+class ProfileInvalid(BadRequest):
+    code = "profile_invalid"
+    title = "The profile file is not valid"
+    default_remedy = "Correct the file at the named line and column."
+
+
 class Unavailable(TaggerError):
     code = "unavailable"
     title = "A part of tagger is away"

@@ -1,0 +1,64 @@
+"""Catalog: every profile and vocabulary that an installation has: the built-in ones, and those of its own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagger import profile as profiles
+from tagger import vocabulary_file
+from tagger.errors import ProfileInvalid
+from tagger.profile import FALLBACK, Profile
+from tagger.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalog:
+    profiles: Mapping[str, Profile]
+    vocabularies: Mapping[str, Vocabulary]
+
+    def profile(self, name: str) -> tuple[Profile, tuple[str, ...]]:
+        """The profile, and a warning where an unknown name became `general`."""
+        if name in self.profiles:
+            return self.profiles[name], ()
+        known = ", ".join(sorted(self.profiles))
+        return self.profiles[FALLBACK], (f"There is no profile `{name}`; `{FALLBACK}` was used. Known: {known}.",)
+
+    def vocabulary(self, profile: Profile, site_vocabulary: str | None = None) -> Vocabulary:
+        """The site's vocabulary if it names one, else the profile's. Errors: ProfileInvalid when there is none of that name."""
+        name = site_vocabulary or profile.vocabulary
+        if name not in self.vocabularies:
+            known = ", ".join(sorted(self.vocabularies))
+            raise ProfileInvalid(
+                f"There is no vocabulary `{name}`.", remedy=f"Use one of: {known}; or put {name}.yaml into the folder."
+            )
+        return self.vocabularies[name]
+
+
+def load(folder: Path | None = None) -> Catalog:
+    """The built-in files, then `folder`/vocabularies/*.yaml and `folder`/profiles/*.yaml, which win where names are the same.
+
+    Errors: VocabularyInvalid, ProfileInvalid; each names file, line, column, reason and remedy.
+    """
+    vocabularies = {name: vocabulary_file.built_in(name) for name in vocabulary_file.BUILT_IN}
+    known = {name: profiles.built_in(name) for name in profiles.BUILT_IN}
+    if folder is not None:
+        own = [vocabulary_file.load(path) for path in sorted(folder.glob("vocabularies/*.yaml"))]
+        vocabularies |= {v.name: v for v in own}
+        known |= {p.name: p for p in (profiles.load(path) for path in sorted(folder.glob("profiles/*.yaml")))}
+    catalog = Catalog(profiles=known, vocabularies=vocabularies)
+    for profile in known.values():
+        _fit(profile, catalog.vocabulary(profile))
+    return catalog
+
+
+def _fit(profile: Profile, vocabulary: Vocabulary) -> None:
+    ids = {category.id for category in vocabulary.categories}
+    for key in ("thresholds", "limits"):
+        foreign = sorted(set(getattr(profile, key)) - ids)
+        if foreign:
+            raise ProfileInvalid(
+                f"The profile `{profile.name}` sets `{key}` for `{foreign[0]}`, which is no category of `{vocabulary.name}`.",
+                remedy=f"Use one of: {', '.join(sorted(ids))}.",
+            )

@@ -1,0 +1,181 @@
+"""Gate: what may be published of a prediction, field by field and locale by locale, and why not. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tagger import alttext
+from tagger.alttext import Cleaned, Facts, TextField
+from tagger.alttext.text import fold
+from tagger.annotation import RANK, Action, Annotation, Field, Verdict, overall
+from tagger.asset import Context
+from tagger.locales import language
+from tagger.prediction import CaptionPrediction, Prediction, TermScore
+from tagger.profile import Profile
+from tagger.vocabulary import Vocabulary
+
+CAPTION_LANGUAGE = "en"  # every caption model writes English; nothing here translates
+LEAST_PIXELS = 2  # a picture with no more than these on a side shows nothing
+
+REASONS: dict[str, str] = {
+    **alttext.REASONS,
+    "no_caption": "No model offered a caption for this image.",
+    "no_text_in_locale": "The caption model writes English only, and a text in another language is never replaced by it.",
+    "low_score": "The model is not sure enough of its caption.",
+    "not_specific": "The model could name only a general kind of thing.",
+    "check_no": "The caption check says that the text does not describe the image.",
+    "check_maybe": "The caption check is not sure that the text describes the image.",
+    "check_yes": "The profile asks a person to look even at texts that the caption check accepts.",
+    "no_tags": "No term of the vocabulary is probable enough.",
+    "label_not_translated": "Some labels do not exist in this language; another language's are shown.",
+    "nothing_to_say": "There is nothing to offer for this image.",
+}
+
+
+def facts_of(prediction: Prediction) -> Facts:
+    """What the text rules want to know of a prediction."""
+    tiny = min(prediction.width, prediction.height) <= LEAST_PIXELS
+    return Facts(
+        objects=Counter(thing.label for thing in prediction.objects),
+        uniform=tiny or (prediction.look is not None and prediction.look.uniform),
+    )
+
+
+def judge(
+    *,
+    prediction: Prediction,
+    scores: Sequence[TermScore],
+    vocabulary: Vocabulary,
+    profile: Profile,
+    site_id: str,
+    locales: Sequence[str],
+    fields: Sequence[Field],
+    context: Context,
+) -> tuple[tuple[Annotation, ...], Verdict]:
+    """One annotation per field and locale, in the order asked for, and the verdict of the whole."""
+    annotations: list[Annotation] = []
+    for field in fields:
+        for locale in locales:
+            if field == "tags":
+                annotations.append(_tags(scores, vocabulary, profile, site_id, locale))
+            else:
+                annotations.append(_text(field, locale, prediction, vocabulary, profile, context))
+    return tuple(annotations), overall(tuple(annotations))
+
+
+def caption_score(caption: CaptionPrediction) -> float:
+    """Mean probability of a token where the model has log-probabilities, else its own score; 0..1."""
+    score = caption.score if caption.log_prob is None else math.exp(min(caption.log_prob, 0.0))
+    return score if math.isfinite(score) else 0.0
+
+
+def _text(
+    field: TextField, locale: str, prediction: Prediction, vocabulary: Vocabulary, profile: Profile, context: Context
+) -> Annotation:
+    caption = prediction.caption
+    speaks = language(locale) == CAPTION_LANGUAGE
+    text = caption.text if caption is not None and speaks else None
+    cleaned = alttext.CLEANERS[field](
+        text, locale=locale, context=context, rules=profile.text, facts=facts_of(prediction), names=vocabulary.names(locale)
+    )
+    if caption is None or text is None or cleaned.value == "":
+        return _without_model(field, locale, cleaned, "no_caption" if caption is None else "no_text_in_locale")
+    doubts = _doubts(caption, cleaned.value, prediction, profile)
+    action: Action = max((cleaned.action, *(a for a, _ in doubts)), key=RANK.__getitem__)
+    reasons = (*(cleaned.reasons if cleaned.action == action else ()), *(r for a, r in doubts if a == action and r))
+    return Annotation(
+        field=field,
+        locale=locale,
+        value=None if action == "suppress" else cleaned.value,
+        score=caption_score(caption),
+        model=caption.model,
+        rules=cleaned.rules,
+        verdict=Verdict(action=action, reasons=tuple(dict.fromkeys(reasons))),
+    )
+
+
+def _without_model(field: TextField, locale: str, cleaned: Cleaned, missing: str) -> Annotation:
+    """A value that a rule alone decided: decorative, or nothing to propose."""
+    reasons = tuple(missing if r == "no_text" else r for r in cleaned.reasons)
+    verdict = Verdict(action=cleaned.action, reasons=reasons)
+    return Annotation(
+        field=field,
+        locale=locale,
+        value=cleaned.value,
+        score=None,
+        model=None,
+        rules=cleaned.rules,
+        verdict=verdict,
+        source="rule",
+    )
+
+
+def _doubts(
+    caption: CaptionPrediction, cleaned: str | None, prediction: Prediction, profile: Profile
+) -> list[tuple[Action, str]]:
+    doubts: list[tuple[Action, str]] = []
+    if not caption.specific:
+        doubts.append(("review", "not_specific"))
+    least = profile.least_score.for_model(caption.model)
+    if least is not None and caption_score(caption) < least:
+        doubts.append(("review", "low_score"))
+    forms = {fold(caption.text), fold(cleaned or "")}
+    for answer in prediction.entailment:
+        action = profile.check[answer.answer]
+        if fold(answer.text) in forms and action != "publish":
+            doubts.append((action, f"check_{answer.answer}"))
+    return doubts
+
+
+def _tags(scores: Sequence[TermScore], vocabulary: Vocabulary, profile: Profile, site_id: str, locale: str) -> Annotation:
+    tags = vocabulary.select(
+        scores,
+        site_id=site_id,
+        locale=locale,
+        thresholds=profile.thresholds,
+        limits=profile.limits,
+        deny=profile.deny,
+        max_tags=profile.max_tags,
+    )
+    models = tuple(dict.fromkeys(s.model for s in scores))
+    if not tags:
+        verdict = Verdict(action="suppress", reasons=("no_tags",))
+        return Annotation(field="tags", locale=locale, value=None, score=None, model=None, rules=(), verdict=verdict)
+    foreign = any(not vocabulary.has_label(tag.id, locale) for tag in tags)
+    return Annotation(
+        field="tags",
+        locale=locale,
+        value=tags,
+        score=min(tag.score for tag in tags),  # the least certain of them
+        model=models[0] if len(models) == 1 else "+".join(models),
+        rules=(),
+        verdict=Verdict(action="publish", reasons=("label_not_translated",) if foreign else ()),
+    )
+
+
+def delivery_fields(annotations: Sequence[Annotation]) -> Mapping[str, Any] | None:
+    """What publishes, in the callback's shape `data.fields` without `if_current` (API.md); None where nothing does."""
+    fields: dict[str, Any] = {}
+    tags: dict[str, dict[str, Any]] = {}
+    several = len({a.locale for a in annotations if a.field == "tags"}) > 1
+    for annotation in annotations:
+        if annotation.verdict.action != "publish" or annotation.value is None:
+            continue
+        if isinstance(annotation.value, tuple):
+            for tag in annotation.value:
+                entry = tags.setdefault(tag.id, {"id": tag.id, "label": tag.label, "score": tag.score})
+                if several:
+                    entry.setdefault("labels", {})[annotation.locale] = tag.label
+        else:
+            fields.setdefault(annotation.field, {})[annotation.locale] = {
+                "value": annotation.value,
+                "source": annotation.source,
+                "model": annotation.model,
+                "score": annotation.score,
+            }
+    if tags:
+        fields["tags"] = {"add": list(tags.values()), "remove": []}
+    return fields or None

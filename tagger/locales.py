@@ -1,0 +1,59 @@
+"""Locales (BCP 47), as far as text rules and labels need them: language, script, and what may stand in for what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# A Chinese locale without a script means the script of its region; a bare `zh` means Simplified.
+TRADITIONAL_REGIONS = frozenset({"TW", "HK", "MO"})
+
+
+def language(locale: str) -> str:
+    """`en-GB` → `en`; `zh-Hans-CN` → `zh`."""
+    return locale.replace("_", "-").split("-")[0].lower()
+
+
+def chinese_script(locale: str) -> str | None:
+    """`Hans` or `Hant` for a Chinese locale, else None."""
+    if language(locale) != "zh":
+        return None
+    parts = locale.replace("_", "-").split("-")[1:]
+    if any(p.lower() == "hant" for p in parts):
+        return "Hant"
+    if any(p.lower() == "hans" for p in parts):
+        return "Hans"
+    return "Hant" if any(p.upper() in TRADITIONAL_REGIONS for p in parts) else "Hans"
+
+
+def stand_ins(locale: str) -> tuple[str, ...]:
+    """The locales whose text a reader of `locale` takes as theirs, the best first."""
+    parts = locale.replace("_", "-").split("-")
+    chain = ["-".join(parts[:n]) for n in range(len(parts), 0, -1)]
+    script = chinese_script(locale)
+    if script is None:
+        return tuple(chain)
+    chain = [c for c in chain if c.lower() != "zh"]
+    own = f"zh-{script}"
+    return tuple(dict.fromkeys([*chain, own, *(("zh", "zh-CN") if script == "Hans" else ("zh-TW", "zh-HK"))]))
+
+
+def pick(texts: Mapping[str, T], locale: str) -> T | None:
+    """The entry for `locale` or one that stands in for it; None where the language is missing altogether."""
+    lowered = {key.replace("_", "-").lower(): value for key, value in texts.items()}
+    for candidate in stand_ins(locale):
+        if candidate.lower() in lowered:
+            return lowered[candidate.lower()]
+    return None
+
+
+def pick_or_any(texts: Mapping[str, T], locale: str) -> T | None:
+    """As `pick`, then another script or region of the language, then English, then whatever there is."""
+    found = pick(texts, locale)
+    if found is not None:
+        return found
+    kin = [value for key, value in texts.items() if language(key) == language(locale)]
+    rest = [*kin, *(v for k, v in texts.items() if language(k) == "en"), *texts.values()]
+    return rest[0] if rest else None

@@ -1,0 +1,93 @@
+"""Profile: a kind of business. Its vocabulary, the embedding model's instruction, limits, text rules, what checks do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from tagger import document
+from tagger.alttext import TextRules
+from tagger.annotation import Action
+from tagger.errors import ProfileInvalid
+from tagger.vocabulary import Threshold
+
+BUILT_IN: tuple[str, ...] = ("general", "ecommerce", "product", "marketing", "news", "travel", "social")
+FALLBACK = "general"
+LEAST_SCORE = Threshold(default=0.5, by_model={"lite": 0.8, "ofa": 0.45})
+CHECK: Mapping[Literal["yes", "maybe", "no"], Action] = {"yes": "publish", "maybe": "review", "no": "suppress"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    name: str
+    version: int
+    vocabulary: str  # name of a vocabulary; a site may name another
+    instruction: str  # for the embedding model, in English
+    locales: tuple[str, ...] = ("en",)
+    thresholds: Mapping[str, float] = field(default_factory=dict)  # category id → probability, over the vocabulary's
+    limits: Mapping[str, int] = field(default_factory=dict)  # category id → most tags, over the vocabulary's
+    max_tags: int | None = None  # over all categories
+    deny: tuple[str, ...] = ()  # term ids
+    # Least score at which a caption publishes; of models with log-probabilities, the mean probability of a token.
+    least_score: Threshold = LEAST_SCORE
+    check: Mapping[Literal["yes", "maybe", "no"], Action] = field(default_factory=lambda: CHECK)  # of the caption check
+    text: TextRules = field(default_factory=TextRules)
+
+
+@cache
+def schema() -> Mapping[str, Any]:
+    """The JSON Schema of the file format, as data."""
+    body: Mapping[str, Any] = json.loads(resources.files("tagger.profiles").joinpath("profile.schema.json").read_text("utf-8"))
+    return body
+
+
+@cache
+def built_in(name: str) -> Profile:
+    """One of BUILT_IN. Errors: ProfileInvalid when there is none of that name."""
+    if name not in BUILT_IN:
+        raise ProfileInvalid(f"There is no built-in profile `{name}`.", remedy=f"Use one of {', '.join(BUILT_IN)}, or a file.")
+    return parse(resources.files("tagger.profiles").joinpath(f"{name}.yaml").read_bytes(), source=f"{name}.yaml")
+
+
+def load(path: Path) -> Profile:
+    """Read a file. Errors: ProfileInvalid with line, column, reason and remedy; also when it cannot be opened."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(document.MAX_BYTES + 1)
+    except OSError as err:
+        raise ProfileInvalid(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and its rights.") from err
+    return parse(raw, source=path.name)
+
+
+def parse(text: str | bytes, *, source: str = "profile") -> Profile:
+    """Errors: ProfileInvalid; `errors` holds a JSON Pointer, line, column, reason and remedy for each fault."""
+    doc = document.read(text, source=source, fault=ProfileInvalid)
+    document.check(doc, schema(), ProfileInvalid)
+    body = dict(doc.data)
+    least = body.get("least_score")
+    return Profile(
+        name=body["profile"],
+        version=body["version"],
+        vocabulary=body["vocabulary"],
+        instruction=body["instruction"],
+        locales=tuple(body.get("locales", ("en",))),
+        thresholds=body.get("thresholds", {}),
+        limits=body.get("limits", {}),
+        max_tags=body.get("max_tags"),
+        deny=tuple(body.get("deny", ())),
+        least_score=LEAST_SCORE if least is None else _least(least),
+        check={**CHECK, **body.get("check", {})},
+        text=TextRules(**body.get("text", {})),
+    )
+
+
+def _least(body: float | Mapping[str, float]) -> Threshold:
+    if isinstance(body, Mapping):
+        own = {key: float(value) for key, value in body.items() if key != "default"}
+        return Threshold(default=body.get("default", LEAST_SCORE.default), by_model={**LEAST_SCORE.by_model, **own})
+    return Threshold(default=float(body))

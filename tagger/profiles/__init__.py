@@ -1,0 +1,1 @@
+"""Built-in profiles, and the JSON Schema of the file format."""

@@ -1,0 +1,1 @@
+"""Built-in vocabularies, and the JSON Schema of the file format."""

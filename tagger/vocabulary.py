@@ -1,0 +1,226 @@
+"""Vocabulary: the terms that a site tags with. SKOS underneath: term = Concept, label = prefLabel, synonym = altLabel.
+
+Pure. Reading and writing files is in `vocabulary_file.py`, RDF in `skos.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from tagger.annotation import Tag
+from tagger.locales import pick, pick_or_any
+from tagger.prediction import TermScore
+
+DEFAULT_PROMPT = "A photo of {label}."
+DEFAULT_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """The least probability at which a term is offered; a model may have its own."""
+
+    default: float | None = None
+    by_model: Mapping[str, float] = field(default_factory=dict)  # "lite" fits lite@… and lite-tags@…
+
+    def for_model(self, model: str) -> float | None:
+        name = model.partition("@")[0]
+        fitting = [key for key in self.by_model if name == key or name.startswith(key + "-")]
+        return self.by_model[max(fitting, key=len)] if fitting else self.default
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    id: str  # never changes, never reused
+    labels: Mapping[str, str]  # locale → the one label
+    synonyms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    same_as: tuple[str, ...] = ()  # "wd:Q146", "medtop:15000000", or a full URI
+    prompts: tuple[str, ...] = ()  # texts for the embedding model, instead of the category's
+    threshold: Threshold | None = None
+
+    def label(self, locale: str) -> str:
+        """The label for a reader of `locale`; another language's where there is none (see `check`)."""
+        return pick_or_any(self.labels, locale) or self.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Category:
+    id: str
+    terms: tuple[Term, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    prompt: str = DEFAULT_PROMPT
+    threshold: Threshold = field(default_factory=Threshold)
+    max: int | None = None  # most tags of this category on one image
+
+    def prompts_of(self, term: Term) -> tuple[str, ...]:
+        """The English texts to embed for a term."""
+        return term.prompts or (self.prompt.replace("{label}", term.label("en")),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Denial:
+    """A term that is never offered: everywhere, or on the named sites."""
+
+    term: str
+    sites: tuple[str, ...] = ()
+
+    def holds(self, site_id: str | None) -> bool:
+        return not self.sites or site_id in self.sites
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vocabulary:
+    name: str
+    version: int
+    categories: tuple[Category, ...]
+    deny: tuple[Denial, ...] = ()
+
+    @cached_property
+    def _index(self) -> Mapping[str, tuple[int, int]]:
+        return {t.id: (c, n) for c, category in enumerate(self.categories) for n, t in enumerate(category.terms)}
+
+    def __iter__(self) -> Iterator[tuple[Category, Term]]:
+        return ((category, term) for category in self.categories for term in category.terms)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def find(self, term_id: str) -> tuple[Category, Term] | None:
+        place = self._index.get(term_id)
+        return (self.categories[place[0]], self.categories[place[0]].terms[place[1]]) if place else None
+
+    def has_label(self, term_id: str, locale: str) -> bool:
+        """Whether a reader of `locale` has a label of their own language."""
+        found = self.find(term_id)
+        return found is not None and pick(found[1].labels, locale) is not None
+
+    def prompts(self) -> Mapping[tuple[str, str], tuple[str, ...]]:
+        """(category id, term id) → the texts to embed for it."""
+        return {(c.id, t.id): c.prompts_of(t) for c, t in self}
+
+    def denied(self, site_id: str | None, more: Collection[str] = ()) -> frozenset[str]:
+        return frozenset(more) | {d.term for d in self.deny if d.holds(site_id)}
+
+    def names(self, locale: str) -> frozenset[str]:
+        """Labels whose spelling the text rules keep as it is, such as `iPhone` or `Eiffel Tower`."""
+        labels = (pick(t.labels, locale) for _, t in self)
+        return frozenset(label for label in labels if label and label != label.lower())
+
+    def threshold_of(self, category: Category, term: Term, model: str, overrides: Mapping[str, float]) -> float:
+        """The term's own, else the profile's for the category, else the category's, else 0.5."""
+        own = term.threshold.for_model(model) if term.threshold else None
+        if own is not None:
+            return own
+        if category.id in overrides:
+            return overrides[category.id]
+        general = category.threshold.for_model(model)
+        return DEFAULT_THRESHOLD if general is None else general
+
+    def select(
+        self,
+        scores: Sequence[TermScore],
+        *,
+        site_id: str | None = None,
+        model_name: str | None = None,
+        locale: str = "en",
+        thresholds: Mapping[str, float] | None = None,
+        limits: Mapping[str, int] | None = None,
+        deny: Collection[str] = (),
+        max_tags: int | None = None,
+    ) -> tuple[Tag, ...]:
+        """The tags to offer, the most probable first; equal scores keep the file's order.
+
+        `model_name` overrides the model named in each score. `thresholds` and `limits` (by category id), `deny` and
+        `max_tags` are the profile's. Scores of terms that this vocabulary has not are passed over.
+        """
+        denied = self.denied(site_id, deny)
+        best: dict[str, float] = {}
+        for score in scores:
+            found = self.find(score.term)
+            if found is None or found[0].id != score.category or score.term in denied:
+                continue
+            least = self.threshold_of(*found, model_name or score.model, thresholds or {})
+            if score.score >= least and score.score > best.get(score.term, -1.0):
+                best[score.term] = score.score
+        ranked = sorted(best.items(), key=lambda item: (-item[1], self._index[item[0]]))
+        return self._cut(ranked, locale, limits or {}, max_tags)
+
+    def _cut(
+        self, ranked: Sequence[tuple[str, float]], locale: str, limits: Mapping[str, int], max_tags: int | None
+    ) -> tuple[Tag, ...]:
+        tags: list[Tag] = []
+        used: dict[str, int] = {}
+        for term_id, score in ranked:
+            place = self._index[term_id]
+            category = self.categories[place[0]]
+            term = category.terms[place[1]]
+            most = limits.get(category.id, category.max)
+            count = used.get(category.id, 0)
+            if most is not None and count >= most:
+                continue
+            used[category.id] = count + 1
+            tags.append(Tag(id=term_id, label=term.label(locale), score=score, category=category.id))
+        return tuple(tags[:max_tags])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diff:
+    """What became of the terms between two versions. Tags already written to a CMS carry ids, so a vanished id orphans them."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: Mapping[str, tuple[str, ...]]  # term id → the parts that changed
+    warnings: tuple[str, ...]
+
+
+def diff(old: Vocabulary, new: Vocabulary) -> Diff:
+    before = {t.id: (c, t) for c, t in old}
+    after = {t.id: (c, t) for c, t in new}
+    removed = tuple(i for i in before if i not in after)
+    changed = {i: parts for i in before if i in after and (parts := _changes(before[i], after[i]))}
+    warnings = [f"The id `{i}` vanished. Tags already written with it stay in the CMS; ids should never go." for i in removed]
+    warnings += [
+        f"The id `{i}` has another English label: `{before[i][1].label('en')}` became `{after[i][1].label('en')}`. "
+        "An id must keep its meaning."
+        for i, parts in changed.items()
+        if "labels" in parts and before[i][1].label("en") != after[i][1].label("en")
+    ]
+    if old.name == new.name and new.version <= old.version and (removed or changed or len(after) != len(before)):
+        warnings.append(f"The terms changed but the version did not rise ({old.version} → {new.version}).")
+    return Diff(added=tuple(i for i in after if i not in before), removed=removed, changed=changed, warnings=tuple(warnings))
+
+
+def _changes(old: tuple[Category, Term], new: tuple[Category, Term]) -> tuple[str, ...]:
+    parts = [name for name in ("labels", "synonyms", "same_as", "threshold") if getattr(old[1], name) != getattr(new[1], name)]
+    if old[0].prompts_of(old[1]) != new[0].prompts_of(new[1]):
+        parts.append("prompts")
+    if old[0].id != new[0].id:
+        parts.append("category")
+    return tuple(parts)
+
+
+def check(
+    vocabulary: Vocabulary,
+    *,
+    locales: Sequence[str] = (),
+    reach: Callable[[Category, Term], str | None] | None = None,
+) -> tuple[str, ...]:
+    """Warnings about a vocabulary that is valid. `reach` says why the models cannot find a term, or None when they can."""
+    warnings: list[str] = []
+    owner: dict[tuple[str, str], str] = {}
+    for category, term in vocabulary:
+        missing = [locale for locale in locales if pick(term.labels, locale) is None]
+        if missing:
+            warnings.append(f"`{term.id}` has no label for {', '.join(missing)}; another language's is shown.")
+        for locale, label in term.labels.items():
+            other = owner.setdefault((locale, label.casefold()), term.id)
+            if other != term.id:
+                warnings.append(
+                    f"`{other}` and `{term.id}` share the label `{label}` ({locale}); editors cannot tell them apart."
+                )
+        reason = reach(category, term) if reach else None
+        if reason:
+            warnings.append(f"`{term.id}` will never be offered: {reason}")
+    unknown = [d.term for d in vocabulary.deny if vocabulary.find(d.term) is None]
+    return (*warnings, *(f"`deny` names `{i}`, which is no term of this vocabulary." for i in unknown))

@@ -1,0 +1,159 @@
+"""The vocabulary file: YAML 1.2 in and out, and the vocabularies that come with tagger. Format: API.md and the JSON Schema."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tagger import document
+from tagger.document import Document, Problem
+from tagger.errors import VocabularyInvalid
+from tagger.vocabulary import DEFAULT_PROMPT, Category, Denial, Term, Threshold, Vocabulary
+
+BUILT_IN: tuple[str, ...] = ("general", "ecommerce", "news", "travel", "social")
+
+
+@cache
+def schema() -> Mapping[str, Any]:
+    """The JSON Schema of the file format, as data."""
+    text = resources.files("tagger.vocabularies").joinpath("vocabulary.schema.json").read_text("utf-8")
+    body: Mapping[str, Any] = json.loads(text)
+    return body
+
+
+@cache
+def built_in(name: str) -> Vocabulary:
+    """One of BUILT_IN. Errors: VocabularyInvalid when there is none of that name."""
+    if name not in BUILT_IN:
+        raise VocabularyInvalid(
+            f"There is no built-in vocabulary `{name}`.", remedy=f"Use one of {', '.join(BUILT_IN)}, or a file."
+        )
+    file = resources.files("tagger.vocabularies").joinpath(f"{name}.yaml")
+    return parse(file.read_bytes(), source=f"{name}.yaml")
+
+
+def load(path: Path) -> Vocabulary:
+    """Read a file. Errors: VocabularyInvalid with line, column, reason and remedy; also when it cannot be opened."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(document.MAX_BYTES + 1)
+    except OSError as err:
+        raise VocabularyInvalid(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and its rights.") from err
+    return parse(raw, source=path.name)
+
+
+def parse(text: str | bytes, *, source: str = "vocabulary") -> Vocabulary:
+    """Errors: VocabularyInvalid; `errors` holds a JSON Pointer, line, column, reason and remedy for each fault."""
+    doc = document.read(text, source=source, fault=VocabularyInvalid)
+    document.check(doc, schema(), VocabularyInvalid)
+    document.refuse(doc, _repeated_terms(doc), VocabularyInvalid)
+    body = doc.data
+    return Vocabulary(
+        name=body["vocabulary"],
+        version=body["version"],
+        categories=tuple(_category(key, value) for key, value in body["categories"].items()),
+        deny=tuple(_denial(item) for item in body.get("deny", ())),
+    )
+
+
+def _repeated_terms(doc: Document) -> list[Problem]:
+    owner: dict[str, str] = {}
+    problems = []
+    for category, value in doc.data["categories"].items():
+        for term in value["terms"]:
+            if owner.setdefault(term, category) != category:
+                reason = f"the term id `{term}` is already used in the category `{owner[term]}`."
+                path = ("categories", category, "terms", term)
+                problems.append(Problem(path=path, reason=reason, remedy="Give one of the two another id.", at_key=True))
+    return problems
+
+
+def _category(key: str, body: Mapping[str, Any]) -> Category:
+    return Category(
+        id=key,
+        labels=body.get("labels", {}),
+        prompt=body.get("prompt", DEFAULT_PROMPT),
+        threshold=_threshold(body["threshold"]) if "threshold" in body else Threshold(),
+        max=body.get("max"),
+        terms=tuple(_term(i, value) for i, value in body["terms"].items()),
+    )
+
+
+def _term(key: str, body: Mapping[str, Any]) -> Term:
+    same_as = body.get("same_as", [])
+    return Term(
+        id=key,
+        labels=body["labels"],
+        synonyms={locale: tuple(words) for locale, words in body.get("synonyms", {}).items()},
+        same_as=(same_as,) if isinstance(same_as, str) else tuple(same_as),
+        prompts=tuple(body.get("prompts", ())),
+        threshold=_threshold(body["threshold"]) if "threshold" in body else None,
+    )
+
+
+def _threshold(body: float | Mapping[str, float]) -> Threshold:
+    if isinstance(body, Mapping):
+        return Threshold(default=body.get("default"), by_model={k: float(v) for k, v in body.items() if k != "default"})
+    return Threshold(default=float(body))
+
+
+def _denial(body: str | Mapping[str, Any]) -> Denial:
+    return Denial(term=body) if isinstance(body, str) else Denial(term=body["term"], sites=tuple(body["sites"]))
+
+
+def dump(vocabulary: Vocabulary) -> str:
+    """The file's text; `parse(dump(v)) == v`."""
+    body: dict[str, Any] = {
+        "vocabulary": vocabulary.name,
+        "version": vocabulary.version,
+        "categories": {c.id: _category_body(c) for c in vocabulary.categories},
+    }
+    if vocabulary.deny:
+        body["deny"] = [d.term if not d.sites else {"term": d.term, "sites": list(d.sites)} for d in vocabulary.deny]
+    yaml: Any = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.allow_unicode = True
+    yaml.sort_base_mapping_type_on_output = False
+    out = io.StringIO()
+    yaml.dump(body, out)
+    return out.getvalue()
+
+
+def _category_body(category: Category) -> dict[str, Any]:
+    body: dict[str, Any] = {"labels": dict(category.labels)} if category.labels else {}
+    if category.prompt != DEFAULT_PROMPT:
+        body["prompt"] = category.prompt
+    threshold = _threshold_body(category.threshold)
+    if threshold is not None:
+        body["threshold"] = threshold
+    if category.max is not None:
+        body["max"] = category.max
+    return {**body, "terms": {t.id: _term_body(t) for t in category.terms}}
+
+
+def _term_body(term: Term) -> dict[str, Any]:
+    body: dict[str, Any] = {"labels": dict(term.labels)}
+    if term.synonyms:
+        body["synonyms"] = {locale: list(words) for locale, words in term.synonyms.items()}
+    if term.same_as:
+        body["same_as"] = term.same_as[0] if len(term.same_as) == 1 else list(term.same_as)
+    if term.prompts:
+        body["prompts"] = list(term.prompts)
+    threshold = _threshold_body(term.threshold) if term.threshold else None
+    if threshold is not None:
+        body["threshold"] = threshold
+    return body
+
+
+def _threshold_body(threshold: Threshold) -> float | dict[str, float] | None:
+    if not threshold.by_model:
+        return threshold.default
+    default = {} if threshold.default is None else {"default": threshold.default}
+    return {**default, **threshold.by_model}
