@@ -39,7 +39,8 @@ class Decoded:
 
 def default_processes() -> int:
     """One for each core that this process may use, less one for the work around them."""
-    return max(1, len(os.sched_getaffinity(0)) - 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores - 1)
 
 
 class _Slot:
