@@ -8,6 +8,8 @@ from itertools import combinations
 from statistics import median
 
 SAMPLES = 16  # newest times kept per size class
+STALE = 512  # batches after which a size class that was not seen again is forgotten
+GROWTH = 4  # a batch is at most this many times larger than any before, while milliseconds bind
 OOM_PATIENCE = 32  # good full batches before the memory cap is raised again
 OOM_STEP = 1.25
 
@@ -17,18 +19,26 @@ class CostFit:
 
     Robust twice over: of each size class (half an octave) the lower quartile of the newest times counts, because
     everything that disturbs a batch makes it slower, never faster; and the line through these points is Theil and
-    Sen's, the median of the slopes, so that one wrong class cannot turn it. Small classes outlive a long run of full
-    batches, so the fixed cost stays known.
+    Sen's, the median of the slopes, so that one wrong class cannot turn it. Small classes outlive a run of full batches,
+    so the fixed cost stays known; but not for ever: times of a busy hour must not keep the batches small.
     """
 
     def __init__(self) -> None:
         self._classes: dict[int, deque[tuple[float, float]]] = {}
+        self._seen: dict[int, int] = {}  # class → number of the last batch in it
+        self._count = 0
         self._line: tuple[float, float] | None = None
+        self.largest = 0.0  # size of the largest batch that counts in the line
 
     def add(self, size: float, seconds: float) -> None:
-        samples = self._classes.setdefault(round(2 * math.log2(size)), deque(maxlen=SAMPLES))
-        samples.append((size, seconds))
+        key = round(2 * math.log2(size))
+        self._classes.setdefault(key, deque(maxlen=SAMPLES)).append((size, seconds))
+        self._count += 1
+        self._seen[key] = self._count
+        for old in [k for k, seen in self._seen.items() if self._count - seen > STALE]:
+            del self._classes[old], self._seen[old]
         self._line = self._fit()
+        self.largest = max(size for samples in self._classes.values() for size, _ in samples)
 
     def predict(self, size: float) -> float | None:
         """Seconds that a batch of `size` units will take; None before the first batch."""
@@ -45,9 +55,8 @@ class CostFit:
     def _fit(self) -> tuple[float, float]:
         points = [_typical(samples) for samples in self._classes.values()]
         slopes = [(t1 - t0) / (s1 - s0) for (s0, t0), (s1, t1) in combinations(points, 2) if s0 != s1]
-        if not slopes:  # one class only: take all cost as per unit, which over-predicts larger batches
-            size, seconds = points[0]
-            return 0.0, seconds / size
+        if not slopes:  # one class only: hope that all of it is fixed cost, and so try a larger batch next
+            return points[0][1], 0.0
         b = max(0.0, median(slopes))
         return max(0.0, median(t - b * s for s, t in points)), b
 
@@ -102,4 +111,6 @@ class Budget:
     def _share(self, size: float) -> float:
         share = max(size / self._units, size / self._memory)
         predicted = self.cost.predict(size)
-        return share if predicted is None else max(share, predicted / self._seconds)
+        if predicted is None or self._seconds == math.inf:
+            return share
+        return max(share, predicted / self._seconds, size / (GROWTH * self.cost.largest))

@@ -10,7 +10,7 @@ import structlog
 from workers import watchdog
 from workers.budget import Budget
 from workers.isolate import WrongCount, is_out_of_memory
-from workers.models.base import Model, cosine, model_id
+from workers.models.base import Model, TimesItself, cosine, model_id
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -31,14 +31,15 @@ class WatchedDevice(Generic[P, R]):
         self._canary_cosine = canary_cosine
         self._clock = clock
 
-    def run(self, items: Sequence[P], *, seconds: float | None = None) -> Sequence[R]:
-        """One call of the model, the process's end if it takes longer than `seconds`; a good one teaches the budget."""
+    def run(self, items: Sequence[P], *, limit: float | None = None) -> Sequence[R]:
+        """One call of the model, the process's end if it takes over `limit` seconds; a good one teaches the budget."""
         started = self._clock()
-        with watchdog.guard(self._batch_seconds if seconds is None else seconds):
+        with watchdog.guard(self._batch_seconds if limit is None else limit):
             results = self.model.run(items)
         self.progress = self._clock()
         if len(results) == len(items):
-            self._budget.ran(sum(map(self.model.size, items)), self.progress - started)
+            seconds = self.model.device_seconds() if isinstance(self.model, TimesItself) else self.progress - started
+            self._budget.ran(sum(map(self.model.size, items)), seconds)
         return results
 
     def out_of_memory(self, items: Sequence[P]) -> None:
@@ -63,15 +64,15 @@ class WatchedDevice(Generic[P, R]):
             return False
         return True
 
-    def warm(self, *, seconds: float, go_on: Callable[[], bool]) -> None:
+    def warm(self, *, limit: float, go_on: Callable[[], bool]) -> None:
         """Run the canary in batches of 1, 4, 16 … up to the budget: first calls are slow, memory is found out before
-        a real image pays for it, and the budget learns what a batch costs. `seconds`: of one run. Errors: what the
+        a real image pays for it, and the budget learns what a batch costs. `limit`: seconds of one run. Errors: what the
         model raises."""
         canary = self.model.canary()
         count = 1
         while count and go_on():
             try:
-                self.run([canary] * count, seconds=seconds)
+                self.run([canary] * count, limit=limit)
             except Exception as err:
                 if count == 1 or not is_out_of_memory(err):
                     raise

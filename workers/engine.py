@@ -227,7 +227,7 @@ class Engine(Generic[P, R]):
         self._device = WatchedDevice(
             model, self.budget, batch_seconds=self._batch_seconds, canary_cosine=self._canary_cosine, clock=self._clock
         )
-        self._device.warm(seconds=self._start_seconds, go_on=lambda: not self._closing.is_set())
+        self._device.warm(limit=self._start_seconds, go_on=lambda: not self._closing.is_set())
         self._require_canary()
 
     def _serve(self) -> None:

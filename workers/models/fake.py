@@ -110,6 +110,7 @@ class FakeModel:
         self.revision = hashlib.sha256(f"{self.spec.a_ms} {self.spec.b_ms}".encode()).hexdigest()[:8]
         self._device = FakeDevice(Path(self.spec.lock_path) if self.spec.lock_path else None)
         self._spoilt = self._poisoned = False
+        self._seconds = 0.0
 
     def prepare(self, pixels: Pixels, instruction: str) -> FakeItem:
         corner = pixels[:8, :8].reshape(-1, 3)
@@ -128,7 +129,9 @@ class FakeModel:
         while HANGS in faults:
             ctypes.PyDLL(None).pause()  # PyDLL keeps the GIL: no Python code of this process runs any more
         with self._device.use(len(batch)):
+            started = time.monotonic()
             time.sleep((self.spec.a_ms + self.spec.b_ms * len(batch)) / 1000)
+            self._seconds = time.monotonic() - started
         self._spoilt |= SPOILS in faults
         self._poisoned |= POISONS in faults
         if self._poisoned:
@@ -138,6 +141,9 @@ class FakeModel:
         if RAISES in faults:
             raise ValueError("fake model: this picture cannot be processed")
         return [FakeRaw(item=item, vector=self._look_at(item)) for item in batch]
+
+    def device_seconds(self) -> float:
+        return self._seconds
 
     def finish(self, raw: FakeRaw, pixels: Pixels) -> PartialPrediction:  # noqa: ARG002 - all is in `raw`
         model = f"{self.name}@{self.revision}"
