@@ -1,0 +1,46 @@
+"""The ledger: the truth about every job and every delivery, in SQLite or PostgreSQL. The broker only carries hints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tagger.ledger.backfills import Backfills
+from tagger.ledger.dead import DeadLetters
+from tagger.ledger.deliveries import Deliveries
+from tagger.ledger.hints import Hints
+from tagger.ledger.intake import Intake
+from tagger.ledger.jobs import Jobs
+from tagger.ledger.outbox import Outbox
+from tagger.ledger.replies import Replies
+from tagger.ledger.sites import Sites
+from tagger.ledger.values import Accepted, Expired, IdempotentReply, LaneCounts, Page, Review, Stats, StoredVector
+from tagger.ledger.work import Work
+from tagger.ledger.workers import Workers
+
+__all__ = [
+    "Accepted",
+    "Expired",
+    "IdempotentReply",
+    "LaneCounts",
+    "Ledger",
+    "Page",
+    "Review",
+    "Stats",
+    "StoredVector",
+    "open_ledger",
+]
+
+
+class Ledger(Sites, Intake, Work, Workers, Jobs, Hints, Outbox, Deliveries, DeadLetters, Backfills, Replies):
+    """One object per process, used from any thread. Each base class is one noun, in a file of its own.
+
+    Every method raises LedgerUnavailable when the database is away; nothing else about the database reaches the caller.
+    """
+
+
+def open_ledger(url: str, *, clock: Callable[[], int] | None = None) -> Ledger:
+    """Open the ledger at a SQLAlchemy URL; connects at the first use. `clock` (ms) is for tests: None is the database's own.
+
+    Errors: SettingsError for a URL that is neither SQLite nor PostgreSQL.
+    """
+    return Ledger(url, clock)

@@ -1,0 +1,24 @@
+"""May this worker claim? Asked before every claim, answered once per group transaction."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from tagger.errors import NotFound
+from tagger.ledger.tables import workers
+from tagger.ledger.writer import Tx
+
+
+def check_alive(tx: Tx, worker_id: str) -> bool:
+    """Read and share-locked once per group, so that nobody claims in the moment in which it is declared dead.
+
+    Errors: NotFound for a worker that never registered.
+    """
+    key = ("alive", worker_id)
+    if key not in tx.memo:
+        stmt = select(workers.c.ended_ms).where(workers.c.id == worker_id).with_for_update(read=True)
+        row = tx.conn.execute(stmt).one_or_none()
+        if row is None:
+            raise NotFound(f"Worker {worker_id!r} is not registered.")
+        tx.memo[key] = row.ended_ms is None
+    return bool(tx.memo[key])

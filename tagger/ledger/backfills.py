@@ -1,0 +1,114 @@
+"""Campaigns: their cursor moves in the same transaction in which their jobs appear."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from tagger.campaign import Backfill, BackfillStatus, may_move
+from tagger.errors import Conflict, NotFound
+from tagger.job import JobRequest
+from tagger.ledger import counters
+from tagger.ledger.intake import accept
+from tagger.ledger.moves import end_job
+from tagger.ledger.store import Store
+from tagger.ledger.tables import backfills, jobs, word_is
+from tagger.ledger.values import Accepted
+from tagger.ledger.writer import Tx
+
+CHUNK = 500  # jobs that one closure cancels
+
+
+class Backfills(Store):
+    def start_backfill(self, backfill: Backfill) -> None:
+        row = asdict(backfill)
+        del row["counts"]
+        self._write(lambda tx: tx.conn.execute(backfills.insert().values(row)) and None)
+
+    def backfill(self, backfill_id: str) -> Backfill:
+        """Errors: NotFound."""
+
+        def work(conn: Connection) -> Backfill:
+            row = conn.execute(select(backfills).where(backfills.c.id == backfill_id)).one_or_none()
+            if row is None:
+                raise NotFound(f"No backfill {backfill_id!r}.")
+            return _to_backfill(row, counters.read(conn, "backfill", backfill_id))
+
+        return self._read(work)
+
+    def backfills(self) -> list[Backfill]:
+        """Newest first."""
+
+        def work(conn: Connection) -> list[Backfill]:
+            kept = counters.read(conn, "backfill")
+            return [_to_backfill(row, kept) for row in conn.execute(select(backfills).order_by(backfills.c.id.desc()))]
+
+        return self._read(work)
+
+    def feed_backfill(
+        self, backfill_id: str, requests: Sequence[JobRequest], cursor: str | None, exhausted: bool
+    ) -> list[Accepted]:
+        """The jobs of one page and the cursor behind it, in one transaction. At most some hundred requests at a time, please.
+
+        Errors: NotFound; Conflict when the backfill is not running, and then nothing was stored.
+        """
+
+        def work(tx: Tx) -> list[Accepted]:
+            row = _lock(tx, backfill_id)
+            if row.status != "running":
+                raise Conflict(f"Backfill {backfill_id} is {row.status}; it takes no more jobs.")
+            answers = accept(tx, requests) if requests else []
+            change = update(backfills).where(backfills.c.id == backfill_id)
+            tx.conn.execute(change.values(cursor=cursor, exhausted=exhausted))
+            tx.add("backfill", backfill_id, "fed", len(answers))
+            tx.add("backfill", backfill_id, "known", sum(not a.created for a in answers))
+            return answers
+
+        return self._write(work)
+
+    def set_backfill_status(self, backfill_id: str, status: BackfillStatus) -> None:
+        """Pause, resume, finish or cancel; cancelling also cancels its jobs that nobody has claimed.
+
+        Errors: NotFound, Conflict.
+        """
+
+        def work(tx: Tx) -> None:
+            row = _lock(tx, backfill_id)
+            if row.status != status:
+                if not may_move(row.status, status):
+                    raise Conflict(f"Backfill {backfill_id} is {row.status}; it cannot become {status}.")
+                tx.conn.execute(update(backfills).where(backfills.c.id == backfill_id).values(status=status))
+
+        self._write(work)
+        while status == "cancelled" and self._write(lambda tx: _cancel_some(tx, backfill_id)):
+            pass
+
+    def finish_backfills(self) -> list[str]:
+        """Mark those as done that are fed to the end and have no job left to wait for. Returns their ids."""
+        finished = [b.id for b in self.backfills() if b.status == "running" and b.finished]
+        for backfill_id in finished:
+            self.set_backfill_status(backfill_id, "done")
+        return finished
+
+
+def _lock(tx: Tx, backfill_id: str) -> Any:
+    row = tx.conn.execute(select(backfills).where(backfills.c.id == backfill_id).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound(f"No backfill {backfill_id!r}.")
+    return row
+
+
+def _cancel_some(tx: Tx, backfill_id: str) -> int:
+    mine = select(jobs).where(jobs.c.backfill_id == backfill_id, word_is(jobs.c.status, "accepted")).limit(CHUNK)
+    rows = tx.conn.execute(mine.with_for_update(skip_locked=True)).all()
+    for row in rows:
+        end_job(tx, row, "cancelled")
+    return len(rows)
+
+
+def _to_backfill(row: Any, kept: dict[tuple[str, str], int]) -> Backfill:
+    counts = {word: value for (owner, word), value in kept.items() if owner == row.id}
+    return Backfill(**row._mapping, counts=counts)

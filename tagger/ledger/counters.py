@@ -1,0 +1,69 @@
+"""Kept counters: exact under many processes, without a row that all of them wait for."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, func, select, text
+
+from tagger.delivery import DeliveryStatus
+from tagger.job import OPEN, JobStatus, Lane
+from tagger.ledger.tables import counters
+
+if TYPE_CHECKING:
+    from tagger.ledger.writer import Tx
+
+Key = tuple[str, str, str]  # scope, owner, word
+Deltas = Counter[Key]
+SHARDS = 8
+
+ADD = text(
+    "INSERT INTO counters (scope, owner, word, shard, value) VALUES (:scope, :owner, :word, :shard, :delta) "
+    "ON CONFLICT (scope, owner, word, shard) DO UPDATE SET value = counters.value + excluded.value"
+)
+SUM = select(counters.c.owner, counters.c.word, func.sum(counters.c.value)).group_by(counters.c.owner, counters.c.word)
+
+
+def apply(conn: Connection, deltas: Deltas) -> None:
+    """Add the deltas of a whole group at its end: locks are held for one commit only, and always taken in the same order."""
+    shard = os.getpid() % SHARDS
+    rows = [
+        {"scope": scope, "owner": owner, "word": word, "shard": shard, "delta": delta}
+        for (scope, owner, word), delta in sorted(deltas.items())
+        if delta
+    ]
+    if rows:
+        conn.execute(ADD, rows)
+
+
+def read(conn: Connection, scope: str, owner: str | None = None) -> dict[tuple[str, str], int]:
+    """(owner, word) → value."""
+    query = SUM.where(counters.c.scope == scope)
+    if owner is not None:
+        query = query.where(counters.c.owner == owner)
+    return {(o, w): int(value) for o, w, value in conn.execute(query)}
+
+
+def job_moved(
+    tx: Tx, *, site_id: str, backfill_id: str | None, old: tuple[Lane, JobStatus] | None, new: tuple[Lane, JobStatus]
+) -> None:
+    """Keep jobs per lane and status, open jobs per site, jobs per backfill and status."""
+    tx.add("job", *new, 1)
+    was_open = False
+    if old is not None:
+        tx.add("job", *old, -1)
+        was_open = old[1] in OPEN
+    if (new[1] in OPEN) != was_open:
+        tx.add("site", site_id, "open", -1 if was_open else 1)
+    if backfill_id is not None:
+        tx.add("backfill", backfill_id, new[1], 1)
+        if old is not None:
+            tx.add("backfill", backfill_id, old[1], -1)
+
+
+def delivery_moved(tx: Tx, old: DeliveryStatus | None, new: DeliveryStatus, number: int = 1) -> None:
+    tx.add("delivery", "", new, number)
+    if old is not None:
+        tx.add("delivery", "", old, -number)

@@ -1,0 +1,107 @@
+"""Dead letters: jobs and deliveries that ended badly, with their cause. Replay starts afresh, with the same ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, exists, select
+
+from tagger.delivery import DeadLetter
+from tagger.ledger.endpoints import newer_exists
+from tagger.ledger.moves import count_undelivered, move_delivery, move_job, unbury
+from tagger.ledger.sites import find_endpoint
+from tagger.ledger.store import Store
+from tagger.ledger.tables import dead_letters, deliveries, jobs, word_is
+from tagger.ledger.values import Page
+from tagger.ledger.writer import Tx
+
+CHUNK = 200  # letters in one closure, so that heartbeats get through
+
+
+class DeadLetters(Store):
+    def dead_letters(
+        self,
+        *,
+        site_id: str | None = None,
+        since_ms: int | None = None,
+        code: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[DeadLetter]:
+        """Newest first, by the age of the job or delivery. `since_ms`: died then or later."""
+        stmt = select(dead_letters).order_by(dead_letters.c.id.desc()).limit(limit + 1)
+        if site_id is not None:
+            stmt = stmt.where(dead_letters.c.site_id == site_id)
+        if since_ms is not None:
+            stmt = stmt.where(dead_letters.c.at_ms >= since_ms)
+        if code is not None:
+            stmt = stmt.where(dead_letters.c.code == code)
+        if cursor is not None:
+            stmt = stmt.where(dead_letters.c.id < cursor)
+
+        def work(conn: Connection) -> Page[DeadLetter]:
+            rows = conn.execute(stmt).all()
+            names = DeadLetter.__dataclass_fields__
+            data = [DeadLetter(**{name: row._mapping[name] for name in names}) for row in rows[:limit]]
+            return Page(data=data, next_cursor=data[-1].id if len(rows) > limit else None)
+
+        return self._read(work)
+
+    def replay(self, ids: Sequence[str]) -> int:
+        """Begin again, with attempts and crashes at nought; returns how many.
+
+        What something newer has overtaken is not replayed: a delivery is discarded, a job stays a dead letter.
+        """
+        return self._each(ids, _replay_job, _replay_delivery)
+
+    def discard(self, ids: Sequence[str]) -> int:
+        """Take them off the list for good; returns how many."""
+        return self._each(ids, lambda _tx, _row: True, _discard_delivery)
+
+    def _each(self, ids: Sequence[str], job: Callable[[Tx, Any], bool], delivery: Callable[[Tx, Any], bool]) -> int:
+        done = 0
+        ordered = sorted(set(ids))
+        for start in range(0, len(ordered), CHUNK):
+            chunk = ordered[start : start + CHUNK]
+            done += self._write(lambda tx, chunk=chunk: sum(_one(tx, i, job, delivery) for i in chunk))  # type: ignore[misc]
+        return done
+
+
+def _one(tx: Tx, letter_id: str, job: Callable[[Tx, Any], bool], delivery: Callable[[Tx, Any], bool]) -> bool:
+    letter = tx.conn.execute(select(dead_letters).where(dead_letters.c.id == letter_id).with_for_update()).one_or_none()
+    if letter is None:
+        return False
+    table, act = (jobs, job) if letter.kind == "job" else (deliveries, delivery)
+    row = tx.conn.execute(select(table).where(table.c.id == letter_id).with_for_update()).one()
+    return act(tx, row) and unbury(tx, letter_id)
+
+
+def _replay_job(tx: Tx, row: Any) -> bool:
+    """A newer job for the asset has said, or will say, what the present image shows."""
+    live = word_is(jobs.c.status, "accepted", "running", "described", "done")
+    same = (jobs.c.site_id == row.site_id) & (jobs.c.asset_id == row.asset_id) & (jobs.c.profile == row.profile)
+    if row.delivers and tx.conn.execute(select(exists().where(same, jobs.c.id > row.id, live, jobs.c.delivers))).scalar():
+        return False
+    move_job(tx, row, "accepted", attempts=0, crashes=0, solo_crashes=0, due_ms=tx.now_ms)
+    return True
+
+
+def _replay_delivery(tx: Tx, row: Any) -> bool:
+    if newer_exists(tx, row):
+        _discard_delivery(tx, row)
+        unbury(tx, row.id)
+        return False
+    count_undelivered(tx, row.job_id, -1)
+    endpoint = find_endpoint(tx.conn, row.site_id)
+    move_delivery(tx, row, "pending", attempts=0, due_ms=tx.now_ms)
+    if endpoint is None or not endpoint.enabled or endpoint.circuit != "closed":
+        pending = tx.conn.execute(select(deliveries).where(deliveries.c.id == row.id)).one()
+        move_delivery(tx, pending, "parked")
+    return True
+
+
+def _discard_delivery(tx: Tx, row: Any) -> bool:
+    count_undelivered(tx, row.job_id, -1)
+    move_delivery(tx, row, "discarded")
+    return True

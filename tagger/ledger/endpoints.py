@@ -1,0 +1,89 @@
+"""The circuit of an endpoint as stored, and the parking of what waits for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select, update
+
+from tagger import circuit as rules
+from tagger.circuit import Circuit
+from tagger.delivery import DeliveryStatus
+from tagger.ledger import counters
+from tagger.ledger.moves import move_delivery
+from tagger.ledger.tables import assets, deliveries, endpoints, word_is
+from tagger.ledger.writer import Tx
+
+SETTLE = 1_000  # deliveries that are parked or unparked in one transaction
+
+
+def lock_endpoint(tx: Tx, site_id: str) -> Any:
+    return tx.conn.execute(select(endpoints).where(endpoints.c.site_id == site_id).with_for_update()).one_or_none()
+
+
+def circuit_of(row: Any) -> Circuit:
+    return Circuit(state=row.circuit, failures=row.failures, pause_ms=row.pause_ms, probe_ms=row.probe_ms, probe_id=row.probe_id)
+
+
+def change_endpoint(tx: Tx, row: Any, circuit: Circuit | None = None, **values: Any) -> None:
+    """Store a new circuit or other values; when deliveries may now go, or no longer, settle some of them at once."""
+    tx.memo.clear()
+    if circuit is not None:
+        state = {"failures": circuit.failures, "pause_ms": circuit.pause_ms, "probe_ms": circuit.probe_ms}
+        values |= {"circuit": circuit.state, "probe_id": circuit.probe_id, **state}
+    if (values.get("circuit", row.circuit) == "closed") != (row.circuit == "closed") or "enabled" in values:
+        values["unsettled"] = True
+    tx.conn.execute(update(endpoints).where(endpoints.c.id == row.id).values(values))
+    if values.get("unsettled"):
+        settle(tx, row.site_id)
+
+
+def settle(tx: Tx, site_id: str, limit: int = SETTLE) -> int:
+    """Park what is pending for an endpoint that takes nothing, or unpark what is parked for one that does. Returns how many.
+
+    At most `limit` at once; the rest follows with the next `claim_deliveries`, because the endpoint stays `unsettled`.
+    """
+    row = lock_endpoint(tx, site_id)
+    if row is None:
+        return 0
+    open_for_all = row.enabled and row.circuit == "closed"
+    old: DeliveryStatus = "parked" if open_for_all else "pending"
+    new: DeliveryStatus = "pending" if open_for_all else "parked"
+    batch = select(deliveries.c.id).where(deliveries.c.site_id == site_id, word_is(deliveries.c.status, old)).limit(limit)
+    changes: dict[str, Any] = {"status": new, "updated_ms": tx.now_ms}
+    if new == "pending":
+        changes["due_ms"] = tx.now_ms
+    ids = batch.with_for_update(skip_locked=True).scalar_subquery()
+    moved = tx.conn.execute(update(deliveries).where(deliveries.c.id.in_(ids)).values(changes)).rowcount
+    if moved:
+        counters.delivery_moved(tx, old, new, moved)
+    if moved < limit:
+        tx.conn.execute(update(endpoints).where(endpoints.c.id == row.id).values(unsettled=False))
+    return moved
+
+
+def free_delivery(tx: Tx, row: Any) -> None:
+    """The deliverer of this `sending` delivery is gone, and whether it wrote is not known. Nothing is charged."""
+    endpoint = lock_endpoint(tx, row.site_id)
+    put_back(tx, row, endpoint, due_ms=tx.now_ms)
+    if endpoint is not None and endpoint.circuit == "half_open" and endpoint.probe_id == row.id:
+        change_endpoint(tx, endpoint, rules.reopened(circuit_of(endpoint), tx.now_ms))
+
+
+def put_back(tx: Tx, row: Any, endpoint: Any, *, due_ms: int, **values: Any) -> DeliveryStatus:
+    """From `sending` to where it waits next; superseded if there is something newer for the asset."""
+    status: DeliveryStatus
+    if newer_exists(tx, row):
+        status = "superseded"
+    elif endpoint is None or not endpoint.enabled or endpoint.circuit != "closed":
+        status = "parked"
+    else:
+        status = "pending"
+    move_delivery(tx, row, status, due_ms=due_ms, **values)
+    return status
+
+
+def newer_exists(tx: Tx, row: Any) -> bool:
+    newest = select(assets.c.sequence).where(assets.c.site_id == row.site_id, assets.c.asset_id == row.asset_id)
+    sequence = tx.conn.execute(newest).scalar()
+    return sequence is not None and sequence > row.sequence

@@ -1,0 +1,103 @@
+"""What any number of reconcilers share: ticks, shortness of queues, counts of lanes, and which jobs to hint at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select, text, update
+
+from tagger.delivery import DeliveryStatus
+from tagger.job import LANES, JobStatus, Lane
+from tagger.ledger import counters
+from tagger.ledger.store import Store
+from tagger.ledger.tables import jobs, word_is, workers
+from tagger.ledger.values import LaneCounts, Stats
+from tagger.ledger.workers import LEASE_MS
+from tagger.ledger.writer import Tx
+
+MOST_WAITING = 10_000
+ACCEPTED = word_is(jobs.c.status, "accepted")
+
+# A tick in the future is one that a clock set back has left behind.
+TICK = text(
+    "INSERT INTO ticks (name, at_ms, count) VALUES (:name, :now, 0) ON CONFLICT (name) DO UPDATE SET at_ms = excluded.at_ms "
+    "WHERE ticks.at_ms <= :now - :every OR ticks.at_ms > :now + :every RETURNING name"
+)
+SHORT = text(
+    "INSERT INTO ticks (name, at_ms, count) VALUES (:name, :now, :short) ON CONFLICT (name) DO UPDATE "
+    "SET at_ms = excluded.at_ms, count = (ticks.count + 1) * excluded.count RETURNING count"
+)
+
+
+class Hints(Store):
+    def claim_tick(self, name: str, every_ms: int) -> bool:
+        """True for one caller per period, over all processes."""
+        return self._write(
+            lambda tx: tx.conn.execute(TICK, {"name": name, "now": tx.now_ms, "every": every_ms}).first() is not None
+        )  # fmt: skip
+
+    def note_short(self, lane: Lane, short: bool) -> int:
+        """Note whether the lane's queue was short at this tick; returns how many ticks running it was."""
+        params = {"name": f"short/{lane}", "short": int(short)}
+        return self._write(lambda tx: int(tx.conn.execute(SHORT, {**params, "now": tx.now_ms}).scalar_one()))
+
+    def lane_counts(self) -> dict[Lane, LaneCounts]:
+        """From kept counters and short ranges of an index."""
+
+        def work(conn: Connection) -> dict[Lane, LaneCounts]:
+            kept = counters.read(conn, "job")
+            return {lane: _lane(conn, lane, now, kept) for lane in LANES}
+
+        now = self.now_ms()
+        return self._read(work)
+
+    def to_hint(self, lane: Lane, limit: int) -> list[str]:
+        """The oldest claimable jobs, those without a hint first, now marked as hinted."""
+
+        def work(tx: Tx) -> list[str]:
+            due = select(jobs.c.id).where(ACCEPTED, jobs.c.lane == lane, jobs.c.due_ms <= tx.now_ms)
+            due = due.order_by(jobs.c.due_ms, jobs.c.id).with_for_update(skip_locked=True)
+            ids = list(tx.conn.execute(due.where(jobs.c.hinted_ms.is_(None)).limit(limit)).scalars())
+            if len(ids) < limit:
+                ids += list(tx.conn.execute(due.where(jobs.c.hinted_ms.is_not(None)).limit(limit - len(ids))).scalars())
+            if ids:
+                tx.conn.execute(update(jobs).where(jobs.c.id.in_(ids)).values(hinted_ms=tx.now_ms))
+            return ids
+
+        return self._write(work) if limit > 0 else []
+
+    def stats(self) -> Stats:
+        """Jobs and deliveries per status (kept counters) and workers alive."""
+        now = self.now_ms()
+
+        def work(conn: Connection) -> Stats:
+            by_status: dict[JobStatus, int] = {}
+            for (_, word), value in counters.read(conn, "job").items():
+                status: Any = word
+                by_status[status] = by_status.get(status, 0) + value
+            sent: dict[DeliveryStatus, int] = {}
+            for (_, word), value in counters.read(conn, "delivery").items():
+                state: Any = word
+                sent[state] = value
+            alive = select(func.count()).where(workers.c.ended_ms.is_(None), workers.c.beat_ms > now - LEASE_MS)
+            return Stats(jobs=by_status, deliveries=sent, workers=int(conn.execute(alive).scalar_one()))
+
+        return self._read(work)
+
+    def open_jobs(self, site_id: str) -> int:
+        """Jobs of the site that have not ended, for its quota; a kept counter."""
+        return self._read(lambda conn: counters.read(conn, "site", site_id).get((site_id, "open"), 0))
+
+
+def _lane(conn: Connection, lane: Lane, now_ms: int, kept: dict[tuple[str, str], int]) -> LaneCounts:
+    mine = select(jobs.c.due_ms).where(ACCEPTED, jobs.c.lane == lane)
+    later = mine.where(jobs.c.due_ms > now_ms).limit(MOST_WAITING).subquery()
+    waiting = int(conn.execute(select(func.count()).select_from(later)).scalar_one())
+    oldest = conn.execute(mine.where(jobs.c.due_ms <= now_ms).order_by(jobs.c.due_ms).limit(1)).scalar_one_or_none()
+    accepted = kept.get((lane, "accepted"), 0)
+    return LaneCounts(
+        claimable=max(0, accepted - waiting),
+        waiting=waiting,
+        running=kept.get((lane, "running"), 0),
+        oldest_claimable_ms=oldest,
+    )

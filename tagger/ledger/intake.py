@@ -1,0 +1,105 @@
+"""Accepting: one hook, one job; a newer version of the same image supersedes the open job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
+
+from tagger.errors import Conflict, NotFound
+from tagger.ids import new_id
+from tagger.job import JobRequest, JobStatus
+from tagger.ledger import counters
+from tagger.ledger.moves import end_job
+from tagger.ledger.store import Store
+from tagger.ledger.tables import job_requests, jobs, word_is
+from tagger.ledger.values import Accepted
+from tagger.ledger.writer import Tx
+
+INSERT = insert(jobs).on_conflict_do_nothing(index_elements=["identity"]).returning(jobs.c.id)
+IS_OPEN = word_is(jobs.c.status, "accepted", "running", "described")
+
+
+class Intake(Store):
+    def accept(self, requests: Sequence[JobRequest]) -> list[Accepted]:
+        """One transaction for all. The answers stand in the order of the requests."""
+        if not requests:
+            return []
+        return self._write(lambda tx: accept(tx, requests))
+
+    def cancel(self, job_id: str) -> JobStatus:
+        """Cancel an open job and what it still wants to write; an ended job keeps its status, which is returned."""
+
+        def work(tx: Tx) -> JobStatus:
+            row = tx.conn.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
+            if row is None:
+                raise NotFound(f"No job {job_id!r}.")
+            try:
+                end_job(tx, row, "cancelled")
+            except Conflict:
+                status: JobStatus = row.status
+                return status
+            return "cancelled"
+
+        return self._write(work)
+
+
+def accept(tx: Tx, requests: Sequence[JobRequest]) -> list[Accepted]:
+    rows = [_row(tx, request) for request in requests]
+    made = set(tx.conn.execute(INSERT, rows).scalars())
+    new = [(row, request) for row, request in zip(rows, requests, strict=True) if row["id"] in made]
+    if new:
+        tx.conn.execute(job_requests.insert(), [{"job_id": row["id"], "body": request.to_dict()} for row, request in new])
+        for row, _ in new:
+            counters.job_moved(
+                tx, site_id=row["site_id"], backfill_id=row["backfill_id"], old=None, new=(row["lane"], "accepted")
+            )
+        _supersede(tx, [row for row, _ in new if row["delivers"]])
+    known = {} if len(made) == len(rows) else _known(tx, [row["identity"] for row in rows])
+    return [
+        Accepted(job_id=row["id"], created=True, status="accepted") if row["id"] in made else known[row["identity"]]
+        for row in rows
+    ]
+
+
+def _row(tx: Tx, request: JobRequest) -> dict[str, Any]:
+    return {
+        "id": new_id("job", tx.now_ms),
+        "site_id": request.site_id,
+        "asset_id": request.asset_id,
+        "profile": request.profile,
+        "identity": bytes.fromhex(request.identity()),
+        "status": "accepted",
+        "lane": request.lane,
+        "due_ms": tx.now_ms,
+        "created_ms": tx.now_ms,
+        "updated_ms": tx.now_ms,
+        "attempts": 0,
+        "crashes": 0,
+        "solo_crashes": 0,
+        "backfill_id": request.backfill_id,
+        "delivers": request.deliver,
+    }
+
+
+def _known(tx: Tx, identities: list[bytes]) -> dict[bytes, Accepted]:
+    stmt = select(jobs.c.identity, jobs.c.id, jobs.c.status).where(jobs.c.identity.in_(identities))
+    return {bytes(i): Accepted(job_id=job_id, created=False, status=status) for i, job_id, status in tx.conn.execute(stmt)}
+
+
+def _supersede(tx: Tx, new: list[dict[str, Any]]) -> None:
+    """Another version while one is open supersedes it. Of two versions in one call, the later one stays."""
+    newest = {(row["site_id"], row["asset_id"], row["profile"]): row["id"] for row in new}
+    by_site: dict[str, list[str]] = {}
+    for site_id, asset_id, _ in newest:
+        by_site.setdefault(site_id, []).append(asset_id)
+    where = or_(*(and_(jobs.c.site_id == site, jobs.c.asset_id.in_(assets)) for site, assets in by_site.items()))
+    if not by_site:
+        return
+    stmt = select(jobs).where(where, IS_OPEN, jobs.c.delivers).order_by(jobs.c.id).with_for_update()
+    for old in tx.conn.execute(stmt).all():
+        successor = newest.get((old.site_id, old.asset_id, old.profile))
+        if successor is not None and old.id != successor:
+            end_job(tx, old, "superseded")

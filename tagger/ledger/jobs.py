@@ -1,0 +1,113 @@
+"""Reading jobs. Reads have connections of their own and wait for no writer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, select
+
+from tagger.annotation import Annotation, Verdict
+from tagger.errors import ErrorInfo, NotFound
+from tagger.job import Description, Job, JobRequest, JobStatus
+from tagger.ledger.store import Store
+from tagger.ledger.tables import annotations, embeddings, job_errors, job_requests, job_results, jobs, word_is
+from tagger.ledger.values import Page, StoredVector
+
+STATUS = select(jobs.c.status).where(jobs.c.id == bindparam("job"))
+
+
+class Jobs(Store):
+    def job(self, job_id: str) -> Job:
+        """Errors: NotFound."""
+
+        def work(conn: Connection) -> Job:
+            row = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+            if row is None:
+                raise NotFound(f"No job {job_id!r}.")
+            return load_jobs(conn, [row])[0]
+
+        return self._read(work)
+
+    def job_status(self, job_id: str) -> JobStatus:
+        """One indexed read, for waiting. Errors: NotFound."""
+        status: JobStatus | None = self._read(lambda conn: conn.execute(STATUS, {"job": job_id}).scalar_one_or_none())
+        if status is None:
+            raise NotFound(f"No job {job_id!r}.")
+        return status
+
+    def jobs(
+        self,
+        *,
+        site_id: str | None = None,
+        asset_id: str | None = None,
+        status: JobStatus | None = None,
+        backfill_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Job]:
+        """Newest first."""
+        stmt = select(jobs).order_by(jobs.c.id.desc()).limit(limit + 1)
+        for column, value in ((jobs.c.site_id, site_id), (jobs.c.asset_id, asset_id), (jobs.c.backfill_id, backfill_id)):
+            if value is not None:
+                stmt = stmt.where(column == value)
+        if status is not None:
+            stmt = stmt.where(word_is(jobs.c.status, status))
+        if cursor is not None:
+            stmt = stmt.where(jobs.c.id < cursor)
+
+        def work(conn: Connection) -> Page[Job]:
+            rows = conn.execute(stmt).all()
+            return Page(data=load_jobs(conn, rows[:limit]), next_cursor=rows[limit - 1].id if len(rows) > limit else None)
+
+        return self._read(work)
+
+    def vectors(self, site_id: str, name: str, *, cursor: str | None = None, limit: int = 1000) -> Page[StoredVector]:
+        """Embeddings of a site by the model `name`, in the order of asset ids; revisions may be mixed during a re-describe."""
+        stmt = select(embeddings).where(embeddings.c.site_id == site_id, embeddings.c.name == name)
+        stmt = stmt.order_by(embeddings.c.asset_id).limit(limit + 1)
+        if cursor is not None:
+            stmt = stmt.where(embeddings.c.asset_id > cursor)
+
+        def work(conn: Connection) -> Page[StoredVector]:
+            rows = conn.execute(stmt).all()
+            data = [StoredVector(asset_id=r.asset_id, model=r.model, vector=bytes(r.vector)) for r in rows[:limit]]
+            return Page(data=data, next_cursor=data[-1].asset_id if len(rows) > limit else None)
+
+        return self._read(work)
+
+
+def load_jobs(conn: Connection, rows: Sequence[Any]) -> list[Job]:
+    ids = [row.id for row in rows]
+    requests = {r.job_id: r.body for r in conn.execute(select(job_requests).where(job_requests.c.job_id.in_(ids)))}
+    errors = {r.job_id: r.error for r in conn.execute(select(job_errors).where(job_errors.c.job_id.in_(ids)))}
+    results = {r.job_id: r for r in conn.execute(select(job_results).where(job_results.c.job_id.in_(ids)))}
+    offered: dict[str, list[Annotation]] = {}
+    stmt = select(annotations).where(annotations.c.job_id.in_(ids)).order_by(annotations.c.job_id, annotations.c.position)
+    for r in conn.execute(stmt):
+        offered.setdefault(r.job_id, []).append(Annotation.from_dict({**r.body, "outcome": r.outcome}))
+    return [
+        Job(
+            id=row.id, status=row.status, lane=row.lane, site_id=row.site_id, asset_id=row.asset_id,
+            created_ms=row.created_ms, updated_ms=row.updated_ms, attempts=row.attempts, crashes=row.crashes,
+            next_attempt_ms=row.due_ms if row.status == "accepted" and row.attempts else None,
+            request=JobRequest.from_dict(requests[row.id]),
+            description=_description(results[row.id], tuple(offered.get(row.id, ()))) if row.id in results else None,
+            error=ErrorInfo.from_dict(errors[row.id]) if row.id in errors else None,
+            delivery_id=row.delivery_id,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _description(row: Any, offered: tuple[Annotation, ...]) -> Description:
+    """Without the embedding, which only the search reads (`vectors`)."""
+    return Description(
+        annotations=offered,
+        verdict=Verdict(action=row.verdict["action"], reasons=tuple(row.verdict["reasons"])),
+        sha256=row.sha256,
+        width=row.width,
+        height=row.height,
+        timings_ms=row.timings_ms,
+        warnings=tuple(row.warnings),
+    )

@@ -1,0 +1,8 @@
+"""Runs inside the transaction that `tagger.ledger.schema` opened; there is no offline mode."""
+
+from alembic import context
+
+from tagger.ledger.tables import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()

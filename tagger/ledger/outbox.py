@@ -1,0 +1,268 @@
+"""The work of a deliverer: claim what is due, confirm just before connecting, finish with the report of the attempt."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import and_, exists, func, or_, select, true, update
+from sqlalchemy.exc import IntegrityError
+
+from tagger import circuit as rules
+from tagger.delivery import (
+    PARKED_FOR_MS,
+    AttemptReport,
+    DeliveryClaim,
+    DeliveryStatus,
+    wait_ms,
+)
+from tagger.errors import DeliveryExhausted, NotFound
+from tagger.ids import new_id
+from tagger.ledger import outcomes
+from tagger.ledger.alive import check_alive
+from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, newer_exists, put_back, settle
+from tagger.ledger.moves import bury_delivery, move_delivery
+from tagger.ledger.sites import to_endpoint
+from tagger.ledger.store import Store
+from tagger.ledger.tables import attempts, deliveries, delivery_bodies, endpoints, sites, word_is
+from tagger.ledger.writer import Tx
+
+SENDING = word_is(deliveries.c.status, "sending")
+PENDING = word_is(deliveries.c.status, "pending")
+PARKED = word_is(deliveries.c.status, "parked")
+
+
+class Outbox(Store):
+    def claim_deliveries(self, *, worker_id: str, limit: int, skip_sites: Collection[str] = ()) -> list[DeliveryClaim]:
+        """Up to `limit` due deliveries, shared fairly among the endpoints that take any, each now `sending`.
+
+        `skip_sites`: those of which this deliverer has its fill.
+
+        An endpoint whose circuit is open gives one, its probe, when its pause is over.
+        """
+
+        def work(tx: Tx) -> list[DeliveryClaim]:
+            if not check_alive(tx, worker_id):
+                return []
+            rows = _probes(tx, worker_id, limit)
+            ready = _ready_endpoints(tx, skip_sites)
+            for index, endpoint in enumerate(ready):
+                share = -(-(limit - len(rows)) // (len(ready) - index))
+                if share <= 0:
+                    break
+                rows += [(row, endpoint) for row in _take(tx, worker_id, _due(tx, endpoint, share))]
+            return [_to_claim(tx, row, endpoint) for row, endpoint in rows]
+
+        try:
+            return self._write(work)
+        except IntegrityError:  # two processes took two deliveries of one asset; the index let one of them through
+            return []
+
+    def confirm_delivery(self, claim: DeliveryClaim) -> bool:
+        """Just before connecting: may this still be sent? False: stale, or overtaken by something newer, or stopped.
+
+        Where it is still ours but must not be sent, it is put back or superseded here.
+        """
+
+        def work(tx: Tx) -> bool:
+            row = _held(tx, claim)
+            if row is None:
+                return False
+            endpoint = lock_endpoint(tx, row.site_id)
+            probing = endpoint is not None and endpoint.circuit == "half_open" and endpoint.probe_id == row.id
+            stopped = endpoint is None or not endpoint.enabled or _paused(tx, row.site_id)
+            if stopped or newer_exists(tx, row):
+                put_back(tx, row, endpoint, due_ms=tx.now_ms)
+                if probing:  # nothing was learnt
+                    change_endpoint(tx, endpoint, rules.unproven(circuit_of(endpoint)))
+                return False
+            return True
+
+        return self._write(work)
+
+    def finish_delivery(self, claim: DeliveryClaim, report: AttemptReport, rng: random.Random) -> DeliveryStatus | None:
+        """Store what the attempt came to, all in one transaction. None: the token is stale, and nothing was stored."""
+
+        def work(tx: Tx) -> DeliveryStatus | None:
+            row = _held(tx, claim)
+            if row is None:
+                return None
+            tx.conn.execute(attempts.insert().values(_attempt(tx, row, report)))
+            if report.error is not None:
+                change = update(delivery_bodies).where(delivery_bodies.c.delivery_id == row.id)
+                tx.conn.execute(change.values(error=dict(report.error)))
+            return _finish(tx, row, report, rng)
+
+        return self._write(work)
+
+    def unpark(self, endpoint_id: str) -> int:
+        """An operator's word that the endpoint works again: closes the circuit, enables it. Returns how many go out now."""
+
+        def work(tx: Tx) -> int:
+            site_id = tx.conn.execute(select(endpoints.c.site_id).where(endpoints.c.id == endpoint_id)).scalar_one_or_none()
+            if site_id is None:
+                raise NotFound(f"No endpoint {endpoint_id!r}.")
+            parked = select(func.count()).select_from(deliveries).where(deliveries.c.site_id == site_id, PARKED)
+            number = int(tx.conn.execute(parked).scalar_one())
+            row = lock_endpoint(tx, site_id)
+            change_endpoint(tx, row, rules.Circuit(), enabled=True, not_before_ms=0)
+            return number
+
+        return self._write(work)
+
+    def expire_parked(self) -> list[str]:
+        """Parked for 30 days: a dead letter with its last cause. Returns the deliveries' ids."""
+
+        def work(tx: Tx) -> list[str]:
+            old = select(deliveries).where(PARKED, deliveries.c.created_ms < tx.now_ms - PARKED_FOR_MS).limit(500)
+            rows = tx.conn.execute(old.with_for_update(skip_locked=True)).all()
+            for row in rows:
+                error = DeliveryExhausted("The endpoint took nothing for 30 days.").info().to_dict()
+                bury_delivery(tx, row, error, attempts=row.attempts)
+            return [row.id for row in rows]
+
+        return self._write(work)
+
+
+def _held(tx: Tx, claim: DeliveryClaim) -> Any:
+    stmt = select(deliveries).where(deliveries.c.id == claim.delivery_id, deliveries.c.token == claim.token, SENDING)
+    return tx.conn.execute(stmt.with_for_update()).one_or_none()
+
+
+def _paused(tx: Tx, site_id: str) -> bool:
+    return bool(tx.conn.execute(select(sites.c.writes_paused).where(sites.c.id == site_id)).scalar())
+
+
+def _not_paused() -> Any:
+    return ~exists().where(sites.c.id == endpoints.c.site_id, sites.c.writes_paused == true())
+
+
+def _ready_endpoints(tx: Tx, skip_sites: Collection[str]) -> list[Any]:
+    """Endpoints that take deliveries and have some due, in random order; settles what a change of an endpoint left over."""
+    left = select(endpoints.c.site_id).where(endpoints.c.unsettled == true()).limit(8)
+    for site_id in tx.conn.execute(left).scalars().all():
+        settle(tx, site_id)
+    due = exists().where(deliveries.c.site_id == endpoints.c.site_id, PENDING, deliveries.c.due_ms <= tx.now_ms)
+    takes = and_(endpoints.c.enabled == true(), endpoints.c.circuit == "closed", endpoints.c.not_before_ms <= tx.now_ms)
+    if skip_sites:
+        takes &= endpoints.c.site_id.not_in(skip_sites)
+    return list(tx.conn.execute(select(endpoints).where(takes, due, _not_paused()).order_by(func.random())).all())
+
+
+def _due(tx: Tx, endpoint: Any, limit: int) -> Any:
+    other = deliveries.alias()
+    busy = exists().where(
+        other.c.site_id == deliveries.c.site_id, other.c.asset_id == deliveries.c.asset_id, word_is(other.c.status, "sending")
+    )
+    due = select(deliveries.c.id).where(
+        deliveries.c.site_id == endpoint.site_id, PENDING, deliveries.c.due_ms <= tx.now_ms, ~busy
+    )
+    return due.order_by(deliveries.c.due_ms, deliveries.c.id).limit(limit).with_for_update(skip_locked=True, of=deliveries)
+
+
+def _probes(tx: Tx, worker_id: str, limit: int) -> list[tuple[Any, Any]]:
+    """One parked delivery per endpoint whose pause is over: the one that was tried least."""
+    rested = and_(endpoints.c.circuit == "open", endpoints.c.probe_ms <= tx.now_ms)
+    stmt = (
+        select(endpoints).where(endpoints.c.enabled == true(), rested, _not_paused()).order_by(endpoints.c.probe_ms).limit(limit)
+    )
+    found: list[tuple[Any, Any]] = []
+    for endpoint in tx.conn.execute(stmt.with_for_update(skip_locked=True)).all():
+        waits = or_(PARKED, PENDING)
+        first = (
+            select(deliveries)
+            .where(deliveries.c.site_id == endpoint.site_id, waits)
+            .order_by(deliveries.c.tries, deliveries.c.id)
+        )
+        row = tx.conn.execute(first.limit(1).with_for_update(skip_locked=True)).one_or_none()
+        if row is None:  # nothing left to probe with: the next delivery will find out
+            change_endpoint(tx, endpoint, rules.Circuit())
+            continue
+        if row.status == "parked":
+            move_delivery(tx, row, "pending")
+        taken = _take(tx, worker_id, select(deliveries.c.id).where(deliveries.c.id == row.id))
+        change_endpoint(tx, endpoint, rules.probing(circuit_of(endpoint), row.id))
+        found += [(t, endpoint) for t in taken]
+    return found
+
+
+def _take(tx: Tx, worker_id: str, ids: Any) -> list[Any]:
+    taken = []
+    for delivery_id in tx.conn.execute(ids).scalars().all():
+        row = tx.conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one()
+        tries = row.tries + 1
+        token = secrets.token_hex(16)
+        move_delivery(tx, row, "sending", token=token, worker_id=worker_id, tries=tries)
+        taken.append(tx.conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one())
+    return taken
+
+
+def _to_claim(tx: Tx, row: Any, endpoint: Any) -> DeliveryClaim:
+    body = tx.conn.execute(select(delivery_bodies).where(delivery_bodies.c.delivery_id == row.id)).one()
+    hashes, tags = outcomes.provenance_of(tx.conn, row.site_id, row.asset_id)
+    return DeliveryClaim(
+        delivery_id=row.id, token=row.token, job_id=row.job_id, site_id=row.site_id, asset_id=row.asset_id,
+        sequence=row.sequence, attempts=row.attempts, created_ms=row.created_ms, described_ms=row.created_ms,
+        fields=body.fields, provenance=hashes, provenance_tags=tags, metadata=body.metadata, endpoint=to_endpoint(endpoint),
+    )  # fmt: skip
+
+
+def _attempt(tx: Tx, row: Any, report: AttemptReport) -> Mapping[str, Any]:
+    return {
+        "id": new_id("atm", tx.now_ms), "delivery_id": row.id, "number": row.tries, "at_ms": tx.now_ms, "result": report.result,
+        "status": report.status, "duration_ms": report.duration_ms, "error": dict(report.error) if report.error else None,
+    }  # fmt: skip
+
+
+def _finish(tx: Tx, row: Any, report: AttemptReport, rng: random.Random) -> DeliveryStatus:
+    endpoint = lock_endpoint(tx, row.site_id)
+    if report.result in ("delivered", "gone"):
+        outcomes.record(tx, row, report)
+        move_delivery(tx, row, "delivered")
+        _reached(tx, endpoint)
+        return "delivered"
+    if report.result == "reject":
+        bury_delivery(tx, row, report.error or DeliveryExhausted().info().to_dict(), attempts=row.attempts + 1)
+        _reached(tx, endpoint)
+        return "dead"
+    if report.result == "disable":
+        if endpoint is not None:
+            change_endpoint(tx, endpoint, enabled=False)
+        return put_back(tx, row, lock_endpoint(tx, row.site_id), due_ms=tx.now_ms)
+    if report.result == "park":
+        return _unreachable(tx, row, endpoint, rng)
+    return _retry(tx, row, endpoint, report, rng)
+
+
+def _reached(tx: Tx, endpoint: Any) -> None:
+    """The endpoint answered: the circuit closes, and what was parked goes out."""
+    if endpoint is not None and (endpoint.circuit != "closed" or endpoint.failures):
+        change_endpoint(tx, endpoint, rules.Circuit())
+
+
+def _unreachable(tx: Tx, row: Any, endpoint: Any, rng: random.Random) -> DeliveryStatus:
+    if endpoint is None:
+        return put_back(tx, row, None, due_ms=tx.now_ms)
+    after = rules.unreachable(circuit_of(endpoint), row.id, tx.now_ms)
+    wait = round(rules.RETRY_CLOSED_MS * after.failures * rng.uniform(0.8, 1.2))
+    change_endpoint(tx, endpoint, after)
+    return put_back(tx, row, lock_endpoint(tx, row.site_id), due_ms=tx.now_ms + wait)
+
+
+def _retry(tx: Tx, row: Any, endpoint: Any, report: AttemptReport, rng: random.Random) -> DeliveryStatus:
+    """The endpoint answered, but not well. A probe spends no attempt: its circuit opens again, and another one probes next."""
+    if endpoint is not None and endpoint.circuit == "half_open" and endpoint.probe_id == row.id:
+        change_endpoint(tx, endpoint, rules.reopened(circuit_of(endpoint), tx.now_ms))
+        return put_back(tx, row, lock_endpoint(tx, row.site_id), due_ms=tx.now_ms)
+    if endpoint is not None and endpoint.circuit == "closed" and (endpoint.failures or report.retry_after_ms):
+        after = rules.Circuit() if endpoint.failures else None
+        change_endpoint(tx, endpoint, after, not_before_ms=tx.now_ms + min(report.retry_after_ms or 0, rules.LONGEST_PAUSE_MS))
+    spent = row.attempts + 1
+    wait = wait_ms(spent, rng, report.retry_after_ms)
+    if wait is None and not newer_exists(tx, row):
+        detail = str((report.error or {}).get("detail", ""))
+        bury_delivery(tx, row, DeliveryExhausted(detail).info().to_dict(), attempts=spent)
+        return "dead"
+    return put_back(tx, row, lock_endpoint(tx, row.site_id), due_ms=tx.now_ms + (wait or 0), attempts=spent)

@@ -1,0 +1,68 @@
+"""Idempotency keys and the cache of predictions: answers that need not be worked out again."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, delete, select, text, update
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
+
+from tagger.errors import IdempotencyConflict, IdempotencyInFlight
+from tagger.ledger.store import Store
+from tagger.ledger.tables import idempotency, prediction_cache
+from tagger.ledger.values import IdempotentReply
+from tagger.ledger.writer import Tx
+
+IN_FLIGHT_MS = 60_000  # then the process that began it is taken for dead
+KEPT_MS = 86_400_000
+
+# Takes the key if it is free, too old, or was left in flight by a process that died.
+BEGIN = text(
+    "INSERT INTO idempotency (site_id, key, body_sha256, at_ms) VALUES (:site, :key, :sha, :now) "
+    "ON CONFLICT (site_id, key) DO UPDATE SET body_sha256 = excluded.body_sha256, at_ms = excluded.at_ms, status = NULL, "
+    "body = NULL WHERE idempotency.at_ms <= :expired OR (idempotency.status IS NULL AND idempotency.at_ms <= :stale "
+    "AND idempotency.body_sha256 = excluded.body_sha256) RETURNING key"
+)
+PUT = insert(prediction_cache)
+PUT = PUT.on_conflict_do_update(index_elements=["key"], set_={"value": PUT.excluded.value, "at_ms": PUT.excluded.at_ms})
+
+
+class Replies(Store):
+    def begin_idempotent(self, site_id: str, key: str, body_sha256: str) -> IdempotentReply | None:
+        """None: the key is yours; finish or abandon it. Else the answer that was given before.
+
+        Errors: IdempotencyConflict for another body, IdempotencyInFlight while the first request still runs.
+        """
+
+        def work(tx: Tx) -> IdempotentReply | None:
+            times = {"now": tx.now_ms, "expired": tx.now_ms - KEPT_MS, "stale": tx.now_ms - IN_FLIGHT_MS}
+            if tx.conn.execute(BEGIN, {"site": site_id, "key": key, "sha": body_sha256, **times}).first() is not None:
+                return None
+            row = tx.conn.execute(select(idempotency).where(_is(site_id, key))).one()
+            if row.body_sha256 != body_sha256:
+                raise IdempotencyConflict(f"Idempotency-Key {key!r} came before, with another body.")
+            if row.status is None:
+                raise IdempotencyInFlight(f"The request with Idempotency-Key {key!r} is not finished yet.")
+            return IdempotentReply(status=row.status, body=bytes(row.body))
+
+        return self._write(work)
+
+    def finish_idempotent(self, site_id: str, key: str, status: int, body: bytes) -> None:
+        stmt = update(idempotency).where(_is(site_id, key)).values(status=status, body=body)
+        self._write(lambda tx: tx.conn.execute(stmt) and None)
+
+    def abandon_idempotent(self, site_id: str, key: str) -> None:
+        """The request failed in a way that a repetition may mend: the key is free again."""
+        stmt = delete(idempotency).where(_is(site_id, key), idempotency.c.status.is_(None))
+        self._write(lambda tx: tx.conn.execute(stmt) and None)
+
+    def cached(self, key: str) -> bytes | None:
+        """A prediction by its key (at most 128 characters)."""
+        stmt = select(prediction_cache.c.value).where(prediction_cache.c.key == key)
+        value = self._read(lambda conn: conn.execute(stmt).scalar_one_or_none())
+        return None if value is None else bytes(value)
+
+    def put_cached(self, key: str, value: bytes) -> None:
+        self._write(lambda tx: tx.conn.execute(PUT, {"key": key, "value": value, "at_ms": tx.now_ms}) and None)
+
+
+def _is(site_id: str, key: str) -> ColumnElement[bool]:
+    return (idempotency.c.site_id == site_id) & (idempotency.c.key == key)

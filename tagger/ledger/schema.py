@@ -1,0 +1,29 @@
+"""Alembic, called as a library: the migrations travel inside the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, text
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+LOCK_KEY = 0x7A66E2  # PostgreSQL's advisory lock: one migration at a time
+
+
+def config_for(conn: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = conn
+    return config
+
+
+def upgrade(engine: Engine) -> None:
+    """Upgrade to the newest revision in one transaction; a second process waits, then finds nothing to do."""
+    with engine.begin() as conn:
+        if conn.dialect.name == "postgresql":
+            for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+                conn.execute(text(f"SET LOCAL {setting} = 0"))
+            conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
+        command.upgrade(config_for(conn), "head")

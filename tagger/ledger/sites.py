@@ -1,0 +1,134 @@
+"""Sites, their keys and their endpoints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
+
+from tagger import circuit
+from tagger.delivery import Endpoint
+from tagger.errors import NotFound
+from tagger.ids import new_id
+from tagger.ledger.store import Store
+from tagger.ledger.tables import api_keys, endpoints, sites
+from tagger.ledger.writer import Tx
+from tagger.site import ApiKey, Site
+
+NEW_CIRCUIT: dict[str, Any] = {
+    "circuit": "closed",
+    "failures": 0,
+    "pause_ms": circuit.FIRST_PAUSE_MS,
+    "probe_ms": 0,
+    "probe_id": None,
+    "not_before_ms": 0,
+    "unsettled": True,
+}
+
+
+class Sites(Store):
+    def put_site(self, site: Site) -> None:
+        """Create the site or replace it."""
+        body = asdict(site)
+        row = {"id": body.pop("id"), "writes_paused": body.pop("writes_paused"), "body": body}
+        stmt = insert(sites).values(row)
+        stmt = stmt.on_conflict_do_update(
+            index_elements=["id"], set_={"body": row["body"], "writes_paused": row["writes_paused"]}
+        )
+        self._write(lambda tx: tx.conn.execute(stmt) and None)
+
+    def get_site(self, site_id: str) -> Site:
+        row = self._read(lambda conn: conn.execute(select(sites).where(sites.c.id == site_id)).one_or_none())
+        if row is None:
+            raise NotFound(f"No site {site_id!r}.")
+        return to_site(row)
+
+    def sites(self) -> list[Site]:
+        return self._read(lambda conn: [to_site(row) for row in conn.execute(select(sites).order_by(sites.c.id))])
+
+    def pause_writes(self, site_id: str, paused: bool) -> None:
+        """Stop (or allow again) every write to the site at once; its deliveries stay pending."""
+        stmt = update(sites).where(sites.c.id == site_id).values(writes_paused=paused)
+        if not self._write(lambda tx: tx.conn.execute(stmt).rowcount):
+            raise NotFound(f"No site {site_id!r}.")
+
+    def add_key(self, site_id: str, name: str, key_sha256: str) -> ApiKey:
+        def work(tx: Tx) -> ApiKey:
+            if tx.conn.execute(select(sites.c.id).where(sites.c.id == site_id)).first() is None:
+                raise NotFound(f"No site {site_id!r}.")
+            key = ApiKey(id=new_id("key", tx.now_ms), site_id=site_id, name=name, created_ms=tx.now_ms)
+            tx.conn.execute(api_keys.insert().values(**asdict(key), key_sha256=key_sha256))
+            return key
+
+        return self._write(work)
+
+    def find_key(self, key_sha256: str) -> ApiKey | None:
+        """The key with this hash, unless it was revoked."""
+        stmt = select(api_keys).where(api_keys.c.key_sha256 == key_sha256, api_keys.c.revoked_ms.is_(None))
+        row = self._read(lambda conn: conn.execute(stmt).one_or_none())
+        return None if row is None else to_key(row)
+
+    def keys(self, site_id: str) -> list[ApiKey]:
+        stmt = select(api_keys).where(api_keys.c.site_id == site_id).order_by(api_keys.c.id)
+        return self._read(lambda conn: [to_key(row) for row in conn.execute(stmt)])
+
+    def revoke_key(self, key_id: str) -> None:
+        def work(tx: Tx) -> int:
+            stmt = update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_ms.is_(None))
+            return tx.conn.execute(stmt.values(revoked_ms=tx.now_ms)).rowcount
+
+        if not self._write(work):
+            raise NotFound(f"No key {key_id!r} that is in force.")
+
+    def put_endpoint(self, endpoint: Endpoint) -> None:
+        """Register where a site takes its callbacks, in place of an older one. The circuit starts closed."""
+        row = {**asdict(endpoint), "secrets": list(endpoint.secrets), **NEW_CIRCUIT}
+        changes = {name: value for name, value in row.items() if name != "site_id"}
+        stmt = insert(endpoints).values(row).on_conflict_do_update(index_elements=["site_id"], set_=changes)
+
+        def work(tx: Tx) -> None:
+            tx.conn.execute(stmt)
+            tx.memo.clear()
+
+        self._write(work)
+
+    def endpoint_of(self, site_id: str) -> Endpoint | None:
+        row = self._read(lambda conn: find_endpoint(conn, site_id))
+        return None if row is None else to_endpoint(row)
+
+    def enable_endpoint(self, endpoint_id: str, enabled: bool) -> None:
+        """Enabling closes the circuit and unparks; disabling parks what waits."""
+        changes = {**NEW_CIRCUIT, "enabled": enabled}
+
+        def work(tx: Tx) -> int:
+            tx.memo.clear()
+            return tx.conn.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(changes)).rowcount
+
+        if not self._write(work):
+            raise NotFound(f"No endpoint {endpoint_id!r}.")
+
+
+def find_endpoint(conn: Connection, site_id: str) -> Any:
+    return conn.execute(select(endpoints).where(endpoints.c.site_id == site_id)).one_or_none()
+
+
+def to_endpoint(row: Any) -> Endpoint:
+    return Endpoint(
+        id=row.id,
+        site_id=row.site_id,
+        url=row.url,
+        secrets=tuple(row.secrets),
+        enabled=row.enabled,
+        allow_private=row.allow_private,
+    )
+
+
+def to_site(row: Any) -> Site:
+    body: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.body.items()}
+    return Site(id=row.id, writes_paused=row.writes_paused, **body)
+
+
+def to_key(row: Any) -> ApiKey:
+    return ApiKey(id=row.id, site_id=row.site_id, name=row.name, created_ms=row.created_ms, revoked_ms=row.revoked_ms)

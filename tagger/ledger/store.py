@@ -1,0 +1,54 @@
+"""Store: how the parts of the Ledger reach the database. Writes go through the writer thread, reads through a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from tagger.ledger import schema
+from tagger.ledger.engine import Clock, make_engines, parse_url, read_clock, translate
+from tagger.ledger.writer import Tx, Writer
+
+R = TypeVar("R")
+
+
+class Store:
+    def __init__(self, url: str, clock: Clock | None) -> None:
+        self._url = parse_url(url)
+        self._clock = clock
+        self._writing, self._reading = make_engines(self._url)
+        self._writer = Writer(self._writing, clock)
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest revision. Many processes may call this at once."""
+        try:
+            schema.upgrade(self._writing)
+        except SQLAlchemyError as err:
+            raise translate(err) from err
+
+    def close(self) -> None:
+        """Commit what waits, end the writer thread and close all connections."""
+        self._writer.close()
+        self._writing.dispose()
+        self._reading.dispose()
+
+    def now_ms(self) -> int:
+        """The ledger's clock, ms since 1970."""
+        return self._clock() if self._clock else self._read(read_clock)
+
+    def ping(self) -> None:
+        """Errors: LedgerUnavailable."""
+        self._read(lambda conn: conn.execute(text("SELECT 1")).scalar_one())
+
+    def _write(self, work: Callable[[Tx], R], *, urgent: bool = False) -> R:
+        return self._writer.submit(work, urgent=urgent)
+
+    def _read(self, work: Callable[[Connection], R]) -> R:
+        try:
+            with self._reading.connect() as conn:
+                return work(conn)
+        except SQLAlchemyError as err:
+            raise translate(err) from err

@@ -1,0 +1,85 @@
+"""What the ledger's methods return, where no noun of the product fits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from tagger.delivery import DeliveryStatus
+from tagger.job import JobStatus
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The answer to one JobRequest: the job that stands for it, old or new."""
+
+    job_id: str
+    created: bool  # False: the same hook came before; that job is the answer
+    status: JobStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[T]):
+    """Part of a list. Pass `next_cursor` to get the next part; None: there is no more."""
+
+    data: list[T]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expired:
+    """A worker that was silent for too long, and what became of its running jobs."""
+
+    worker_id: str
+    freed: tuple[str, ...]  # job ids, claimable again
+    dead: tuple[str, ...]  # job ids that ended as dead letters (CrashedTooOften)
+    silent_ms: int  # age of its last beat
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneCounts:
+    claimable: int
+    waiting: int  # accepted, but not due before a later time; at most 10,000 are counted
+    running: int
+    oldest_claimable_ms: int | None  # when the oldest claimable job became due
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdempotentReply:
+    """The stored answer to an earlier request with the same Idempotency-Key."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stats:
+    jobs: Mapping[JobStatus, int]
+    deliveries: Mapping[DeliveryStatus, int]
+    workers: int  # alive by their last beat
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredVector:
+    """The latest embedding of one asset by one model."""
+
+    asset_id: str
+    model: str  # name@revision
+    vector: bytes  # float16, little-endian, L2-normalised
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """Something for a person to decide: the receiver kept its own value."""
+
+    id: str
+    site_id: str
+    asset_id: str
+    job_id: str
+    field: str
+    locale: str
+    reason: str
+    created_ms: int

@@ -1,0 +1,228 @@
+"""The work of a tag worker: claim, then complete, fail or release. The random claim token is the fence."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import bindparam, delete, literal_column, select, update
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
+
+from tagger.delivery import DeliveryStatus
+from tagger.errors import ErrorInfo, LedgerUnavailable
+from tagger.ids import new_id
+from tagger.job import Claim, Description, JobRequest, JobStatus, Lane
+from tagger.ledger import counters
+from tagger.ledger.alive import check_alive
+from tagger.ledger.moves import charge, move_delivery, move_job
+from tagger.ledger.sites import find_endpoint
+from tagger.ledger.store import Store
+from tagger.ledger.tables import (
+    annotations,
+    assets,
+    deliveries,
+    delivery_bodies,
+    embeddings,
+    job_errors,
+    job_requests,
+    job_results,
+    jobs,
+    word_is,
+)
+from tagger.ledger.writer import Tx
+
+SETTLE_TRIES = 3  # after an ambiguous commit
+SETTLE_PAUSE_S = 0.5
+
+_CLAIMABLE = [word_is(jobs.c.status, "accepted"), jobs.c.lane == bindparam("of_lane"), jobs.c.due_ms <= bindparam("now")]
+_CLAIMED: dict[str, Any] = {
+    "status": literal_column("'running'"),
+    "token": bindparam("new_token"),
+    "worker_id": bindparam("by"),
+    "claimed_ms": bindparam("now"),
+    "updated_ms": bindparam("now"),
+    "deadline_ms": bindparam("deadline"),
+}
+_NAMED = select(jobs.c.id).where(jobs.c.id == bindparam("job"), *_CLAIMABLE).with_for_update(skip_locked=True)
+_OLDEST = select(jobs.c.id).where(*_CLAIMABLE).order_by(jobs.c.due_ms, jobs.c.id).limit(literal_column("1"))
+CLAIM_NAMED = update(jobs).where(jobs.c.id == _NAMED.scalar_subquery()).values(_CLAIMED).returning(jobs)
+CLAIM_OLDEST = (
+    update(jobs).where(jobs.c.id == _OLDEST.with_for_update(skip_locked=True).scalar_subquery()).values(_CLAIMED).returning(jobs)
+)
+REQUEST = select(job_requests.c.body).where(job_requests.c.job_id == bindparam("job"))
+COMPLETE = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"), jobs.c.token == bindparam("held"), word_is(jobs.c.status, "running"))
+    .values(
+        status=bindparam("new"), updated_ms=bindparam("now"), crashes=0, solo_crashes=0, worker_id=None, deadline_ms=None,
+        delivery_id=bindparam("delivery"),
+    )
+    .returning(jobs.c.lane, jobs.c.attempts, jobs.c.backfill_id)
+)  # fmt: skip
+PUT_EMBEDDING = insert(embeddings)
+PUT_EMBEDDING = PUT_EMBEDDING.on_conflict_do_update(
+    index_elements=["site_id", "name", "asset_id"],
+    set_={name: PUT_EMBEDDING.excluded[name] for name in ("model", "vector", "job_id")},
+)
+NEXT_SEQUENCE = (
+    insert(assets)
+    .on_conflict_do_update(index_elements=["site_id", "asset_id"], set_={"sequence": assets.c.sequence + 1})
+    .returning(assets.c.sequence)
+)
+WAITING = select(deliveries).where(
+    deliveries.c.site_id == bindparam("site"),
+    deliveries.c.asset_id == bindparam("asset"),
+    word_is(deliveries.c.status, "pending", "parked"),
+)
+WAITING = WAITING.with_for_update()
+
+
+class Work(Store):
+    def claim(self, *, lane: Lane, worker_id: str, lease_ms: int, job_id: str | None) -> Claim | None:
+        """Take the job named, if it is claimable; else the oldest claimable one of the lane; else None.
+
+        `lease_ms` is the job's own hard deadline, from now. A dead worker gets None. Errors: NotFound for an unknown worker.
+        """
+
+        def work(tx: Tx) -> Claim | None:
+            if not check_alive(tx, worker_id):
+                return None
+            token = secrets.token_hex(16)
+            params = {"of_lane": lane, "now": tx.now_ms, "new_token": token, "by": worker_id, "deadline": tx.now_ms + lease_ms}
+            row = tx.conn.execute(CLAIM_NAMED, {**params, "job": job_id}).one_or_none() if job_id else None
+            if row is None:
+                row = tx.conn.execute(CLAIM_OLDEST, params).one_or_none()
+            if row is None:
+                return None
+            counters.job_moved(
+                tx, site_id=row.site_id, backfill_id=row.backfill_id, old=(lane, "accepted"), new=(lane, "running")
+            )  # fmt: skip
+            body = tx.conn.execute(REQUEST, {"job": row.id}).scalar_one()
+            return to_claim(row, body)
+
+        return self._write(work)
+
+    def complete(self, claim: Claim, description: Description, delivery_fields: Mapping[str, Any] | None) -> bool:
+        """Store the result and the delivery in one transaction. False: the token is stale, and nothing was stored.
+
+        None as `delivery_fields`, or a site without an endpoint: there is nothing to deliver, and the job is done.
+        After an ambiguous commit error the ledger is read again: own token and described is success.
+        """
+        for left in reversed(range(SETTLE_TRIES)):
+            try:
+                return self._write(lambda tx: _complete(tx, claim, description, delivery_fields))
+            except LedgerUnavailable:
+                if left == 0:
+                    raise
+                time.sleep(SETTLE_PAUSE_S)
+                settled = self._is_mine(claim)
+                if settled is not None:
+                    return settled
+        raise AssertionError("unreachable")
+
+    def _is_mine(self, claim: Claim) -> bool | None:
+        """True: this claim completed the job. False: it lost the job. None: it still holds it."""
+        stmt = select(jobs.c.token, jobs.c.status).where(jobs.c.id == claim.job_id)
+        row = self._read(lambda conn: conn.execute(stmt).one_or_none())
+        if row is None or row.token != claim.token:
+            return False
+        return None if row.status == "running" else row.status in ("described", "done")
+
+    def fail(self, claim: Claim, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus | None:
+        """Charge a typed failure: `accepted` (with its next time) or `dead`; None: the token is stale."""
+
+        def work(tx: Tx) -> JobStatus | None:
+            row = _held(tx, claim)
+            return None if row is None else charge(tx, row, error, timings_ms)
+
+        return self._write(work)
+
+    def release(self, claim: Claim) -> bool:
+        """Give the job back uncharged, at its old place in the queue. False: the token is stale."""
+
+        def work(tx: Tx) -> bool:
+            row = _held(tx, claim)
+            if row is not None:
+                move_job(tx, row, "accepted")
+            return row is not None
+
+        return self._write(work)
+
+
+def _held(tx: Tx, claim: Claim) -> Any:
+    stmt = select(jobs).where(jobs.c.id == claim.job_id, jobs.c.token == claim.token, word_is(jobs.c.status, "running"))
+    return tx.conn.execute(stmt.with_for_update()).one_or_none()
+
+
+def to_claim(row: Any, body: Mapping[str, Any]) -> Claim:
+    return Claim(
+        job_id=row.id, token=row.token, lane=row.lane, attempts=row.attempts, crashes=row.crashes, deadline_ms=row.deadline_ms,
+        created_ms=row.created_ms, claimed_ms=row.claimed_ms, request=JobRequest.from_dict(body),
+    )  # fmt: skip
+
+
+def _complete(tx: Tx, claim: Claim, description: Description, fields: Mapping[str, Any] | None) -> bool:
+    request = claim.request
+    endpoint = None if fields is None else _endpoint(tx, request.site_id)
+    delivery_id = None if endpoint is None else new_id("dlv", tx.now_ms)
+    new: JobStatus = "done" if delivery_id is None else "described"
+    held = {"job": claim.job_id, "held": claim.token, "now": tx.now_ms, "new": new, "delivery": delivery_id}
+    row = tx.conn.execute(COMPLETE, held).one_or_none()
+    if row is None:
+        return False
+    counters.job_moved(tx, site_id=request.site_id, backfill_id=row.backfill_id, old=(row.lane, "running"), new=(row.lane, new))
+    if row.attempts or claim.crashes:
+        tx.conn.execute(delete(job_errors).where(job_errors.c.job_id == claim.job_id))
+    _store_description(tx, claim, description)
+    if fields is not None and endpoint is not None and delivery_id is not None:
+        takes = endpoint.enabled and endpoint.circuit == "closed"
+        _store_delivery(tx, claim, delivery_id, fields, "pending" if takes else "parked")
+    return True
+
+
+def _endpoint(tx: Tx, site_id: str) -> Any:
+    key = ("endpoint", site_id)
+    if key not in tx.memo:
+        tx.memo[key] = find_endpoint(tx.conn, site_id)
+    return tx.memo[key]
+
+
+def _store_description(tx: Tx, claim: Claim, description: Description) -> None:
+    verdict = {"action": description.verdict.action, "reasons": list(description.verdict.reasons)}
+    result = {"job_id": claim.job_id, "sha256": description.sha256, "width": description.width, "height": description.height}
+    apart = {"verdict": verdict, "timings_ms": dict(description.timings_ms), "warnings": list(description.warnings)}
+    tx.conn.execute(job_results.insert(), {**result, **apart})
+    if description.annotations:
+        rows = [
+            {
+                "job_id": claim.job_id,
+                "field": a.field,
+                "locale": a.locale,
+                "position": n,
+                "body": a.to_dict(),
+                "outcome": a.outcome,
+            }
+            for n, a in enumerate(description.annotations)
+        ]
+        tx.conn.execute(annotations.insert(), rows)
+    if description.embedding is not None:
+        model, vector = description.embedding
+        asset = {"site_id": claim.request.site_id, "asset_id": claim.request.asset_id, "job_id": claim.job_id}
+        tx.conn.execute(PUT_EMBEDDING, {**asset, "name": model.split("@")[0], "model": model, "vector": vector})
+
+
+def _store_delivery(tx: Tx, claim: Claim, delivery_id: str, fields: Mapping[str, Any], status: DeliveryStatus) -> None:
+    """The newest annotation of an asset supersedes what still waits, and waits itself for one that is being sent."""
+    request = claim.request
+    for old in tx.conn.execute(WAITING, {"site": request.site_id, "asset": request.asset_id}).all():
+        move_delivery(tx, old, "superseded")
+    asset = {"site_id": request.site_id, "asset_id": request.asset_id}
+    sequence = tx.conn.execute(NEXT_SEQUENCE, {**asset, "sequence": 1}).scalar_one()
+    times = {"due_ms": tx.now_ms, "created_ms": tx.now_ms, "updated_ms": tx.now_ms}
+    row = {"id": delivery_id, "job_id": claim.job_id, **asset, "status": status, "sequence": sequence, **times}
+    tx.conn.execute(deliveries.insert(), {**row, "attempts": 0, "tries": 0})
+    body = {"delivery_id": delivery_id, "fields": dict(fields), "metadata": dict(request.metadata), "outcomes": []}
+    tx.conn.execute(delivery_bodies.insert(), body)
+    counters.delivery_moved(tx, None, status)

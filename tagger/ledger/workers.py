@@ -1,0 +1,114 @@
+"""Who is alive. A worker that is silent for a lease is dead for good; one conditional update says so and its jobs go free."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import bindparam, select, update
+
+from tagger.errors import CrashedTooOften, DeadlineExceeded
+from tagger.job import Lane, after_crash
+from tagger.ledger.endpoints import free_delivery
+from tagger.ledger.moves import bury_job, charge, move_job, note_error
+from tagger.ledger.store import Store
+from tagger.ledger.tables import deliveries, jobs, word_is, workers
+from tagger.ledger.values import Expired
+from tagger.ledger.writer import Tx
+
+LEASE_MS = 6_000
+SENDING_MS = 300_000  # a deliverer that lives but holds a delivery for longer has lost it
+
+ALIVE = workers.c.ended_ms.is_(None)
+BEAT = update(workers).where(workers.c.id == bindparam("worker"), ALIVE).values(beat_ms=bindparam("now"))
+RUNNING = word_is(jobs.c.status, "running")
+SENDING = word_is(deliveries.c.status, "sending")
+
+
+class Workers(Store):
+    def register_worker(self, worker_id: str, *, role: str, lane: Lane | None, host: str, pid: int) -> None:
+        """A process starts. Its id is new with every boot."""
+
+        def work(tx: Tx) -> None:
+            row = {"id": worker_id, "role": role, "lane": lane, "host": host, "pid": pid}
+            tx.conn.execute(workers.insert().values(**row, started_ms=tx.now_ms, beat_ms=tx.now_ms))
+            tx.memo.clear()
+
+        self._write(work, urgent=True)
+
+    def beat(self, worker_id: str) -> bool:
+        """I am alive. False: the row is dead, and the process must exit."""
+        return self._write(lambda tx: tx.conn.execute(BEAT, {"worker": worker_id, "now": tx.now_ms}).rowcount == 1, urgent=True)
+
+    def retire_worker(self, worker_id: str) -> None:
+        """A clean exit: what it still holds goes back, uncharged."""
+
+        def work(tx: Tx) -> None:
+            tx.conn.execute(update(workers).where(workers.c.id == worker_id, ALIVE).values(ended_ms=tx.now_ms))
+            tx.memo.clear()
+            for row in _held_jobs(tx, worker_id):
+                move_job(tx, row, "accepted")
+            _free_deliveries(tx, worker_id)
+
+        self._write(work)
+
+    def expire_workers(self, lease_ms: int = LEASE_MS) -> list[Expired]:
+        """Declare silent workers dead and free what they held; each running job is charged one crash.
+
+        Frees nothing until the ledger has answered this process without a break for one lease: an outage of the ledger, or of
+        this process, is not the death of the fleet.
+        """
+
+        def work(tx: Tx) -> list[Expired]:
+            if tx.now_ms - tx.calm_since_ms < lease_ms:
+                return []
+            silent = update(workers).where(ALIVE, workers.c.beat_ms <= tx.now_ms - lease_ms)
+            dead = tx.conn.execute(silent.values(ended_ms=tx.now_ms).returning(workers.c.id, workers.c.beat_ms)).all()
+            tx.memo.clear()
+            return [_free(tx, worker_id, tx.now_ms - beat_ms) for worker_id, beat_ms in sorted(dead)]
+
+        return self._write(work)
+
+    def expire_deadlines(self) -> list[str]:
+        """Take jobs from workers that hold them past the job's own deadline, charged as an attempt. Returns their ids."""
+
+        def work(tx: Tx) -> list[str]:
+            late = select(jobs).where(RUNNING, jobs.c.deadline_ms < tx.now_ms).order_by(jobs.c.id).limit(500)
+            rows = tx.conn.execute(late.with_for_update(skip_locked=True)).all()
+            for row in rows:
+                seconds = (tx.now_ms - row.claimed_ms) / 1000
+                charge(tx, row, DeadlineExceeded(f"No result after {seconds:.0f} s.").info(), {})
+            stuck = select(deliveries).where(SENDING, deliveries.c.updated_ms < tx.now_ms - SENDING_MS)
+            for delivery in tx.conn.execute(stuck.with_for_update(skip_locked=True)).all():
+                free_delivery(tx, delivery)
+            return [row.id for row in rows]
+
+        return self._write(work)
+
+
+def _held_jobs(tx: Tx, worker_id: str) -> list[Any]:
+    stmt = select(jobs).where(RUNNING, jobs.c.worker_id == worker_id).order_by(jobs.c.id).with_for_update()
+    return list(tx.conn.execute(stmt).all())
+
+
+def _free_deliveries(tx: Tx, worker_id: str) -> None:
+    stmt = select(deliveries).where(SENDING, deliveries.c.worker_id == worker_id).order_by(deliveries.c.id).with_for_update()
+    for row in tx.conn.execute(stmt).all():
+        free_delivery(tx, row)
+
+
+def _free(tx: Tx, worker_id: str, silent_ms: int) -> Expired:
+    freed: list[str] = []
+    dead: list[str] = []
+    for row in _held_jobs(tx, worker_id):
+        ruling = after_crash(row.lane, row.crashes, row.solo_crashes)
+        counts = {"crashes": ruling.crashes, "solo_crashes": ruling.solo_crashes}
+        if ruling.status == "dead":
+            error = CrashedTooOften(f"The process died {ruling.solo_crashes} times while it held this image alone.").info()
+            note_error(tx, row.id, error, {})
+            bury_job(tx, row, error, attempts=row.attempts, **counts)
+            dead.append(row.id)
+        else:
+            move_job(tx, row, "accepted", lane=ruling.lane, **counts)
+            freed.append(row.id)
+    _free_deliveries(tx, worker_id)
+    return Expired(worker_id=worker_id, freed=tuple(freed), dead=tuple(dead), silent_ms=silent_ms)

@@ -1,0 +1,199 @@
+"""One writer thread per process. Callers hand in closures and wait; the thread runs all that wait in one transaction.
+
+64 threads that each wrote for themselves made one of them wait for 11 s and another process's heartbeat for 4 s.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from tagger.errors import LedgerUnavailable
+from tagger.ledger import counters
+from tagger.ledger.engine import Clock, is_broken, is_transient, read_clock, translate
+
+R = TypeVar("R")
+
+MAX_GROUP = 60  # closures in one transaction; PostgreSQL keeps 64 savepoints in memory
+GROUP_S = 0.2  # a heartbeat waits for at most about this long
+WAIT_S = 40.0  # a caller gives up after this
+DISTURBED_S = 2.5  # a turn of the loop that took longer: we, or the ledger, stood still
+BREATH_S = 0.001  # between groups: lets another process have SQLite's lock, and more closures gather
+
+
+class Tx:
+    """One group transaction, as a closure sees it. `now_ms` is the ledger's clock at its start."""
+
+    def __init__(self, conn: Connection, now_ms: int, calm_since_ms: int) -> None:
+        self.conn = conn
+        self.now_ms = now_ms
+        self.calm_since_ms = calm_since_ms  # since then the ledger answered without a break
+        self.memo: dict[Hashable, Any] = {}  # what was read (and locked) once for the whole group
+        self.kept = counters.Deltas()
+        self._mine = counters.Deltas()
+
+    def add(self, scope: str, owner: str, word: str, delta: int) -> None:
+        """Change a kept counter. Applied once per group, and only if the closure succeeds."""
+        self._mine[scope, owner, word] += delta
+
+    def keep(self) -> None:
+        for key, delta in self._mine.items():
+            self.kept[key] += delta
+        self._mine.clear()
+
+    def undo(self) -> None:
+        self._mine.clear()
+        self.memo.clear()  # a lock that was taken inside the savepoint is gone with it
+
+
+@dataclass(eq=False)
+class _Item:
+    work: Callable[[Tx], Any]
+    future: Future[Any] = field(default_factory=Future)
+    started: bool = False
+    tries: int = 0
+
+    def start(self) -> bool:
+        """False: the caller gave up before we came to it."""
+        self.started = self.started or self.future.set_running_or_notify_cancel()
+        return self.started
+
+
+class Writer:
+    def __init__(self, engine: Engine, clock: Clock | None) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._urgent: deque[_Item] = deque()
+        self._normal: deque[_Item] = deque()
+        self._wake = threading.Condition()
+        self._closing = False
+        self._disturbed = True  # a start counts as a disturbance
+        self._calm_since_ms = 0
+        self._seen = time.time()
+        self._thread = threading.Thread(target=self._loop, name="ledger-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, work: Callable[[Tx], R], *, urgent: bool = False) -> R:
+        """Run `work` inside the next group and return its result once that is committed.
+
+        Errors: whatever `work` raised; LedgerUnavailable when the database is away, which leaves open whether it was committed.
+        """
+        item = _Item(work)
+        with self._wake:
+            if self._closing:
+                raise LedgerUnavailable("The ledger is closed.")
+            (self._urgent if urgent else self._normal).append(item)
+            self._wake.notify()
+        try:
+            result: R = item.future.result(WAIT_S)
+        except FutureTimeout:
+            item.future.cancel()
+            raise LedgerUnavailable(f"The ledger did not answer within {WAIT_S:.0f} s.") from None
+        except CancelledError:
+            raise LedgerUnavailable("The ledger is closed.") from None
+        return result
+
+    def close(self) -> None:
+        """Run what waits, then end the thread."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _loop(self) -> None:
+        while True:
+            with self._wake:
+                while not (self._urgent or self._normal or self._closing):
+                    self._wake.wait(1.0)
+                    self._witness()
+                group = self._take()
+            if not group:
+                return
+            self._run(group)
+            time.sleep(BREATH_S)
+
+    def _take(self) -> list[_Item]:
+        """Heartbeats have a transaction of their own and go first; else all that waits, up to a bound."""
+        if self._urgent:
+            group = list(self._urgent)
+            self._urgent.clear()
+            return group
+        return [self._normal.popleft() for _ in range(min(MAX_GROUP, len(self._normal)))]
+
+    def _witness(self) -> None:
+        """Notice that time passed without us: a stopped process, a sleeping machine, a lock that was held for long."""
+        now = time.time()
+        if now - self._seen > DISTURBED_S:
+            self._disturbed = True
+        self._seen = now
+
+    def _run(self, group: list[_Item]) -> None:
+        settled: list[tuple[_Item, Any, BaseException | None]] = []
+        group = [item for item in group if item.start()]
+        if not group:
+            return
+        again: list[_Item] = []
+        try:
+            with self._engine.connect() as conn, conn.begin():
+                tx = self._begin(conn)
+                began = time.monotonic()
+                for item in group:
+                    if time.monotonic() - began > GROUP_S:
+                        again.append(item)
+                        continue
+                    result, error = self._one(tx, item)
+                    if error is not None and is_transient(error) and item.tries < 3:
+                        item.tries += 1
+                        again.append(item)
+                    else:
+                        settled.append((item, result, error))
+                counters.apply(conn, tx.kept)
+        except Exception as err:  # noqa: BLE001 - every waiting caller gets it
+            self._disturbed = True
+            away = translate(err)
+            for item in group:
+                item.future.set_exception(away)
+            return
+        self._witness()
+        for item, result, error in settled:
+            if error is None:
+                item.future.set_result(result)
+            else:
+                item.future.set_exception(translate(error))
+        self._give_back(again)
+
+    def _begin(self, conn: Connection) -> Tx:
+        self._witness()  # the wait for the lock counts
+        now = self._clock() if self._clock else read_clock(conn)
+        if self._disturbed:
+            self._disturbed, self._calm_since_ms = False, now
+        return Tx(conn, now, self._calm_since_ms)
+
+    def _one(self, tx: Tx, item: _Item) -> tuple[Any, BaseException | None]:
+        """Run one closure in a savepoint: if it fails, it fails alone."""
+        tx.conn.exec_driver_sql("SAVEPOINT one")
+        try:
+            result = item.work(tx)
+        except Exception as err:
+            if is_broken(err):
+                raise
+            tx.undo()
+            tx.conn.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
+            tx.conn.exec_driver_sql("RELEASE SAVEPOINT one")
+            return None, err
+        tx.conn.exec_driver_sql("RELEASE SAVEPOINT one")
+        tx.keep()
+        return result, None
+
+    def _give_back(self, items: list[_Item]) -> None:
+        """To the front of the queue, in order: the group ran out of time, or a deadlock chose one as its victim."""
+        with self._wake:
+            self._normal.extendleft(reversed(items))
