@@ -35,6 +35,9 @@ $(DEV)/.done: requirements/dev.lock requirements/gpu.lock pyproject.toml
 	$(DEV)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
+images: $(DEV)/.done  ## Run Pillow's and pillow_heif's own nasty test images through the decoders
+	$(DEV)/bin/python tests/images/corpus.py $(ARGS)
+
 lock:  ## Renew the locks from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml requirements/build.in --extra ops $(LOCK) -o requirements/demo.lock
 	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops --extra dev $(LOCK) -o requirements/dev.lock

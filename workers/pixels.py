@@ -32,6 +32,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+MAGIC = ((b"\x89PNG", "PNG"), (b"\xff\xd8", "JPEG"), (b"GIF8", "GIF"), (b"RIFF", "WEBP"), (b"II*\0", "TIFF"), (b"MM\0*", "TIFF"))
 SPACE_OF_MODE = {"RGB": "RGB ", "CMYK": "CMYK", "L": "GRAY"}
 
 
@@ -142,7 +143,8 @@ def _plain_mode(image: Image.Image) -> Image.Image:
     """One of L, LA, RGB, RGBA, CMYK, LAB: modes that can be resized without a change of meaning."""
     mode = image.mode
     if mode.startswith("I;16"):
-        return image.point(lambda value: value * (1 / 257) + 0.5).convert("L")
+        native = image if mode == "I;16" else image.convert("I")  # of the others Pillow cannot change the values
+        return native.point(lambda value: value * (1 / 257) + 0.5).convert("L")
     if mode in ("I", "F"):
         return _stretched(image)
     if mode in ("PA", "La", "RGBa") or (mode != "CMYK" and image.has_transparency_data and mode not in ("LA", "RGBA")):
@@ -230,4 +232,7 @@ def _what_instead(data: bytes) -> str:
         return "The data is HTML, not an image."
     if head.startswith(b"%pdf"):
         return "PDF documents are not read, only pixel images."
+    for magic, kind in MAGIC:
+        if data.startswith(magic):
+            return f"The {kind} data is broken."
     return "The data is not an image in a known format."

@@ -98,6 +98,13 @@ def test_sixteen_bit_grey_png_is_scaled_not_clipped(pool: DecoderPool) -> None:
     assert np.abs(decoded.pixels[0, :, 0].astype(int) - np.arange(256)).max() <= 1
 
 
+@pytest.mark.parametrize("order", ["<u2", ">u2"])
+def test_sixteen_bit_grey_tiff_in_both_byte_orders(pool: DecoderPool, order: str) -> None:
+    ramp = np.linspace(0, 65535, 256, dtype=np.uint16).reshape(1, 256).repeat(8, axis=0).astype(order)
+    decoded = decode(pool, encoded(Image.fromarray(ramp), "TIFF"))
+    assert np.abs(decoded.pixels[0, :, 0].astype(int) - np.arange(256)).max() <= 1
+
+
 def test_sixteen_bit_colour_png(pool: DecoderPool) -> None:
     rgb = np.asarray(quarters(), np.uint16) * 257
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in rgb)
