@@ -6,24 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagger import profile as profiles
 from tagger import vocabulary_file
 from tagger.errors import ProfileInvalid
-from tagger.profile import FALLBACK, Profile
+from tagger.profile import Profile, Profiles
 from tagger.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
 class Catalog:
-    profiles: Mapping[str, Profile]
+    profiles: Profiles
     vocabularies: Mapping[str, Vocabulary]
 
     def profile(self, name: str) -> tuple[Profile, tuple[str, ...]]:
         """The profile, and a warning where an unknown name became `general`."""
-        if name in self.profiles:
-            return self.profiles[name], ()
-        known = ", ".join(sorted(self.profiles))
-        return self.profiles[FALLBACK], (f"There is no profile `{name}`; `{FALLBACK}` was used. Known: {known}.",)
+        return self.profiles.get(name)
 
     def vocabulary(self, profile: Profile, site_vocabulary: str | None = None) -> Vocabulary:
         """The site's vocabulary if it names one, else the profile's. Errors: ProfileInvalid when there is none of that name."""
@@ -42,13 +38,11 @@ def load(folder: Path | None = None) -> Catalog:
     Errors: VocabularyInvalid, ProfileInvalid; each names file, line, column, reason and remedy.
     """
     vocabularies = {name: vocabulary_file.built_in(name) for name in vocabulary_file.BUILT_IN}
-    known = {name: profiles.built_in(name) for name in profiles.BUILT_IN}
     if folder is not None:
         own = [vocabulary_file.load(path) for path in sorted(folder.glob("vocabularies/*.yaml"))]
         vocabularies |= {v.name: v for v in own}
-        known |= {p.name: p for p in (profiles.load(path) for path in sorted(folder.glob("profiles/*.yaml")))}
-    catalog = Catalog(profiles=known, vocabularies=vocabularies)
-    for profile in known.values():
+    catalog = Catalog(profiles=Profiles.load(folder), vocabularies=vocabularies)
+    for profile in catalog.profiles:
         _fit(profile, catalog.vocabulary(profile))
     return catalog
 

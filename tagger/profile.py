@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -13,7 +13,7 @@ from typing import Any, Literal
 from tagger import document
 from tagger.alttext import TextRules
 from tagger.annotation import Action
-from tagger.errors import ProfileInvalid
+from tagger.errors import ProfileInvalid, UnknownProfile
 from tagger.vocabulary import Threshold
 
 BUILT_IN: tuple[str, ...] = ("general", "ecommerce", "product", "marketing", "news", "travel", "social")
@@ -91,3 +91,38 @@ def _least(body: float | Mapping[str, float]) -> Threshold:
         own = {key: float(value) for key, value in body.items() if key != "default"}
         return Threshold(default=body.get("default", LEAST_SCORE.default), by_model={**LEAST_SCORE.by_model, **own})
     return Threshold(default=float(body))
+
+
+class Profiles:
+    """The profiles that an installation knows, by name."""
+
+    def __init__(self, known: Mapping[str, Profile]) -> None:
+        self._known = dict(known)
+
+    @classmethod
+    def built_in(cls) -> Profiles:
+        return cls({name: built_in(name) for name in BUILT_IN})
+
+    @classmethod
+    def load(cls, home: Path | None) -> Profiles:
+        """The built-in ones and those of `home`/profiles/*.yaml, which win. Errors: ProfileInvalid."""
+        own = [load(path) for path in sorted(home.glob("profiles/*.yaml"))] if home is not None else []
+        return cls({**cls.built_in()._known, **{profile.name: profile for profile in own}})
+
+    def __iter__(self) -> Iterator[Profile]:
+        return iter(self._known.values())
+
+    def get(self, name: str) -> tuple[Profile, tuple[str, ...]]:
+        """The profile, and a warning where an unknown name became `general`."""
+        if name in self._known:
+            return self._known[name], ()
+        return self._known[FALLBACK], (f"There is no profile `{name}`; `{FALLBACK}` was used. {self._help()}",)
+
+    def require(self, name: str) -> Profile:
+        """Errors: UnknownProfile."""
+        if name not in self._known:
+            raise UnknownProfile(f"There is no profile `{name}`.", remedy=self._help())
+        return self._known[name]
+
+    def _help(self) -> str:
+        return f"Known: {', '.join(sorted(self._known))}."
