@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tagger.ledger.backfills import Backfills
+from tagger.ledger.bytes import Bytes
 from tagger.ledger.dead import DeadLetters
 from tagger.ledger.deliveries import Deliveries
 from tagger.ledger.hints import Hints
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 
-class Ledger(Sites, Intake, Work, Workers, Jobs, Hints, Outbox, Deliveries, DeadLetters, Backfills, Replies):
+class Ledger(Sites, Intake, Work, Workers, Jobs, Hints, Outbox, Deliveries, DeadLetters, Backfills, Replies, Bytes):
     """One object per process, used from any thread. Each base class is one noun, in a file of its own.
 
     Every method raises LedgerUnavailable when the database is away; nothing else about the database reaches the caller.

@@ -79,14 +79,19 @@ class Hints(Store):
             for (_, word), value in counters.read(conn, "delivery").items():
                 state: Any = word
                 sent[state] = value
-            alive = select(func.count()).where(workers.c.ended_ms.is_(None), workers.c.beat_ms > now - LEASE_MS)
-            return Stats(jobs=by_status, deliveries=sent, workers=int(conn.execute(alive).scalar_one()))
+            return Stats(jobs=by_status, deliveries=sent, workers=_alive(conn, now))
 
         return self._read(work)
 
     def open_jobs(self, site_id: str) -> int:
         """Jobs of the site that have not ended, for its quota; a kept counter."""
         return self._read(lambda conn: counters.read(conn, "site", site_id).get((site_id, "open"), 0))
+
+
+def _alive(conn: Connection, now_ms: int) -> dict[str, int]:
+    stmt = select(workers.c.role, workers.c.lane, func.count().label("number"))
+    stmt = stmt.where(workers.c.ended_ms.is_(None), workers.c.beat_ms > now_ms - LEASE_MS).group_by(workers.c.role, workers.c.lane)
+    return {f"{r.role}:{r.lane}" if r.lane else r.role: r.number for r in conn.execute(stmt)}
 
 
 def _lane(conn: Connection, lane: Lane, now_ms: int, kept: dict[tuple[str, str], int]) -> LaneCounts:

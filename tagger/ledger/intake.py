@@ -59,7 +59,7 @@ def accept(tx: Tx, requests: Sequence[JobRequest]) -> list[Accepted]:
         _supersede(tx, [row for row, _ in new if row["delivers"]])
     known = {} if len(made) == len(rows) else _known(tx, [row["identity"] for row in rows])
     return [
-        Accepted(job_id=row["id"], created=True, status="accepted") if row["id"] in made else known[row["identity"]]
+        Accepted(job_id=row["id"], created=True, status="accepted", created_ms=row["created_ms"]) if row["id"] in made else known[row["identity"]]
         for row in rows
     ]
 
@@ -85,8 +85,11 @@ def _row(tx: Tx, request: JobRequest) -> dict[str, Any]:
 
 
 def _known(tx: Tx, identities: list[bytes]) -> dict[bytes, Accepted]:
-    stmt = select(jobs.c.identity, jobs.c.id, jobs.c.status).where(jobs.c.identity.in_(identities))
-    return {bytes(i): Accepted(job_id=job_id, created=False, status=status) for i, job_id, status in tx.conn.execute(stmt)}
+    stmt = select(jobs.c.identity, jobs.c.id, jobs.c.status, jobs.c.created_ms).where(jobs.c.identity.in_(identities))
+    return {
+        bytes(row.identity): Accepted(job_id=row.id, created=False, status=row.status, created_ms=row.created_ms)
+        for row in tx.conn.execute(stmt)
+    }
 
 
 def _supersede(tx: Tx, new: list[dict[str, Any]]) -> None:

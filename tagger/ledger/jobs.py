@@ -11,7 +11,7 @@ from tagger.annotation import Annotation, Verdict
 from tagger.errors import ErrorInfo, NotFound
 from tagger.job import Description, Job, JobRequest, JobStatus
 from tagger.ledger.store import Store
-from tagger.ledger.tables import annotations, embeddings, job_errors, job_requests, job_results, jobs, word_is
+from tagger.ledger.tables import embeddings, job_errors, job_requests, job_results, jobs, offers, word_is
 from tagger.ledger.values import Page, StoredVector
 
 STATUS = select(jobs.c.status).where(jobs.c.id == bindparam("job"))
@@ -35,6 +35,11 @@ class Jobs(Store):
         if status is None:
             raise NotFound(f"No job {job_id!r}.")
         return status
+
+    def job_statuses(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+        """The status of each job that exists; one indexed read for all that wait."""
+        stmt = select(jobs.c.id, jobs.c.status).where(jobs.c.id.in_(job_ids))
+        return self._read(lambda conn: {row.id: row.status for row in conn.execute(stmt)})
 
     def jobs(
         self,
@@ -83,7 +88,7 @@ def load_jobs(conn: Connection, rows: Sequence[Any]) -> list[Job]:
     errors = {r.job_id: r.error for r in conn.execute(select(job_errors).where(job_errors.c.job_id.in_(ids)))}
     results = {r.job_id: r for r in conn.execute(select(job_results).where(job_results.c.job_id.in_(ids)))}
     offered: dict[str, list[Annotation]] = {}
-    stmt = select(annotations).where(annotations.c.job_id.in_(ids)).order_by(annotations.c.job_id, annotations.c.position)
+    stmt = select(offers).where(offers.c.job_id.in_(ids)).order_by(offers.c.job_id, offers.c.position)
     for r in conn.execute(stmt):
         offered.setdefault(r.job_id, []).append(Annotation.from_dict({**r.body, "outcome": r.outcome}))
     return [

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 
 from tagger.delivery import AttemptReport, FieldOutcome
 from tagger.ids import new_id
-from tagger.ledger.tables import annotations, delivery_bodies, provenance, reviews
+from tagger.ledger.tables import delivery_bodies, offers, provenance, reviews
 from tagger.ledger.writer import Tx
 
 KEPT_HASHES = 8  # per field; an editor may restore an older text of ours
@@ -38,10 +38,10 @@ def record(tx: Tx, row: Any, report: AttemptReport) -> None:
     change = update(delivery_bodies).where(delivery_bodies.c.delivery_id == row.id)
     tx.conn.execute(change.values(outcomes=[asdict(outcome) for outcome in said], error=None))
     for outcome in said:
-        where = (annotations.c.job_id == row.job_id) & (annotations.c.field == outcome.field)
+        where = (offers.c.job_id == row.job_id) & (offers.c.field == outcome.field)
         if outcome.locale:
-            where &= annotations.c.locale == outcome.locale
-        tx.conn.execute(update(annotations).where(where).values(outcome=outcome.outcome))
+            where &= offers.c.locale == outcome.locale
+        tx.conn.execute(update(offers).where(where).values(outcome=outcome.outcome))
         if outcome.outcome == "kept":
             _open_review(tx, row, outcome)
     _remember(tx, row, body.fields, said)

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 
 from tagger import circuit
 from tagger.delivery import Endpoint
-from tagger.errors import NotFound
+from tagger.errors import Conflict, NotFound
 from tagger.ids import new_id
 from tagger.ledger.store import Store
 from tagger.ledger.tables import api_keys, endpoints, sites
@@ -29,10 +29,15 @@ NEW_CIRCUIT: dict[str, Any] = {
 
 
 class Sites(Store):
+    def add_site(self, site: Site) -> None:
+        """Create the site. Errors: Conflict if there is one of that id."""
+        stmt = insert(sites).values(to_row(site)).on_conflict_do_nothing(index_elements=["id"])
+        if not self._write(lambda tx: tx.conn.execute(stmt).rowcount):
+            raise Conflict(f"There is a site {site.id!r} already.", "Choose another id.")
+
     def put_site(self, site: Site) -> None:
         """Create the site or replace it."""
-        body = asdict(site)
-        row = {"id": body.pop("id"), "writes_paused": body.pop("writes_paused"), "body": body}
+        row = to_row(site)
         stmt = insert(sites).values(row)
         stmt = stmt.on_conflict_do_update(
             index_elements=["id"], set_={"body": row["body"], "writes_paused": row["writes_paused"]}
@@ -123,6 +128,11 @@ def to_endpoint(row: Any) -> Endpoint:
         enabled=row.enabled,
         allow_private=row.allow_private,
     )
+
+
+def to_row(site: Site) -> dict[str, Any]:
+    body = asdict(site)
+    return {"id": body.pop("id"), "writes_paused": body.pop("writes_paused"), "body": body}
 
 
 def to_site(row: Any) -> Site:

@@ -137,7 +137,7 @@ job_errors = Table(  # the last error of a job that is not well
     Column("at_ms", BigInteger, nullable=False),
 )
 
-annotations = Table(
+offers = Table(  # annotations, one row per field and locale
     "annotations",
     metadata,
     _job_id(primary_key=True),

@@ -19,6 +19,7 @@ class Accepted:
     job_id: str
     created: bool  # False: the same hook came before; that job is the answer
     status: JobStatus
+    created_ms: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class IdempotentReply:
 class Stats:
     jobs: Mapping[JobStatus, int]
     deliveries: Mapping[DeliveryStatus, int]
-    workers: int  # alive by their last beat
+    workers: Mapping[str, int]  # alive by their last beat; "deliver", "reconcile", "tag:upload", …
 
 
 @dataclass(frozen=True, kw_only=True)

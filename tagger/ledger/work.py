@@ -20,7 +20,6 @@ from tagger.ledger.moves import charge, move_delivery, move_job
 from tagger.ledger.sites import find_endpoint
 from tagger.ledger.store import Store
 from tagger.ledger.tables import (
-    annotations,
     assets,
     deliveries,
     delivery_bodies,
@@ -29,6 +28,7 @@ from tagger.ledger.tables import (
     job_requests,
     job_results,
     jobs,
+    offers,
     word_is,
 )
 from tagger.ledger.writer import Tx
@@ -206,7 +206,7 @@ def _store_description(tx: Tx, claim: Claim, description: Description) -> None:
             }
             for n, a in enumerate(description.annotations)
         ]
-        tx.conn.execute(annotations.insert(), rows)
+        tx.conn.execute(offers.insert(), rows)
     if description.embedding is not None:
         model, vector = description.embedding
         asset = {"site_id": claim.request.site_id, "asset_id": claim.request.asset_id, "job_id": claim.job_id}

@@ -1,0 +1,25 @@
+"""Which uploaded bytes a job may still want, for the sweep of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select, text
+
+from tagger.ledger.store import Store
+from tagger.ledger.tables import job_requests, jobs, word_is
+
+
+class Bytes(Store):
+    def blobs_needed(self, keys: Sequence[str]) -> set[str]:
+        """Of these keys of uploaded bytes, those of jobs that are open before their description, or dead and replayable."""
+        location = job_requests.c.body["source"]["location"].as_string()
+        needing = (
+            select(location)
+            .join_from(jobs, job_requests, job_requests.c.job_id == jobs.c.id)
+            .where(
+                text("jobs.status <> 'done'"), word_is(jobs.c.status, "accepted", "running", "dead")
+            )  # the first names the index
+            .where(location.in_(keys))
+        )
+        return set(self._read(lambda conn: list(conn.execute(needing).scalars()))) if keys else set()
