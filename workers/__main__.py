@@ -1,0 +1,71 @@
+"""`python -m workers tag --lane upload | deliver | reconcile`: one process of one role, until SIGTERM.
+
+Exit status: 0 ended as asked · 1 could not start · 70 declared dead by the ledger, or a broken device · 71 stuck.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import structlog
+
+from tagger import telemetry
+from tagger.errors import TaggerError
+from tagger.job import LANES
+from tagger.settings import Settings, load
+from workers.ending import end_with_parent
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    if args.parent:
+        end_with_parent(args.parent)
+    try:
+        settings = load()
+    except TaggerError as err:
+        print(f"tagger: {err}", file=sys.stderr)  # noqa: T201 - there is no log before there are settings
+        return 1
+    telemetry.configure(settings, args.role)
+    telemetry.serve_metrics(settings.metrics_port)
+    try:
+        return _run(args, settings)
+    except TaggerError as err:
+        structlog.get_logger().critical("worker.cannot_start", code=err.code, error=str(err), remedy=err.info().remedy)
+        return 1
+
+
+def _run(args: argparse.Namespace, settings: Settings) -> int:
+    # Each role imports only its own libraries: a deliverer needs no models.
+    if args.role == "tag":
+        from workers import tagging
+
+        return tagging.run(settings, args.lane)
+    if args.role == "deliver":
+        from workers import delivering
+
+        return delivering.run(settings)
+    from workers import chores
+
+    return chores.run(settings)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m workers", description="One worker process. Settings come from TAGGER_*.")
+    parser.add_argument("--parent", type=int, default=0, metavar="PID", help="end when this process, which started us, ends")
+    roles = parser.add_subparsers(dest="role", required=True)
+    tag = roles.add_parser("tag", help="describe images")
+    tag.add_argument("--lane", choices=LANES, required=True)
+    roles.add_parser("deliver", help="write descriptions back")
+    roles.add_parser("reconcile", help="free the jobs of the dead, top up hints, feed backfills")
+    return parser
+
+
+if __name__ == "__main__":
+    # No interpreter shutdown: a thread stuck in a device's library must not keep a process that has ended its work.
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,0 +1,80 @@
+"""A Prediction as bytes for the ledger's cache: JSON, its vector as float16 in base 64. Never a pickle.
+
+What cannot be read any more (an older form, a cut value) counts as not cached.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from tagger.asset import Context
+from tagger.prediction import (
+    CaptionPrediction,
+    ClassScore,
+    DetectedObject,
+    EmbeddingPrediction,
+    EntailmentPrediction,
+    Look,
+    Prediction,
+    Vector,
+)
+
+FORM = 1  # of the JSON; another form is not read
+
+
+def key(*, site_id: str, sha256: str, models: tuple[str, ...], instruction: str, context: Context) -> str:
+    """What a prediction depends on, and nothing that only the judgement depends on (profile, locales, vocabulary)."""
+    parts = [FORM, site_id, sha256, list(models), instruction, context.to_dict()]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+def dump(prediction: Prediction) -> bytes:
+    body = asdict(replace(prediction, embedding=None))
+    if prediction.embedding is not None:
+        body["embedding"] = {"model": prediction.embedding.model, "vector": _encode(prediction.embedding.vector)}
+    return json.dumps({"form": FORM, **body}, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def load(value: bytes) -> Prediction | None:
+    """The prediction, or None if these bytes are not one of this form."""
+    try:
+        body = json.loads(value)
+        return _read(body) if body["form"] == FORM else None
+    except (ValueError, KeyError, TypeError, binascii.Error):
+        return None
+
+
+def encode_vector(vector: Vector) -> bytes:
+    """[d] float32 → float16, little-endian, as the ledger keeps it."""
+    return vector.astype("<f2").tobytes()
+
+
+def _encode(vector: Vector) -> str:
+    return base64.b64encode(encode_vector(vector)).decode()
+
+
+def _decode(text: str) -> Vector:
+    vector = np.frombuffer(base64.b64decode(text, validate=True), "<f2").astype(np.float32)
+    return vector / max(float(np.linalg.norm(vector)), 1e-12)  # float16 left it a little off unit length
+
+
+def _read(body: dict[str, Any]) -> Prediction:
+    caption, embedding, look = body["caption"], body["embedding"], body["look"]
+    return Prediction(
+        width=body["width"],
+        height=body["height"],
+        caption=CaptionPrediction(**caption) if caption else None,
+        embedding=EmbeddingPrediction(model=embedding["model"], vector=_decode(embedding["vector"])) if embedding else None,
+        classes=tuple(ClassScore(**c) for c in body["classes"]),
+        objects=tuple(DetectedObject(**{**o, "box": tuple(o["box"])}) for o in body["objects"]),
+        look=Look(**{**look, "dominant": tuple((name, share) for name, share in look["dominant"])}) if look else None,
+        entailment=tuple(EntailmentPrediction(**e) for e in body["entailment"]),
+        models=tuple(body["models"]),
+    )

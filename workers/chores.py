@@ -1,0 +1,84 @@
+"""The reconciler as a process: its chores beyond freeing and topping up, and its own entry in the ledger."""
+
+from __future__ import annotations
+
+import structlog
+
+from tagger import backfill, telemetry
+from tagger.blobs import LocalBlobs
+from tagger.ledger import Expired, Ledger, open_ledger
+from tagger.queue import Hints
+from tagger.settings import Settings
+from workers.ending import Ending
+from workers.process import Asked, enrolled, new_worker_id, retire
+from workers.reconcile import Chore, Reconciler
+
+log = structlog.get_logger()
+
+SWEEP_MS = 600_000
+METRICS_MS = 5_000
+ORPHAN_MS = 3_600_000  # uploaded bytes get their job within seconds; older ones without one are orphans
+
+
+def run(settings: Settings) -> int:
+    """Reconciles until it is asked to end; returns the exit status."""
+    worker_id = new_worker_id()
+    structlog.contextvars.bind_contextvars(worker=worker_id)
+    ledger = open_ledger(settings.ledger)
+    hints = Hints(settings.broker)
+    ending = Ending(lambda: None, lambda: retire(ledger, worker_id))
+    ending.install()
+    reconciler = Reconciler(
+        ledger,
+        hints,
+        window=settings.window,
+        chores=chores(settings, ledger, hints),
+        on_top_up=lambda lane, count: telemetry.REHINTS.labels(lane).inc(count),
+        on_expired=count_expired,
+    )
+    try:
+        with enrolled(ledger, worker_id=worker_id, role="reconcile", lane=None, asked=ending.asked):
+            reconciler.run(ending.asked)
+    except Asked:
+        log.info("worker.ended_early")
+    finally:
+        hints.close()
+        ledger.close()
+        ending.done()
+    log.info("worker.ended")
+    return 0
+
+
+def chores(settings: Settings, ledger: Ledger, hints: Hints) -> list[Chore]:
+    blobs = LocalBlobs(settings.blobs)
+
+    def feed() -> None:
+        backfill.feed_all(ledger)
+        for finished in ledger.finish_backfills():
+            log.info("backfill.finished", backfill=finished)
+
+    def sweep() -> None:
+        removed = blobs.sweep(ledger.now_ms() - ORPHAN_MS, ledger.blobs_needed)
+        if removed:
+            log.info("blobs.swept", removed=removed)
+
+    return [
+        Chore(name="feed", every_ms=1_000, run=feed),
+        Chore(name="sweep", every_ms=SWEEP_MS, run=sweep),
+        Chore(name="metrics", every_ms=METRICS_MS, run=lambda: measure(ledger, hints), everywhere=True),
+    ]
+
+
+def measure(ledger: Ledger, hints: Hints) -> None:
+    """Each lane's counts, age and depth as metrics; every reconciler shows them, so that one that hangs is not missed."""
+    now_ms = ledger.now_ms()
+    for lane, counts in ledger.lane_counts().items():
+        oldest = counts.oldest_claimable_ms
+        telemetry.LANE_CLAIMABLE.labels(lane).set(counts.claimable)
+        telemetry.LANE_OLDEST_SECONDS.labels(lane).set(0 if oldest is None else max(0, now_ms - oldest) / 1000)
+        telemetry.LANE_DEPTH.labels(lane).set(hints.depth(lane))  # last: the broker may be away
+
+
+def count_expired(expired: Expired) -> None:
+    telemetry.FREED.labels("freed").inc(len(expired.freed))
+    telemetry.FREED.labels("dead").inc(len(expired.dead))

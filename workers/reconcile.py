@@ -1,0 +1,163 @@
+"""The reconciler: the only arrow that points back. Frees the jobs of the dead, tops up hints, feeds backfills, sweeps.
+
+Any number of reconcilers run at once: the ledger gives each chore's turn to one of them per period. A chore that fails is
+logged and tried at its next turn; it never stops the others, and nothing here ends because a part is away.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from tagger.errors import LedgerUnavailable, Unavailable
+from tagger.job import LANES, Lane
+from tagger.ledger import Expired, LaneCounts
+
+log = structlog.get_logger()
+
+LEASE_MS = 6_000  # a beat older than this is death
+LOOP_SECONDS = 0.25
+GAP_SECONDS = 3.0  # a loop that paused this long was stopped, and so may the workers have been
+SHORT_TICKS = 2  # a lane is topped up when it was short this many ticks running: hints may just be on their way
+
+
+class LedgerLike(Protocol):
+    """What the reconciler asks of the ledger."""
+
+    def claim_tick(self, name: str, every_ms: int) -> bool: ...
+    def expire_workers(self, lease_ms: int = ...) -> list[Expired]: ...
+    def expire_deadlines(self) -> list[str]: ...
+    def lane_counts(self) -> dict[Lane, LaneCounts]: ...
+    def note_short(self, lane: Lane, short: bool) -> int: ...
+    def to_hint(self, lane: Lane, limit: int) -> list[str]: ...
+
+
+class HintsLike(Protocol):
+    def depth(self, lane: Lane) -> int: ...
+    def send_many(self, job_ids: list[str], lane: Lane) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chore:
+    """One recurring piece of work."""
+
+    name: str
+    every_ms: int
+    run: Callable[[], object]
+    everywhere: bool = False  # True: in every reconciler; False: in one of them per period
+
+
+class Reconciler:
+    def __init__(
+        self,
+        ledger: LedgerLike,
+        hints: HintsLike,
+        *,
+        window: int,
+        chores: Sequence[Chore] = (),
+        lease_ms: int = LEASE_MS,
+        clock: Callable[[], float] = time.time,  # counts while the machine is suspended, as the ledger's clock does
+        on_top_up: Callable[[Lane, int], None] = lambda _lane, _count: None,
+        on_expired: Callable[[Expired], None] = lambda _expired: None,
+    ) -> None:
+        self.ledger = ledger
+        self.hints = hints
+        self.window = window
+        self.lease_ms = lease_ms
+        self.chores = (
+            Chore(name="expire", every_ms=1_000, run=self.expire),
+            Chore(name="top_up", every_ms=1_000, run=self.top_up),
+            *chores,
+        )
+        self._clock = clock
+        self._on_top_up = on_top_up
+        self._on_expired = on_expired
+        self._due: dict[str, float] = {}
+        self._last_loop = clock()
+        self._quiet_until = self._last_loop + lease_ms / 1000
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set."""
+        while not stop.is_set():
+            self.turn()
+            stop.wait(LOOP_SECONDS)
+
+    def turn(self) -> None:
+        """Does every chore whose turn it is."""
+        now = self._clock()
+        if not 0 <= now - self._last_loop <= GAP_SECONDS:
+            log.warning("reconciler.paused", seconds=round(now - self._last_loop, 1))
+            self._be_quiet()
+        self._last_loop = now
+        for chore in self.chores:
+            due = self._due.get(chore.name, now)
+            if not now < due <= now + max(1.0, chore.every_ms / 1000):  # later than that: the clock was set back
+                self._try(chore, now)
+        self._last_loop = self._clock()  # a slow chore is not a pause
+
+    def _try(self, chore: Chore, now: float) -> None:
+        period = chore.every_ms / 1000
+        try:
+            mine = chore.everywhere or self.ledger.claim_tick(chore.name, chore.every_ms)
+            # who lost the turn asks again soon: the winner may die
+            self._due[chore.name] = now + (period if mine else min(period, 4.0) / 4)
+            if mine:
+                chore.run()
+        except LedgerUnavailable as err:
+            self._be_quiet()
+            self._failed(chore, now, err)
+        except Unavailable as err:
+            self._failed(chore, now, err)
+        except Exception as err:
+            log.exception("chore.failed", chore=chore.name, error=type(err).__name__)
+            self._due[chore.name] = now + max(1.0, period)
+
+    def _failed(self, chore: Chore, now: float, err: Unavailable) -> None:
+        log.warning("chore.unavailable", chore=chore.name, code=err.code, error=str(err))
+        self._due[chore.name] = now + 1.0
+
+    def _be_quiet(self) -> None:
+        """An outage of the ledger, or a machine that slept, is not the death of the fleet: let the living beat first."""
+        self._quiet_until = self._clock() + self.lease_ms / 1000
+
+    # --- the chores of this module ---
+
+    def expire(self) -> None:
+        """Frees what dead workers held, and what ran past its own deadline; hints for it go out at once."""
+        if self._clock() < self._quiet_until:
+            return
+        expired = self.ledger.expire_workers(self.lease_ms)
+        for worker in expired:
+            log.warning(
+                "worker.expired", worker=worker.worker_id, silent_ms=worker.silent_ms, freed=len(worker.freed), dead=worker.dead
+            )
+            self._on_expired(worker)
+        overdue = self.ledger.expire_deadlines()
+        if overdue:
+            log.warning("jobs.overdue", jobs=overdue)
+        if any(worker.freed for worker in expired):
+            self.top_up(patient=False)
+
+    def top_up(self, *, patient: bool = True) -> Mapping[Lane, int]:
+        """Per lane, sends as many hints as are missing below min(window, claimable jobs). Returns how many.
+
+        `patient`: only lanes that were short two ticks running, since hints of new jobs may just be on their way.
+        """
+        sent: dict[Lane, int] = {}
+        counts = self.ledger.lane_counts()
+        for lane in LANES:
+            missing = min(self.window, counts[lane].claimable) - self.hints.depth(lane)
+            ticks = self.ledger.note_short(lane, missing > 0) if patient else SHORT_TICKS
+            if missing <= 0 or ticks < SHORT_TICKS:
+                continue
+            jobs = self.ledger.to_hint(lane, missing)
+            self.hints.send_many(jobs, lane)
+            sent[lane] = len(jobs)
+            self._on_top_up(lane, len(jobs))
+            log.info("hints.sent", lane=lane, count=len(jobs))
+        return sent

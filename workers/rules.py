@@ -1,0 +1,75 @@
+"""The judgement step: from a prediction to annotations, by the site's profile and vocabulary. Never cached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from tagger import catalog, gate
+from tagger.catalog import Catalog
+from tagger.job import Claim
+from tagger.prediction import Prediction, TermScore
+from tagger.site import Site
+from tagger.vocabulary import Vocabulary
+from workers.tag import Judged
+
+
+class Scorer(Protocol):
+    """How probable each term of a vocabulary is, given what the models said. Thread-safe."""
+
+    def score(self, prediction: Prediction, vocabulary: Vocabulary) -> Sequence[TermScore]: ...
+
+
+class LabelScorer:
+    """For the fake model: a term is as probable as the class that bears its label."""
+
+    model = "fake-tags@1"
+
+    def score(self, prediction: Prediction, vocabulary: Vocabulary) -> Sequence[TermScore]:
+        seen = {c.label: c.score for c in prediction.classes}
+        return [
+            TermScore(category=category.id, term=term.id, score=seen.get(term.label("en"), 0.0), model=self.model)
+            for category, term in vocabulary
+        ]
+
+
+class SiteRules:
+    """Profiles and vocabularies as they were when the worker started."""
+
+    def __init__(self, known: Catalog, scorer: Scorer, *, instructed: bool) -> None:
+        """`instructed`: a model of this worker reads the profile's instruction."""
+        self._catalog = known
+        self._scorer = scorer
+        self._instructed = instructed
+
+    @classmethod
+    def load(cls, home: Path, scorer: Scorer, *, instructed: bool) -> SiteRules:
+        """Errors: ProfileInvalid, VocabularyInvalid: the installation's own files are not valid."""
+        return cls(catalog.load(home), scorer, instructed=instructed)
+
+    def instruction(self, claim: Claim) -> str:
+        profile, _ = self._catalog.profile(claim.request.profile)
+        return profile.instruction if self._instructed else ""
+
+    def judge(self, claim: Claim, site: Site, prediction: Prediction) -> Judged:
+        """Errors: ProfileInvalid when the site names a vocabulary that there is none of."""
+        request = claim.request
+        profile, warnings = self._catalog.profile(request.profile)
+        vocabulary = self._catalog.vocabulary(profile, site.vocabulary)
+        annotations, verdict = gate.judge(
+            prediction=prediction,
+            scores=self._scorer.score(prediction, vocabulary),
+            vocabulary=vocabulary,
+            profile=profile,
+            site_id=site.id,
+            locales=request.locales,
+            fields=request.fields,
+            context=request.context,
+        )
+        return Judged(
+            annotations=annotations,
+            verdict=verdict,
+            delivery_fields=gate.delivery_fields(annotations),
+            warnings=warnings,
+        )

@@ -1,0 +1,115 @@
+"""The tag worker of one lane: decoders, models, then the ledger, then hints; and the same backwards at the end."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import structlog
+
+from tagger import telemetry
+from tagger.blobs import LocalBlobs
+from tagger.job import Claim, Lane
+from tagger.ledger import Ledger, open_ledger
+from tagger.queue import make_app
+from tagger.settings import Settings
+from workers import tasks
+from workers.assembly import Alarm, Models, scorer, start_models
+from workers.decode import DecoderPool
+from workers.ending import Ending
+from workers.process import Asked, enrolled, new_worker_id, retire
+from workers.rules import SiteRules
+from workers.tag import End, Kit, describe
+from workers.take import Taker
+
+log = structlog.get_logger()
+
+NICE_BACKFILL = 19  # with it, a backfill on all cores leaves an upload's p95 as it is
+
+
+def run(settings: Settings, lane: Lane) -> int:
+    """Works until it is asked to end; returns the exit status. Errors: what the loading of a model raised."""
+    if lane == "backfill":
+        os.nice(NICE_BACKFILL)
+    if lane == "solo":
+        settings = settings.model_copy(update={"threads": 1, "max_batch": 1, "decode_processes": 1})
+    worker_id = new_worker_id()
+    structlog.contextvars.bind_contextvars(lane=lane, worker=worker_id)
+    decoder = DecoderPool.of(settings)  # before any thread of ours
+    ledger = open_ledger(settings.ledger)
+    ending = Ending(tasks.stop_consuming, lambda: retire(ledger, worker_id))
+    ending.install()
+    models: Models | None = None
+    alarm = Alarm()
+    try:
+        models = start_models(settings, on_fatal=alarm)
+        kit = _kit(settings, lane, ledger, decoder, models, ending.asked)
+        models.wait_ready(ending.asked)
+        _work(settings, lane, worker_id, ledger, kit, models, alarm, ending.asked)
+    except Asked:
+        log.info("worker.ended_early")
+    finally:
+        if models is not None:
+            models.close()
+        decoder.close()
+        ledger.close()
+        ending.done()
+    log.info("worker.ended")
+    return 0
+
+
+def _kit(settings: Settings, lane: Lane, ledger: Ledger, decoder: DecoderPool, models: Models, stopping: threading.Event) -> Kit:
+    return Kit(
+        ledger=ledger,
+        blobs=LocalBlobs(settings.blobs),
+        decoder=decoder,
+        models=models,
+        rules=SiteRules.load(settings.home, scorer(models.plan), instructed=models.plan.embed == "gme"),
+        fetch_seconds=settings.fetch_seconds,
+        max_bytes=settings.max_body_bytes,
+        stopping=stopping,
+        on_stage=lambda stage, seconds: telemetry.STAGE_SECONDS.labels(lane, stage).observe(seconds),
+        on_error=lambda error: telemetry.ERRORS.labels(lane, error.stage, error.code).inc(),
+    )
+
+
+def _work(
+    settings: Settings,
+    lane: Lane,
+    worker_id: str,
+    ledger: Ledger,
+    kit: Kit,
+    models: Models,
+    alarm: Alarm,
+    asked: threading.Event,
+) -> None:
+    """Registered and beating, takes hints until asked to end; then what runs finishes."""
+    pulse = tasks.Pulse()
+    ready = telemetry.WORKER_READY.labels(lane)
+
+    def models_wrong() -> str | None:
+        ready.set(models.ready())
+        return models.wrong()
+
+    def describe_counted(claim: Claim) -> End:
+        end = describe(claim, kit)
+        telemetry.JOBS.labels(lane, end).inc()
+        return end
+
+    take = Taker(
+        ledger,
+        describe_counted,
+        lane=lane,
+        worker_id=worker_id,
+        lease_ms=round(settings.job_seconds * 1000),
+        ready=models.ready,
+        stopping=asked,
+    )
+    app = make_app(settings.broker)
+    tasks.register(app, take)
+    vitals = [models_wrong, pulse.wrong]
+    with enrolled(ledger, worker_id=worker_id, role="tag", lane=lane, asked=asked, vitals=vitals) as heart:
+        alarm.ring = heart.hurry
+        name = f"{lane}@{os.uname().nodename}.{os.getpid()}"
+        tasks.consume(app, queue=lane, threads=settings.threads, name=name, pulse=pulse)
+    ready.set(0)

@@ -1,0 +1,67 @@
+"""From a hint to a claimed job: one hint, one job, whichever is due."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from tagger.errors import Unavailable
+from tagger.job import Claim, Lane
+from workers.tag import End
+
+log = structlog.get_logger()
+
+GIVE_UP_SECONDS = 10.0  # a hint is not worth more waiting: the reconciler sends another once the ledger is back
+WAIT_SECONDS = 0.5
+
+
+class Claims(Protocol):
+    def claim(self, *, lane: Lane, worker_id: str, lease_ms: int, job_id: str | None) -> Claim | None: ...
+
+
+class Taker:
+    """Called with each hint's job id, in a task thread. Claims that job, or else the oldest due one of the lane."""
+
+    def __init__(
+        self,
+        claims: Claims,
+        describe: Callable[[Claim], End],
+        *,
+        lane: Lane,
+        worker_id: str,
+        lease_ms: int,
+        ready: Callable[[], bool],
+        stopping: threading.Event,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`ready`: whether the models work; while they do not, nothing is claimed."""
+        self._claims = claims
+        self._describe = describe
+        self._lane = lane
+        self._worker_id = worker_id
+        self._lease_ms = lease_ms
+        self._ready = ready
+        self._stopping = stopping
+        self._monotonic = monotonic
+
+    def __call__(self, job_id: str) -> None:
+        claim = self._claim(job_id)
+        if claim is not None:
+            with structlog.contextvars.bound_contextvars(lane=self._lane, worker=self._worker_id):  # threads inherit none
+                self._describe(claim)
+
+    def _claim(self, job_id: str) -> Claim | None:
+        """None: nothing is due, or it was not to be had in time."""
+        deadline = self._monotonic() + GIVE_UP_SECONDS
+        while not self._stopping.is_set() and self._monotonic() < deadline:
+            if self._ready():
+                try:
+                    return self._claims.claim(lane=self._lane, worker_id=self._worker_id, lease_ms=self._lease_ms, job_id=job_id)
+                except Unavailable as err:
+                    log.warning("claim.failed", hint=job_id, error=str(err))
+            self._stopping.wait(WAIT_SECONDS)
+        return None
