@@ -81,7 +81,7 @@ def plan_folder(
 def feed(ledger: Ledger, backfill: Backfill) -> int:
     """Top up the window of one running backfill. Returns the number of job rows made."""
     made = 0
-    while backfill.status == "running" and not backfill.exhausted and (room := backfill.window - backfill.open) > 0:
+    while backfill.status == "running" and not backfill.exhausted and (room := backfill.room) > 0:
         page = list(islice(walk(Path(backfill.spec["folder"]), backfill.cursor), min(PAGE, room)))
         exhausted = len(page) < min(PAGE, room)
         cursor = page[-1].relative if page else backfill.cursor
@@ -92,8 +92,10 @@ def feed(ledger: Ledger, backfill: Backfill) -> int:
 
 
 def feed_all(ledger: Ledger) -> int:
-    """The reconciler's chore: top up every running backfill."""
-    return sum(feed(ledger, backfill) for backfill in ledger.backfills() if backfill.status == "running")
+    """The reconciler's chore: top up every running backfill, and end those that have nothing left. Returns the jobs made."""
+    made = sum(feed(ledger, backfill) for backfill in ledger.backfills() if backfill.status == "running")
+    ledger.finish_backfills()
+    return made
 
 
 def _request(backfill: Backfill, picture: Picture) -> JobRequest:

@@ -21,6 +21,10 @@ class Catalog:
         """The profile, and a warning where an unknown name became `general`."""
         return self.profiles.get(name)
 
+    def require(self, name: str) -> Profile:
+        """The profile of that name, for a caller who can mend a wrong one. Errors: UnknownProfile."""
+        return self.profiles.require(name)
+
     def vocabulary(self, profile: Profile, site_vocabulary: str | None = None) -> Vocabulary:
         """The site's vocabulary if it names one, else the profile's. Errors: ProfileInvalid when there is none of that name."""
         name = site_vocabulary or profile.vocabulary

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from tagger import document
 from tagger.alttext import TextRules
 from tagger.annotation import Action
-from tagger.errors import ProfileInvalid, UnknownProfile
+from tagger.errors import Pointer, ProfileInvalid, UnknownProfile
 from tagger.vocabulary import Threshold
 
 BUILT_IN: tuple[str, ...] = ("general", "ecommerce", "product", "marketing", "news", "travel", "social")
@@ -121,7 +121,7 @@ class Profiles:
     def require(self, name: str) -> Profile:
         """Errors: UnknownProfile."""
         if name not in self._known:
-            raise UnknownProfile(f"There is no profile `{name}`.", remedy=self._help())
+            raise UnknownProfile(f"There is no profile `{name}`.", remedy=self._help(), errors=(Pointer(pointer="/profile"),))
         return self._known[name]
 
     def _help(self) -> str:

@@ -26,6 +26,7 @@ from prometheus_client import multiprocess
 
 from tagger.broker import Broker, open_broker
 from tagger.errors import Unavailable
+from tagger.job import Lane
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, to_env
 
@@ -157,6 +158,15 @@ class Stack:
             return requests.get(self.api_url + "/readyz", timeout=1).status_code == 200
         except requests.RequestException:
             return False
+
+    def running(self, lane: Lane) -> int:
+        """Jobs of a lane in the hands of workers, now."""
+        assert self._ledger is not None
+        return self._ledger.lane_counts()[lane].running
+
+    def pid_of(self, name: str) -> int:
+        """Process id of a child. Errors: KeyError if it does not run."""
+        return {c.name: c.process.pid for c in self.children if c.process is not None and c.running}[name]
 
     @property
     def api_url(self) -> str:

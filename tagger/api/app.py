@@ -14,9 +14,9 @@ from tagger.api.deps import Parts
 from tagger.api.middleware import RequestFrame
 from tagger.api.waiting import Waiter
 from tagger.blobs import LocalBlobs
+from tagger.catalog import load as load_catalog
 from tagger.ingest import Hinter, Ingest
 from tagger.ledger import open_ledger
-from tagger.profile import Profiles
 from tagger.queue import Hints
 from tagger.settings import Settings
 
@@ -28,6 +28,7 @@ whether a retry can help, and a remedy."""
 
 
 def create_app(settings: Settings) -> FastAPI:
+    catalog = load_catalog(settings.home)
     ledger = open_ledger(settings.ledger)
     hints = Hints(settings.broker)
     hinter = Hinter(hints.send)
@@ -36,7 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.parts = Parts(
-            settings=settings, ledger=ledger, ingest=ingest, profiles=Profiles.built_in(), waiter=Waiter(ledger.job_statuses)
+            settings=settings, ledger=ledger, ingest=ingest, catalog=catalog, waiter=Waiter(ledger.job_statuses)
         )
         yield
         hinter.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,10 +10,11 @@ from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from tagger.api.waiting import Waiter
+from tagger.catalog import Catalog
 from tagger.errors import Forbidden, NotFound, Unauthorized
 from tagger.ingest import Ingest
+from tagger.keys import hash_key
 from tagger.ledger import Ledger
-from tagger.profile import Profiles
 from tagger.settings import Settings
 from tagger.site import Site
 
@@ -26,7 +26,7 @@ class Parts:
     settings: Settings
     ledger: Ledger
     ingest: Ingest
-    profiles: Profiles
+    catalog: Catalog
     waiter: Waiter
 
 
@@ -49,11 +49,6 @@ class Caller:
         """Another site's things do not exist for this caller."""
         if self.site_id not in (None, site_id):
             raise NotFound("No such thing.")
-
-
-def hash_key(key: str) -> str:
-    """SHA-256 in hex: all that is kept of a bearer key. Keys have 256 random bits, so a slow hash would add nothing."""
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def caller(parts: PartsDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Caller:

@@ -69,8 +69,8 @@ class _LedgerCollector:
         for status, count in stats.jobs.items():
             jobs.add_metric([status], count)
         deliveries = GaugeMetricFamily("tagger_deliveries", "Deliveries in the ledger", labels=["status"])
-        for status, count in stats.deliveries.items():
-            deliveries.add_metric([status], count)
+        for state, count in stats.deliveries.items():
+            deliveries.add_metric([state], count)
         workers = GaugeMetricFamily("tagger_workers", "Living worker processes", labels=["role"])
         for role, count in stats.workers.items():
             workers.add_metric([role], count)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from tagger import signing
@@ -18,14 +17,19 @@ from tagger.site import Site
 router = APIRouter(tags=["hooks"])
 
 
-@router.post("/v1/hooks/{site_id}", status_code=202, summary="A signed hook of a CMS")
-async def hook(site_id: str, request: Request, parts: PartsDep) -> JSONResponse:
+@router.post(
+    "/v1/hooks/{site_id}",
+    status_code=202,
+    summary="A signed hook of a CMS",
+    responses={204: {"description": "An event that needs no work, such as a deletion."}},
+)
+async def hook(site_id: str, request: Request, parts: PartsDep) -> Response:
     site = await run_in_threadpool(_known, parts, site_id)
     body = await request.body()
-    headers = {name: value for name, value in request.headers.items() if name.startswith("webhook-")}
-    signing.verify(site.hook_secrets, headers, body, now_s=int(time.time()))
-    wanted, warnings = standard.job_request(standard.parse_hook(body, headers), site, parts.profiles)
-    del warnings
+    event_id = signing.verify(site.hook_secrets, request.headers, body, time.time())
+    wanted = standard.parse_hook(site, event_id, body)
+    if wanted is None:
+        return Response(status_code=204)
     return receipt(wanted, await run_in_threadpool(parts.ingest.accept, wanted))
 
 

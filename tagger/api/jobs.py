@@ -19,7 +19,7 @@ from tagger.api import render
 from tagger.api.deps import CallerDep, Parts, PartsDep, SiteDep
 from tagger.api.shapes import AssetId, ContextIn, JobIn, Locale, Wanted, decode_base64
 from tagger.asset import ImageSource, Role
-from tagger.errors import BadRequest, BodyTooLarge, IdempotencyInFlight, Pointer
+from tagger.errors import BadRequest, BodyTooLarge, Pointer
 from tagger.ids import new_id
 from tagger.job import JobRequest, JobStatus
 from tagger.ledger import Accepted
@@ -74,12 +74,17 @@ async def read_job(request: Request, parts: Parts, site: Site) -> tuple[JobReque
 
 
 def request_of(parts: Parts, site: Site, body: JobIn, data: bytes | None) -> tuple[JobRequest, bytes | None]:
-    profile = parts.profiles.require(body.profile) if body.profile else parts.profiles.get(site.profile)[0]
+    profile = chosen_profile(parts, site, body.profile)
     if data is None:
         source = ImageSource(kind="url", location=str(body.asset.image.url))
     else:
         source = unstored(data)
-    return body.request(site, body.asset.id, body.asset.revision, source, profile.name), data
+    return body.request(site, body.asset.id, body.asset.revision, source, profile), data
+
+
+def chosen_profile(parts: Parts, site: Site, name: str | None) -> str:
+    """A profile that a caller names must exist; a site's own may have gone since, and then the worker says so in the job."""
+    return parts.catalog.require(name).name if name else site.profile
 
 
 def unstored(data: bytes) -> ImageSource:
@@ -131,15 +136,13 @@ async def accepted_once(
     ledger = parts.ledger
     reply = await run_in_threadpool(ledger.begin_idempotent, site.id, key, digest)
     if reply is not None:
-        if reply.status is None or reply.body is None:
-            raise IdempotencyInFlight(f"The request with Idempotency-Key {key!r} is still in flight.")
-        return JSONResponse(reply.body, status_code=reply.status, headers={"Idempotent-Replayed": "true"})
+        return JSONResponse(json.loads(reply.body), status_code=reply.status, headers={"Idempotent-Replayed": "true"})
     try:
         response = await accept()
     except BaseException:
         await run_in_threadpool(ledger.abandon_idempotent, site.id, key)
         raise
-    await run_in_threadpool(ledger.finish_idempotent, site.id, key, response.status_code, json.loads(bytes(response.body)))
+    await run_in_threadpool(ledger.finish_idempotent, site.id, key, response.status_code, bytes(response.body))
     return response
 
 
@@ -180,10 +183,9 @@ async def put_image(
 ) -> JSONResponse:
     data = await request.body()
     _check_size(data, parts)
-    chosen = parts.profiles.require(profile) if profile else parts.profiles.get(site.profile)[0]
     source = unstored(data)
     body = Wanted(locales=locale, context=ContextIn(role=role, title=title))
-    wanted = body.request(site, asset_id, revision, source, chosen.name)
+    wanted = body.request(site, asset_id, revision, source, chosen_profile(parts, site, profile))
 
     async def accept() -> JSONResponse:
         return receipt(wanted, await run_in_threadpool(parts.ingest.accept, wanted, data))

@@ -42,7 +42,7 @@ def add_site(body: SiteIn, parts: PartsDep, _operator: OperatorDep) -> JSONRespo
     site = Site(
         id=body.id,
         name=body.name,
-        profile=parts.profiles.require(body.profile).name,
+        profile=parts.catalog.require(body.profile).name,
         locales=tuple(body.locales),
         vocabulary=body.vocabulary,
         allowed_hosts=tuple(body.allowed_hosts),

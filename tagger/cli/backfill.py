@@ -13,6 +13,7 @@ from tagger.api import render
 from tagger.backfill import count, plan_folder
 from tagger.campaign import Backfill
 from tagger.cli import console
+from tagger.job import ENDED
 from tagger.ledger import Ledger
 
 app = typer.Typer(help="Describe a library that exists already.", no_args_is_help=True)
@@ -22,9 +23,11 @@ FOLLOW_SECONDS = 0.5
 
 def row(found: Backfill, now_ms: int) -> dict[str, Any]:
     """One backfill for people and programs; `rate` is images a second since the start."""
-    ended = found.ended
+    counts = found.counts
+    ended = counts.get("known", 0) + sum(counts.get(status, 0) for status in ENDED)
+    fed = counts.get("fed", 0)
     seconds = max(0.001, (now_ms - found.started_ms) / 1000)
-    total = max(int(found.spec["total"]), found.fed)
+    total = max(int(found.spec["total"]), fed)
     rate = ended / seconds
     return {
         "id": found.id,
@@ -32,10 +35,11 @@ def row(found: Backfill, now_ms: int) -> dict[str, Any]:
         "status": found.status,
         "folder": found.spec["folder"],
         "total": total,
-        "fed": found.fed,
-        "open": found.open,
+        "fed": fed,
+        "open": max(0, fed - ended),
+        "known": counts.get("known", 0),
         "ended": ended,
-        "dead": found.dead,
+        "dead": counts.get("dead", 0),
         "rate": round(rate, 2),
         "seconds_left": round((total - ended) / rate) if rate and found.status == "running" else None,
         "started_at": render.instant(found.started_ms),

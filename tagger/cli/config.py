@@ -6,7 +6,6 @@ import typer
 from pydantic import SecretStr
 
 from tagger.cli import console
-from tagger.profile import Profiles
 from tagger.settings import ENV_PREFIX, Settings
 
 app = typer.Typer(help="Settings and profiles.", no_args_is_help=True)
@@ -34,7 +33,9 @@ def show(json: console.Json = False) -> None:
 @app.command("profiles")
 def profiles(json: console.Json = False) -> None:
     """The profiles a site or job may name."""
-    rows = [{"name": p.name, "vocabulary": p.vocabulary, "instruction": p.instruction} for p in Profiles.built_in()]
+    rows = [
+        {"name": p.name, "vocabulary": p.vocabulary, "instruction": p.instruction} for p in console.catalog().profiles.values()
+    ]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:

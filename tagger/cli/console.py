@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from tagger.catalog import Catalog
+from tagger.catalog import load as load_catalog
 from tagger.errors import TaggerError
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, load
@@ -27,6 +29,11 @@ HOME: dict[str, Path | None] = {"home": None}  # the global option --home, set o
 def settings(**overrides: Any) -> Settings:
     """The settings of this call. Errors: SettingsError."""
     return load(home=HOME["home"], **overrides)
+
+
+def catalog() -> Catalog:
+    """Profiles and vocabularies of this installation. Errors: ProfileInvalid, VocabularyInvalid."""
+    return load_catalog(settings().home)
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from tagger.cli.backfill import watch
 from tagger.errors import BadRequest
 from tagger.job import Job
 from tagger.ledger import Ledger, open_ledger
-from tagger.profile import Profiles
 from tagger.settings import Settings
 from tagger.site import Site
 from tagger.stack import Shape, Stack
@@ -47,7 +46,7 @@ def describe(
         raise BadRequest(f"The folder of {out} does not exist.", "Make it first.")
     with _ephemeral() as (settings, ledger):
         site = Site(
-            id="folder", name=str(folder), profile=Profiles.built_in().require(profile).name, locales=tuple(locale or ["en"])
+            id="folder", name=str(folder), profile=console.catalog().require(profile).name, locales=tuple(locale or ["en"])
         )
         ledger.add_site(site)
         plan = plan_folder(site, folder, window=settings.window, now_ms=ledger.now_ms(), deliver=False)

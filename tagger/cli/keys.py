@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated, Any
 
 import typer
 
 from tagger.api import render
-from tagger.api.deps import hash_key
 from tagger.cli import console
+from tagger.keys import hash_key, new_key
 from tagger.site import ApiKey
 
 app = typer.Typer(help="Bearer keys of a site; only their hashes are kept.", no_args_is_help=True)
@@ -35,7 +34,7 @@ def create(
 
     Example:  tagger keys create --site blog --name wordpress
     """
-    key = "tgr_" + secrets.token_urlsafe(32)
+    key = new_key()
     with console.ledger() as ledger:
         ledger.get_site(site)
         made = ledger.add_key(site, name, hash_key(key))

@@ -12,7 +12,6 @@ from tagger.delivery import Endpoint
 from tagger.errors import BadRequest
 from tagger.ids import new_id
 from tagger.ledger import Ledger
-from tagger.profile import Profiles
 from tagger.signing import new_secret
 from tagger.site import Site
 
@@ -45,7 +44,7 @@ def add(
     site = Site(
         id=site_id,
         name=name or site_id,
-        profile=Profiles.built_in().require(profile).name,
+        profile=console.catalog().require(profile).name,
         locales=tuple(locale or ["en"]),
         allowed_hosts=tuple(allow_host or []),
         hook_secrets=(hook_secret,),

@@ -15,10 +15,15 @@ from typing import Any
 
 import requests
 
+from tagger.delivery import Endpoint
 from tagger.demo.photos_folder import media_type
 from tagger.errors import Unavailable
+from tagger.ids import new_id
+from tagger.keys import hash_key, new_key
+from tagger.ledger import open_ledger
 from tagger.settings import Settings
 from tagger.signing import new_secret
+from tagger.site import Site
 from tagger.stack import Stack
 
 SITE = "media-library"
@@ -70,20 +75,13 @@ def wait_for(what: str, look: Callable[[], Any], seconds: float = WAIT_SECONDS) 
 @contextlib.contextmanager
 def open_scene(settings: Settings, stack: Stack, say: Callable[[str], None]) -> Iterator[Scene]:
     """Start everything, hand out the scene, end everything."""
-    hook_secret = None
     library: subprocess.Popen[str] | None = None
     try:
         stack.start()
-        stack.wait_ready(on_wait=lambda missing: say(f"starting {missing}"))
-        admin = settings.admin_key.get_secret_value() if settings.admin_key else ""
-        site = {"id": SITE, "name": "Sample media library"}
-        made = _operator(stack, admin, "POST", "/v1/sites", json=site)
-        hook_secret, callback_secret = made["hook_secret"], new_secret()
+        hook_secret, callback_secret = new_secret(), new_secret()
         library, ready = _start_library(settings.home, stack.api_url, hook_secret, callback_secret)
-        endpoint = {"url": ready["callback_url"], "allow_private": True, "secret": callback_secret}
-        host = ready["url"].removeprefix("http://")
-        _operator(stack, admin, "PATCH", f"/v1/sites/{SITE}", json={"allowed_hosts": [host], "endpoint": endpoint})
-        key = _operator(stack, admin, "POST", f"/v1/sites/{SITE}/keys", json={"name": "demo"})["key"]
+        key = _add_site(settings, ready, hook_secret, callback_secret)
+        stack.wait_ready(on_wait=lambda missing: say(f"starting {missing}"))
         yield Scene(stack=stack, library=ready["url"], key=key)
     finally:
         if library is not None:
@@ -92,9 +90,20 @@ def open_scene(settings: Settings, stack: Stack, say: Callable[[str], None]) -> 
         stack.stop()
 
 
-def _operator(stack: Stack, admin: str, method: str, path: str, **options: Any) -> Any:
-    headers = {"Authorization": f"Bearer {admin}"}
-    return _json(requests.request(method, stack.api_url + path, headers=headers, timeout=30, **options))
+def _add_site(settings: Settings, ready: dict[str, Any], hook_secret: str, callback_secret: str) -> str:
+    """What an operator does with `tagger sites add` and `tagger keys create`; the key."""
+    host = ready["url"].removeprefix("http://")
+    site = Site(id=SITE, name="Sample media library", allowed_hosts=(host,), hook_secrets=(hook_secret,))
+    endpoint = Endpoint(id=new_id("end"), site_id=SITE, url=ready["callback_url"], secrets=(callback_secret,), allow_private=True)
+    key = new_key()
+    ledger = open_ledger(settings.ledger)
+    try:
+        ledger.put_site(site)  # a home that lasts may know it already, at another port
+        ledger.put_endpoint(endpoint)
+        ledger.add_key(SITE, "demo", hash_key(key))
+    finally:
+        ledger.close()
+    return key
 
 
 def _start_library(home: Path, api: str, hook_secret: str, callback_secret: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:

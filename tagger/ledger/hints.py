@@ -90,7 +90,9 @@ class Hints(Store):
 
 def _alive(conn: Connection, now_ms: int) -> dict[str, int]:
     stmt = select(workers.c.role, workers.c.lane, func.count().label("number"))
-    stmt = stmt.where(workers.c.ended_ms.is_(None), workers.c.beat_ms > now_ms - LEASE_MS).group_by(workers.c.role, workers.c.lane)
+    stmt = stmt.where(workers.c.ended_ms.is_(None), workers.c.beat_ms > now_ms - LEASE_MS).group_by(
+        workers.c.role, workers.c.lane
+    )
     return {f"{r.role}:{r.lane}" if r.lane else r.role: r.number for r in conn.execute(stmt)}
 
 

@@ -59,7 +59,9 @@ def accept(tx: Tx, requests: Sequence[JobRequest]) -> list[Accepted]:
         _supersede(tx, [row for row, _ in new if row["delivers"]])
     known = {} if len(made) == len(rows) else _known(tx, [row["identity"] for row in rows])
     return [
-        Accepted(job_id=row["id"], created=True, status="accepted", created_ms=row["created_ms"]) if row["id"] in made else known[row["identity"]]
+        Accepted(job_id=row["id"], created=True, status="accepted", created_ms=row["created_ms"])
+        if row["id"] in made
+        else known[row["identity"]]
         for row in rows
     ]
 

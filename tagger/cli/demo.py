@@ -1,0 +1,163 @@
+"""`tagger demo`: the whole way of a photograph, seen in under a minute."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tagger import telemetry
+from tagger.cli import console
+from tagger.demo import tour
+from tagger.demo.photos_folder import broken, photographs
+from tagger.demo.scene import Scene, open_scene
+from tagger.demo.sheet import tags_of, write_sheet
+from tagger.settings import Settings
+from tagger.stack import Shape, Stack, free_port
+
+SHEET = "tagger-demo.html"
+FLOWER_PORT = 5555
+
+
+def demo(
+    folder: Annotated[Path | None, typer.Option(help="Your own pictures instead of those that come along.")] = None,
+    out: Annotated[Path, typer.Option(help="Contact sheet to write.")] = Path(SHEET),
+    serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, with Flower, and print the addresses.")] = False,
+) -> None:
+    """Watch photographs travel: uploaded to a sample CMS, hooked, queued, described, written back; and what can go wrong.
+
+    Examples:  tagger demo        tagger demo --folder ~/Pictures --serve
+    """
+    pictures = photographs(folder)
+    started = time.monotonic()
+    report = tour.Report()
+    with _scene(serve) as scene:
+        _tour(scene, pictures, report)
+        lead = f"{len(report.shown)} pictures, described by tagger in the sample media library."
+        write_sheet(report.shown, lead, out)
+        console.out.print(f"\nContact sheet  {out.resolve()}")
+        for failure in report.failures:
+            console.err.print(f"[bold red]failed:[/] {failure}")
+        verdict = "all as promised" if not report.failures else f"{len(report.failures)} checks failed"
+        console.out.print(f"{verdict}, in {time.monotonic() - started:.0f} s.")
+        if serve:
+            _stay(scene)
+    if report.failures:
+        raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _scene(serve: bool) -> Iterator[Scene]:
+    with tempfile.TemporaryDirectory(prefix="tagger-demo-") as home:
+        settings = _settings(Path(home).resolve())
+        with (Path(home) / "supervisor.log").open("w") as log_file:
+            telemetry.configure(settings, "demo", stream=log_file)
+            workers = settings.tag_processes or max(2, os.cpu_count() or 1)  # two at least: one of them will be killed
+            stack = Stack(settings, Shape(upload=workers, backfill=0, flower=serve))
+            status = console.out.status("Starting broker, ledger, API, workers and a sample media library…")
+            status.start()
+            try:
+                with open_scene(settings, stack, lambda word: status.update(f"{word}…")) as scene:
+                    status.stop()
+                    yield scene
+                    console.out.print("Ending every process…")
+            finally:
+                status.stop()
+
+
+def _settings(home: Path) -> Settings:
+    chosen = console.settings()
+    own = {"home": home, "ledger_url": "", "broker_url": "", "blob_dir": None, "api_port": free_port()}
+    return chosen.model_copy(update={**own, "model_dir": chosen.models})
+
+
+def _tour(scene: Scene, pictures: list[Path], report: tour.Report) -> None:
+    def say(text: str) -> None:
+        console.out.print("   " + text, markup=False)
+
+    def headline(text: str) -> None:
+        console.out.print(f"\n[bold]{text}[/]")
+
+    by_asset: dict[str, Path] = {}
+    headline(f"1. One photograph, live: {pictures[0].name}")
+    by_asset[tour.one_live(scene, pictures[0], say, report)] = pictures[0]
+    if len(pictures) > 1:
+        headline(f"2. The other {len(pictures) - 1}")
+        with _bar() as advance:
+            rest = tour.the_rest(scene, pictures[1:], advance, report)
+        named = {p.name: p for p in pictures}
+        by_asset |= {asset_id: named[name] for asset_id, name in rest.items()}
+    headline("3. An editor's words stay")
+    by_asset[tour.an_editors_words(scene, pictures[-1], say, report)] = pictures[-1]
+    headline("4. A broken picture")
+    broken_id = tour.one_broken(scene, pictures[0], say, report)
+    headline("5. A worker is killed in the middle")
+    with _bar() as advance:
+        count = tour.a_worker_dies(scene, pictures, advance, say, report)
+    say(
+        f"accepted {count.accepted}, taken back from the dead worker {count.taken_back}, "
+        f"lost {count.lost}, written once {count.written_once}, written twice {count.written_twice}"
+        + (f", nothing to write {count.nothing_to_write}" if count.nothing_to_write else "")
+    )
+    _collect(scene, by_asset, broken_id, pictures[0], report)
+    headline("What stands in the media library now")
+    console.out.print(_table(report.shown))
+
+
+def _collect(scene: Scene, by_asset: dict[str, Path], broken_id: str, original: Path, report: tour.Report) -> None:
+    for asset_id, picture in by_asset.items():
+        report.shown.append(_shown(scene, asset_id, picture))
+    unreadable = scene.stack.settings.home / "broken.jpg"
+    unreadable.write_bytes(broken(original))
+    report.shown.append(_shown(scene, broken_id, unreadable))
+
+
+def _shown(scene: Scene, asset_id: str, picture: Path) -> tour.Shown:
+    asset, job = scene.cms("GET", f"/api/assets/{asset_id}"), scene.job_of(asset_id)
+    assert job is not None  # every asset of the tour has ended
+    return tour.Shown(file=asset["filename"], picture=picture, asset=asset, job=job)
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[tour.Advance]:
+    columns = (TextColumn("  "), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
+    started = time.monotonic()
+    with Progress(*columns, console=console.out) as progress:
+        task = progress.add_task("", total=None, rate="")
+
+        def advance(done: int, total: int) -> None:
+            rate = done / max(0.001, time.monotonic() - started)
+            progress.update(task, total=total, completed=done, rate=f"{rate:.1f} images/s")
+
+        yield advance
+
+
+def _table(shown: list[tour.Shown]) -> Table:
+    table = Table(header_style="bold", expand=True)
+    for column, ratio in (("file", 2), ("caption", 3), ("alt text", 3), ("tags with scores", 4)):
+        table.add_column(column, ratio=ratio, overflow="fold")
+    for one in shown:
+        tags = ", ".join(f"{t['label']} {t['score']:.2f}" for t in tags_of(one.job))
+        texts = [tour.text_of(one.asset, name) or "–" for name in ("caption", "alt_text")]
+        failure = one.job["error"]["code"] if one.job["error"] else "–"
+        table.add_row(one.file, *texts, tags or failure)
+    return table
+
+
+def _stay(scene: Scene) -> None:
+    console.out.print(
+        f"\nMedia library  {scene.library}/\nAPI and docs   {scene.stack.api_url}/docs   (key {scene.key})\n"
+        f"Flower         http://127.0.0.1:{FLOWER_PORT}/tasks   (a task's id is the job's id)\nCtrl-C ends everything.",
+        markup=False,
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()

@@ -1,0 +1,66 @@
+"""The demo's result as a contact sheet: one HTML file with the pictures inside, so that it can be sent to somebody."""
+
+from __future__ import annotations
+
+import base64
+import io
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, select_autoescape
+from PIL import Image, UnidentifiedImageError
+
+from tagger.demo.tour import Shown, text_of
+
+THUMB = (480, 360)
+
+
+def write_sheet(shown: list[Shown], lead: str, target: Path) -> None:
+    template = resources.files("tagger.demo").joinpath("templates/sheet.html").read_text("utf-8")
+    environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
+    target.write_text(environment.from_string(template).render(lead=lead, cards=[_card(s) for s in shown]), "utf-8")
+
+
+def _card(shown: Shown) -> dict[str, Any]:
+    alt = text_of(shown.asset, "alt_text")
+    rows = []
+    for name, field in (("alt text", "alt_text"), ("caption", "caption")):
+        held = shown.asset["fields"].get(field, {}).get("en")
+        if held is not None and held["value"]:
+            rows.append({"name": name, "text": held["value"], "by": held["by"]})
+        elif proposal := _proposal(shown.job, field):
+            rows.append({"name": name, "text": proposal, "by": "for review"})
+    if shown.job["error"]:
+        rows.append({"name": "error", "text": shown.job["error"]["detail"], "by": shown.job["error"]["code"]})
+    return {"file": shown.file, "image": _thumbnail(shown.picture), "alt": alt, "rows": rows, "tags": tags_of(shown.job)}
+
+
+def _proposal(job: dict[str, Any], field: str) -> str | None:
+    for found in job["annotations"]:
+        if found["field"] == field and isinstance(found["value"], str) and found["verdict"]["action"] == "review":
+            return str(found["value"])
+    return None
+
+
+def tags_of(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tags that were published, with their scores."""
+    return [
+        tag
+        for found in job["annotations"]
+        if isinstance(found["value"], list) and found["verdict"]["action"] == "publish"
+        for tag in found["value"]
+    ]
+
+
+def _thumbnail(picture: Path) -> str | None:
+    """A data: URL; None for a picture that does not open."""
+    try:
+        with Image.open(picture) as image:
+            small = image.convert("RGB")
+    except (UnidentifiedImageError, OSError):
+        return None
+    small.thumbnail(THUMB)
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=82)
+    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()

@@ -1,0 +1,183 @@
+"""The tour of `tagger demo`: each step does something real, checks it, and says what it saw."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tagger.demo.photos_folder import broken, rendition
+from tagger.demo.scene import Scene, wait_for
+
+EDITORS_WORDS = "Our press photo of the year"
+RENDITION_WIDTHS = (200, 260, 320, 380, 440, 500)
+KILL_IMAGES = 40
+ENDED = frozenset({"done", "dead", "superseded", "cancelled"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One asset of the media library, as the table and the contact sheet show it."""
+
+    file: str
+    picture: Path
+    asset: dict[str, Any]  # of the media library
+    job: dict[str, Any]  # of tagger
+
+
+@dataclass
+class Report:
+    shown: list[Shown] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def check(self, good: bool, complaint: str) -> None:
+        if not good:
+            self.failures.append(complaint)
+
+
+Advance = Callable[[int, int], None]  # (done, of)
+
+
+def ended_job(scene: Scene, asset_id: str) -> dict[str, Any] | None:
+    job = scene.job_of(asset_id)
+    return job if job is not None and job["status"] in ENDED else None
+
+
+def one_live(scene: Scene, photograph: Path, say: Callable[[str], None], report: Report) -> str:
+    """`uploaded → queued → described → written`, each with its time."""
+    started = time.monotonic()
+
+    def stamp(word: str) -> None:
+        say(f"{1000 * (time.monotonic() - started):7.0f} ms  {word}")
+
+    asset_id = scene.upload(photograph.name, photograph.read_bytes())
+    stamp("uploaded to the media library")
+    wait_for("the hook", lambda: scene.job_of(asset_id))
+    stamp("queued: the signed hook is a job in the ledger")
+    job = wait_for("the description", lambda: _beyond(scene, asset_id, {"accepted", "running"}))
+    stamp("described: " + words_of(job))
+    job = wait_for("the write-back", lambda: ended_job(scene, asset_id))
+    stamp("written back by the signed callback")
+    report.check(job["status"] == "done", f"{photograph.name} ended as {job['status']}")
+    return asset_id
+
+
+def _beyond(scene: Scene, asset_id: str, states: set[str]) -> dict[str, Any] | None:
+    job = scene.job_of(asset_id)
+    return job if job is not None and job["status"] not in states else None
+
+
+def words_of(job: dict[str, Any]) -> str:
+    """The first text and the tags of a job, in one line."""
+    texts = [a["value"] for a in job["annotations"] if isinstance(a["value"], str) and a["value"]]
+    tags = [t["label"] for a in job["annotations"] if isinstance(a["value"], list) for t in a["value"]]
+    return "; ".join([*texts[:1], ", ".join(tags)]) or "no words"
+
+
+def the_rest(scene: Scene, photographs: list[Path], advance: Advance, report: Report) -> dict[str, str]:
+    """Upload all, wait until each has ended. Returns asset id → file name."""
+    assets = {scene.upload(p.name, p.read_bytes()): p.name for p in photographs}
+    finish(scene, assets, advance, report, "done")
+    return assets
+
+
+def finish(scene: Scene, assets: dict[str, str], advance: Advance, report: Report, expected: str) -> dict[str, dict[str, Any]]:
+    jobs: dict[str, dict[str, Any]] = {}
+
+    def look() -> bool:
+        for asset_id in [a for a in assets if a not in jobs]:
+            if job := ended_job(scene, asset_id):
+                jobs[asset_id] = job
+                advance(len(jobs), len(assets))
+        return len(jobs) == len(assets)
+
+    advance(0, len(assets))
+    wait_for(f"{len(assets)} images to end", look, seconds=max(60.0, 3.0 * len(assets)))
+    for asset_id, job in jobs.items():
+        report.check(job["status"] == expected, f"{assets[asset_id]} ended as {job['status']}: {job['error']}")
+    return jobs
+
+
+def an_editors_words(scene: Scene, photograph: Path, say: Callable[[str], None], report: Report) -> str:
+    """The callback is held at the library's door until an editor has typed: a barrier, not a race."""
+    asset_id = scene.upload(photograph.name, rendition(photograph, 480), hold=True)
+    wait_for("the callback at the door", lambda: scene.cms("GET", f"/api/assets/{asset_id}")["callback"] == "waiting")
+    say("tagger's callback stands at the door; now an editor types the alt text and clears nothing else")
+    words = {"alt_text": {"en": EDITORS_WORDS}, "caption": {"en": EDITORS_WORDS + "."}}
+    scene.cms("POST", f"/api/assets/{asset_id}/edit", json={"fields": words})
+    scene.cms("POST", f"/api/assets/{asset_id}/release")
+    job = wait_for("the delivery", lambda: ended_job(scene, asset_id))
+    asset = scene.cms("GET", f"/api/assets/{asset_id}")
+    kept = [a["field"] for a in job["annotations"] if a["outcome"] == "kept"]
+    say(
+        f"the media library answered `kept` for {', '.join(kept) or 'nothing'}; the alt text reads “{text_of(asset, 'alt_text')}”"
+    )
+    report.check("alt_text" in kept, "no field was answered `kept`")
+    report.check(text_of(asset, "alt_text") == EDITORS_WORDS, "the editor's alt text was overwritten")
+    return asset_id
+
+
+def text_of(asset: dict[str, Any], field_name: str, locale: str = "en") -> str | None:
+    found = asset["fields"].get(field_name, {}).get(locale)
+    return None if found is None else str(found["value"])
+
+
+def one_broken(scene: Scene, photograph: Path, say: Callable[[str], None], report: Report) -> str:
+    asset_id = scene.upload("broken-" + photograph.stem + ".jpg", broken(photograph))
+    job = wait_for("the dead letter", lambda: ended_job(scene, asset_id))
+    letters = scene.api("GET", "/v1/dead-letters")["data"]
+    cause = next((letter["error"] for letter in letters if letter["job"] == job["id"]), None)
+    report.check(job["status"] == "dead" and cause is not None, "the broken picture is no dead letter")
+    if cause is not None:
+        say(f"dead letter: {cause['title']} ({cause['code']}, stage {cause['stage']}). {cause['remedy']}")
+    return asset_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Count:
+    """What came of the images that were under way when a worker was killed."""
+
+    accepted: int
+    lost: int
+    written_once: int
+    written_twice: int
+    nothing_to_write: int  # described, but no word was good enough to publish
+    taken_back: int  # jobs that the dead worker held
+
+
+def a_worker_dies(scene: Scene, photographs: list[Path], advance: Advance, say: Callable[[str], None], report: Report) -> Count:
+    """SIGKILL to a worker that holds images. Every image still ends, and is written once."""
+    assets: dict[str, str] = {}
+    for index in range(KILL_IMAGES):
+        photograph = photographs[index % len(photographs)]
+        width = RENDITION_WIDTHS[(index // len(photographs)) % len(RENDITION_WIDTHS)] + index
+        assets[scene.upload(f"{photograph.stem}-{width}.jpg", rendition(photograph, width))] = photograph.name
+    wait_for("images in the worker's hands", lambda: scene.stack.running("upload") >= 8)
+    victim = scene.stack.pid_of("tag-upload-0")
+    os.kill(victim, signal.SIGKILL)
+    say(f"killed worker process {victim} with images in its hands")
+    jobs = finish(scene, assets, advance, report, "done")
+    count = _count(scene, jobs)
+    report.check(count.lost == 0 and count.written_twice == 0, f"after the kill: {count}")
+    report.check(count.taken_back > 0, "the killed worker held no image: the kill proved nothing")
+    return count
+
+
+def _count(scene: Scene, jobs: dict[str, dict[str, Any]]) -> Count:
+    """By the media library's own book of effective writes, one entry per field that a callback changed."""
+    most: dict[str, int] = {}
+    for entry in scene.cms("GET", "/api/writes")["by_field"]:
+        most[entry["asset"]] = max(most.get(entry["asset"], 0), entry["n"])
+    due = {asset_id for asset_id, job in jobs.items() if job["delivery"] is not None}
+    return Count(
+        accepted=len(jobs),
+        lost=sum(1 for a, job in jobs.items() if job["status"] != "done" or (a in due and a not in most)),
+        written_once=sum(1 for a in due if most.get(a) == 1),
+        written_twice=sum(1 for a in jobs if most.get(a, 0) > 1),
+        nothing_to_write=len(jobs) - len(due),
+        taken_back=sum(1 for job in jobs.values() if job["crashes"]),
+    )
