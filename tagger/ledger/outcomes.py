@@ -68,7 +68,7 @@ def _remember(tx: Tx, row: Any, fields: dict[str, Any], said: Iterable[FieldOutc
     `unchanged` proves that only when an earlier try of this delivery may have written it (its answer was lost); on a first try
     the same words are somebody else's.
     """
-    hashes, tags = provenance_of(tx.conn, row.site_id, row.asset_id)
+    hashes, _ = provenance_of(tx.conn, row.site_id, row.asset_id)
     for outcome in said:
         ours = outcome.outcome == "written" or (outcome.outcome == "unchanged" and row.tries > 1)
         if not ours or (outcome.value_sha256 is None and outcome.field != "tags"):
@@ -76,12 +76,7 @@ def _remember(tx: Tx, row: Any, fields: dict[str, Any], said: Iterable[FieldOutc
         known = hashes.get((outcome.field, outcome.locale), ())
         new = [outcome.value_sha256] if outcome.value_sha256 is not None else []
         kept = [*new, *(h for h in known if h not in new)][:KEPT_HASHES]
-        added = _tags_after(tags, fields.get("tags", {})) if outcome.field == "tags" else []
+        # The message took off whatever we had put on before and did not offer again (`cms/callback.py`).
+        added = [tag["id"] for tag in fields.get("tags", {}).get("add", ())] if outcome.field == "tags" else []
         where = {"site_id": row.site_id, "asset_id": row.asset_id, "field": outcome.field, "locale": outcome.locale}
         tx.conn.execute(PUT, {**where, "hashes": kept, "tags": added})
-
-
-def _tags_after(before: tuple[str, ...], change: dict[str, Any]) -> list[str]:
-    added = [tag["id"] for tag in change.get("add", ())]
-    removed = {tag["id"] if isinstance(tag, dict) else tag for tag in change.get("remove", ())}
-    return [tag for tag in dict.fromkeys([*before, *added]) if tag not in removed]

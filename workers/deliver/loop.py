@@ -59,7 +59,10 @@ def run(
     finally:
         sender.close()
     if alive:
-        ledger.retire_worker(worker_id)
+        try:
+            ledger.retire_worker(worker_id)
+        except LedgerUnavailable:
+            LOG.warning("ledger_away", worker_id=worker_id)  # our silence will free what we held
     LOG.info("deliverer_stopped", worker_id=worker_id, alive=alive)
     return alive
 
