@@ -40,12 +40,17 @@ class Annotation:
     outcome: Outcome | None = None  # what the receiver said, after the delivery
 
     def to_dict(self) -> dict[str, Any]:
-        body = asdict(self)
-        if isinstance(self.value, tuple):
-            body["value"] = [asdict(t) for t in self.value]
-        body["rules"] = list(self.rules)
-        body["verdict"] = {"action": self.verdict.action, "reasons": list(self.verdict.reasons)}
-        return body
+        return {
+            "field": self.field,
+            "locale": self.locale,
+            "value": [asdict(t) for t in self.value] if isinstance(self.value, tuple) else self.value,
+            "score": self.score,
+            "model": self.model,
+            "rules": list(self.rules),
+            "verdict": {"action": self.verdict.action, "reasons": list(self.verdict.reasons)},
+            "source": self.source,
+            "outcome": self.outcome,
+        }
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> Annotation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.errors import Conflict, NotFound
@@ -19,7 +19,13 @@ from tagger.ledger.values import Accepted
 from tagger.ledger.writer import Tx
 
 INSERT = insert(jobs).on_conflict_do_nothing(index_elements=["identity"]).returning(jobs.c.id)
-IS_OPEN = word_is(jobs.c.status, "accepted", "running", "described")
+OPEN_OF = select(jobs).where(
+    jobs.c.site_id == bindparam("site"),
+    jobs.c.asset_id.in_(bindparam("assets", expanding=True)),
+    word_is(jobs.c.status, "accepted", "running", "described"),
+    jobs.c.delivers,
+)
+OPEN_OF = OPEN_OF.order_by(jobs.c.id).with_for_update()
 
 
 class Intake(Store):
@@ -100,11 +106,12 @@ def _supersede(tx: Tx, new: list[dict[str, Any]]) -> None:
     by_site: dict[str, list[str]] = {}
     for site_id, asset_id, _ in newest:
         by_site.setdefault(site_id, []).append(asset_id)
-    where = or_(*(and_(jobs.c.site_id == site, jobs.c.asset_id.in_(assets)) for site, assets in by_site.items()))
-    if not by_site:
-        return
-    stmt = select(jobs).where(where, IS_OPEN, jobs.c.delivers).order_by(jobs.c.id).with_for_update()
-    for old in tx.conn.execute(stmt).all():
-        successor = newest.get((old.site_id, old.asset_id, old.profile))
-        if successor is not None and old.id != successor:
-            end_job(tx, old, "superseded")
+    for site_id, asset_ids in by_site.items():
+        for old in tx.conn.execute(OPEN_OF, {"site": site_id, "assets": asset_ids}).all():
+            _supersede_one(tx, old, newest)
+
+
+def _supersede_one(tx: Tx, old: Any, newest: dict[tuple[str, str, str], str]) -> None:
+    successor = newest.get((old.site_id, old.asset_id, old.profile))
+    if successor is not None and old.id != successor:
+        end_job(tx, old, "superseded")

@@ -216,10 +216,11 @@ def _store_description(tx: Tx, claim: Claim, description: Description) -> None:
 def _store_delivery(tx: Tx, claim: Claim, delivery_id: str, fields: Mapping[str, Any], status: DeliveryStatus) -> None:
     """The newest annotation of an asset supersedes what still waits, and waits itself for one that is being sent."""
     request = claim.request
-    for old in tx.conn.execute(WAITING, {"site": request.site_id, "asset": request.asset_id}).all():
-        move_delivery(tx, old, "superseded")
     asset = {"site_id": request.site_id, "asset_id": request.asset_id}
     sequence = tx.conn.execute(NEXT_SEQUENCE, {**asset, "sequence": 1}).scalar_one()
+    if sequence > 1:
+        for old in tx.conn.execute(WAITING, {"site": request.site_id, "asset": request.asset_id}).all():
+            move_delivery(tx, old, "superseded")
     times = {"due_ms": tx.now_ms, "created_ms": tx.now_ms, "updated_ms": tx.now_ms}
     row = {"id": delivery_id, "job_id": claim.job_id, **asset, "status": status, "sequence": sequence, **times}
     tx.conn.execute(deliveries.insert(), {**row, "attempts": 0, "tries": 0})

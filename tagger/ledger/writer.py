@@ -179,17 +179,18 @@ class Writer:
 
     def _one(self, tx: Tx, item: _Item) -> tuple[Any, BaseException | None]:
         """Run one closure in a savepoint: if it fails, it fails alone."""
-        tx.conn.exec_driver_sql("SAVEPOINT one")
+        driver: Any = tx.conn.connection.driver_connection  # thrice as fast as through SQLAlchemy, and thrice per job
+        driver.execute("SAVEPOINT one")
         try:
             result = item.work(tx)
         except Exception as err:
             if is_broken(err):
                 raise
             tx.undo()
-            tx.conn.exec_driver_sql("ROLLBACK TO SAVEPOINT one")
-            tx.conn.exec_driver_sql("RELEASE SAVEPOINT one")
+            driver.execute("ROLLBACK TO SAVEPOINT one")
+            driver.execute("RELEASE SAVEPOINT one")
             return None, err
-        tx.conn.exec_driver_sql("RELEASE SAVEPOINT one")
+        driver.execute("RELEASE SAVEPOINT one")
         tx.keep()
         return result, None
 
