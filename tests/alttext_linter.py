@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import pairwise
 
 LEAD_INS_EN = (
-    "image of", "an image of", "the image of", "this image", "the image shows", "image shows", "photo of", "a photo of", "photograph of",
-    "a photograph of", "a picture of", "picture of", "the picture shows", "this photo", "this picture", "in this image", "there is a",
-    "there are", "alt text:",
-)  # fmt: skip
+    *("image of", "an image of", "the image of", "this image", "the image shows", "image shows", "photo of", "a photo of"),
+    *("photograph of", "a photograph of", "a picture of", "picture of", "the picture shows", "this photo", "this picture"),
+    *("in this image", "there is a", "there are", "alt text:"),
+)
 LEAD_INS_ZH = ("图片中", "照片中", "图中", "这张图片", "这张照片", "图片显示", "圖片中", "照片顯示", "這張圖片", "图像中")
 PEOPLE_EN = {"man", "woman", "men", "women", "boy", "girl", "boys", "girls", "lady", "ladies", "guy", "guys", "gentleman"}
 PEOPLE_ZH = ("男人", "女人", "男孩", "女孩", "美女", "帅哥")
 HEDGES_EN = {"probably", "possibly", "perhaps", "maybe", "apparently", "presumably", "seemingly"}
 PRAISE_EN = {"beautiful", "stunning", "gorgeous", "amazing", "breathtaking", "picturesque", "lovely", "adorable"}
 PRAISE_ZH = ("美丽的", "漂亮的", "可爱的", "迷人的")
-GENERIC = {"a person", "person", "people", "an object", "object", "objects", "something", "thing", "a group of people", "group of people"}
+GENERIC = {"a person", "person", "people", "an object", "object", "objects", "something", "thing", "a group of people"}
 FILE_NAME = re.compile(r"(?i)\.(jpe?g|png|gif|webp|heic|tiff?|svg)\W*$|^\W*(img|dsc|dscn|pxl|screenshot)[ _-]?\d+\W*$")
 EMOJI_RANGES = ((0x1F000, 0x1FAFF), (0x2600, 0x27BF), (0x1F1E6, 0x1F1FF), (0xFE0F, 0xFE0F), (0x20E3, 0x20E3))
 
@@ -64,7 +65,7 @@ def _sense(text: str) -> list[str]:
     if FILE_NAME.search(text) or not any(c.isalpha() for c in text):
         found.append("A2")
     said = words_of(text)
-    if any(a == b and a.isalpha() and a not in ("that", "had") for a, b in zip(said, said[1:], strict=False)):
+    if any(a == b and a.isalpha() and a not in ("that", "had") for a, b in pairwise(said)):
         found.append("A7")
     return found
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import regex
 
+from tagger.alttext.form import only_lead_in
 from tagger.alttext.nouns import Ask, Finding
 from tagger.alttext.text import bare, fold, length, listed, words
 from tagger.locales import language
@@ -41,11 +42,11 @@ PLACEHOLDER = listed(
 )
 
 
-def a2_no_file_name(text: str, _ask: Ask) -> tuple[Finding, ...]:
+def a2_no_file_name(text: str, ask: Ask) -> tuple[Finding, ...]:
     plain = bare(text)
     if EXTENSION.match(plain) or CAMERA_NAME.match(plain) or SLUG.match(plain):
         return suppress("file_name")
-    if fold(plain).replace(" ", "_") in PLACEHOLDER or not regex.search(r"\p{L}", plain):
+    if fold(plain).replace(" ", "_") in PLACEHOLDER or not regex.search(r"\p{L}", plain) or only_lead_in(plain, ask):
         return suppress("placeholder")
     return NONE
 
@@ -89,7 +90,7 @@ def a7_no_repetition(text: str, _ask: Ask) -> tuple[Finding, ...]:
     trigrams = [tuple(said[n : n + 3]) for n in range(len(said) - 2)]
     twice = any(a == b and a not in MAY_REPEAT and not a.isdigit() for a, b in pairwise(said))
     echo = any(a == c and b in ("and", "or", "of") for a, b, c in trigrams)
-    often = any(said.count(word) >= 4 for word in set(said) if len(word) > 3)
+    often = any(said.count(word) >= max(4, len(said) / 5) for word in set(said) if len(word) > 3)
     if twice or echo or often or len(set(trigrams)) < len(trigrams) or REPEATED_HAN.search(text):
         return suppress("repetition")
     return NONE

@@ -7,7 +7,7 @@ import unicodedata
 
 import regex
 
-from tagger.alttext.nouns import Ask
+from tagger.alttext.nouns import Ask, Finding
 from tagger.alttext.text import ABBREVIATION, CJK, CJK_CHAR, STOPS, bare, length
 from tagger.locales import language
 
@@ -20,8 +20,8 @@ MARKDOWN_LINK = regex.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)")
 MARKDOWN_MARK = regex.compile(r"\*\*|__|~~|`+|(?<![\w*])\*(?=\w)|(?<=\w)\*(?![\w*])|(?m:^\s*(?:#{1,6}|[-*+•])\s+)")
 URL = regex.compile(
     r"\b(?:[a-z][a-z0-9+.-]{1,15}://|www\.|(?:javascript|data|mailto|vbscript):)[\x21-\x7e]*"
-    r"|[\w.+-]+@[\w-]+\.[\w.-]*\w"
-    r"|\b(?:[a-z0-9-]+\.)+(?:com|org|net|io|info|biz|cn|co\.uk|de|fr|jp|ru|tv)\b(?:/[\x21-\x7e]*)?",
+    r"|(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]*\w"
+    r"|(?<![a-z0-9.-])(?:[a-z0-9-]+\.)+(?:com|org|net|io|info|biz|cn|co\.uk|de|fr|jp|ru|tv)\b(?:/[\x21-\x7e]*)?",
     regex.I,
 )
 EMOJI = regex.compile(r"[\p{Extended_Pictographic}\U0001F1E6-\U0001F1FF\U0001F3FB-\U0001F3FF]")
@@ -34,9 +34,9 @@ JOINER = regex.compile(rf"(?<={SHAPED})[\u200c\u200d](?={SHAPED})")
 
 def a3_plain_text(text: str, _ask: Ask) -> str:
     """No markup, address, control character, emoji or line break; safe for any place in a page."""
+    text = ENTITY.sub(lambda m: html.unescape(m[0]), text)  # first: "&lt;b&gt;" is markup too
     text = HIDDEN_ELEMENT.sub(" ", text)
     text = TAG.sub(" ", text)
-    text = ENTITY.sub(lambda m: html.unescape(m[0]), text)
     text = MARKDOWN_LINK.sub(r"\1", text)
     text = URL.sub(" ", text)
     text = MARKDOWN_MARK.sub("", text)
@@ -85,11 +85,17 @@ VERB_ZH = r"(?:显示|展示|描绘|呈现|展现|描述|拍摄|顯示|描繪|�
 LEAD_ZH = (
     regex.compile(
         rf"在?(?:[这那该此本這該])?一?[张幅張]?{PICTURE_ZH}"
-        rf"(?:{INSIDE_ZH}(?:主要)?(?:{VERB_ZH}|有着?|是|为|為)?|(?:主要)?{VERB_ZH}|的?(?:内容|內容)?[是为為]|(?=[：:，,]))[：:，,、]?\s*"
+        rf"(?:{INSIDE_ZH}(?:主要)?(?:{VERB_ZH}|有着?|是|为|為|的(?!是))?|(?:主要)?{VERB_ZH}|的?(?:内容|內容)?[是为為]|(?=[：:，,]))[：:，,、]?\s*"
     ),
     regex.compile(rf"[图圖](?:(?:[中里裡裏]|上)(?![心央间間方面])(?:{VERB_ZH}|有|是|为|為)?|[为為])[：:，,、]?\s*"),
 )
 WRAP_ZH = regex.compile(rf"(?:这是|這是)?一[张幅張](\S.*?)的{PICTURE_ZH}(?=[。.]?$)")
+
+
+def only_lead_in(text: str, ask: Ask) -> bool:
+    """ "Image of" with nothing behind it."""
+    leads = {"en": LEAD_EN, "zh": LEAD_ZH}.get(language(ask.locale), ())
+    return any(lead.fullmatch(text) for lead in leads)
 
 
 def a1_no_lead_in(text: str, ask: Ask) -> str:
@@ -102,6 +108,20 @@ def a1_no_lead_in(text: str, ask: Ask) -> str:
     if language(ask.locale) == "zh":
         text = WRAP_ZH.sub(r"\1", text) if WRAP_ZH.match(text) else text
     return text.strip()
+
+
+SPEAKS_OF_ITSELF = {
+    "en": regex.compile(
+        rf"(?:(?:this|the|these)\s+{PLAIN}|in\s+(?:this|the)\s+{PLAIN})\b(?!\s+(?:frame|book|window|album))", regex.I
+    ),
+    "zh": regex.compile(rf"(?:[这该此本這該][张幅張]?|在){PICTURE_ZH}|{PICTURE_ZH}[中里裡]"),
+}
+
+
+def a1_speaks_of_itself(text: str, ask: Ask) -> tuple[Finding, ...]:
+    """A lead-in that no grammar let us strip, as in "This photo was taken at night"."""
+    pattern = SPEAKS_OF_ITSELF.get(language(ask.locale))
+    return (Finding(action="review", reason="lead_in"),) if pattern is not None and pattern.match(text) else ()
 
 
 # --- A4 ---------------------------------------------------------------------------------------------------------

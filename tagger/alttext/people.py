@@ -54,7 +54,7 @@ SAYS_WHO = (
         regex.I,
     ),
     regex.compile(
-        r"\b(?:the elderly|senior citizens?|pensioners?|teens?|mothers?|fathers?|moms?|dads?|mums?"
+        r"\b(?:elderly|senior citizens?|pensioners?|teens?|mothers?|fathers?|moms?|dads?|mums?"
         r"|daughters?|sons?|husbands?|wife|wives"
         r"|sisters?|brothers?|grandmothers?|grandfathers?|grandma|grandpa|brides?|grooms?"
         r"|latin[oax]s?|asians|africans|wheelchair-bound"

@@ -37,7 +37,13 @@ RULES: tuple[Rule, ...] = (
         fields=ALT,  # acts before all others, in `alt_text`
     ),
     Rule(id="A3", why="Markup, addresses, control characters and emoji are no words.", rewrite=form.a3_plain_text),
-    Rule(id="A1", why='Readers know that it is a picture: no "image of".', rewrite=form.a1_no_lead_in, languages="en, zh"),
+    Rule(
+        id="A1",
+        why='Readers know that it is a picture: no "image of".',
+        rewrite=form.a1_no_lead_in,
+        check=form.a1_speaks_of_itself,
+        languages="en, zh",
+    ),
     Rule(
         id="A14",
         why="A description neither guesses nor praises, and names nobody that the context does not name.",
@@ -90,6 +96,7 @@ REASONS: dict[str, str] = {
     "uniform": "The image is a single colour or at most two pixels on a side, so its alternative text is empty.",
     "file_name": "The text looks like a file name.",
     "placeholder": "The text is a placeholder, not a description.",
+    "lead_in": "The text speaks of the image as an image, and cannot simply be cut.",
     "long": "The text is longer than recommended, and has no clause that could be dropped.",
     "too_long": "The text is far too long for this field; please shorten it.",
     "too_generic": "The text names only a generic thing.",
