@@ -1,0 +1,114 @@
+"""OFA captioning: pixels in, the best sentence and how sure the model is of it out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tagger.errors import ModelError
+from tagger.prediction import CaptionPrediction, Pixels, Vector
+from workers.models.base import PartialPrediction
+from workers.models.ofa.batch import canary_pixels, padded_length, source_padding, stack
+from workers.models.ofa.config import ModelConfig, TaskConfig
+from workers.models.ofa.decoder import Decoder
+from workers.models.ofa.encoder import Encoder
+from workers.models.ofa.layers import Weights
+from workers.models.ofa.positions import Biases, Positions
+from workers.models.ofa.preprocess import source_ids, squash
+from workers.models.ofa.search import BeamSearch, Hypotheses
+from workers.models.ofa.tokenizer import OfaTokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class RawCaption:
+    tokens: tuple[int, ...]  # without bos, with eos
+    log_prob: float  # mean per token, the end token counted
+    reading: Vector  # [2·d] mean of the source states, and the mean of their squares' roots: for the canary
+
+
+class CaptionNetwork(nn.Module):
+    """Encoder, decoder and search for one prompt. All that the prompt and the picture's size fix is computed here, once."""
+
+    def __init__(self, w: Weights, config: ModelConfig, task: TaskConfig, prompt: Sequence[int]) -> None:
+        super().__init__()
+        self.encoder = Encoder(w, config, task.mean, task.std)
+        self.decoder = Decoder(w, config)
+        self.search = BeamSearch(self.decoder, config, task.search)
+        positions = Positions(w, config, task.patch_image_size)
+        length = padded_length(positions.patches, len(prompt))
+        ids = torch.tensor([[*prompt, *[config.pad_token_id] * (length - len(prompt))]])
+        biases = positions.build(length, self.search.positions)
+        padding = source_padding(positions.patches, ids, config.pad_token_id)[0]  # [1, 1, S]
+        self.text = nn.Buffer(self.encoder.embed_text(ids))  # [1, T, d]
+        self.encoder_bias = nn.Buffer(biases.encoder + padding)  # [layers, heads, S, S]
+        self.target_bias = nn.Buffer(biases.target)
+        self.cross_bias = nn.Buffer(biases.cross + padding)  # [heads, T, S]
+
+    @torch.inference_mode()
+    def forward(self, pixels: Tensor) -> tuple[Hypotheses, Tensor]:
+        """uint8 [B, size, size, 3] on the device → sentences, and the source states [B, S, d]."""
+        source = self.encoder(self.encoder.embed_images(pixels), self.text, self.encoder_bias, None)
+        return self.search.run(source, Biases(self.encoder_bias, self.target_bias, self.cross_bias)), source
+
+
+class OfaCaption:
+    """The model `ofa-caption` for the engine (see `workers/models/base.py`)."""
+
+    name = "ofa-caption"
+
+    def __init__(self, network: CaptionNetwork, tokenizer: OfaTokenizer, task: TaskConfig, eos: int, revision: str) -> None:
+        self._network, self._tokenizer, self._task, self._eos = network, tokenizer, task, eos
+        self.revision = revision
+        self._golden = self.reading(self.run([self.canary()])[0])
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> OfaCaption:
+        """Moves the network; the golden vector stays the one that the CPU computed in float32."""
+        self._network.to(device=device, dtype=dtype)
+        return self
+
+    def prepare(self, pixels: Pixels, instruction: str) -> Pixels:  # noqa: ARG002 - the prompt is the directory's
+        """[h, w, 3] → [size, size, 3] uint8. OFA was trained on one prompt, so the instruction plays no part."""
+        return squash(pixels, self._task.patch_image_size)
+
+    def size(self, item: Pixels) -> float:  # noqa: ARG002 - every picture is squashed to one size
+        return 1.0
+
+    def run(self, batch: Sequence[Pixels]) -> Sequence[RawCaption]:
+        pixels = stack(batch, self._network.text.device)
+        found, source = self._network(pixels)
+        states = source[: len(batch)].float()
+        readings = torch.cat([states.mean(1), states.square().mean(1).sqrt()], dim=1).cpu().numpy()
+        scores = found.scores[:, 0].tolist()
+        return [
+            RawCaption(tuple(found.sentence(i, 0, self._eos)), scores[i], readings[i].astype(np.float32))
+            for i in range(len(batch))
+        ]
+
+    def finish(self, raw: RawCaption, pixels: Pixels) -> PartialPrediction:  # noqa: ARG002
+        """Raises ModelError if the model gave no finite score."""
+        if not math.isfinite(raw.log_prob):
+            raise ModelError("ofa-caption gave no finite score")
+        model = f"{self.name}@{self.revision}"
+        text = self._tokenizer.decode(raw.tokens).strip()
+        caption = CaptionPrediction(model=model, text=text, score=min(1.0, math.exp(raw.log_prob)), log_prob=raw.log_prob)
+        return PartialPrediction(model=model, caption=caption)
+
+    def canary(self) -> Pixels:
+        return canary_pixels(self._task.patch_image_size)
+
+    def golden(self) -> Vector:
+        return self._golden
+
+    def reading(self, raw: RawCaption) -> Vector:
+        return raw.reading
+
+
+def make_caption(w: Weights, config: ModelConfig, task: TaskConfig, tokenizer: OfaTokenizer, revision: str) -> OfaCaption:
+    prompt = source_ids(task.prompt, tokenizer, task, bos=config.bos_token_id, eos=config.eos_token_id)
+    network = CaptionNetwork(w, config, task, prompt).eval()
+    return OfaCaption(network, tokenizer, task, config.eos_token_id, revision)
