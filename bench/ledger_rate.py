@@ -19,6 +19,7 @@ from tagger.ledger import Ledger, open_ledger
 from tagger.site import Site
 
 PUBLISH = Verdict(action="publish")
+TEXT = "Tabby cat on a red sofa"
 
 
 def request(number: int) -> JobRequest:
@@ -29,7 +30,7 @@ def request(number: int) -> JobRequest:
 
 def description() -> Description:
     texts = [
-        Annotation(field=field, locale="en", value="Tabby cat on a red sofa", score=0.9, model="m@1", rules=("A1",), verdict=PUBLISH)
+        Annotation(field=field, locale="en", value=TEXT, score=0.9, model="m@1", rules=("A1",), verdict=PUBLISH)
         for field in ("alt_text", "caption", "tags")
     ]
     return Description(
@@ -42,7 +43,7 @@ def one(ledger: Ledger, number: int) -> None:
     job = ledger.accept([request(number)])[0]
     claim = ledger.claim(lane="upload", worker_id="w", lease_ms=60_000, job_id=job.job_id)
     assert claim is not None
-    assert ledger.complete(claim, description(), {"alt_text": {"en": {"value": "Tabby cat on a red sofa"}}})
+    assert ledger.complete(claim, description(), {"alt_text": {"en": {"value": TEXT}}})
 
 
 def main() -> None:
@@ -72,7 +73,9 @@ def main() -> None:
     stop.set()
     beater.join()
     waits.sort()
-    print(f"{url.split(':')[0]}: {count / took:.0f} jobs/s with {threads} threads; heartbeat max {waits[-1] * 1000:.0f} ms; {cpu / count * 1000:.2f} ms CPU per job")
+    rate, kind = count / took, url.split(":")[0]
+    print(f"{kind}: {rate:.0f} jobs/s with {threads} threads, {cpu / count * 1000:.2f} ms CPU per job")
+    print(f"heartbeat meanwhile: at most {waits[-1] * 1000:.0f} ms")
     ledger.close()
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, delete, exists, select
 
 from tagger.delivery import DeadLetter
 from tagger.ledger.endpoints import newer_exists
 from tagger.ledger.moves import count_undelivered, move_delivery, move_job, unbury
 from tagger.ledger.sites import find_endpoint
 from tagger.ledger.store import Store
-from tagger.ledger.tables import dead_letters, deliveries, jobs, word_is
+from tagger.ledger.tables import dead_letters, deliveries, job_errors, jobs, word_is
 from tagger.ledger.values import Page
 from tagger.ledger.writer import Tx
 
@@ -84,6 +84,7 @@ def _replay_job(tx: Tx, row: Any) -> bool:
     if row.delivers and tx.conn.execute(select(exists().where(same, jobs.c.id > row.id, live, jobs.c.delivers))).scalar():
         return False
     move_job(tx, row, "accepted", attempts=0, crashes=0, solo_crashes=0, due_ms=tx.now_ms)
+    tx.conn.execute(delete(job_errors).where(job_errors.c.job_id == row.id))
     return True
 
 

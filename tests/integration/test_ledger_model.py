@@ -1,0 +1,206 @@
+"""Any sequence of legal and illegal calls: the ledger behaves as a few dictionaries would."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from ledger_cases.world import AWAY, BROKEN, FIELDS, World, description, said
+
+from tagger.delivery import AttemptReport
+from tagger.job import retry_at
+
+ASSETS = ("a", "b")
+
+
+@dataclass
+class Job:
+    asset: str
+    version: int
+    status: str = "accepted"
+    token: str | None = None
+    attempts: int = 0
+    due: int = 0
+    delivery: str | None = None  # its status
+    sequence: int = 0
+    delivery_token: str | None = None
+
+
+@dataclass
+class Model:
+    jobs: dict[str, Job] = field(default_factory=dict)
+    sequence: dict[str, int] = field(default_factory=dict)
+
+    def open_of(self, asset: str) -> list[Job]:
+        return [j for j in self.jobs.values() if j.asset == asset and j.status in ("accepted", "running", "described")]
+
+    def end(self, job: Job, status: str, delivery: str) -> None:
+        """Supersede or cancel an open job."""
+        job.status = status
+        if job.delivery in ("pending", "parked"):
+            job.delivery = delivery
+        elif job.delivery == "dead":
+            job.delivery = "discarded"
+
+    def overtaken(self, job: Job) -> bool:
+        return self.sequence[job.asset] > job.sequence
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.world = World(f"sqlite:///{self.folder.name}/ledger.sqlite")
+        self.model = Model()
+        self.claims: list[Any] = []
+        self.sendings: list[Any] = []
+        self.versions = 0
+        self.endpoint_enabled = True
+
+    def teardown(self) -> None:
+        self.world.ledger.close()
+        self.folder.cleanup()
+
+    @rule(asset=st.sampled_from(ASSETS))
+    def accept(self, asset: str) -> None:
+        self.versions += 1
+        job_id = self.world.accept(asset, str(self.versions))
+        for old in self.model.open_of(asset):
+            self.model.end(old, "superseded", "superseded")
+        self.model.jobs[job_id] = Job(asset=asset, version=self.versions, due=self.world.now)
+
+    @rule(seconds=st.sampled_from([1, 15, 400]))
+    def wait(self, seconds: int) -> None:
+        self.world.later(seconds)
+        self.world.ledger.beat("w")
+
+    @rule()
+    def claim(self) -> None:
+        claimable = [i for i, j in self.model.jobs.items() if j.status == "accepted" and j.due <= self.world.now]
+        claim = self.world.claim()
+        assert (claim is None) == (not claimable)
+        if claim is not None:
+            job = self.model.jobs[claim.job_id]
+            assert claim.job_id in claimable
+            assert job.due == min(self.model.jobs[i].due for i in claimable)
+            job.status, job.token = "running", claim.token
+            self.claims.append(claim)
+
+    @rule(data=st.data(), how=st.sampled_from(["complete", "complete", "fail", "release"]))
+    def end_claim(self, data: st.DataObject, how: str) -> None:
+        if not self.claims:
+            return
+        claim = data.draw(st.sampled_from(self.claims))
+        job = self.model.jobs[claim.job_id]
+        held = job.status == "running" and job.token == claim.token
+        if how == "complete":
+            assert self.world.ledger.complete(claim, description(), FIELDS) == held
+            if held:
+                self.describe(job)
+        elif how == "fail":
+            status = self.world.ledger.fail(claim, BROKEN, {})
+            assert (status is not None) == held
+            if held:
+                self.charge(job, status)
+        else:
+            assert self.world.ledger.release(claim) == held
+            if held:
+                job.status = "accepted"
+
+    def describe(self, job: Job) -> None:
+        for other in self.model.jobs.values():
+            if other.asset == job.asset and other.delivery in ("pending", "parked"):
+                other.delivery = "superseded"
+                if other.status == "described":
+                    other.status = "superseded"
+        job.status, job.attempts = "described", job.attempts
+        job.delivery = "pending" if self.endpoint_enabled else "parked"
+        job.sequence = self.model.sequence[job.asset] = self.model.sequence.get(job.asset, 0) + 1
+
+    def charge(self, job: Job, status: Any) -> None:
+        job.attempts += 1
+        due = retry_at(job.attempts, self.world.now)
+        job.status = "dead" if due is None else "accepted"
+        job.due = due or 0
+        assert job.status == status
+
+    @rule()
+    def claim_deliveries(self) -> None:
+        sending = {j.asset for j in self.model.jobs.values() if j.delivery == "sending"}
+        for claim in self.world.deliverable():
+            job = self.model.jobs[claim.job_id]
+            assert job.delivery == "pending"
+            assert job.asset not in sending
+            assert self.endpoint_enabled
+            job.delivery, job.delivery_token = "sending", claim.token
+            self.sendings.append(claim)
+
+    @rule(data=st.data(), result=st.sampled_from(["delivered", "retry", "reject", "gone"]))
+    def finish_delivery(self, data: st.DataObject, result: Any) -> None:
+        if not self.sendings:
+            return
+        claim = data.draw(st.sampled_from(self.sendings))
+        job = self.model.jobs[claim.job_id]
+        held = job.delivery == "sending" and job.delivery_token == claim.token
+        good = result in ("delivered", "gone")
+        report = AttemptReport(
+            result=result, status=200 if good else 500, duration_ms=1, error=None if good else AWAY,
+            outcomes=(said("written", f"sha256:{job.version}"),) if result == "delivered" else (),
+        )  # fmt: skip
+        status = self.world.ledger.finish_delivery(claim, report, random.Random(1))
+        assert (status is not None) == held
+        if status is not None:
+            self.settle_delivery(job, result, status)
+
+    def settle_delivery(self, job: Job, result: str, status: str) -> None:
+        waits = "pending" if self.endpoint_enabled else "parked"
+        back = "superseded" if self.model.overtaken(job) else waits
+        expected = {"delivered": "delivered", "gone": "delivered", "reject": "dead", "retry": back}[result]
+        assert status == expected
+        job.delivery = expected
+        if job.status == "described" and expected in ("delivered", "superseded"):
+            job.status = "done" if expected == "delivered" else "superseded"
+
+    @rule(enabled=st.booleans())
+    def enable_endpoint(self, enabled: bool) -> None:
+        self.world.ledger.enable_endpoint("end_s", enabled)
+        self.world.deliverable(0)  # settles
+        self.endpoint_enabled = enabled
+        old, new = ("parked", "pending") if enabled else ("pending", "parked")
+        for job in self.model.jobs.values():
+            if job.delivery == old:
+                job.delivery = new
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        if self.model.jobs:
+            job_id = data.draw(st.sampled_from(sorted(self.model.jobs)))
+            job = self.model.jobs[job_id]
+            if job.status in ("accepted", "running", "described"):
+                self.model.end(job, "cancelled", "discarded")
+            assert self.world.ledger.cancel(job_id) == job.status
+
+    @invariant()
+    def same_as_the_model(self) -> None:
+        seen = {job.id: job for job in self.world.ledger.jobs(limit=500).data}
+        assert {i: (j.status, j.attempts) for i, j in seen.items()} == {
+            i: (j.status, j.attempts) for i, j in self.model.jobs.items()
+        }
+        sent = {d.job_id: (d.status, d.sequence) for d in self.world.ledger.deliveries(limit=500).data}
+        assert sent == {i: (j.delivery, j.sequence) for i, j in self.model.jobs.items() if j.delivery}
+        stats = self.world.ledger.stats()
+        for status in {j.status for j in self.model.jobs.values()} | set(stats.jobs):
+            assert stats.jobs.get(status, 0) == sum(j.status == status for j in self.model.jobs.values())  # type: ignore[call-overload]
+        sending = [j.asset for j in self.model.jobs.values() if j.delivery == "sending"]
+        assert len(sending) == len(set(sending))
+
+
+LedgerMachine.TestCase.settings = settings(
+    max_examples=25, stateful_step_count=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+TestLedgerModel = LedgerMachine.TestCase

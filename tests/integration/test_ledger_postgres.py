@@ -1,0 +1,108 @@
+"""The ledger on PostgreSQL: all that every ledger must do, and what happens when the server or a process stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from ledger_cases import LedgerCases, World
+from postgres import Cluster, cluster
+
+from tagger.errors import LedgerUnavailable
+from tagger.ledger import open_ledger
+
+# Holds the row of worker `w` locked inside a group transaction, and is stopped there.
+HOLDER = """
+import os, signal, sys, time
+from sqlalchemy import text
+from tagger.ledger import open_ledger
+def hold(tx):
+    tx.conn.execute(text("UPDATE workers SET pid = 2 WHERE id = 'w'"))
+    print("held", flush=True)
+    time.sleep(60)
+open_ledger(sys.argv[1])._write(hold)
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Cluster]:
+    with cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def world(server: Cluster) -> Iterator[World]:
+    world = World(server.create())
+    yield world
+    world.ledger.close()
+
+
+class TestOnPostgres(LedgerCases):
+    pass
+
+
+def until(what: Callable[[], bool], seconds: float) -> float:
+    """Wait until `what` holds; returns how long that took."""
+    began = time.monotonic()
+    while not what():
+        assert time.monotonic() - began < seconds, "it never came true"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def test_a_process_stopped_inside_a_transaction_does_not_stop_the_others(world: World) -> None:
+    command = [sys.executable, "-c", HOLDER, world.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            os.kill(holder.pid, signal.SIGSTOP)
+
+            def beat() -> bool:
+                try:
+                    return world.ledger.beat("w")
+                except LedgerUnavailable:
+                    return False
+
+            assert until(beat, 10) < 6
+        finally:
+            holder.kill()
+
+
+def test_a_restart_of_the_server_stops_nobody(world: World, server: Cluster) -> None:
+    """Both the pooled readers and the writer find their old connections dead, and the stopped server refuses new ones."""
+    job_id = world.accept("a")
+    server.stop("fast")
+    try:
+        for call in (world.ledger.ping, lambda: world.accept("b"), lambda: world.status(job_id)):
+            with pytest.raises(LedgerUnavailable):
+                call()
+    finally:
+        server.start()
+    assert world.status(job_id) == "accepted"
+    world.later(60)
+    assert world.ledger.expire_workers() == []  # the fleet was silent because the ledger was away
+    assert world.ledger.beat("w")
+    assert world.claimed().job_id == job_id
+
+
+def test_connections_cut_while_idle_are_replaced_unseen(world: World, server: Cluster) -> None:
+    world.status(world.accept("a"))
+    server.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name = 'tagger'"
+    )
+    assert world.ledger.beat("w")
+    assert world.status(world.accept("b")) == "accepted"
+
+
+def test_a_server_that_never_was(server: Cluster) -> None:
+    ledger = open_ledger(f"postgresql://postgres@/none?host={server.folder / 'nowhere'}")
+    for call in (ledger.migrate, ledger.ping, ledger.now_ms, lambda: ledger.beat("w")):
+        with pytest.raises(LedgerUnavailable):
+            call()
+    ledger.close()

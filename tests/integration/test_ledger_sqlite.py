@@ -1,0 +1,43 @@
+"""The ledger on SQLite: all that every ledger must do, and what is SQLite's own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ledger_cases import LedgerCases, World
+
+from tagger.errors import SettingsError
+from tagger.ledger import open_ledger
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    yield world
+    world.ledger.close()
+
+
+class TestOnSqlite(LedgerCases):
+    pass
+
+
+def test_sqlite_needs_no_postgres_driver(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.modules['psycopg'] = None; from tagger.ledger import open_ledger; "
+        f"ledger = open_ledger('sqlite:///{tmp_path / 'l.sqlite'}'); ledger.migrate(); ledger.ping(); ledger.close()\n"
+        "try: open_ledger('postgresql://nowhere/x')\n"
+        "except Exception as err: print(type(err).__name__, err)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert "SettingsError" in done.stdout
+    assert "pip install 'tagger[postgres]'" in done.stdout
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "mysql://here/x", "no url"])
+def test_a_url_that_cannot_be_a_ledger_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError):
+        open_ledger(url)

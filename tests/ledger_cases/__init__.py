@@ -1,0 +1,18 @@
+"""What every ledger must do, whatever database is beneath it. The tests of each database inherit all of it."""
+
+import pytest
+
+pytest.register_assert_rewrite("ledger_cases.jobs", "ledger_cases.crashes", "ledger_cases.writing", "ledger_cases.sharing")
+
+from ledger_cases.crashes import CrashCases  # noqa: E402 - the rewriting comes first
+from ledger_cases.jobs import JobCases  # noqa: E402
+from ledger_cases.sharing import SharingCases  # noqa: E402
+from ledger_cases.world import World  # noqa: E402
+from ledger_cases.writing import CircuitCases, DeliveryCases  # noqa: E402
+
+
+class LedgerCases(JobCases, CrashCases, DeliveryCases, CircuitCases, SharingCases):
+    """Needs a fixture `world` from the class that inherits."""
+
+
+__all__ = ["LedgerCases", "World"]

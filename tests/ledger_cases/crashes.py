@@ -1,0 +1,98 @@
+"""Who is alive, and what becomes of the work of the dead."""
+
+from __future__ import annotations
+
+from ledger_cases.world import BROKEN, FIELDS, World, description
+from tagger.job import DEAD_AFTER_SOLO_CRASHES
+
+
+class CrashCases:
+    def die(self, world: World, worker: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Only `w` goes on beating."""
+        for _ in range(4):
+            world.later(2)
+            world.ledger.beat("w")
+        [gone] = world.ledger.expire_workers()
+        assert gone.worker_id == worker
+        return gone.freed, gone.dead
+
+    def test_a_silent_worker_is_dead_for_good_and_its_jobs_go_free(self, world: World) -> None:
+        world.worker("mute")
+        claim = world.claimed(world.accept("a"), worker="mute")
+        assert world.ledger.beat("mute")
+        assert self.die(world, "mute") == ((claim.job_id,), ())
+        assert not world.ledger.beat("mute")
+        assert world.claim(worker="mute") is None
+        assert not world.ledger.complete(claim, description(), FIELDS)
+        assert world.claimed().crashes == 1
+        assert world.ledger.expire_workers() == []
+
+    def test_a_beating_worker_keeps_its_jobs(self, world: World) -> None:
+        world.claimed(world.accept("a"))
+        for _ in range(5):
+            world.later(5)
+            assert world.ledger.beat("w")
+            assert world.ledger.expire_workers() == []
+
+    def test_two_deaths_send_a_job_to_the_solo_lane_and_three_more_end_it(self, world: World) -> None:
+        job_id = world.accept("a")
+        for number, lane in enumerate(["upload", "upload", *["solo"] * (DEAD_AFTER_SOLO_CRASHES - 1)]):
+            world.worker(f"victim{number}")
+            world.claimed(job_id, worker=f"victim{number}", lane=lane)
+            assert self.die(world, f"victim{number}") == ((job_id,), ())
+        world.worker("last")
+        world.claimed(job_id, worker="last", lane="solo")
+        assert self.die(world, "last") == ((), (job_id,))
+        [letter] = world.ledger.dead_letters().data
+        assert (letter.id, letter.error["code"], letter.attempts) == (job_id, "crashed_worker", 0)
+        assert world.ledger.replay([job_id]) == 1
+        assert world.claim() is None  # a replay must not endanger neighbours
+        assert world.claimed(lane="solo").job_id == job_id
+
+    def test_success_clears_crashes(self, world: World) -> None:
+        job_id = world.accept("a")
+        world.worker("mute")
+        world.claimed(job_id, worker="mute")
+        self.die(world, "mute")
+        assert world.ledger.complete(world.claimed(), description(), FIELDS)
+        assert world.ledger.job(job_id).crashes == 0
+
+    def test_after_a_start_nobody_is_declared_dead_for_one_lease(self, world: World) -> None:
+        world.worker("mute")
+        world.later(60)
+        with world.second_process() as other:
+            assert other.expire_workers() == []
+            world.later(6)
+            assert {gone.worker_id for gone in other.expire_workers()} == {"mute", "w"}
+
+    def test_a_job_past_its_own_deadline_is_charged_an_attempt(self, world: World) -> None:
+        claim = world.claimed(world.accept("a"))
+        assert world.ledger.expire_deadlines() == []
+        world.later(121)
+        assert world.ledger.expire_deadlines() == [claim.job_id]
+        job = world.ledger.job(claim.job_id)
+        assert job.error is not None
+        assert (job.status, job.attempts, job.crashes, job.error.code) == ("accepted", 1, 0, "deadline_exceeded")
+        assert not world.ledger.complete(claim, description(), FIELDS)
+
+    def test_a_clean_exit_gives_everything_back_uncharged(self, world: World) -> None:
+        world.worker("leaving")
+        job_id = world.accept("a")
+        world.claimed(job_id, worker="leaving")
+        world.described("b")
+        [sending] = world.ledger.claim_deliveries(worker_id="leaving", limit=5)
+        world.ledger.retire_worker("leaving")
+        again = world.claimed()
+        assert (again.job_id, again.attempts, again.crashes) == (job_id, 0, 0)
+        assert [claim.delivery_id for claim in world.deliverable()] == [sending.delivery_id]
+        assert not world.ledger.beat("leaving")
+
+    def test_failures_and_crashes_are_counted_apart(self, world: World) -> None:
+        job_id = world.accept("a")
+        world.ledger.fail(world.claimed(job_id), BROKEN, {})
+        world.later(5)
+        world.worker("mute")
+        world.claimed(job_id, worker="mute")
+        self.die(world, "mute")
+        job = world.ledger.job(job_id)
+        assert (job.attempts, job.crashes) == (1, 1)

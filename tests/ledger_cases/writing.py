@@ -1,0 +1,301 @@
+"""Deliveries: order, outcomes, provenance, retries; circuits of endpoints that are away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from ledger_cases.world import FIELDS, World, description, said
+from tagger.circuit import FIRST_PAUSE_MS, OPENS_AFTER
+from tagger.delivery import DAY, SCHEDULE_MS, FieldOutcome
+
+
+class DeliveryCases:
+    def test_what_was_written_is_remembered_as_it_was_read_back(self, world: World) -> None:
+        job_id = world.described("a", metadata={"post": "88"})
+        [claim] = world.deliverable()
+        assert (claim.sequence, claim.attempts, claim.provenance, claim.metadata) == (1, 0, {}, {"post": "88"})
+        assert (claim.fields, claim.endpoint.secrets) == (FIELDS, ("whsec_a",))
+        assert world.ledger.confirm_delivery(claim)
+        assert world.finish(claim, "delivered", said("written", "sha256:1")) == "delivered"
+        job = world.ledger.job(job_id)
+        assert job.status == "done"
+        assert job.description is not None
+        assert job.description.annotations[0].outcome == "written"
+        assert world.finish(claim, "delivered") is None
+        world.described("a", "2")
+        [second] = world.deliverable()
+        assert (second.sequence, second.provenance) == (2, {("alt_text", "en"): ("sha256:1",)})
+        world.finish(second, "delivered", said("written", "sha256:2"))
+        world.described("a", "3")
+        assert world.deliverable()[0].provenance == {("alt_text", "en"): ("sha256:2", "sha256:1")}
+
+    def test_tags_that_we_added_are_remembered(self, world: World) -> None:
+        for version, add in (("1", ["cat", "sofa"]), ("2", ["cat", "dog"])):
+            claim = world.claimed(world.accept("a", version))
+            world.ledger.complete(claim, description(), {"tags": {"add": [{"id": tag} for tag in add], "remove": []}})
+            [sending] = world.deliverable()
+            world.finish(sending, "delivered", FieldOutcome(field="tags", locale="", outcome="written"))
+        world.described("a", "3")
+        assert world.deliverable()[0].provenance_tags == ("cat", "dog")
+
+    def test_kept_goes_to_a_person_and_the_job_is_done(self, world: World) -> None:
+        job_id = world.described("a")
+        world.finish(world.deliverable()[0], "delivered", said("kept"))
+        [review] = world.ledger.reviews(site_id="s").data
+        assert (review.job_id, review.field, review.locale) == (job_id, "alt_text", "en")
+        assert world.status(job_id) == "done"
+        world.described("a", "2")
+        assert world.deliverable()[0].provenance == {}
+
+    def test_unchanged_is_ours_only_when_an_earlier_try_may_have_written_it(self, world: World) -> None:
+        world.described("theirs")
+        world.finish(world.deliverable()[0], "delivered", said("unchanged", "sha256:1"))
+        world.described("ours")
+        world.finish(world.deliverable()[0], "retry")
+        world.later(60)
+        world.finish(world.deliverable()[0], "delivered", said("unchanged", "sha256:1"))
+        world.described("theirs", "2")
+        world.described("ours", "2")
+        known = {claim.asset_id: claim.provenance for claim in world.deliverable()}
+        assert known == {"theirs": {}, "ours": {("alt_text", "en"): ("sha256:1",)}}
+
+    @pytest.mark.parametrize(("result", "outcome"), [("gone", "gone"), ("delivered", "unverified")])
+    def test_an_answer_without_words_on_fields(self, world: World, result: str, outcome: str) -> None:
+        job_id = world.described("a")
+        assert world.finish(world.deliverable()[0], result) == "delivered"
+        job = world.ledger.job(job_id)
+        assert job.description is not None
+        assert (job.status, job.description.annotations[0].outcome) == ("done", outcome)
+
+    def test_a_newer_annotation_supersedes_one_that_waits(self, world: World) -> None:
+        old, new = world.described("a", "1"), world.described("a", "2")
+        assert (world.status(old), world.delivery_status(old)) == ("superseded", "superseded")
+        assert [claim.job_id for claim in world.deliverable()] == [new]
+
+    def test_a_newer_annotation_waits_for_one_that_is_being_sent(self, world: World) -> None:
+        old = world.described("a", "1")
+        [sending] = world.deliverable()
+        assert world.ledger.confirm_delivery(sending)
+        new = world.described("a", "2")
+        assert world.deliverable() == []
+        assert world.finish(sending, "delivered") == "delivered"
+        assert [(claim.job_id, claim.sequence) for claim in world.deliverable()] == [(new, 2)]
+        assert world.status(old) == "superseded"
+
+    def test_a_deliverer_that_slept_does_not_send_what_was_overtaken(self, world: World) -> None:
+        world.described("a", "1")
+        [sending] = world.deliverable()
+        new = world.described("a", "2")
+        assert not world.ledger.confirm_delivery(sending)
+        assert [claim.job_id for claim in world.deliverable()] == [new]
+        assert not world.ledger.confirm_delivery(sending)
+        assert world.finish(sending, "delivered") is None
+
+    def test_a_failed_attempt_of_something_overtaken_is_not_repeated(self, world: World) -> None:
+        world.described("a", "1")
+        [sending] = world.deliverable()
+        new = world.described("a", "2")
+        assert world.finish(sending, "retry") == "superseded"
+        assert [claim.job_id for claim in world.deliverable()] == [new]
+
+    def test_attempts_follow_the_schedule_and_end_as_a_dead_letter(self, world: World) -> None:
+        job_id = world.described("a")
+        [claim] = world.deliverable()
+        for number in range(len(SCHEDULE_MS)):
+            assert world.finish(claim, "retry") == "pending"
+            due = world.ledger.delivery(claim.delivery_id).next_attempt_ms
+            assert due is not None
+            assert 0.79 < (due - world.now) / SCHEDULE_MS[number] < 1.21
+            assert world.deliverable() == []
+            world.now = due
+            [claim] = world.deliverable()
+        assert world.finish(claim, "retry") == "dead"
+        assert world.status(job_id) == "described"
+        assert len(world.ledger.attempts(claim.delivery_id)) == len(SCHEDULE_MS) + 1
+        [letter] = world.ledger.dead_letters().data
+        assert (letter.id, letter.kind, letter.job_id, letter.error["code"]) == (
+            claim.delivery_id, "delivery", job_id, "delivery_exhausted",
+        )  # fmt: skip
+        assert world.ledger.replay([letter.id]) == 1
+        [again] = world.deliverable()
+        assert (again.delivery_id, again.attempts) == (claim.delivery_id, 0)
+        world.finish(again, "delivered")
+        assert world.status(job_id) == "done"
+
+    def test_a_refusal_is_a_dead_letter_at_once_and_may_be_discarded(self, world: World) -> None:
+        job_id = world.described("a")
+        [claim] = world.deliverable()
+        assert world.finish(claim, "reject") == "dead"
+        assert world.ledger.discard([claim.delivery_id]) == 1
+        assert (world.status(job_id), world.delivery_status(job_id)) == ("done", "discarded")
+        assert world.ledger.dead_letters().data == []
+
+    def test_a_dead_delivery_that_was_overtaken_is_not_replayed(self, world: World) -> None:
+        world.described("a", "1")
+        [claim] = world.deliverable()
+        world.finish(claim, "reject")
+        world.described("a", "2")
+        assert world.ledger.replay([claim.delivery_id]) == 0
+        assert world.ledger.dead_letters().data == []
+
+    def test_retry_after_slows_that_endpoint_only(self, world: World) -> None:
+        world.site("calm")
+        for number in range(3):
+            world.described(f"a{number}")
+        claims = {claim.asset_id: claim for claim in world.deliverable(limit=1)}
+        [claim] = claims.values()
+        world.finish(claim, "retry", retry_after_ms=90_000)
+        world.described("b", site="calm")
+        assert [c.site_id for c in world.deliverable()] == ["calm"]
+        world.later(91)
+        assert {c.site_id for c in world.deliverable()} == {"s"}
+
+    def test_claims_are_shared_among_endpoints(self, world: World) -> None:
+        world.site("small")
+        for number in range(8):
+            world.described(f"a{number}")
+        world.described("b", site="small")
+        assert {claim.site_id for claim in world.deliverable(limit=4)} == {"s", "small"}
+
+    def test_a_paused_site_is_not_written_to(self, world: World) -> None:
+        world.described("a")
+        world.described("b")
+        [sending] = world.deliverable(limit=1)
+        world.ledger.pause_writes("s", True)
+        assert not world.ledger.confirm_delivery(sending)
+        assert world.deliverable() == []
+        world.ledger.pause_writes("s", False)
+        assert {claim.asset_id for claim in world.deliverable()} == {"a", "b"}
+
+    def test_the_delivery_of_a_dead_deliverer_goes_again_uncharged(self, world: World) -> None:
+        world.described("a")
+        [lost] = world.deliverable()
+        world.later(7)
+        world.worker("other")
+        [gone] = world.ledger.expire_workers()
+        assert gone.worker_id == "w"
+        [again] = world.ledger.claim_deliveries(worker_id="other", limit=5)
+        assert (again.delivery_id, again.attempts) == (lost.delivery_id, 0)
+        assert world.ledger.claim_deliveries(worker_id="w", limit=5) == []
+        assert world.finish(lost, "delivered") is None
+
+
+def away(world: World, number: int = OPENS_AFTER) -> list[str]:
+    """So many deliveries found the endpoint unreachable; their jobs' ids."""
+    jobs = [world.described(f"away{n}") for n in range(number)]
+    for claim in world.deliverable():
+        world.finish(claim, "park")
+    return jobs
+
+
+class CircuitCases:
+    def test_an_endpoint_that_is_away_parks_its_deliveries_unspent(self, world: World) -> None:
+        jobs = [*away(world), world.described("later")]
+        assert {world.delivery_status(job) for job in jobs} == {"parked"}
+        assert world.deliverable() == []
+        assert world.ledger.stats().deliveries["parked"] == len(jobs)
+
+    def test_one_delivery_probes_after_a_growing_pause_and_success_frees_all(self, world: World) -> None:
+        jobs = away(world)
+        pause = FIRST_PAUSE_MS
+        for _ in range(3):
+            world.later(pause / 1000 - 1)
+            assert world.deliverable() == []
+            world.later(2)
+            [probe] = world.deliverable()
+            assert probe.attempts == 0
+            assert world.deliverable() == []
+            assert world.finish(probe, "park") == "parked"
+            pause *= 2
+        world.later(pause / 1000)
+        [probe] = world.deliverable()
+        assert world.ledger.confirm_delivery(probe)
+        assert world.finish(probe, "delivered") == "delivered"
+        rest = world.deliverable()
+        assert {claim.job_id for claim in rest} == set(jobs) - {probe.job_id}
+        assert {claim.attempts for claim in rest} == {0}
+
+    def test_three_days_away_lose_nothing(self, world: World) -> None:
+        jobs = away(world)
+        for _ in range(3 * 24 * 2):
+            world.later(1800)
+            for probe in world.deliverable():
+                assert world.finish(probe, "park") == "parked"
+        world.later(1800)
+        while claims := world.deliverable():
+            for claim in claims:
+                world.finish(claim, "delivered")
+        assert {world.status(job) for job in jobs} == {"done"}
+        assert world.ledger.dead_letters().data == []
+
+    def test_a_probe_whose_process_died_makes_way_for_another(self, world: World) -> None:
+        away(world)
+        world.later(6)
+        [probe] = world.deliverable()
+        world.ledger.retire_worker("w")
+        world.worker("other")
+        assert world.ledger.claim_deliveries(worker_id="other", limit=5) == []
+        world.later(60)
+        [second] = world.ledger.claim_deliveries(worker_id="other", limit=5)
+        assert second.delivery_id != probe.delivery_id
+
+    def test_a_probe_that_is_answered_badly_spends_nothing(self, world: World) -> None:
+        away(world)
+        world.later(6)
+        [probe] = world.deliverable()
+        assert world.finish(probe, "retry") == "parked"
+        assert world.ledger.delivery(probe.delivery_id).status == "parked"
+        world.later(60)
+        [second] = world.deliverable()
+        assert (second.delivery_id != probe.delivery_id, second.attempts) == (True, 0)
+
+    def test_a_probe_that_is_called_back_leaves_the_circuit_ready_to_probe(self, world: World) -> None:
+        away(world)
+        world.later(6)
+        [probe] = world.deliverable()
+        world.described(probe.asset_id, "2")
+        assert not world.ledger.confirm_delivery(probe)
+        assert len(world.deliverable()) == 1
+
+    def test_one_answer_between_failures_keeps_the_circuit_closed(self, world: World) -> None:
+        for number in range(2 * OPENS_AFTER):
+            world.described(f"a{number}")
+            [claim] = world.deliverable(limit=1)
+            assert world.finish(claim, "delivered" if number % 2 else "park") in ("delivered", "pending")
+            world.later(20)
+
+    @pytest.mark.parametrize("mend", [lambda w: w.ledger.enable_endpoint("end_s", True), lambda w: w.ledger.unpark("end_s")])
+    def test_410_disables_the_endpoint_until_somebody_mends_it(self, world: World, mend: Callable[[World], object]) -> None:
+        first = world.described("a")
+        waiting = world.described("b")
+        [claim] = world.deliverable(limit=1)
+        assert world.finish(claim, "disable") == "parked"
+        later = world.described("c")
+        endpoint = world.ledger.endpoint_of("s")
+        assert endpoint is not None
+        assert not endpoint.enabled
+        world.later(3600)
+        assert world.deliverable() == []
+        assert {world.delivery_status(job) for job in (first, waiting, later)} == {"parked"}
+        mend(world)
+        assert {c.job_id for c in world.deliverable()} == {first, waiting, later}
+
+    def test_one_word_of_an_operator_drains_what_was_parked(self, world: World) -> None:
+        jobs = away(world)
+        assert world.ledger.unpark("end_s") == len(jobs)
+        assert len(world.deliverable()) == len(jobs)
+
+    def test_parked_for_thirty_days_is_a_dead_letter(self, world: World) -> None:
+        jobs = away(world)
+        world.later(29 * DAY / 1000)
+        assert world.ledger.expire_parked() == []
+        world.later(2 * DAY / 1000)
+        assert len(world.ledger.expire_parked()) == len(jobs)
+        assert {letter.job_id for letter in world.ledger.dead_letters().data} == set(jobs)
+
+    def test_a_new_address_for_the_endpoint_starts_afresh(self, world: World) -> None:
+        jobs = away(world)
+        world.site("s")
+        assert {claim.job_id for claim in world.deliverable()} == set(jobs)
