@@ -16,12 +16,15 @@ import time
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tagger.errors import BrokerUnavailable
 from tagger.settings import Settings, broker_socket
 
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
+NO_RETRY = Retry(NoBackoff(), 0)
 MAX_MEMORY = "512mb"
 
 # Runs the server so that it ends with the process that started it (the flag survives exec), or not at all.
@@ -146,7 +149,7 @@ def _spawn(folder: Path, socket: Path, lock: int) -> subprocess.Popen[bytes]:
 def _wait(socket: Path, process: subprocess.Popen[bytes] | None, folder: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while True:
-        client = redis.Redis(unix_socket_path=str(socket), socket_timeout=1.0)
+        client = redis.Redis(unix_socket_path=str(socket), socket_timeout=1.0, retry=NO_RETRY)
         try:
             client.ping()
         except (redis.RedisError, OSError) as err:

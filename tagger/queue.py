@@ -24,6 +24,7 @@ from kombu.messaging import Producer
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from tagger.errors import BrokerUnavailable
 from tagger.job import LANES, Lane
@@ -31,7 +32,8 @@ from tagger.job import LANES, Lane
 TASK = "tagger.describe"
 
 CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 5.0  # longest silence of a broker that was asked something
+ANSWER_SECONDS = 5.0  # longest silence of a broker that a consumer asked something
+SEND_SECONDS = 1.5  # the same for senders and counters: behind them a caller may wait
 HEALTH_SECONDS = 5  # an idle connection is asked this often; a silent one is dropped after 11 s
 KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}
 LOCK_SECONDS = 1.0  # longest wait behind other threads of this process that are sending
@@ -123,12 +125,13 @@ def _mend_kombu() -> None:
 class Hints:
     """Sends hints and counts them, over one held connection; safe from any thread, never blocking for long.
 
-    Longest wait of a call: LOCK_SECONDS behind others, then one attempt and one more on a fresh connection, each bounded
-    by CONNECT_SECONDS and ANSWER_SECONDS. After a failure all callers are refused at once for PAUSE_SECONDS.
+    A call waits at most LOCK_SECONDS behind others, then a few times SEND_SECONDS for a broker that is silent; one that is
+    gone is noticed at once. After a failure all callers are refused at once for PAUSE_SECONDS.
     """
 
     def __init__(self, broker_url: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.app = make_app(broker_url)
+        self.app.conf.broker_transport_options = {**transport_options(), "socket_timeout": SEND_SECONDS}
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._connection: Connection | None = None
@@ -169,14 +172,19 @@ class Hints:
         with self._turn():
             try:
                 return use(self._held())
-            except (RedisError, KombuError, OSError):
-                self._drop()  # a connection that idled may have been cut: one fresh one decides
+            except (RedisError, KombuError, OSError) as err:
+                if isinstance(err.__cause__ or err, TimeoutError | RedisTimeout):
+                    raise self._failed(err) from err
+                self._drop()  # a connection that idled may have been cut: a fresh one decides
             try:
                 return use(self._held())
             except (RedisError, KombuError, OSError) as err:
-                self._drop()
-                self._refuse_until = self._monotonic() + PAUSE_SECONDS
-                raise BrokerUnavailable(f"The broker does not answer: {type(err).__name__}.") from err
+                raise self._failed(err) from err
+
+    def _failed(self, err: Exception) -> BrokerUnavailable:
+        self._drop()
+        self._refuse_until = self._monotonic() + PAUSE_SECONDS
+        return BrokerUnavailable(f"The broker does not answer: {type(err.__cause__ or err).__name__}.")
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:

@@ -45,7 +45,7 @@ def dump(prediction: Prediction) -> bytes:
 def load(value: bytes) -> Prediction | None:
     """The prediction, or None if these bytes are not one of this form."""
     try:
-        body = json.loads(value)
+        body = _tupled(json.loads(value))
         return _read(body) if body["form"] == FORM else None
     except (ValueError, KeyError, TypeError, binascii.Error):
         return None
@@ -65,6 +65,13 @@ def _decode(text: str) -> Vector:
     return vector / max(float(np.linalg.norm(vector)), 1e-12)  # float16 left it a little off unit length
 
 
+def _tupled(body: Any) -> Any:
+    """JSON's lists as the tuples that they were."""
+    if isinstance(body, list):
+        return tuple(_tupled(item) for item in body)
+    return {key: _tupled(item) for key, item in body.items()} if isinstance(body, dict) else body
+
+
 def _read(body: dict[str, Any]) -> Prediction:
     caption, embedding, look = body["caption"], body["embedding"], body["look"]
     return Prediction(
@@ -73,8 +80,8 @@ def _read(body: dict[str, Any]) -> Prediction:
         caption=CaptionPrediction(**caption) if caption else None,
         embedding=EmbeddingPrediction(model=embedding["model"], vector=_decode(embedding["vector"])) if embedding else None,
         classes=tuple(ClassScore(**c) for c in body["classes"]),
-        objects=tuple(DetectedObject(**{**o, "box": tuple(o["box"])}) for o in body["objects"]),
-        look=Look(**{**look, "dominant": tuple((name, share) for name, share in look["dominant"])}) if look else None,
+        objects=tuple(DetectedObject(**o) for o in body["objects"]),
+        look=Look(**look) if look else None,
         entailment=tuple(EntailmentPrediction(**e) for e in body["entailment"]),
-        models=tuple(body["models"]),
+        models=body["models"],
     )

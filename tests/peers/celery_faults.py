@@ -267,6 +267,7 @@ def main() -> int:
         "redis": redis.__version__,
         "ack": args.ack,
         "mend": args.mend,
+        "tcp": args.tcp,
     }
     for fault in FAULTS:
         if args.only and args.only != fault.__name__:

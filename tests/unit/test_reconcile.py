@@ -1,0 +1,230 @@
+"""The reconciler against a ledger and a queue made of plain numbers."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+import pytest
+
+from tagger.errors import BrokerUnavailable, LedgerUnavailable
+from tagger.job import LANES, Lane
+from tagger.ledger import Expired, LaneCounts
+from workers.reconcile import Chore, Reconciler
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeLedger:
+    """Counts per lane, ticks by a clock, and workers that are dead or not."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.claimable: Counter[Lane] = Counter()
+        self.ticks: dict[str, float] = {}
+        self.short: Counter[Lane] = Counter()
+        self.silent: list[Expired] = []
+        self.away = False
+        self.expire_calls = 0
+
+    def _here(self) -> None:
+        if self.away:
+            raise LedgerUnavailable("away")
+
+    def claim_tick(self, name: str, every_ms: int) -> bool:
+        self._here()
+        if self.clock.now - self.ticks.get(name, -1e9) < every_ms / 1000:
+            return False
+        self.ticks[name] = self.clock.now
+        return True
+
+    def expire_workers(self, lease_ms: int = 6000) -> list[Expired]:
+        self._here()
+        self.expire_calls += 1
+        silent, self.silent = self.silent, []
+        return silent
+
+    def expire_deadlines(self) -> list[str]:
+        self._here()
+        return []
+
+    def lane_counts(self) -> dict[Lane, LaneCounts]:
+        self._here()
+        return {
+            lane: LaneCounts(claimable=self.claimable[lane], waiting=0, running=0, oldest_claimable_ms=None) for lane in LANES
+        }
+
+    def note_short(self, lane: Lane, short: bool) -> int:
+        self.short[lane] = self.short[lane] + 1 if short else 0
+        return self.short[lane]
+
+    def to_hint(self, lane: Lane, limit: int) -> list[str]:
+        return [f"{lane}-{n}" for n in range(min(limit, self.claimable[lane]))]
+
+
+class FakeHints:
+    def __init__(self) -> None:
+        self.queues: defaultdict[Lane, list[str]] = defaultdict(list)
+        self.sent = 0
+        self.away = False
+
+    def depth(self, lane: Lane) -> int:
+        if self.away:
+            raise BrokerUnavailable("away")
+        return len(self.queues[lane])
+
+    def send_many(self, job_ids: list[str], lane: Lane) -> None:
+        if self.away:
+            raise BrokerUnavailable("away")
+        self.sent += len(job_ids)
+        self.queues[lane] += job_ids
+
+
+class House:
+    def __init__(self, window: int = 100, reconcilers: int = 1, chores: tuple[Chore, ...] = ()) -> None:
+        self.clock = FakeClock()
+        self.ledger = FakeLedger(self.clock)
+        self.hints = FakeHints()
+        self.reconcilers = [
+            Reconciler(self.ledger, self.hints, window=window, chores=chores, clock=self.clock) for _ in range(reconcilers)
+        ]
+
+    def pass_time(self, seconds: float) -> None:
+        for _ in range(round(seconds / 0.25)):
+            self.clock.now += 0.25
+            for reconciler in self.reconcilers:
+                reconciler.turn()
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def test_a_queue_that_is_short_twice_running_is_topped_up(house: House) -> None:
+    house.ledger.claimable["upload"] = 7
+    house.pass_time(3)
+    assert len(house.hints.queues["upload"]) == 7
+    assert house.hints.queues["backfill"] == []
+
+
+def test_a_queue_that_is_short_once_is_left_alone(house: House) -> None:
+    house.pass_time(2)
+    house.ledger.claimable["upload"] = 1
+    house.pass_time(1)
+    house.hints.queues["upload"].append("on its way")
+    house.pass_time(5)
+    assert house.hints.sent == 0
+
+
+def test_a_full_queue_gets_no_more(house: House) -> None:
+    house.ledger.claimable["upload"] = 5
+    house.hints.queues["upload"] = [f"job-{n}" for n in range(5)]
+    house.pass_time(10)
+    assert house.hints.sent == 0
+
+
+def test_a_flushed_broker_heals_in_seconds(house: House) -> None:
+    house.ledger.claimable["upload"] = 40
+    house.pass_time(5)
+    house.hints.queues.clear()
+    house.pass_time(3)
+    assert len(house.hints.queues["upload"]) == 40
+
+
+def test_the_window_bounds_the_queue() -> None:
+    house = House(window=50)
+    house.ledger.claimable["backfill"] = 1_000_000
+    house.pass_time(30)
+    assert len(house.hints.queues["backfill"]) == 50
+
+
+def test_eight_reconcilers_send_no_more_than_one() -> None:
+    house = House(window=5000, reconcilers=8)
+    house.ledger.claimable["backfill"] = 1000
+    house.pass_time(20)
+    assert house.hints.sent == 1000
+
+
+def test_hints_of_freed_jobs_go_out_at_once(house: House) -> None:
+    house.pass_time(10)
+    house.ledger.silent = [Expired(worker_id="w", freed=("job_1", "job_2"), dead=(), silent_ms=6100)]
+    house.ledger.claimable["upload"] = 2
+    house.pass_time(1)
+    assert len(house.hints.queues["upload"]) == 2
+
+
+def test_nobody_is_declared_dead_in_the_first_lease(house: House) -> None:
+    house.pass_time(5.75)
+    assert house.ledger.expire_calls == 0
+    house.pass_time(2)
+    assert house.ledger.expire_calls > 0
+
+
+def test_an_outage_of_the_ledger_is_not_the_death_of_the_fleet(house: House) -> None:
+    house.pass_time(10)
+    house.ledger.away = True
+    house.pass_time(60)
+    house.ledger.away = False
+    before = house.ledger.expire_calls
+    house.pass_time(4.5)
+    assert house.ledger.expire_calls == before
+    house.pass_time(5)
+    assert house.ledger.expire_calls > before
+
+
+def test_a_machine_that_slept_lets_the_living_beat_first(house: House) -> None:
+    house.pass_time(10)
+    house.clock.now += 3600
+    before = house.ledger.expire_calls
+    house.pass_time(5.5)
+    assert house.ledger.expire_calls == before
+    house.pass_time(3)
+    assert house.ledger.expire_calls > before
+
+
+def test_a_broker_that_is_away_stops_only_what_needs_it(house: House) -> None:
+    house.hints.away = True
+    house.ledger.claimable["upload"] = 3
+    house.pass_time(10)
+    assert house.ledger.expire_calls > 0
+    house.hints.away = False
+    house.pass_time(4)
+    assert len(house.hints.queues["upload"]) == 3
+
+
+def test_one_bad_chore_stops_no_other() -> None:
+    done: list[str] = []
+
+    def bad() -> None:
+        done.append("bad")
+        raise ZeroDivisionError
+
+    chores = (Chore(name="bad", every_ms=1000, run=bad), Chore(name="good", every_ms=1000, run=lambda: done.append("good")))
+    house = House(chores=chores)
+    house.ledger.claimable["upload"] = 1
+    house.pass_time(5)
+    assert done.count("good") >= 4
+    assert done.count("bad") >= 4
+    assert house.hints.sent == 1
+
+
+def test_a_chore_of_everywhere_runs_in_each_reconciler() -> None:
+    done: list[int] = []
+    house = House(reconcilers=3, chores=(Chore(name="metrics", every_ms=5000, run=lambda: done.append(1), everywhere=True),))
+    house.pass_time(1)
+    assert len(done) == 3
+
+
+def test_a_clock_set_back_stops_nothing(house: House) -> None:
+    house.pass_time(10)
+    house.clock.now -= 7200
+    house.ledger.ticks.clear()  # the ledger has its own rule for this
+    house.ledger.claimable["upload"] = 2
+    house.pass_time(4)
+    assert len(house.hints.queues["upload"]) == 2

@@ -1,0 +1,249 @@
+"""The pipeline of one image against a ledger, a decoder and models of paper."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tagger.annotation import Annotation, Verdict
+from tagger.asset import Context, ImageSource
+from tagger.blobs import LocalBlobs
+from tagger.errors import DecodeError, EngineStopped, ErrorInfo, LedgerUnavailable, PoisonImage
+from tagger.job import Claim, Description, JobRequest, JobStatus
+from tagger.prediction import (
+    CaptionPrediction,
+    ClassScore,
+    DetectedObject,
+    EmbeddingPrediction,
+    EntailmentPrediction,
+    Look,
+    Pixels,
+    Prediction,
+)
+from tagger.site import Site
+from workers import cached
+from workers.decode import Decoded
+from workers.tag import Judged, Kit, describe
+
+VECTOR = np.full(16, 0.25, dtype=np.float32)
+FULL = Prediction(
+    width=640,
+    height=480,
+    caption=CaptionPrediction(model="m@1", text="a cat — 猫", score=0.9, log_prob=-0.1),
+    embedding=EmbeddingPrediction(model="m@1", vector=VECTOR),
+    classes=(ClassScore(label="tabby", score=0.8),),
+    objects=(DetectedObject(label="cat", score=0.7, box=(0.1, 0.2, 0.3, 0.4)),),
+    look=Look(dominant=(("red", 0.5),), warm=True, cold=False, bright=True, dark=False, black_and_white=False, uniform=False),
+    entailment=(EntailmentPrediction(model="e@1", text="a cat", yes=0.9, maybe=0.05, no=0.05),),
+    models=("m@1", "e@1"),
+)
+
+
+class PaperLedger:
+    def __init__(self) -> None:
+        self.completed: list[tuple[Description, Mapping[str, Any] | None]] = []
+        self.failed: list[ErrorInfo] = []
+        self.released = 0
+        self.stored: dict[str, bytes] = {}
+        self.away = 0  # so many calls fail first
+        self.stale = False
+
+    def _here(self) -> None:
+        if self.away:
+            self.away -= 1
+            raise LedgerUnavailable("away")
+
+    def get_site(self, site_id: str) -> Site:
+        return Site(id=site_id, name="A site")
+
+    def cached(self, key: str) -> bytes | None:
+        return self.stored.get(key)
+
+    def put_cached(self, key: str, value: bytes) -> None:
+        self.stored[key] = value
+
+    def complete(self, claim: Claim, description: Description, delivery_fields: Mapping[str, Any] | None) -> bool:
+        self._here()
+        if not self.stale:
+            self.completed.append((description, delivery_fields))
+        return not self.stale
+
+    def fail(self, claim: Claim, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus | None:
+        self._here()
+        self.failed.append(error)
+        return None if self.stale else "accepted" if error.retryable else "dead"
+
+    def release(self, claim: Claim) -> bool:
+        self._here()
+        self.released += 1
+        return True
+
+
+class PaperDecoder:
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def decode(self, data: bytes, *, deadline: float) -> Decoded:
+        if self.error:
+            raise self.error
+        return Decoded(pixels=np.zeros((4, 4, 3), np.uint8), width=640, height=480, format="PNG", frames=1)
+
+
+class PaperModels:
+    ids = ("m@1", "e@1")
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.calls = 0
+
+    def predict(self, pixels: Pixels, instruction: str, *, width: int, height: int, deadline: float) -> Prediction:
+        self.calls += 1
+        if self.error:
+            raise self.error
+        return FULL
+
+
+class PaperRules:
+    def instruction(self, claim: Claim) -> str:
+        return ""
+
+    def judge(self, claim: Claim, site: Site, prediction: Prediction) -> Judged:
+        said = prediction.caption.text if prediction.caption else None
+        verdict = Verdict(action="publish")
+        words = Annotation(field="alt_text", locale="en", value=said, score=0.9, model="m@1", rules=(), verdict=verdict)
+        return Judged(annotations=(words,), verdict=verdict, delivery_fields={"alt_text": {}})
+
+
+class Desk:
+    def __init__(self, folder: Path) -> None:
+        self.ledger, self.decoder, self.models = PaperLedger(), PaperDecoder(), PaperModels()
+        self.blobs = LocalBlobs(folder / "blobs")
+        self.folder = folder
+        (folder / "a.png").write_bytes(b"the bytes of an image")
+        self.kit = Kit(
+            ledger=self.ledger, blobs=self.blobs, decoder=self.decoder, models=self.models, rules=PaperRules(),
+            fetch_seconds=5, max_bytes=1000, stopping=threading.Event(),
+        )  # fmt: skip
+        self.kit.stopping.set()  # nothing pauses
+
+    def claim(self, *, source: ImageSource | None = None, seconds: float = 30, deliver: bool = True) -> Claim:
+        source = source or ImageSource(kind="file", location=str(self.folder / "a.png"), root=str(self.folder))
+        request = JobRequest(site_id="s", asset_id="a", source=source, deliver=deliver)
+        return Claim(
+            job_id="job_1", token="t", lane="upload", attempts=0, crashes=0, deadline_ms=1000 + int(seconds * 1000),
+            created_ms=400, claimed_ms=1000, request=request,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_a_good_image_is_described_with_the_time_of_each_stage(desk: Desk) -> None:
+    assert describe(desk.claim(), desk.kit) == "described"
+    [(description, fields)] = desk.ledger.completed
+    assert description.annotations[0].value == "a cat — 猫"
+    assert (description.width, description.height) == (640, 480)
+    assert description.timings_ms["queue"] == 600
+    assert set(description.timings_ms) == {"queue", "fetch", "decode", "model", "judge"}
+    assert fields == {"alt_text": {}}
+    assert description.embedding is not None
+    assert np.frombuffer(description.embedding[1], "<f2").tolist() == VECTOR.tolist()
+
+
+def test_who_reads_the_result_himself_gets_no_delivery(desk: Desk) -> None:
+    describe(desk.claim(deliver=False), desk.kit)
+    assert desk.ledger.completed[0][1] is None
+
+
+def test_the_same_bytes_are_not_predicted_twice(desk: Desk) -> None:
+    for _ in range(2):
+        assert describe(desk.claim(), desk.kit) == "described"
+    assert desk.models.calls == 1
+    first, second = (description for description, _ in desk.ledger.completed)
+    assert first.annotations == second.annotations
+    assert "model" not in second.timings_ms
+
+
+def test_a_broken_image_is_charged_to_itself(desk: Desk) -> None:
+    desk.decoder.error = DecodeError("The PNG data is broken.")
+    assert describe(desk.claim(), desk.kit) == "dead"
+    assert desk.ledger.failed[0].code == "image_unreadable"
+
+
+def test_a_missing_file_is_refused(desk: Desk) -> None:
+    source = ImageSource(kind="file", location=str(desk.folder / "none.png"), root=str(desk.folder))
+    assert describe(desk.claim(source=source), desk.kit) == "dead"
+    assert desk.ledger.failed[0].stage == "fetch"
+
+
+def test_a_poison_image_is_dead(desk: Desk) -> None:
+    desk.models.error = PoisonImage("it raises")
+    assert describe(desk.claim(), desk.kit) == "dead"
+
+
+def test_a_model_that_stops_charges_nobody(desk: Desk) -> None:
+    desk.models.error = EngineStopped()
+    assert describe(desk.claim(), desk.kit) == "released"
+    assert (desk.ledger.released, desk.ledger.failed) == (1, [])
+
+
+def test_an_unforeseen_error_is_charged_and_may_be_tried_again(desk: Desk) -> None:
+    desk.models.error = ZeroDivisionError("secret of the house")
+    assert describe(desk.claim(), desk.kit) == "failed"
+    assert desk.ledger.failed[0].code == "internal_error"
+    assert "secret" not in desk.ledger.failed[0].detail
+
+
+def test_a_result_is_not_thrown_away_while_the_ledger_restarts(desk: Desk) -> None:
+    desk.ledger.away = 3
+    assert describe(desk.claim(), desk.kit) == "described"
+    assert len(desk.ledger.completed) == 1
+
+
+def test_without_a_ledger_the_job_is_left_to_its_deadline(desk: Desk) -> None:
+    desk.ledger.away = 1000
+    assert describe(desk.claim(seconds=0.5), desk.kit) == "abandoned"
+
+
+def test_a_stale_result_is_dropped_quietly(desk: Desk) -> None:
+    desk.ledger.stale = True
+    assert describe(desk.claim(), desk.kit) == "stale"
+
+
+def test_uploaded_bytes_go_once_they_are_described_and_stay_for_a_replay(desk: Desk) -> None:
+    for error, kept in ((PoisonImage("it raises"), True), (None, False)):
+        key = desk.blobs.put(b"bytes of %d" % kept)
+        desk.models.error = error
+        describe(desk.claim(source=ImageSource(kind="blob", location=key)), desk.kit)
+        assert (desk.blobs.folder / key[:2] / key).exists() == kept
+
+
+def test_a_prediction_survives_the_cache() -> None:
+    read = cached.load(cached.dump(FULL))
+    assert read is not None
+    assert read.embedding is not None
+    assert FULL.embedding is not None
+    np.testing.assert_allclose(read.embedding.vector, FULL.embedding.vector, atol=1e-3)
+    for name in ("width", "height", "caption", "classes", "objects", "look", "entailment", "models"):
+        assert getattr(read, name) == getattr(FULL, name)
+
+
+@pytest.mark.parametrize("value", [b"", b"{}", b"\x80\x04.", b'{"form": 0}', b'{"form": 1}', cached.dump(FULL)[:-9], b"[1]"])
+def test_what_is_not_a_prediction_counts_as_not_cached(value: bytes) -> None:
+    assert cached.load(value) is None
+
+
+def test_the_cache_key_changes_with_what_a_prediction_depends_on() -> None:
+    base: dict[str, Any] = {"site_id": "s", "sha256": "ab", "models": ("m@1",), "instruction": "", "context": Context()}
+    others = [
+        {"site_id": "t"}, {"sha256": "ac"}, {"models": ("m@2",)}, {"instruction": "x"}, {"context": Context(title="t")},
+    ]  # fmt: skip
+    keys = {cached.key(**base)} | {cached.key(**{**base, **other}) for other in others}
+    assert len(keys) == 1 + len(others)

@@ -1,0 +1,84 @@
+"""One hint, one job."""
+
+from __future__ import annotations
+
+import threading
+
+from tagger.asset import ImageSource
+from tagger.errors import LedgerUnavailable
+from tagger.job import Claim, JobRequest, Lane
+from workers.tag import End
+from workers.take import Taker
+
+CLAIM = Claim(
+    job_id="job_2", token="t", lane="upload", attempts=0, crashes=0, deadline_ms=2, created_ms=0, claimed_ms=1,
+    request=JobRequest(site_id="s", asset_id="a", source=ImageSource(kind="url", location="https://x.test/a.png")),
+)  # fmt: skip
+
+
+class Counter:
+    def __init__(self, *answers: Claim | Exception | None) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[Lane, str | None]] = []
+        self.described: list[Claim] = []
+        self.stopping = threading.Event()
+        self.now = 0.0
+        self.ready = True
+
+    def claim(self, *, lane: Lane, worker_id: str, lease_ms: int, job_id: str | None) -> Claim | None:
+        self.asked.append((lane, job_id))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def describe(self, claim: Claim) -> End:
+        self.described.append(claim)
+        return "described"
+
+    def tick(self) -> float:
+        self.now += 3.0
+        return self.now
+
+    def take(self, job_id: str) -> None:
+        taker = Taker(
+            self, self.describe, lane="upload", worker_id="w", lease_ms=1000, ready=lambda: self.ready,
+            stopping=self.stopping, monotonic=self.tick,
+        )  # fmt: skip
+        taker(job_id)
+
+
+def test_a_hint_names_its_job_but_any_due_one_is_taken() -> None:
+    counter = Counter(CLAIM)
+    counter.take("job_1")
+    assert counter.asked == [("upload", "job_1")]
+    assert counter.described == [CLAIM]
+
+
+def test_a_hint_too_many_costs_one_question() -> None:
+    counter = Counter(None)
+    counter.take("job_1")
+    assert len(counter.asked) == 1
+    assert counter.described == []
+
+
+def test_a_ledger_that_comes_back_in_time_is_waited_for() -> None:
+    counter = Counter(LedgerUnavailable("away"), CLAIM)
+    counter.take("job_1")
+    assert counter.described == [CLAIM]
+
+
+def test_a_ledger_that_stays_away_costs_the_hint_only() -> None:
+    counter = Counter(LedgerUnavailable("away"))
+    counter.take("job_1")
+    assert counter.described == []
+
+
+def test_nothing_is_claimed_for_models_that_do_not_work_or_in_an_ending_process() -> None:
+    counter = Counter(CLAIM)
+    counter.ready = False
+    counter.take("job_1")
+    counter.ready = True
+    counter.stopping.set()
+    counter.take("job_1")
+    assert counter.asked == []
