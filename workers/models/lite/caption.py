@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from tagger.prediction import CaptionPrediction, ClassScore, DetectedObject
 from workers.models.lite.detect import sure
 from workers.models.lite.files import table
+from workers.models.lite.words import unsayable
 
 SAY = 0.5  # a subject under this is not offered at all
 SURE = 0.8  # from here a subject may be published, and a fine-grained name used
@@ -70,7 +71,7 @@ def _class(classes: Sequence[ClassScore], words: Mapping[str, Sequence[str]]) ->
     if not classes:
         return None
     first = max(classes, key=lambda c: c.score)
-    if first.score >= SURE:
+    if first.score >= SURE and not unsayable((plain(first.label),)):
         return Subject(text=with_article(plain(first.label)), score=min(1.0, first.score), specific=True)
     mass: Counter[str] = Counter()
     spread: Counter[str] = Counter()

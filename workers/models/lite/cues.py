@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float64]
 
 FULL_SHARE = 0.45  # share of the pixels at which a colour is surely named
 BIG_PERSON = 0.22  # share of the picture from which a lone person makes a portrait
+CROWD = 4  # persons
 DOUBT = 0.3  # best class under which textures look like insects
 DOUBTED = 0.4
 
@@ -77,6 +78,7 @@ def strengths(prediction: Prediction) -> dict[str, float]:
     persons = [(o, sure(o)) for o in prediction.objects if o.label == "person"]
     if persons:
         largest, certain = max(persons, key=lambda pair: _area(pair[0].box))
+        found["many_persons" if sum(c >= 0.5 for _, c in persons) >= CROWD else "few_persons"] = 1.0
         found["big_person" if _area(largest.box) >= BIG_PERSON else "small_person"] = certain
     return found
 

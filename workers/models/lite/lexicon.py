@@ -26,6 +26,8 @@ class Lexicon:
     words: tuple[tuple[str, ...], ...]  # of each source, narrowest first as a rule
     concepts: tuple[str, ...]
     rules: Floats  # [1080, concepts]: P(concept | source)
+    ruled: npt.NDArray[np.bool_]  # [1080, concepts]: a rule speaks of the pair, if only to say 0
+    by_name_only: npt.NDArray[np.bool_]  # [concepts]: homonyms, reached by their own name and no near-synonym
     texts: tuple[str, ...]  # every word and concept
     vectors: Floats  # [texts, 384], L2-normalised, of MiniLM
 
@@ -60,6 +62,11 @@ class Lexicon:
         return {word: np.array(rows, np.intp) for word, rows in found.items()}
 
     @functools.cached_property
+    def concept_rows(self) -> npt.NDArray[np.intp]:
+        """Of each concept, its row of `vectors`."""
+        return np.array([self.text_index[c] for c in self.concepts], np.intp)
+
+    @functools.cached_property
     def class_vectors(self) -> Floats:
         """[1000, 384]: the text vector of each class, its name's. ConSE mixes these."""
         return self.vectors[[self.text_index[self.words[i][0]] for i in range(len(self.classes))]]
@@ -80,7 +87,7 @@ def lexicon() -> Lexicon:
         sorted({c for part in ("class", "coco") for row in rules[part].values() for c in row} | set(rules["more_concepts"]))
     )
     column = {c: i for i, c in enumerate(concepts)}
-    matrix = np.zeros((len(classes) + len(known["coco"]), len(concepts)), np.float32)
+    matrix = np.full((len(classes) + len(known["coco"]), len(concepts)), np.nan, np.float32)
     for row, words in enumerate(known["words"]):
         for word in sorted(set(words), key=lambda w: -spread[w]):  # broad words first, so that narrow ones overwrite
             _write(matrix[row], rules["class"].get(word, {}), column)
@@ -91,7 +98,9 @@ def lexicon() -> Lexicon:
         objects=tuple(known["coco"]),
         words=(*classes, *(_object_words(name, classes) for name in known["coco"])),
         concepts=concepts,
-        rules=matrix,
+        rules=np.nan_to_num(matrix),
+        ruled=~np.isnan(matrix),
+        by_name_only=np.isin(concepts, rules["by_name_only"]),
         texts=texts,
         vectors=vectors,
     )
@@ -104,10 +113,37 @@ def _write(row: Floats, rule: Mapping[str, float], column: Mapping[str, int]) ->
 
 def _object_words(name: str, classes: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """A COCO name, and the words that every ImageNet class of that name shares: "dog" → dog, canine, mammal…"""
+    if name in OBJECT_SENSES:
+        return OBJECT_SENSES[name]
     same = [words for words in classes if name in words]
-    shared = [w for w in same[0] if all(w in words for words in same)] if name not in HOMONYMS and same else []
+    shared = [w for w in same[0] if all(w in words for words in same)] if same else []
     return tuple(dict.fromkeys((name, *shared)))
 
 
-# COCO names whose ImageNet classes are narrower, or mean another thing.
-HOMONYMS = frozenset({"kite", "mouse", "keyboard", "cup", "tie"})
+# COCO names whose ImageNet classes mean another thing, or a narrower one.
+OBJECT_SENSES: Mapping[str, tuple[str, ...]] = {
+    "kite": ("plaything", "toy"),
+    "mouse": ("computer mouse", "peripheral device", "electronic device"),
+    "keyboard": ("computer keyboard", "keypad", "peripheral device"),
+    "cup": ("cup", "drinking vessel"),
+    "tie": ("necktie", "neckwear", "garment", "clothing"),
+    "tv": ("tv", "television"),
+    "couch": ("couch", "sofa", "seat", "furniture"),
+    "cell phone": ("cell phone", "mobile phone", "cellular phone", "telephone"),
+    "donut": ("donut", "dessert", "baked goods", "food"),
+    "cake": ("cake", "dessert", "baked goods", "food"),
+    "carrot": ("carrot", "root vegetable", "vegetable", "food"),
+    "cow": ("cow", "cattle", "ruminant", "ungulate", "mammal", "animal"),
+    "giraffe": ("giraffe", "ungulate", "mammal", "animal"),
+    "horse": ("horse", "equine", "ungulate", "mammal", "animal"),
+    "sheep": ("sheep", "ruminant", "ungulate", "mammal", "animal"),
+    "wine glass": ("wine glass", "goblet", "drinking glass"),
+    "tennis racket": ("tennis racket", "racket", "sports equipment"),
+    "sports ball": ("sports ball", "ball", "game equipment"),
+    "skis": ("skis", "ski", "sports equipment"),
+    "suitcase": ("suitcase", "bag"),
+    "handbag": ("handbag", "purse", "bag"),
+    "toilet": ("toilet", "toilet seat"),
+    "hair drier": ("hair drier", "hair dryer", "home appliance"),
+    "stop sign": ("stop sign", "street sign", "sign"),
+}

@@ -63,12 +63,14 @@ def cues(rgb: Floats) -> tuple[tuple[str, float], ...]:
     saturation = (high - low) / np.maximum(high, 1e-9)
     hue = _hue(rgb.reshape(-1, 3), high.ravel(), (high - low).ravel()).reshape(high.shape)
     across, down = np.abs(np.diff(high, axis=1, append=high[:, -1:])), np.abs(np.diff(high, axis=0, append=high[-1:]))
-    smooth = np.maximum(across, down) < 0.06
+    smooth = np.maximum(across, down) < 0.025 + 0.05 * high
     top, bottom = slice(0, THUMB // 3), slice(2 * THUMB // 3, THUMB)
     blue = (hue > 185) & (hue < 255) & (saturation > 0.15) & (high > 0.3) & smooth
     pale = (saturation < 0.18) & (high > 0.6) & smooth
     green = (hue > 55) & (hue < 180) & (saturation > 0.2) & (high > 0.08)
     warm = ((hue < 48) | (hue > 335)) & (saturation > 0.3) & (high > 0.55) & smooth
+    autumn = (hue < 45) & (saturation > 0.4) & (high > 0.2) & ~smooth
+    dusky = ((hue > 185) & (hue < 260) | (saturation < 0.2)) & (high > 0.12) & (high < 0.5) & smooth
     lighter = float(high[top].mean() - high[bottom].mean())
     border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
     blue_sky = _ramp(blue[top].mean(), 0.35, 0.75)
@@ -76,8 +78,11 @@ def cues(rgb: Floats) -> tuple[tuple[str, float], ...]:
     found = {
         "blue_sky": blue_sky,
         "pale_sky": pale_sky,
-        "no_sky": 1.0 - _ramp((blue | pale | warm)[top].mean(), 0.1, 0.4),
+        "no_sky": 1.0 - _ramp((blue | pale | warm | dusky)[top].mean(), 0.1, 0.4),
         "greenery": _ramp(green.mean(), 0.25, 0.65),
+        "thicket": _ramp((green & ~smooth).mean(), 0.25, 0.6),
+        "autumn_colours": _ramp(autumn.mean(), 0.2, 0.5),
+        "dark_sky": _ramp(dusky[top].mean(), 0.4, 0.8),
         "green_bottom": _ramp(green[bottom].mean(), 0.4, 0.9),
         "glow": _ramp(warm[: 2 * THUMB // 3].mean(), 0.12, 0.35)
         * _ramp(float(high[: THUMB // 2].mean() - high[bottom].mean()), 0.1, 0.3),

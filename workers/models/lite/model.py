@@ -107,8 +107,8 @@ class LiteModel:
         return self.prepare(canary_pixels(), "")
 
     def golden(self) -> Vector:
-        stored = np.load(DATA / "golden.npy", allow_pickle=False)
-        return np.asarray(stored, np.float32)
+        with np.load(DATA / "golden.npz", allow_pickle=False) as stored:
+            return np.asarray(stored["reading"], np.float32)
 
     def reading(self, raw: LiteRaw) -> Vector:
         """[1360]: the classifier's feature and the detector's best score per kind, each part of length 1."""

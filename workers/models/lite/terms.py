@@ -24,13 +24,15 @@ from workers.models.lite.detect import sure
 from workers.models.lite.files import revision
 from workers.models.lite.lexicon import Lexicon, lexicon
 from workers.models.lite.text import TextEncoder
+from workers.models.lite.thesaurus import HEAD, SAME, thesaurus
 from workers.models.lite.words import english, forms, unsayable
 
 Floats = npt.NDArray[np.float32]
 
-EXACT = 1.0  # P(term | source) where the term is one of the source's words
 STEEPNESS, MARGIN, OFFSET = 10.0, 10.0, 7.5  # of the logit of a near-synonym: see `nearness`
 LEAST = 0.02  # P(term | source) under which a source says nothing about the term
+SHARPEN = 1.5  # power of the class probabilities: the classifier was trained with smoothed labels and says too little
+TAIL = 0.06  # least sum of the sharpened probabilities that is scaled to one
 TABLES = 16  # vocabularies remembered
 
 
@@ -85,20 +87,18 @@ class TermScorer:
             return "nothing that the lite models see is near it."
         return None
 
-    def reachable(self, vocabulary: Vocabulary) -> frozenset[str]:
+    def unreachable(self, vocabulary: Vocabulary) -> frozenset[str]:
         """Ids of the terms that cannot be reached."""
         return frozenset(term.id for category, term in vocabulary if self.reach(category, term) is not None)
 
     def raw(self, prediction: Prediction, table: _Table) -> npt.NDArray[np.float64]:
         """[terms] uncalibrated probabilities."""
+        if prediction.look is not None and prediction.look.uniform:
+            return _coloured(np.zeros(len(table.ids)), prediction, table)  # one colour all over: nothing else is on it
         sources = evidence(prediction, self._lexicon)
         direct = _joined(sources, table.weights, len(self._lexicon.classes))
         concepts = cues.adjust(_joined(sources, self._lexicon.rules, len(self._lexicon.classes)), prediction)
-        probs: npt.NDArray[np.float64] = np.maximum(direct, (concepts[:, None] * table.near).max(axis=0, initial=0.0))
-        if prediction.look is not None:
-            for i, p in cues.by_look(table.names, prediction.look).items():
-                probs[i] = p
-        return probs
+        return _coloured(np.maximum(direct, (concepts[:, None] * table.near).max(axis=0, initial=0.0)), prediction, table)
 
     def table(self, vocabulary: Vocabulary) -> _Table:
         key = _fingerprint(vocabulary)
@@ -135,26 +135,33 @@ class TermScorer:
 
 def reach_of(texts: Sequence[str], vectors: Floats, known: Lexicon) -> tuple[Floats, Floats, bool]:
     """Texts of one term and their vectors [n, 384] → P(term | source) [1080], P(term | concept), and whether a rule names it."""
-    by_word = np.zeros(len(known.words), np.float32)
     by_concept = np.zeros(len(known.concepts), np.float32)
+    if not texts:
+        return np.zeros(len(known.words), np.float32), by_concept, False
     wanted = {form for text in texts for form in forms(text)}
-    columns = [known.concept_index[w] for w in wanted if w in known.concept_index]
-    for word in wanted:
-        by_word[known.sources_of.get(word, [])] = EXACT
-    if columns:  # a concept with rules of its own: they say all, but for sources they are silent about
-        by_concept[columns] = 1.0
-        return by_word * ~known.rules[:, columns].any(axis=1), by_concept, True
-    if not len(texts):
-        return by_word, by_concept, False
+    meant = thesaurus().related(texts, len(known.texts))
+    meant[[known.text_index[w] for w in wanted if w in known.text_index]] = 1.0
+    named = np.array([known.concepts[i] in wanted for i in range(len(known.concepts))])
+    same = named if named.any() else (meant[known.concept_rows] >= SAME) & ~known.by_name_only
+    if same.any():  # a concept with rules of its own: they say all, but for sources they are silent about
+        by_concept[same] = 1.0
+        of_sources = np.array([meant[rows].max() for rows in known.word_rows], np.float32)
+        of_sources[of_sources < SAME] = 0.0
+        return of_sources * ~known.ruled[:, same].any(axis=1), by_concept, True
     cosines = (vectors @ known.vectors.T).max(axis=0)
-    of_sources = np.array([cosines[rows].max() for rows in known.word_rows], np.float32)
-    of_concepts = cosines[[known.text_index[c] for c in known.concepts]]
-    best = float(max(of_sources.max(), of_concepts.max()))
-    by_word = np.maximum(by_word, nearness(of_sources, best))
-    by_concept = nearness(of_concepts, best)
-    by_word[by_word < LEAST] = 0.0
+    wider = np.array([_widens(text, wanted) for text in known.texts])
+    near = nearness(cosines, float(cosines[~wider].max())) * np.where(wider, HEAD, 1.0).astype(np.float32)
+    joined = np.maximum(near, meant)
+    by_source = np.array([joined[rows].max() for rows in known.word_rows], np.float32)
+    by_concept = joined[known.concept_rows] * ~known.by_name_only
+    by_source[by_source < LEAST] = 0.0
     by_concept[by_concept < LEAST] = 0.0
-    return by_word, by_concept, False
+    return by_source, by_concept, False
+
+
+def _widens(text: str, wanted: set[str]) -> bool:
+    """Whether a known text is one of the words of a term of several: "tower" of "office tower"."""
+    return any(text != w and text in w.split() for w in wanted)
 
 
 def _joined(sources: Floats, weights: Floats, classes: int) -> npt.NDArray[np.float64]:
@@ -166,12 +173,20 @@ def _joined(sources: Floats, weights: Floats, classes: int) -> npt.NDArray[np.fl
     return out
 
 
+def _coloured(probs: npt.NDArray[np.float64], prediction: Prediction, table: _Table) -> npt.NDArray[np.float64]:
+    """Terms that name a colour or the light take the pixels' word instead."""
+    if prediction.look is not None:
+        for i, p in cues.by_look(table.names, prediction.look).items():
+            probs[i] = p
+    return probs
+
+
 def nearness(cosines: Floats, best: float) -> Floats:
     """P(same thing | cosine): falls with the cosine, and with how much nearer another word is.
 
     Shape and first values from hiding each of the 3,121 WordNet words in turn and guessing its classes from the others.
     """
-    logits = STEEPNESS * cosines - MARGIN * (best - cosines) - OFFSET
+    logits = STEEPNESS * cosines - MARGIN * np.maximum(best - cosines, 0.0) - OFFSET
     out: Floats = (1.0 / (1.0 + np.exp(-logits))).astype(np.float32)
     return out
 
@@ -182,7 +197,8 @@ def evidence(prediction: Prediction, known: Lexicon) -> Floats:
     for seen in prediction.classes:
         row = known.class_index.get(seen.label)
         if row is not None:
-            sources[row] += seen.score
+            sources[row] += max(seen.score, 0.0) ** SHARPEN
+    sources /= max(float(sources.sum()), TAIL)
     for thing in prediction.objects:
         row = known.object_index.get(thing.label)
         if row is not None:

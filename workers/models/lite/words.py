@@ -39,8 +39,8 @@ def forms(text: str) -> frozenset[str]:
 
 
 def unsayable(texts: Sequence[str]) -> bool:
-    """Whether a term speaks of a person's gender, age or the like: every text of it does."""
-    return all(forms(text) & UNSAYABLE for text in texts)
+    """Whether a term speaks of a person's gender, age or the like: every text of it does, alone or as its last word."""
+    return all((forms(text) | forms(text.split()[-1])) & UNSAYABLE for text in texts)
 
 
 def _is_english(locale: str) -> bool:

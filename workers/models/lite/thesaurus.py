@@ -1,0 +1,53 @@
+"""WordNet's nouns: which of the texts that the models know mean the same as a word, or nearly. Pure, but for reading its file."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from workers.models.lite.files import DATA
+from workers.models.lite.words import forms
+
+Floats = npt.NDArray[np.float32]
+
+SAME = 0.99  # weight from which two words mean the same in their first sense
+HEAD = 0.2  # P("office tower" | tower): a phrase that WordNet does not know counts as a kind of its last word
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Thesaurus:
+    place: dict[str, int]  # noun → its number
+    starts: npt.NDArray[np.intp]
+    rows: npt.NDArray[np.uint16]  # of the lexicon's texts
+    weights: Floats  # P(noun | text)
+
+    def related(self, texts: Sequence[str], size: int) -> Floats:
+        """[size] P(term | known text) over the lexicon's texts, for a term that any of `texts` names."""
+        found = np.zeros(size, np.float32)
+        for text in texts:
+            self._note(found, forms(text), 1.0)
+            words = text.replace("-", " ").split()
+            if len(words) > 1 and not any(form in self.place for form in forms(text)):
+                self._note(found, forms(words[-1]), HEAD)
+        return found
+
+    def _note(self, found: Floats, words: frozenset[str], share: float) -> None:
+        for word in words:
+            number = self.place.get(word)
+            if number is not None:
+                some = slice(self.starts[number], self.starts[number + 1])
+                found[self.rows[some]] = np.maximum(found[self.rows[some]], self.weights[some] * share)
+
+
+@functools.cache
+def thesaurus() -> Thesaurus:
+    """45,165 nouns, read in some 30 ms."""
+    with np.load(DATA / "thesaurus.npz", allow_pickle=False) as stored:
+        lemmas = stored["lemmas"].tobytes().decode().split("\n")
+        starts = np.concatenate([[0], np.cumsum(stored["counts"].astype(np.intp))])
+        weights = stored["weights"].astype(np.float32) / 255.0
+        return Thesaurus(place={w: i for i, w in enumerate(lemmas)}, starts=starts, rows=stored["rows"], weights=weights)
