@@ -45,16 +45,21 @@ def look(pixels: Pixels, thumb: Pixels | None = None) -> Look:
         bright=light >= 0.62,
         dark=light <= 0.28,
         black_and_white=bool(np.quantile(chroma, 0.98) <= 0.06),
-        uniform=min(height, width) <= 2 or _flat(pixels),
+        uniform=min(height, width) <= 2 or _flat(pixels, thumb),
         cues=cues(rgb.reshape(THUMB, THUMB, 3)),
     )
 
 
-def _flat(pixels: Pixels) -> bool:
-    """One colour all over, judged on a grid of at most some hundred thousand pixels."""
+def _flat(pixels: Pixels, thumb: Pixels) -> bool:
+    """One colour all over. The thumbnail tells at once that most pictures are not; else a grid of pixels does."""
     step = max(1, min(pixels.shape[:2]) // 300)
-    seen = pixels[::step, ::step].reshape(-1, 3)
-    return bool((seen.max(axis=0).astype(int) - seen.min(axis=0)).max() <= UNIFORM_SPREAD)
+    grids = (thumb, pixels[::step, ::step])
+    return all(high - low <= UNIFORM_SPREAD for grid in grids for low, high in _extremes(grid))
+
+
+def _extremes(pixels: Pixels) -> tuple[tuple[int, int], ...]:
+    """Least and largest value of each channel."""
+    return tuple((int(c.min()), int(c.max())) for c in np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
 
 def cues(rgb: Floats) -> tuple[tuple[str, float], ...]:
