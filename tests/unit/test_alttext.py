@@ -116,8 +116,8 @@ def test_a4_sets_the_final_stop_that_the_profile_wants() -> None:
 
 
 LONG = (
-    "A herd of sheep grazing in a lush green field next to a quiet lake below a range of high mountains, while a dog watches them "
-    "from the top of a small hill"
+    "A herd of sheep grazing in a lush green field next to a quiet lake below a range of high mountains, while a dog watches "
+    "them from the top of a small hill"
 )
 
 
@@ -139,8 +139,8 @@ def test_a5_keeps_a_long_text_that_has_no_clause_to_drop() -> None:
 
 def test_a5_sends_a_very_long_text_to_review_whole() -> None:
     text = (
-        f"Herd{LONG[6:]}, several boats lie along an old wooden pier, two white tents stand under tall pine trees, smoke rises over "
-        "every chimney of nearby cottages, and children fly red paper kites against dark evening clouds"
+        f"Herd{LONG[6:]}, several boats lie along an old wooden pier, two white tents stand under tall pine trees, smoke "
+        "rises over every chimney of nearby cottages, and children fly red paper kites against dark evening clouds"
     )
     out = alt(text)
     assert (out.value, out.action, out.reasons) == (text, "review", ("too_long",))
