@@ -45,8 +45,8 @@ T = TypeVar("T")
 def make_app(broker_url: str, *, main: str = "tagger") -> Celery:
     """The Celery app: JSON only, no results, one queue per lane, early acknowledgement.
 
-    Early acknowledgement, because the ledger frees the jobs of the dead: with late acknowledgement a broker restart
-    gave every running job twice, and a kill still lost messages (docs/decisions.md).
+    Early acknowledgement, because the ledger frees the jobs of the dead: late acknowledgement ran a killed worker's tasks
+    twice, and still lost one now and then (docs/decisions.md).
     """
     _mend_kombu()
     app = Celery(main, broker=broker_url, set_as_current=False)
@@ -90,7 +90,6 @@ def transport_options() -> dict[str, Any]:
         "retry_on_timeout": False,
         "priority_steps": [0],
         "queue_order_strategy": "priority",
-        "visibility_timeout": 3600,
         "max_connections": 64,
         # one attempt per call: the callers decide about retries, and Celery's consumer has a loop of its own
         "max_retries": 1,
@@ -105,8 +104,8 @@ def _keepalive_options() -> dict[int, int]:
 
 
 def _mend_kombu() -> None:
-    """kombu 5.7.0 closes a channel a second time after its connection lost its client: AttributeError, and the worker
-    exits. Said as the connection error that it is, the consumer reconnects.
+    """kombu 5.7.0 may use a channel whose connection lost its client: an AttributeError, on which the worker exits. Said as
+    the connection error that it is, the consumer reconnects.
     """
     original: Callable[..., Any] = kombu_redis.Channel._connparams
     if getattr(original, "mended", False):

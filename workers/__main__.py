@@ -35,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TaggerError as err:
         structlog.get_logger().critical("worker.cannot_start", code=err.code, error=str(err), remedy=err.info().remedy)
         return 1
+    except Exception as err:
+        structlog.get_logger().exception("worker.broke", error=type(err).__name__)
+        return 1
 
 
 def _run(args: argparse.Namespace, settings: Settings) -> int:

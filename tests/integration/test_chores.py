@@ -1,0 +1,57 @@
+"""The reconciler's chores against a real ledger and a real folder of bytes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tagger.asset import ImageSource
+from tagger.blobs import LocalBlobs
+from tagger.errors import PoisonImage
+from tagger.job import JobRequest
+from tagger.ledger import Ledger, open_ledger
+from tagger.queue import Hints
+from tagger.settings import Settings, load
+from tagger.site import Site
+from workers.chores import ORPHAN_MS, chores
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load({}, home=tmp_path)
+
+
+@pytest.fixture
+def ledger(settings: Settings) -> Iterator[Ledger]:
+    opened = open_ledger(settings.ledger)
+    opened.migrate()
+    opened.put_site(Site(id="site", name="A site"))
+    yield opened
+    opened.close()
+
+
+def test_the_sweep_takes_orphans_and_leaves_what_a_job_may_want(settings: Settings, ledger: Ledger) -> None:
+    blobs = LocalBlobs(settings.blobs)
+    names = ("waiting", "dead", "cancelled", "orphan", "fresh")
+    keys = {name: blobs.put(name.encode()) for name in names}
+    jobs = {}
+    for name in ("waiting", "dead", "cancelled"):
+        source = ImageSource(kind="blob", location=keys[name])
+        jobs[name] = ledger.accept([JobRequest(site_id="site", asset_id=name, source=source)])[0].job_id
+    ledger.register_worker("w", role="tag", lane="upload", host="here", pid=1)
+    claim = ledger.claim(lane="upload", worker_id="w", lease_ms=60_000, job_id=jobs["dead"])
+    assert claim is not None
+    assert ledger.fail(claim, PoisonImage("it raises").info(), {}) == "dead"
+    ledger.cancel(jobs["cancelled"])
+    long_ago = ledger.now_ms() / 1000 - ORPHAN_MS / 1000 - 60
+    for name in ("waiting", "dead", "cancelled", "orphan"):
+        os.utime(settings.blobs / keys[name][:2] / keys[name], (long_ago, long_ago))
+
+    sweep = next(c for c in chores(settings, ledger, Hints(settings.broker)) if c.name == "sweep")
+    sweep.run()
+
+    left = {name for name, key in keys.items() if (settings.blobs / key[:2] / key).exists()}
+    assert left == {"waiting", "dead", "fresh"}
