@@ -28,6 +28,7 @@ class Lexicon:
     rules: Floats  # [1080, concepts]: P(concept | source)
     ruled: npt.NDArray[np.bool_]  # [1080, concepts]: a rule speaks of the pair, if only to say 0
     by_name_only: npt.NDArray[np.bool_]  # [concepts]: homonyms, reached by their own name and no near-synonym
+    complete: npt.NDArray[np.bool_]  # [concepts]: rules cover all that the models can say of it
     texts: tuple[str, ...]  # every word and concept
     vectors: Floats  # [texts, 384], L2-normalised, of MiniLM
 
@@ -96,11 +97,12 @@ def lexicon() -> Lexicon:
     return Lexicon(
         classes=tuple(known["names"]),
         objects=tuple(known["coco"]),
-        words=(*classes, *(_object_words(name, classes) for name in known["coco"])),
+        words=(*classes, *(object_words(name, classes) for name in known["coco"])),
         concepts=concepts,
         rules=np.nan_to_num(matrix),
         ruled=~np.isnan(matrix),
         by_name_only=np.isin(concepts, rules["by_name_only"]),
+        complete=np.isin(concepts, rules["complete"]),
         texts=texts,
         vectors=vectors,
     )
@@ -111,7 +113,7 @@ def _write(row: Floats, rule: Mapping[str, float], column: Mapping[str, int]) ->
         row[column[concept]] = weight
 
 
-def _object_words(name: str, classes: Sequence[Sequence[str]]) -> tuple[str, ...]:
+def object_words(name: str, classes: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """A COCO name, and the words that every ImageNet class of that name shares: "dog" → dog, canine, mammal…"""
     if name in OBJECT_SENSES:
         return OBJECT_SENSES[name]

@@ -139,24 +139,23 @@ def reach_of(texts: Sequence[str], vectors: Floats, known: Lexicon) -> tuple[Flo
     if not texts:
         return np.zeros(len(known.words), np.float32), by_concept, False
     wanted = {form for text in texts for form in forms(text)}
-    meant = thesaurus().related(texts, len(known.texts))
-    meant[[known.text_index[w] for w in wanted if w in known.text_index]] = 1.0
-    named = np.array([known.concepts[i] in wanted for i in range(len(known.concepts))])
-    same = named if named.any() else (meant[known.concept_rows] >= SAME) & ~known.by_name_only
-    if same.any():  # a concept with rules of its own: they say all, but for sources they are silent about
+    of_sources, of_concepts = thesaurus().related(texts, len(known.concepts))
+    of_sources[[bool(wanted & set(words[:1])) for words in known.words]] = 1.0
+    of_concepts[known.by_name_only] = 0.0
+    named = np.array([concept in wanted for concept in known.concepts])
+    same = named if named.any() else of_concepts >= SAME
+    if (same & known.complete).any():  # rules say all of it, but for sources that they are silent about
         by_concept[same] = 1.0
-        of_sources = np.array([meant[rows].max() for rows in known.word_rows], np.float32)
-        of_sources[of_sources < SAME] = 0.0
-        return of_sources * ~known.ruled[:, same].any(axis=1), by_concept, True
+        return (of_sources >= SAME) * of_sources * ~known.ruled[:, same].any(axis=1), by_concept, True
     cosines = (vectors @ known.vectors.T).max(axis=0)
     wider = np.array([_widens(text, wanted) for text in known.texts])
     near = nearness(cosines, float(cosines[~wider].max())) * np.where(wider, HEAD, 1.0).astype(np.float32)
-    joined = np.maximum(near, meant)
-    by_source = np.array([joined[rows].max() for rows in known.word_rows], np.float32)
-    by_concept = joined[known.concept_rows] * ~known.by_name_only
+    by_source = np.maximum(of_sources, [near[rows].max() for rows in known.word_rows]).astype(np.float32)
+    by_concept = np.maximum(of_concepts, near[known.concept_rows] * ~known.by_name_only)
+    by_concept[same] = 1.0
     by_source[by_source < LEAST] = 0.0
     by_concept[by_concept < LEAST] = 0.0
-    return by_source, by_concept, False
+    return by_source, by_concept, bool(same.any())
 
 
 def _widens(text: str, wanted: set[str]) -> bool:

@@ -22,32 +22,41 @@ HEAD = 0.2  # P("office tower" | tower): a phrase that WordNet does not know cou
 class Thesaurus:
     place: dict[str, int]  # noun → its number
     starts: npt.NDArray[np.intp]
-    rows: npt.NDArray[np.uint16]  # of the lexicon's texts
-    weights: Floats  # P(noun | text)
+    columns: npt.NDArray[np.uint16]  # units, then concepts
+    weights: Floats  # P(noun | unit or concept)
+    member: npt.NDArray[np.bool_]  # [units, 1080]: the sources under each unit
 
-    def related(self, texts: Sequence[str], size: int) -> Floats:
-        """[size] P(term | known text) over the lexicon's texts, for a term that any of `texts` names."""
-        found = np.zeros(size, np.float32)
+    def related(self, texts: Sequence[str], concepts: int) -> tuple[Floats, Floats]:
+        """P(term | source) [1080] and P(term | concept) [concepts], for a term that any of `texts` names."""
+        units = len(self.member)
+        found = np.zeros(units + concepts, np.float32)
         for text in texts:
             self._note(found, forms(text), 1.0)
             words = text.replace("-", " ").split()
             if len(words) > 1 and not any(form in self.place for form in forms(text)):
                 self._note(found, forms(words[-1]), HEAD)
-        return found
+        used = np.flatnonzero(found[:units])
+        of_sources = (found[used, None] * self.member[used]).max(axis=0, initial=0.0)
+        return of_sources.astype(np.float32), found[units:]
 
     def _note(self, found: Floats, words: frozenset[str], share: float) -> None:
         for word in words:
             number = self.place.get(word)
             if number is not None:
                 some = slice(self.starts[number], self.starts[number + 1])
-                found[self.rows[some]] = np.maximum(found[self.rows[some]], self.weights[some] * share)
+                found[self.columns[some]] = np.maximum(found[self.columns[some]], self.weights[some] * share)
 
 
 @functools.cache
 def thesaurus() -> Thesaurus:
-    """45,165 nouns, read in some 30 ms."""
+    """WordNet's nouns near enough to a class or a concept, read in some 30 ms."""
     with np.load(DATA / "thesaurus.npz", allow_pickle=False) as stored:
         lemmas = stored["lemmas"].tobytes().decode().split("\n")
-        starts = np.concatenate([[0], np.cumsum(stored["counts"].astype(np.intp))])
-        weights = stored["weights"].astype(np.float32) / 255.0
-        return Thesaurus(place={w: i for i, w in enumerate(lemmas)}, starts=starts, rows=stored["rows"], weights=weights)
+        member = np.unpackbits(stored["member"], axis=1).astype(bool)
+        return Thesaurus(
+            place={w: i for i, w in enumerate(lemmas)},
+            starts=np.concatenate([[0], np.cumsum(stored["counts"].astype(np.intp))]),
+            columns=stored["columns"],
+            weights=stored["weights"].astype(np.float32) / 255.0,
+            member=member,
+        )
