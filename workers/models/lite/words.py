@@ -11,14 +11,15 @@ from workers.models.lite.files import table
 # Gender, age and the like: rule A13 forbids them, and pixels cannot tell.
 UNSAYABLE = frozenset(table("wordlists.json")["unsayable"])
 
+SAME_AS: dict[str, str] = table("same_as.json")  # Wikidata's ids of everyday things
+
 
 def english(term: Term) -> tuple[str, ...]:
-    """Label and synonyms in English, each once. Without any: what `same_as` means, or the id where it is a known word."""
+    """Label and synonyms in English, each once. Without any: what `same_as` means."""
     found = [label for locale, label in term.labels.items() if _is_english(locale)]
     found += [s for locale, some in term.synonyms.items() if _is_english(locale) for s in some]
     if not found:
-        same: dict[str, str] = table("same_as.json")
-        found = [same[uri] for uri in term.same_as if uri in same]
+        found = [SAME_AS[uri] for uri in term.same_as if uri in SAME_AS]
     return tuple(dict.fromkeys(text.strip() for text in found if text.strip()))
 
 
