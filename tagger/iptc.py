@@ -1,0 +1,58 @@
+"""The few fields of IPTC-IIM (record 2) that matter here, from the raw data sets or from a Photoshop resource block."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+
+TITLE, KEYWORD, DATE, HEADLINE, CAPTION = 5, 25, 55, 105, 120
+CHARSET = (1, 90)
+UTF8 = b"\x1b%G"
+IPTC_RESOURCE = 0x0404
+MAX_SETS = 2_000
+
+
+def read(block: bytes) -> Mapping[int, list[str]]:
+    """Data set number of record 2 → its values, in order. Of a block that is no IPTC, nothing."""
+    sets = list(_sets(_unwrapped(block)))
+    utf8 = any(key == CHARSET and value.startswith(UTF8) for key, value in sets)
+    found: dict[int, list[str]] = {}
+    for (record, number), value in sets:
+        if record == 2:
+            found.setdefault(number, []).append(_text(value, utf8))
+    return found
+
+
+def _sets(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
+    at, count = 0, 0
+    while at + 5 <= len(data) and data[at] == 0x1C and count < MAX_SETS:
+        record, number, size = struct.unpack_from(">BBH", data, at + 1)
+        if size & 0x8000 or at + 5 + size > len(data):
+            return  # extended sets hold pictures, never captions
+        yield (record, number), data[at + 5 : at + 5 + size]
+        at, count = at + 5 + size, count + 1
+
+
+def _text(value: bytes, utf8: bool) -> str:
+    """Writers often use UTF-8 without saying so; old ones Latin-1."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("utf-8", "replace") if utf8 else value.decode("latin-1")
+
+
+def _unwrapped(block: bytes) -> bytes:
+    """The IPTC resource inside Photoshop's "8BIM" blocks, or the block itself."""
+    data = block.removeprefix(b"Photoshop 3.0\0")
+    at = 0
+    while data[at : at + 4] == b"8BIM" and at + 12 <= len(data):
+        number = struct.unpack_from(">H", data, at + 4)[0]
+        name = data[at + 6] + 1
+        at += 6 + name + name % 2
+        if at + 4 > len(data):
+            return b""
+        size = struct.unpack_from(">I", data, at)[0]
+        if number == IPTC_RESOURCE:
+            return data[at + 4 : at + 4 + size]
+        at += 4 + size + size % 2
+    return data
