@@ -18,6 +18,8 @@ from tagger.job import LANES
 from tagger.settings import Settings, load
 from workers.ending import end_with_parent
 
+log = structlog.get_logger()
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
@@ -33,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(args, settings)
     except TaggerError as err:
-        structlog.get_logger().critical("worker.cannot_start", code=err.code, error=str(err), remedy=err.info().remedy)
+        log.critical("worker.cannot_start", code=err.code, error=str(err), remedy=err.info().remedy)
         return 1
     except Exception as err:
-        structlog.get_logger().exception("worker.broke", error=type(err).__name__)
+        log.exception("worker.broke", error=type(err).__name__)
         return 1
 
 
