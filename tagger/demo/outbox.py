@@ -47,10 +47,12 @@ class Outbox:
             for event in self._shelf.due(_now_ms()):
                 if self._stop.is_set():
                     return
-                self._send(event)
+                if not self._send(event):
+                    break
             self._wake.wait(IDLE_S)
 
-    def _send(self, event: Event) -> None:
+    def _send(self, event: Event) -> bool:
+        """False: tagger is away, so that the others need not try now."""
         headers = signing.sign([self._secret], event.event, _now_ms() // 1000, event.body)
         headers["Content-Type"] = "application/json"
         try:
@@ -58,7 +60,7 @@ class Outbox:
         except requests.RequestException as err:
             LOG.info("hook_waits", event_id=event.event, tries=event.tries + 1, cause=type(err).__name__)
             self._later(event)
-            return
+            return False
         if answer.ok:
             self._shelf.sent(event.number)
         elif answer.status_code in (400, 413, 422):  # this body will never be taken; anything else may be mended over there
@@ -67,6 +69,8 @@ class Outbox:
         else:
             LOG.info("hook_waits", event_id=event.event, tries=event.tries + 1, status=answer.status_code)
             self._later(event)
+            return answer.status_code != 429 and answer.status_code < 500
+        return True
 
     def _later(self, event: Event) -> None:
         wait: int = min(FIRST_WAIT_MS << min(event.tries, 10), LONGEST_WAIT_MS)
