@@ -112,7 +112,7 @@ def test_the_jobs_of_a_killed_worker_are_done_by_another(build: Any, tmp_path: P
     victim.kill()
     victim.wait()
     house.until(lambda: house.all_done(ids), "nothing is lost", seconds=20)
-    assert "worker.expired" in house.logs(), "the victim held some"
+    house.until(lambda: "worker.expired" in house.logs(), "the victim is declared dead")
     assert other.poll() is None
 
 
