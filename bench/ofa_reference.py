@@ -4,7 +4,7 @@ Its own venv, never a dependency: torch 2.13.0, torchvision 0.28.0, modelscope[f
 datasets 4.8.4, huggingface_hub 0.36.2, decord, timm, open_clip_torch, hydra-core, omegaconf, bitarray, librosa,
 rapidfuzz, zhconv, unicodedata2, sacrebleu, and the unpacked source of `fairseq-fixed` for its pure Python part.
 
-    PYTHONPATH=. REF/bin/python bench/ofa_reference.py --fairseq FOLDER [caption_tiny entail_tiny …]
+    PYTHONPATH=.:tests REF/bin/python bench/ofa_reference.py --fairseq FOLDER [caption_tiny entail_tiny …]
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ofa_cases import SETS, Case
 from PIL import Image
 
-from bench.ofa_cases import SETS, Case
 from workers.models.ofa.synthetic import random_picture, write_directory
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ from tagger.prediction import CaptionPrediction, Pixels, Vector
 from workers.models.base import PartialPrediction
 from workers.models.ofa.batch import canary_pixels, padded_length, source_padding, stack
 from workers.models.ofa.config import ModelConfig, TaskConfig
-from workers.models.ofa.decoder import Decoder
+from workers.models.ofa.decoder import Decoder, place
 from workers.models.ofa.encoder import Encoder
 from workers.models.ofa.layers import Weights
 from workers.models.ofa.positions import Biases, Positions
@@ -28,7 +28,7 @@ from workers.models.ofa.tokenizer import OfaTokenizer
 class RawCaption:
     tokens: tuple[int, ...]  # without bos, with eos
     log_prob: float  # mean per token, the end token counted
-    reading: Vector  # [2·d] mean of the source states, and the mean of their squares' roots: for the canary
+    reading: Vector  # [2·d] mean, and root of the mean square, of the source states: for the canary
 
 
 class CaptionNetwork(nn.Module):
@@ -68,7 +68,7 @@ class OfaCaption:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> OfaCaption:
         """Moves the network; the golden vector stays the one that the CPU computed in float32."""
-        self._network.to(device=device, dtype=dtype)
+        place(self._network, self._network.decoder, device, dtype)
         return self
 
     def prepare(self, pixels: Pixels, instruction: str) -> Pixels:  # noqa: ARG002 - the prompt is the directory's

@@ -61,7 +61,8 @@ class Decoder(nn.Module):
     def __init__(self, w: Weights, config: ModelConfig) -> None:
         super().__init__()
         self.heads, self.head_dim = config.decoder_attention_heads, config.d_model // config.decoder_attention_heads
-        self.tokens = frozen(w[EMBEDDING])  # [V, d]: also the output projection
+        self.tokens = frozen(w[EMBEDDING])  # [V, d]
+        self.output = self.tokens  # tied; stays float32 when the rest does not (see `place`)
         self.embedding_norm = layer_norm(w, "decoder.layernorm_embedding")
         self.layers = nn.ModuleList(DecoderLayer(w, f"decoder.layers.{i}", config) for i in range(config.decoder_layers))
         self.norm = layer_norm(w, "decoder.layer_norm")
@@ -101,4 +102,16 @@ class Decoder(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[..., d] → [..., V] float32."""
-        return F.linear(hidden, self.tokens).float()
+        if hidden.device.type != "cpu":
+            return F.linear(hidden.float(), self.output)
+        rows = hidden.flatten(0, -2).float()  # few rows: a CPU multiplies the tall matrix from the left twice as fast
+        logits: Tensor = (self.output @ rows.t()).t().contiguous()
+        return logits.view(*hidden.shape[:-1], -1)
+
+
+def place(network: nn.Module, decoder: Decoder, device: torch.device, dtype: torch.dtype) -> None:
+    """Move a network that holds `decoder`. The output projection stays float32: bfloat16 logits near 20 are 0.125 apart,
+    which would blur both the ranking of beams and the log-probability that the gate reads."""
+    precise = frozen(decoder.output.detach().to(device))
+    network.to(device=device, dtype=dtype)
+    decoder.output = precise

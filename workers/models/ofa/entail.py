@@ -19,7 +19,7 @@ from tagger.prediction import EntailmentPrediction, Pixels, Vector
 from workers.models.base import PartialPrediction
 from workers.models.ofa.batch import canary_pixels, padded_length, source_padding, stack
 from workers.models.ofa.config import TASK_FILE, ModelConfig, TaskConfig, invalid
-from workers.models.ofa.decoder import Decoder
+from workers.models.ofa.decoder import Decoder, place
 from workers.models.ofa.encoder import Encoder
 from workers.models.ofa.layers import Weights
 from workers.models.ofa.positions import Biases, Positions
@@ -108,7 +108,7 @@ class OfaEntailment:
 
     def to(self, device: torch.device, dtype: torch.dtype) -> OfaEntailment:
         """Moves the network; the golden vector stays the one that the CPU computed in float32."""
-        self._network.to(device=device, dtype=dtype)
+        place(self._network, self._network.decoder, device, dtype)
         self._network.forget_biases()
         return self
 

@@ -36,7 +36,8 @@ class Positions:
     """Makes biases from the position weights of a checkpoint, for square pictures of one size."""
 
     def __init__(self, w: Weights, config: ModelConfig, image_size: int) -> None:
-        self.w, self.config = w, config
+        self.w = {key: tensor for key, tensor in w.items() if "pos" in key or "rp_bucket" in key}  # the rest may go
+        self.config = config
         self.grid = math.ceil(image_size / STRIDE)
         rows = torch.arange(self.grid)
         self.image_ids = (rows[:, None] * config.image_bucket_size + rows[None, :] + 1).flatten()  # [N]
