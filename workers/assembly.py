@@ -25,6 +25,7 @@ log = structlog.get_logger()
 
 Loader = Callable[[], Model[Any, Any]]
 
+OFA_CAPTION, OFA_ENTAILMENT = "ofa-caption", "ofa-entailment"  # folders below the model directory
 READY_SLICE_SECONDS = 0.5
 CLOSE_SECONDS = 10.0
 
@@ -47,7 +48,7 @@ def plan(settings: Settings) -> Plan:
     """What `auto` means here: the large models where they are installed and torch is, else the lite ones."""
     torch = importlib.util.find_spec("torch") is not None
     models = settings.models
-    caption = settings.caption if settings.caption != "auto" else "ofa" if torch and (models / "ofa").is_dir() else "lite"
+    caption = settings.caption if settings.caption != "auto" else "ofa" if torch and (models / OFA_CAPTION).is_dir() else "lite"
     embed = settings.embed if settings.embed != "auto" else "gme" if torch and (models / "gme").is_dir() else "lite"
     return Plan(caption=caption, embed=embed, check=settings.check)
 
@@ -71,7 +72,25 @@ def loader(kind: str, models: Path) -> Loader:
         from workers.models import lite
 
         return lite.load
+    if kind in ("ofa", "ofa-entailment"):
+        return _ofa_loader(kind, models)
     raise ModelDirectoryInvalid(f"No model of the kind {kind!r} is known.")
+
+
+def _ofa_loader(kind: str, models: Path) -> Loader:
+    def load() -> Model[Any, Any]:  # in the owner thread, torch's import included: it takes seconds
+        try:
+            from workers.models import accelerator
+            from workers.models.ofa import load as ofa
+        except ImportError as err:
+            raise ModelDirectoryInvalid(
+                f"The model {kind!r} needs torch: {err}.", "Install tagger with its `gpu` extra."
+            ) from err
+        if kind == "ofa":
+            return ofa.load_caption(models / OFA_CAPTION, device=accelerator.best())
+        return ofa.load_entailment(models / OFA_ENTAILMENT, device=accelerator.best())
+
+    return load
 
 
 class Models:

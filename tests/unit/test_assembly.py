@@ -1,0 +1,45 @@
+"""Which models a worker gets, and that each says only what it was chosen for."""
+
+from __future__ import annotations
+
+import importlib.util
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tagger.errors import ModelDirectoryInvalid
+from tagger.settings import load
+from workers.assembly import Plan, loader, plan, start_models
+
+
+def test_without_large_models_auto_means_the_lite_ones(tmp_path: Path) -> None:
+    assert plan(load({}, home=tmp_path)) == Plan(caption="lite", embed="lite", check="none")
+    assert plan(load({}, home=tmp_path)).kinds == ("lite",)
+
+
+def test_an_unknown_kind_and_a_missing_torch_are_explained(tmp_path: Path) -> None:
+    with pytest.raises(ModelDirectoryInvalid):
+        loader("parrot", tmp_path)
+    if importlib.util.find_spec("torch") is None:
+        with pytest.raises(ModelDirectoryInvalid, match="torch"):
+            loader("ofa", tmp_path)()
+
+
+def test_a_model_that_was_not_chosen_for_captions_says_none(tmp_path: Path) -> None:
+    models = start_models(load({}, home=tmp_path, caption="none", embed="fake"), on_fatal=lambda reason: None)
+    try:
+        models.wait_ready(threading.Event())
+        assert models.ready()
+        assert models.wrong() is None
+        pixels = np.full((16, 16, 3), 90, np.uint8)
+        said = models.predict(pixels, "", width=320, height=240, deadline=time.monotonic() + 10)
+        assert said.caption is None
+        assert said.embedding is not None
+        assert (said.width, said.height) == (320, 240)
+        assert said.models == models.ids
+    finally:
+        models.close()
+    assert models.wrong() is not None
