@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import and_, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, exists, func, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from tagger import circuit as rules
@@ -72,7 +72,8 @@ class Outbox(Store):
                 return False
             endpoint = lock_endpoint(tx, row.site_id)
             probing = endpoint is not None and endpoint.circuit == "half_open" and endpoint.probe_id == row.id
-            stopped = endpoint is None or not endpoint.enabled or _paused(tx, row.site_id)
+            away = endpoint is None or not endpoint.enabled or (endpoint.circuit != "closed" and not probing)
+            stopped = away or _paused(tx, row.site_id)
             if stopped or newer_exists(tx, row):
                 put_back(tx, row, endpoint, due_ms=tx.now_ms)
                 if probing:  # nothing was learnt
@@ -170,13 +171,8 @@ def _probes(tx: Tx, worker_id: str, limit: int) -> list[tuple[Any, Any]]:
     )
     found: list[tuple[Any, Any]] = []
     for endpoint in tx.conn.execute(stmt.with_for_update(skip_locked=True)).all():
-        waits = or_(PARKED, PENDING)
-        first = (
-            select(deliveries)
-            .where(deliveries.c.site_id == endpoint.site_id, waits)
-            .order_by(deliveries.c.tries, deliveries.c.id)
-        )
-        row = tx.conn.execute(first.limit(1).with_for_update(skip_locked=True)).one_or_none()
+        row = _least_tried(tx, endpoint.site_id, PARKED)
+        row = _least_tried(tx, endpoint.site_id, PENDING) if row is None else row
         if row is None:  # nothing left to probe with: the next delivery will find out
             change_endpoint(tx, endpoint, rules.Circuit())
             continue
@@ -186,6 +182,11 @@ def _probes(tx: Tx, worker_id: str, limit: int) -> list[tuple[Any, Any]]:
         change_endpoint(tx, endpoint, rules.probing(circuit_of(endpoint), row.id))
         found += [(t, endpoint) for t in taken]
     return found
+
+
+def _least_tried(tx: Tx, site_id: str, status: ColumnElement[bool]) -> Any:
+    first = select(deliveries).where(deliveries.c.site_id == site_id, status).order_by(deliveries.c.tries, deliveries.c.id)
+    return tx.conn.execute(first.limit(1).with_for_update(skip_locked=True)).one_or_none()
 
 
 def _take(tx: Tx, worker_id: str, ids: Any) -> list[Any]:
