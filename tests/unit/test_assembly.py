@@ -42,4 +42,3 @@ def test_a_model_that_was_not_chosen_for_captions_says_none(tmp_path: Path) -> N
         assert said.models == models.ids
     finally:
         models.close()
-    assert models.wrong() is not None
