@@ -46,7 +46,7 @@ def main() -> None:
     pictures = [random_picture(SEED + i, 480, 640) for i in range(BATCH)]
     with tempfile.TemporaryDirectory() as folder:
         write_directory(Path(folder), BPE, seed=SEED)
-        model = load_caption(Path(folder))
+        model = load_caption(Path(folder), device="cpu")
         works: dict[str, Callable[[], Any]] = {
             "tagger, batch 8": lambda: ours(model, pictures, BATCH),
             "tagger, batch 1": lambda: ours(model, pictures, 1),

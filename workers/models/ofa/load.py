@@ -53,27 +53,30 @@ class Directory:
     revision: str  # first 8 hex of the hash of weights, vocabulary and task
 
 
-def load_caption(path: Path, *, device: str = "cpu", dtype: torch.dtype | None = None) -> OfaCaption:
-    """The captioning model of a directory, on `device`; float32 on a CPU, bfloat16 elsewhere, unless `dtype` says so.
+def load_caption(path: Path, *, device: str = "auto", dtype: torch.dtype | None = None) -> OfaCaption:
+    """The captioning model of a directory, on `device`; `auto` is the GPU where there is one, else the CPU.
 
-    Raises ModelDirectoryInvalid.
+    float32 on a CPU, bfloat16 elsewhere, unless `dtype` says otherwise. Raises ModelDirectoryInvalid.
     """
     found = read_directory(path, CAPTION_TASK)
     with torch.inference_mode():
         model = make_caption(found.weights, found.config, found.task, found.tokenizer, found.revision)
-        return model.to(torch.device(device), _precision(device, dtype))
+        return model.to(*_place(device, dtype))
 
 
-def load_entailment(path: Path, *, device: str = "cpu", dtype: torch.dtype | None = None) -> OfaEntailment:
+def load_entailment(path: Path, *, device: str = "auto", dtype: torch.dtype | None = None) -> OfaEntailment:
     """The entailment model of a directory; as `load_caption`."""
     found = read_directory(path, ENTAILMENT_TASK)
     with torch.inference_mode():
         model = make_entailment(found.weights, found.config, found.task, found.tokenizer, found.answers, found.revision)
-        return model.to(torch.device(device), _precision(device, dtype))
+        return model.to(*_place(device, dtype))
 
 
-def _precision(device: str, dtype: torch.dtype | None) -> torch.dtype:
-    return dtype or (torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16)
+def _place(device: str, dtype: torch.dtype | None) -> tuple[torch.device, torch.dtype]:
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    place = torch.device(device)
+    return place, dtype or (torch.float32 if place.type == "cpu" else torch.bfloat16)
 
 
 def read_directory(path: Path, task_name: str) -> Directory:
