@@ -33,9 +33,7 @@ def show(json: console.Json = False) -> None:
 @app.command("profiles")
 def profiles(json: console.Json = False) -> None:
     """The profiles a site or job may name."""
-    rows = [
-        {"name": p.name, "vocabulary": p.vocabulary, "instruction": p.instruction} for p in console.catalog().profiles.values()
-    ]
+    rows = [{"name": p.name, "vocabulary": p.vocabulary, "instruction": p.instruction} for p in console.catalog().profiles]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:

@@ -97,7 +97,8 @@ def _tour(scene: Scene, pictures: list[Path], report: tour.Report) -> None:
         named = {p.name: p for p in pictures}
         by_asset |= {asset_id: named[name] for asset_id, name in rest.items()}
     headline("3. An editor's words stay")
-    by_asset[tour.an_editors_words(scene, pictures[-1], say, report)] = pictures[-1]
+    chosen = tour.with_published_text(scene, by_asset) or photographs(None)[6]
+    by_asset[tour.an_editors_words(scene, chosen, say, report)] = chosen
     headline("4. A broken picture")
     broken_id = tour.one_broken(scene, pictures[0], say, report)
     headline("5. A worker is killed in the middle")

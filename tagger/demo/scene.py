@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from tagger.delivery import Endpoint
 from tagger.demo.photos_folder import media_type
@@ -49,6 +50,11 @@ class Scene:
     def cms(self, method: str, path: str, **options: Any) -> Any:
         """JSON of the media library."""
         return _json(requests.request(method, self.library + path, timeout=30, **options))
+
+    def metric(self, name: str) -> float:
+        """Sum over the labels of one of tagger's metrics, as Prometheus would scrape it."""
+        text = requests.get(self.stack.api_url + "/metrics", timeout=30).text
+        return sum(s.value for family in text_string_to_metric_families(text) for s in family.samples if s.name == name)
 
     def upload(self, name: str, content: bytes, **query: Any) -> str:
         """Upload as an editor would; the asset's id."""

@@ -28,7 +28,7 @@ def _card(shown: Shown) -> dict[str, Any]:
     for name, field in (("alt text", "alt_text"), ("caption", "caption")):
         held = shown.asset["fields"].get(field, {}).get("en")
         if held is not None and held["value"]:
-            rows.append({"name": name, "text": held["value"], "by": held["by"]})
+            rows.append({"name": name, "text": held["value"], "by": held["writer"]})
         elif proposal := _proposal(shown.job, field):
             rows.append({"name": name, "text": proposal, "by": "for review"})
     if shown.job["error"]:
