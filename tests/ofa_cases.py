@@ -55,7 +55,7 @@ def caption_tiny() -> Iterator[Case]:
 
 
 def caption_real() -> Iterator[Case]:
-    for seed in range(20):
+    for seed in range(40):
         yield Case(1000 + seed, CAPTION_DISTILLED, CAPTION_TASK_BODY, ((1000 + seed, 300 + seed, 400),))
 
 
