@@ -161,3 +161,19 @@ def test_vectors_have_the_order_of_their_texts() -> None:
     assert np.array_equal(made[0], made[3])
     assert np.allclose(np.linalg.norm(made, axis=1), 1.0, atol=1e-5)
     assert made[0] @ made[2] > made[0] @ made[1]
+
+
+def test_a_synonym_counts_in_the_sense_of_its_label(scorer: TermScorer) -> None:
+    """A rocket is no musical instrument for being an instrument, a daisy no factory for being a plant."""
+    instrument = Term(id="instrument", labels={"en": "musical instrument"}, synonyms={"en": ("instrument",)})
+    factory = Term(id="factory", labels={"en": "factory"}, synonyms={"en": ("plant",)})
+    made = scores(scorer, image({"missile": 0.4, "drilling rig": 0.3, "clock": 0.2}), instrument)
+    assert made["instrument"] < 0.2
+    assert scores(scorer, image({"violin": 0.8}), instrument)["instrument"] > 0.8
+    assert scores(scorer, image({"daisy": 0.8, "bee": 0.1}), factory)["factory"] < 0.4
+    assert scores(scorer, image({"Shih Tzu": 0.9}), "toy")["toy"] < 0.4, "a toy dog is no toy"
+
+
+def test_synonyms_are_believed_where_nothing_is_known_of_the_label(scorer: TermScorer) -> None:
+    own_word = Term(id="purrs", labels={"en": "Purrington friends"}, synonyms={"en": ("cat",)})
+    assert scores(scorer, TABBY, own_word)["purrs"] > 0.8
