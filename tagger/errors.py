@@ -179,6 +179,12 @@ class VocabularyInvalid(BadRequest):
     default_remedy = "Run `tagger vocabulary check FILE`; it names line, column and reason."
 
 
+class LabelsInvalid(BadRequest):
+    code = "labels_invalid"
+    title = "The file of labels is not valid"
+    default_remedy = "Write a CSV file with the columns file, true_tags (ids, separated by spaces) and, if there is one, caption."
+
+
 class ProfileInvalid(BadRequest):
     code = "profile_invalid"
     title = "The profile file is not valid"
@@ -339,6 +345,14 @@ class ModelDirectoryInvalid(TaggerError):
     title = "The model directory cannot be used"
     stage = "batch"
     default_remedy = "Run `tagger models check`, then `tagger models pull`."
+
+
+class WeightsNotFetched(ModelDirectoryInvalid):
+    """The weights of a model could not be brought to this machine."""
+
+    code = "weights_not_fetched"
+    title = "The weights cannot be fetched"
+    default_remedy = "Connect this machine, or name a folder with a copy of the weights as `model_mirror`."
 
 
 # --- stage deliver ------------------------------------------------------------------------------------------

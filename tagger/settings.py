@@ -56,6 +56,12 @@ class Settings(BaseModel):
     embed: Literal["auto", "gme", "lite", "fake"] = Field(default="auto", description="Model of vectors and tags.")
     check: Literal["ofa-entailment", "none"] = Field(default="none", description="Model that checks captions.")
     model_dir: Path | None = Field(default=None, description="Folder of downloaded weights; empty: `home`/models.")
+    model_mirror: Path | None = Field(default=None, description="Folder with copies of weights, for machines without internet.")
+    model_pull: bool = Field(
+        default=False, description="A worker fetches weights that it was told to use and that are not there."
+    )
+    visual_tokens_least: int = Field(default=256, ge=4, le=16_384, description="Fewest visual tokens of an image for `gme`.")
+    visual_tokens_most: int = Field(default=1_280, ge=4, le=16_384, description="Most visual tokens; its biggest cost.")
 
     deliver_seconds: float = Field(default=15.0, gt=0, description="Total deadline of one delivery attempt, body included.")
     deliver_threads: int = Field(default=16, ge=1, le=256, description="Deliveries under way at once in one process.")
@@ -79,6 +85,11 @@ class Settings(BaseModel):
     @property
     def models(self) -> Path:
         return self.model_dir or self.home / "models"
+
+    @property
+    def vectors(self) -> Path:
+        """Folder of the text vectors of vocabularies, each named by model revision and content."""
+        return self.models / "vectors"
 
 
 def broker_socket(home: Path) -> Path:

@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 import tagger
-from tagger.cli import backfill, config, console, dead_letters, deliveries, demo, describe, jobs, keys, processes, sites, status
+from tagger.cli import (
+    backfill,
+    config,
+    console,
+    dead_letters,
+    deliveries,
+    demo,
+    describe,
+    jobs,
+    keys,
+    models,
+    processes,
+    sites,
+    status,
+)
 from tagger.errors import TaggerError
 
 app = typer.Typer(
@@ -53,6 +67,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(backfill.app, name="backfill")
+app.add_typer(models.app, name="models")
 app.add_typer(config.app, name="config")
 
 

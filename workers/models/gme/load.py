@@ -55,6 +55,16 @@ def load(path: Path, *, device: str = "cpu", dtype: torch.dtype | None = None, b
     return Gme(network, tokenizer, reads, revision, most_tokens=most).to(place)
 
 
+def inspect(path: Path) -> None:
+    """Everything that `load` checks but the numbers themselves; reads no weights. Raises ModelDirectoryInvalid."""
+    config = _config(_object(path / CONFIG_FILE))
+    _patches(_object(path / PREPROCESSOR_FILE), config)
+    _tokenizer(path / TOKENIZER_FILE, config)
+    with torch.device("meta"):
+        network = Qwen2VLModel(config)
+    _places(network, _shards(path))
+
+
 def invalid(file: str, key: str, what: str, remedy: str) -> ModelDirectoryInvalid:
     return ModelDirectoryInvalid(f"{file}: {key} {what}.", remedy)
 
@@ -132,8 +142,8 @@ def _is_plain_name(name: object) -> bool:
     return isinstance(name, str) and name.endswith(".safetensors") and Path(name).name == name
 
 
-def _fill(network: Any, shards: list[Path], dtype: torch.dtype) -> None:
-    """Checks all keys and shapes of the files, then reads them into the network, whose tensors have no storage before."""
+def _places(network: Any, shards: list[Path]) -> dict[str, tuple[Path, str]]:
+    """The network's key → file and key there. Checks all keys and shapes."""
     wanted = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
     where: dict[str, tuple[Path, str]] = {}
     for file in shards:
@@ -151,7 +161,13 @@ def _fill(network: Any, shards: list[Path], dtype: torch.dtype) -> None:
     for name in wanted:
         if name not in where:
             raise invalid(" and ".join(file.name for file in shards), name, "is missing", FETCH)
-    network.load_state_dict({name: _tensor(*where[name], dtype) for name in wanted}, strict=True, assign=True)
+    return where
+
+
+def _fill(network: Any, shards: list[Path], dtype: torch.dtype) -> None:
+    """Reads the weights into the network, whose tensors have no storage before."""
+    where = _places(network, shards)
+    network.load_state_dict({name: _tensor(*where[name], dtype) for name in where}, strict=True, assign=True)
     network.language_model.rotary_emb = Qwen2VLRotaryEmbedding(network.config.text_config)  # computed, so in no file
     network.visual.rotary_pos_emb = Qwen2VLVisionRotaryEmbedding(network.config.vision_config)
     empty = [name for name, tensor in (*network.named_parameters(), *network.named_buffers()) if tensor.is_meta]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ class Gme:
 
     def __init__(self, network: Qwen2VLModel, tokenizer: Tokenizer, reads: Reads, revision: str, *, most_tokens: int) -> None:
         """`most_tokens`: with padding, in one pass of the language model."""
-        self._network: Any = network
+        self._network = cast(Any, network)
         self._network.eval()
         self._tokenizer, self._reads = tokenizer, reads
         self._most = most_tokens

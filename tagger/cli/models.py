@@ -1,0 +1,77 @@
+"""`tagger models pull | list | check | convert`: the weights of the large models. The lite ones come with tagger."""
+
+from __future__ import annotations
+
+import json as jsons
+import os
+import subprocess
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from tagger.cli import console
+from tagger.settings import to_env
+
+app = typer.Typer(help="Weights of the large models: fetch, list, check, convert.", no_args_is_help=True)
+
+Names = Annotated[list[str] | None, typer.Argument(help="ofa-caption, ofa-entailment or gme; all when none is given.")]
+COLUMNS = ("name", "status", "size", "repository", "revision", "about")
+
+
+@app.command("pull")
+def pull(
+    names: Names = None,
+    revision: Annotated[str | None, typer.Option(help="Tag or branch on ModelScope, instead of tagger's own choice.")] = None,
+    json: console.Json = False,
+) -> None:
+    """Fetch weights into the model directory, from `model_mirror` if it is set, else from ModelScope.
+
+    Files that are there and whole are not fetched again.
+
+    Example:  tagger models pull ofa-caption
+    """
+    _run("pull", names, json, *([] if revision is None else ["--revision", revision]))
+
+
+@app.command("list")
+def list_models(json: console.Json = False) -> None:
+    """The weights that tagger can use, and which of them are here."""
+    _run("list", None, json)
+
+
+@app.command("check")
+def check(names: Names = None, json: console.Json = False) -> None:
+    """Read every byte of what is here, by its checksum, then every key and shape."""
+    _run("check", names, json)
+
+
+@app.command("convert")
+def convert(names: Names = None, json: console.Json = False) -> None:
+    """Write `model.safetensors` beside `pytorch_model.bin`: it loads faster, and cannot hold code."""
+    _run("convert", names, json)
+
+
+def _run(verb: str, names: list[str] | None, json: bool, *more: str) -> None:
+    """The work is the workers' package; this process has no torch. Exit 1 where something is wrong."""
+    settings = console.settings()
+    argv = [sys.executable, "-m", "workers.models.weights", verb, *(names or []), *more]
+    with subprocess.Popen(argv, env={**os.environ, **to_env(settings)}, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        rows = [jsons.loads(line) for line in process.stdout if line.startswith("{")]
+    if json:
+        console.print_json({"data": rows, "next_cursor": None})
+    else:
+        console.print_table([_told(row) for row in rows if "error" not in row], COLUMNS, "Nothing is here.")
+        for row in rows:
+            if "error" in row:
+                told = row["error"]
+                console.err.print(f"{row['name']}: {told['title']} ({told['code']})", style="bold red", markup=False)
+                console.err.print(f"  {told['detail']}\n  {told['remedy']}", markup=False)
+    if process.returncode:
+        raise typer.Exit(1)
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    size = row["bytes"]
+    return {**row, "size": None if size is None else f"{size / 1e6:,.0f} MB"}
