@@ -1,0 +1,70 @@
+"""Rigs for the fault tests; their figures in the terminal's summary, also when all is well."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults.figures import SEED, Figures
+from faults.harness import Rig
+from postgres import Cluster, cluster
+
+FIGURES = pytest.StashKey[list[Figures]]()
+RIGS = pytest.StashKey[list[Rig]]()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Cluster]:
+    with cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def build(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Rig]]:
+    """`build(ledger="sqlite", **settings)`: a rig of its own, ended with the test. "postgres" skips where there is none."""
+    rigs: list[Rig] = []
+    request.node.stash[RIGS] = rigs
+
+    def make(ledger: str = "sqlite", **settings: Any) -> Rig:
+        if ledger == "postgres":
+            settings["ledger_url"] = request.getfixturevalue("server").create()
+        rigs.append(Rig(tmp_path / f"rig{len(rigs)}", ledger_name=ledger, **settings))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.close()
+
+
+@pytest.fixture
+def report(request: pytest.FixtureRequest) -> Callable[[Figures], None]:
+    """Keeps the figures for the summary, and for the file that FAULTS_OUT names."""
+
+    def keep(figures: Figures) -> None:
+        request.config.stash.setdefault(FIGURES, []).append(figures)
+        out = os.environ.get("FAULTS_OUT")
+        if out:
+            with Path(out).open("a", encoding="utf-8") as file:
+                file.write(figures.as_json() + "\n")
+
+    return keep
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    made: Any = yield
+    if call.when == "call" and made.failed:
+        for rig in item.stash.get(RIGS, []):
+            made.sections.append(("fault", f"seed={SEED}  logs: {rig.logs_folder}\n{rig.last_words()}"))
+    return made
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    figures = config.stash.get(FIGURES, [])
+    if figures:
+        terminalreporter.section("faults")
+        for one in figures:
+            terminalreporter.write_line(one.line())

@@ -1,0 +1,73 @@
+"""A TCP proxy that carries, resets, holds back or swallows: the network's faults, on real sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+
+LINGER_RESET = struct.pack("ii", 1, 0)  # close() sends RST
+
+
+class Proxy:
+    """Listens on 127.0.0.1:`port`; `connect()` makes the socket behind it."""
+
+    def __init__(self, connect: Callable[[], socket.socket]) -> None:
+        self.connect = connect
+        self.black_hole = threading.Event()  # while set, bytes vanish; a connection that lost some never carries again
+        self.hold = threading.Event()  # while set, bytes wait
+        self.delay_s = 0.0
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.server.getsockname()[1]
+        self._lock = threading.Lock()
+        self._open: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def reset(self) -> int:
+        """Resets every open connection; returns how many."""
+        with self._lock:
+            cut, self._open = self._open, []
+        for one in cut:
+            with contextlib.suppress(OSError):
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+                one.shutdown(socket.SHUT_RD)  # wakes the thread that reads
+            one.close()
+        return len(cut)
+
+    def close(self) -> None:
+        self.server.close()
+        self.reset()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                inside, _ = self.server.accept()
+            except OSError:
+                return
+            try:
+                outside = self.connect()
+            except OSError:
+                inside.close()
+                continue
+            with self._lock:
+                self._open += [inside, outside]
+            for source, sink in ((inside, outside), (outside, inside)):
+                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
+        swallowed = False
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                swallowed = swallowed or self.black_hole.is_set()
+                while self.hold.is_set() or self.delay_s:
+                    time.sleep(self.delay_s or 0.02)
+                    if not self.hold.is_set():
+                        break
+                if not swallowed:
+                    sink.sendall(data)
+        if not swallowed:
+            with contextlib.suppress(OSError):
+                sink.shutdown(socket.SHUT_WR)
