@@ -108,12 +108,22 @@ def calibration(scores: Floats, truth: Bools, bins: int = BINS) -> Calibration:
 
 
 def report(
-    scores: Floats, truth: Bools, terms: tuple[str, ...], *, thresholds: Floats | float = 0.5, most: int | None = None
+    scores: Floats,
+    truth: Bools,
+    terms: tuple[str, ...],
+    *,
+    thresholds: Floats | float = 0.5,
+    most: int | None = None,
+    chosen: Bools | None = None,
 ) -> Report:
-    """All figures at once. `terms` names the columns. Errors: ValueError when shapes differ."""
+    """All figures at once. `terms` names the columns; `chosen` says what was offered, where that is known from elsewhere.
+
+    Errors: ValueError when shapes differ.
+    """
     if scores.shape != truth.shape or scores.shape[1] != len(terms):
         raise ValueError(f"scores {scores.shape}, truth {truth.shape} and {len(terms)} terms do not fit together.")
-    chosen = offered(scores, thresholds, most)
+    if chosen is None:
+        chosen = offered(scores, thresholds, most)
     each = tuple(
         TermReport(term=t, counts=count(chosen[:, i], truth[:, i]), mean_score=float(scores[:, i].mean()) if len(scores) else 0.0)
         for i, t in enumerate(terms)

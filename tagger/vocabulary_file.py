@@ -157,3 +157,9 @@ def _threshold_body(threshold: Threshold) -> float | dict[str, float] | None:
         return threshold.default
     default = {} if threshold.default is None else {"default": threshold.default}
     return {**default, **threshold.by_model}
+
+
+def threshold_text(threshold: Threshold) -> str | None:
+    """As a person reads it: "0.5", or "0.55, lite 0.7"; None where the default holds."""
+    own = [] if threshold.default is None else [f"{threshold.default:g}"]
+    return ", ".join([*own, *(f"{model} {least:g}" for model, least in threshold.by_model.items())]) or None

@@ -17,12 +17,14 @@ from tagger.cli import (
     deliveries,
     demo,
     describe,
+    evaluate,
     jobs,
     keys,
     models,
     processes,
     sites,
     status,
+    vocabulary,
 )
 from tagger.errors import TaggerError
 
@@ -55,6 +57,7 @@ def root(
 
 app.command("demo")(demo.demo)
 app.command("describe")(describe.describe)
+app.command("evaluate")(evaluate.evaluate)
 app.command("up")(processes.up)
 app.command("api")(processes.api)
 app.command("worker")(processes.worker)
@@ -68,6 +71,7 @@ app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(backfill.app, name="backfill")
 app.add_typer(models.app, name="models")
+app.add_typer(vocabulary.app, name="vocabulary")
 app.add_typer(config.app, name="config")
 
 

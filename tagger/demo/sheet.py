@@ -33,7 +33,7 @@ def _card(shown: Shown) -> dict[str, Any]:
             rows.append({"name": name, "text": proposal, "by": "for review"})
     if shown.job["error"]:
         rows.append({"name": "error", "text": shown.job["error"]["detail"], "by": shown.job["error"]["code"]})
-    return {"file": shown.file, "image": _thumbnail(shown.picture), "alt": alt, "rows": rows, "tags": tags_of(shown.job)}
+    return {"file": shown.file, "image": thumbnail(shown.picture), "alt": alt, "rows": rows, "tags": tags_of(shown.job)}
 
 
 def _proposal(job: dict[str, Any], field: str) -> str | None:
@@ -53,7 +53,7 @@ def tags_of(job: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _thumbnail(picture: Path) -> str | None:
+def thumbnail(picture: Path) -> str | None:
     """A data: URL; None for a picture that does not open."""
     try:
         with Image.open(picture) as image:

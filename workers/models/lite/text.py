@@ -64,16 +64,20 @@ class TextEncoder:
 
     def stored(self, texts: Sequence[str]) -> Floats:
         """As `vectors`, but kept on disk too, under the model's revision and the hash of the texts."""
-        if self.cache_dir is None:
+        path = self.place(texts)
+        if path is None:
             return self.vectors(texts)
-        digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
-        path = self.cache_dir / f"{self.name}-{self.revision}-{digest}.npy"
         kept = _read(path, len(texts))
         if kept is not None:
             return kept
         made = self.vectors(texts)
         _write(path, made)
         return made
+
+    def place(self, texts: Sequence[str]) -> Path | None:
+        """The file of these texts' vectors; None without a folder."""
+        digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
+        return self.cache_dir / f"{self.name}-{self.revision}-{digest}.npy" if self.cache_dir is not None else None
 
     def _encode(self, texts: Sequence[str]) -> Floats:
         encoded = self._tokenizer.encode_batch([t or " " for t in texts])

@@ -1,0 +1,239 @@
+"""`tagger evaluate`: how good the words are on labelled images, as figures, a reliability plot and a contact sheet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tagger import labels as label_file
+from tagger import trial as trials
+from tagger import vocabulary_file
+from tagger.catalog import Catalog
+from tagger.cli import console
+from tagger.cli.evaluation_page import write_page
+from tagger.cli.models_process import ask
+from tagger.errors import BadRequest, LabelsInvalid
+from tagger.labels import Labels
+from tagger.profile import Profile
+from tagger.reliability import diagram
+from tagger.settings import Settings
+from tagger.trial import Figures, Trial
+from tagger.vocabulary import Vocabulary
+
+FIRST_HALF = "first-half"
+RESULTS, PAGE, PLOT = "results.json", "report.html", "reliability.svg"
+LEAST_PRECISION, LEAST_RECALL, MOST_ERROR, LEAST_TOP1 = 0.85, 0.55, 0.10, 0.70
+
+Measured = Mapping[str, Figures]  # set → figures
+
+
+def evaluate(
+    images: Annotated[Path, typer.Option(help="Folder of the images.")],
+    labels: Annotated[Path, typer.Option(help="CSV file with the columns file, true_tags, and caption if there is one.")],
+    out: Annotated[Path, typer.Option(help="Folder for results.json, report.html and reliability.svg.")],
+    profile: Annotated[str, typer.Option(help="Kind of business: its vocabulary, thresholds and text rules.")] = "general",
+    vocabulary: Annotated[str | None, typer.Option(help="Another vocabulary: a built-in name, or a file.")] = None,
+    tags_from_labels: Annotated[
+        bool, typer.Option("--tags-from-labels", help="Judge only the terms that the labels use; others nobody looked for.")
+    ] = False,
+    tuned: Annotated[
+        str | None, typer.Option(help=f"What the models were tuned on: `{FIRST_HALF}` by name, or a file with a name a line.")
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(help="A second profile, a folder of other weights, or the results.json of an earlier run.")
+    ] = None,
+    json: console.Json = False,
+) -> None:
+    """Precision, recall, top-1, top-3 and calibration of tags; captions beside references; everything wrong, on one page.
+
+    Examples:
+      tagger evaluate --images photos --labels photos/labels.csv --out eval --tags-from-labels --tuned first-half
+      tagger evaluate --images photos --labels photos/labels.csv --out eval --compare news
+      tagger evaluate --images photos --labels photos/labels.csv --out after --compare before/results.json
+    """
+    told = label_file.load(labels)
+    _check_images(images, told)
+    sets = trials.split(told.files, _tuned(tuned, told))
+    run = _Run(images, told, vocabulary, tags_from_labels)
+    made = [run.trial(profile, console.settings())]
+    if compare is not None:
+        made.append(_second(compare, run, profile))
+    measured = [{name: trials.figures(name, one, files, told) for name, files in sets.items()} for one in made]
+    _write(out, images, told, sets, made, measured)
+    if json:
+        console.print_json({"data": [_plain(one, m) for one, m in zip(made, measured, strict=True)], "next_cursor": None})
+        return
+    for warning in run.warnings:
+        console.err.print(f"[yellow]note:[/] {warning}", soft_wrap=True)
+    for one, some in zip(made, measured, strict=True):
+        _say(one, some)
+    console.out.print(f"\nReport  {(out / PAGE).resolve()}", soft_wrap=True)
+
+
+class _Run:
+    """Asks the models about all images of one call, once per configuration."""
+
+    def __init__(self, images: Path, told: Labels, vocabulary: str | None, only_labelled: bool) -> None:
+        self._images = images.resolve()
+        self._told = told
+        self._vocabulary = vocabulary
+        self._only_labelled = only_labelled
+        self.warnings: list[str] = []
+
+    def trial(self, profile_name: str, settings: Settings, suffix: str = "") -> Trial:
+        known = console.catalog()
+        profile = known.require(profile_name)
+        vocabulary = _vocabulary(known, profile, self._vocabulary)
+        ids = [term.id for _, term in vocabulary]
+        foreign = sorted(self._told.universe - set(ids))
+        if foreign:
+            self.warnings.append(f"`{vocabulary.name}` has no term {', '.join(foreign)}; these labels are not judged.")
+        terms = [i for i in ids if i in self._told.universe] if self._only_labelled else ids
+        if not terms:
+            raise LabelsInvalid(f"No label is a term of `{vocabulary.name}`.", "Name terms by their ids, or choose a vocabulary.")
+        question = {
+            "vocabulary": vocabulary_file.dump(vocabulary),
+            "profile": profile.name,
+            "images": [str(self._images / file) for file in self._told.files],
+        }
+        with console.out.status(f"{profile.name}: describing {len(self._told.files)} images…"):
+            answers = [{**a, "file": str(Path(a["file"]).relative_to(self._images))} for a in ask("images", question, settings)]
+        return trials.trial(profile.name + suffix, answers, vocabulary=vocabulary, profile=profile, terms=terms)
+
+
+def _vocabulary(known: Catalog, profile: Profile, wanted: str | None) -> Vocabulary:
+    if wanted is None or wanted in known.vocabularies:
+        return known.vocabulary(profile, wanted)
+    return vocabulary_file.load(Path(wanted))
+
+
+def _second(compare: str, run: _Run, profile: str) -> Trial:
+    """The other side of a comparison, on the same images."""
+    path = Path(compare)
+    if path.is_file():
+        try:
+            body = json.loads(path.read_text("utf-8"))
+            earlier = Trial.from_dict(body["trials"][0])
+        except (ValueError, KeyError, TypeError) as err:
+            raise BadRequest(f"{compare} holds no results of `tagger evaluate`.", f"Name the {RESULTS} of a run.") from err
+        return Trial.from_dict({**asdict(earlier), "name": f"{earlier.name} (earlier)"})
+    if path.is_dir():
+        return run.trial(profile, console.settings(model_dir=path.resolve()), f" (weights in {path.name})")
+    return run.trial(compare, console.settings())
+
+
+def _tuned(wanted: str | None, told: Labels) -> Sequence[str] | None:
+    if wanted is None:
+        return None
+    if wanted == FIRST_HALF:
+        return told.files[: len(told.files) // 2]
+    try:
+        names = Path(wanted).read_text("utf-8").split("\n")
+    except OSError as err:
+        raise BadRequest(f"{wanted} cannot be read: {err.strerror}.", f"Name a file, or write `{FIRST_HALF}`.") from err
+    listed = [name.strip() for name in names if name.strip()]
+    unknown = [name for name in listed if name not in told.tags]
+    if unknown:
+        raise BadRequest(f"{wanted} names `{unknown[0]}`, which has no labels.", "Write the names as they stand in the labels.")
+    return listed
+
+
+def _check_images(images: Path, told: Labels) -> None:
+    missing = [file for file in told.files if not (images / file).is_file()]
+    if missing:
+        raise LabelsInvalid(
+            f"{len(missing)} of {len(told.files)} labelled images are not in {images}, for one `{missing[0]}`.",
+            "Name the folder with --images, or take those lines out.",
+        )
+
+
+def _write(
+    out: Path, images: Path, told: Labels, sets: Mapping[str, Sequence[str]], made: Sequence[Trial], measured: Sequence[Measured]
+) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    curves = [
+        (f"{one.name}, {name}", f.tags.calibration) for one, some in zip(made, measured, strict=True) for name, f in some.items()
+    ]
+    plot = diagram(curves)
+    body = {
+        "sets": sets,
+        "trials": [one.to_dict() for one in made],
+        "figures": [{name: asdict(f) for name, f in m.items()} for m in measured],
+    }
+    (out / RESULTS).write_text(json.dumps(body, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    (out / PLOT).write_text(plot, "utf-8")
+    write_page(out / PAGE, images, told, sets, made, measured, plot)
+
+
+def _plain(one: Trial, some: Measured) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "models": list(one.models),
+        "failed": dict(one.failed),
+        "sets": {name: {**summary(f), "terms": _terms(f)} for name, f in some.items()},
+    }
+
+
+def summary(f: Figures) -> dict[str, Any]:
+    counts = f.tags.overall
+    return {
+        "images": f.tags.images,
+        "precision": counts.precision,
+        "recall": counts.recall,
+        "offered": counts.offered,
+        "true": counts.true,
+        "right": counts.right,
+        "top1": f.tags.top1,
+        "top3": f.tags.top3,
+        "calibration_error": f.tags.calibration.error,
+        "calibration_error_offered": f.tags.calibration_offered.error,
+        "cider": f.cider,
+        "alt_texts": f.alt_texts,
+        "broken_alt_texts": f.broken_alt_texts,
+    }
+
+
+def _terms(f: Figures) -> list[dict[str, Any]]:
+    return [
+        {"term": t.term, "precision": t.counts.precision, "recall": t.counts.recall, **asdict(t.counts)} for t in f.tags.terms
+    ]
+
+
+def _say(one: Trial, some: Measured) -> None:
+    console.out.print(f"\n[bold]{one.name}[/]  {' '.join(one.models)}", soft_wrap=True)
+    for file, why in one.failed.items():
+        console.err.print(f"[red]failed:[/] {file}: {why}")
+    for name, f in some.items():
+        c, t = f.tags.overall, f.tags
+        console.out.print(
+            f"  {name} ({t.images} images, {len(one.terms)} terms): {c.right} right of {c.offered} offered, {c.true} true"
+        )
+        for label, value, bar, high in (
+            ("precision", c.precision, LEAST_PRECISION, True),
+            ("recall", c.recall, LEAST_RECALL, True),
+            ("top-1", t.top1, LEAST_TOP1, True),
+            ("top-3", t.top3, None, True),
+            ("calibration error, every pair", t.calibration.error, MOST_ERROR, False),
+            ("calibration error, offered tags", t.calibration_offered.error, MOST_ERROR, False),
+            ("CIDEr-D of captions", f.cider, None, True),
+        ):
+            judged = _bar(value, bar, high) if name != "tuned" else ""  # what was tuned on proves nothing
+            console.out.print(f"    {label:32} {_number(value)}{judged}")
+        clean = "ok" if f.broken_alt_texts == 0 else "NOT MET"
+        console.out.print(f"    {'alt texts that break A1-A15':32} {f.broken_alt_texts} of {f.alt_texts} published  (0: {clean})")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _bar(value: float | None, bar: float | None, high: bool) -> str:
+    if value is None or bar is None:
+        return ""
+    met = value >= bar if high else value <= bar
+    return f"  ({'≥' if high else '≤'} {bar:.2f}: {'ok' if met else 'NOT MET'})"

@@ -1,0 +1,52 @@
+"""Questions to the models from the command line: one `python -m workers.ask` per question, never an import."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tagger.errors import EngineStopped, ErrorInfo, TaggerError
+from tagger.settings import Settings, to_env
+
+
+class ModelsRefused(TaggerError):
+    """What the models' process answered with. Carries its own code, title and remedy."""
+
+    def __init__(self, told: ErrorInfo) -> None:
+        super().__init__(told.detail, told.remedy)
+        self.told = told
+
+    def info(self) -> ErrorInfo:
+        return self.told
+
+
+def ask(question: str, body: Mapping[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
+    """One answer per line, as they come. Errors: ModelsRefused; EngineStopped where the process died."""
+    argv = [sys.executable, "-m", "workers.ask", question]
+    env = {**os.environ, **to_env(settings)}
+    with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as log:
+        json.dump(body, told)
+        told.seek(0)
+        process = subprocess.Popen(argv, env=env, stdin=told, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8")
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                answer = json.loads(line)
+                if "error" in answer and "file" not in answer:
+                    raise ModelsRefused(ErrorInfo.from_dict(answer["error"]))
+                yield answer
+            status = process.wait()
+        finally:
+            if process.poll() is None:
+                process.terminate()
+            process.stdout.close()
+            process.wait()
+        if status != 0:
+            log.seek(0)
+            last = (log.read().strip().splitlines() or ["nothing was logged"])[-1]
+            raise EngineStopped(f"The models' process ended with status {status}: {last}", "Run `tagger doctor`.")

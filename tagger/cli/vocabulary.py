@@ -1,0 +1,211 @@
+"""`tagger vocabulary check | show | build | export | import | diff`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tagger import skos, vocabulary_file
+from tagger import vocabulary as words
+from tagger.cli import console
+from tagger.cli.models_process import ask
+from tagger.errors import BadRequest, VocabularyInvalid
+from tagger.vocabulary import Category, Term, Vocabulary
+
+app = typer.Typer(help="The words that a site tags with: check, show, build, and to and from SKOS.", no_args_is_help=True)
+
+FORMS: dict[str, skos.Format] = {".ttl": "turtle", ".jsonld": "json-ld", ".json": "json-ld"}
+YAMLS = (".yaml", ".yml")
+Named = Annotated[str, typer.Argument(help="A file (.yaml, .ttl, .jsonld), or the name of a vocabulary of this installation.")]
+
+
+@app.command("check")
+def check(
+    vocabulary: Named,
+    locale: Annotated[list[str] | None, typer.Option(help="Language that every term must have a label in; repeatable.")] = None,
+    reach: Annotated[bool, typer.Option("--reach/--no-reach", help="Ask the models which terms they cannot find.")] = True,
+    json: console.Json = False,
+) -> None:
+    """Say what is wrong with a file, by line and column, and which terms will never be offered.
+
+    Exit status 1 where the file is not valid; warnings are only told.
+
+    Examples:  tagger vocabulary check newsroom.yaml        tagger vocabulary check newsroom.yaml --locale en --locale zh-Hans
+    """
+    try:
+        known = load(vocabulary)
+    except VocabularyInvalid as err:
+        if not json:
+            for place in err.errors:
+                console.err.print(f"  {place.pointer or '/'}  {place.detail}", markup=False, soft_wrap=True)
+            raise
+        console.print_json({"valid": False, "error": err.info().to_dict(), "warnings": []})
+        raise typer.Exit(1) from err
+    unreachable = _unreachable(known) if reach else {}
+    warnings = words.check(known, locales=locale or (), reach=lambda _, term: unreachable.get(term.id))
+    if json:
+        console.print_json({"valid": True, "name": known.name, "terms": len(known), "warnings": list(warnings)})
+        return
+    for warning in warnings:
+        console.out.print(f"[yellow]warning:[/] {_escaped(warning)}", soft_wrap=True)
+    console.out.print(f"{known.name}, version {known.version}: {len(known)} terms, {len(warnings)} warnings.")
+
+
+@app.command("show")
+def show(
+    vocabulary: Named,
+    locale: Annotated[str, typer.Option(help="Language of the labels.")] = "en",
+    json: console.Json = False,
+) -> None:
+    """List the terms with their labels, synonyms and thresholds.
+
+    Example:  tagger vocabulary show general --locale zh-Hans
+    """
+    known = load(vocabulary)
+    rows = [_row(category, term, locale) for category, term in known]
+    if json:
+        console.print_json({"data": rows, "next_cursor": None})
+    else:
+        console.print_table(rows, ["category", "id", "label", "synonyms", "same_as", "threshold"], "It has no terms.")
+
+
+@app.command("build")
+def build(vocabulary: Named, json: console.Json = False) -> None:
+    """Compute the text vectors of a vocabulary and keep them, so that the first image need not wait for them.
+
+    They are kept by model revision and content: after a change only the changed file is made anew, and nothing is unpickled.
+
+    Example:  tagger vocabulary build newsroom.yaml
+    """
+    known = load(vocabulary)
+    (made,) = ask("vectors", {"vocabulary": vocabulary_file.dump(known)}, console.settings())
+    if json:
+        console.print_json({"name": known.name, **made})
+    else:
+        told = f"{known.name}: {made['texts']} vectors of {made['dimensions']} numbers by {made['model']} → {made['file']}"
+        console.out.print(told, soft_wrap=True)
+
+
+@app.command("export")
+def export(
+    vocabulary: Named,
+    out: Annotated[Path, typer.Argument(help="File to write; its ending chooses the form: .ttl, .jsonld or .yaml.")],
+    base: Annotated[str, typer.Option(help="URI below which the scheme and its concepts stand.")] = skos.BASE,
+) -> None:
+    """Write a vocabulary as SKOS (Turtle or JSON-LD), for other programs, or as YAML.
+
+    Examples:  tagger vocabulary export general general.ttl        tagger vocabulary export newsroom.yaml newsroom.jsonld
+    """
+    known = load(vocabulary)
+    suffix = out.suffix.lower()
+    if suffix in FORMS:
+        text = skos.dump(known, form=FORMS[suffix], base=base)
+    elif suffix in YAMLS:
+        text = vocabulary_file.dump(known)
+    else:
+        raise BadRequest(f"{out.name} has no ending that names a form.", "End it in .ttl, .jsonld or .yaml.")
+    _write(out, text)
+    console.out.print(f"{known.name}: {len(known)} terms → {out}", soft_wrap=True)
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="SKOS file: .ttl or .jsonld.")],
+    out: Annotated[Path, typer.Argument(help="YAML file to write.")],
+    name: Annotated[str | None, typer.Option(help="Name of the vocabulary; default: what the file says.")] = None,
+) -> None:
+    """Make a vocabulary file of a SKOS scheme, such as an IPTC or a museum thesaurus.
+
+    Example:  tagger vocabulary import mediatopics.ttl newsroom.yaml --name newsroom
+    """
+    if out.suffix.lower() not in YAMLS:
+        raise BadRequest(f"{out.name} does not end in .yaml.", "Import writes YAML; use `export` for other forms.")
+    if out.exists():
+        raise BadRequest(f"{out} exists.", "Name another file; `tagger vocabulary diff` compares the two.")
+    known = _skos(source, name)
+    text = vocabulary_file.dump(known)
+    vocabulary_file.parse(text, source=out.name)  # what we write, we can read
+    _write(out, text)
+    console.out.print(f"{known.name}: {len(known)} terms in {len(known.categories)} categories → {out}", soft_wrap=True)
+
+
+@app.command("diff")
+def diff(
+    old: Annotated[str, typer.Argument(help="The vocabulary as it was.")],
+    new: Annotated[str, typer.Argument(help="The vocabulary as it shall be.")],
+    json: console.Json = False,
+) -> None:
+    """Compare two versions, and warn of ids that vanish or change their meaning: they are in the CMS already.
+
+    Example:  tagger vocabulary diff newsroom-1.yaml newsroom-2.yaml
+    """
+    found = words.diff(load(old), load(new))
+    if json:
+        console.print_json({**asdict(found), "changed": {i: list(parts) for i, parts in found.changed.items()}})
+        return
+    for sign, ids in (("+", found.added), ("-", found.removed)):
+        for term in ids:
+            console.out.print(f"{sign} {term}", markup=False)
+    for term, parts in found.changed.items():
+        console.out.print(f"~ {term}: {', '.join(parts)}", markup=False)
+    for warning in found.warnings:
+        console.out.print(f"[yellow]warning:[/] {_escaped(warning)}", soft_wrap=True)
+    if not (found.added or found.removed or found.changed):
+        console.out.print("No term differs.")
+
+
+def load(name: str) -> Vocabulary:
+    """A file by its ending, else a vocabulary of this installation. Errors: VocabularyInvalid."""
+    path = Path(name)
+    if path.suffix.lower() in FORMS:
+        return _skos(path, None)
+    if path.suffix.lower() in YAMLS or path.is_file():
+        return vocabulary_file.load(path)
+    known = console.catalog().vocabularies
+    if name not in known:
+        raise VocabularyInvalid(
+            f"There is no vocabulary `{name}`.", f"Name a file (.yaml, .ttl, .jsonld), or one of {', '.join(sorted(known))}."
+        )
+    return known[name]
+
+
+def _skos(path: Path, name: str | None) -> Vocabulary:
+    form = FORMS.get(path.suffix.lower())
+    if form is None:
+        raise BadRequest(f"{path.name} ends neither in .ttl nor in .jsonld.", "Give it the ending of its form.")
+    try:
+        raw = path.read_bytes()
+    except OSError as err:
+        raise VocabularyInvalid(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and its rights.") from err
+    return skos.load(raw, form=form, name=name)
+
+
+def _unreachable(known: Vocabulary) -> dict[str, str]:
+    with console.err.status("Asking the models…"):
+        (answer,) = ask("reach", {"vocabulary": vocabulary_file.dump(known)}, console.settings())
+    return dict(answer["unreachable"])
+
+
+def _row(category: Category, term: Term, locale: str) -> dict[str, Any]:
+    return {
+        "category": category.id,
+        "id": term.id,
+        "label": term.label(locale),
+        "synonyms": ", ".join(term.synonyms.get(locale, ())) or None,
+        "same_as": ", ".join(term.same_as) or None,
+        "threshold": vocabulary_file.threshold_text(term.threshold or category.threshold),
+    }
+
+
+def _write(out: Path, text: str) -> None:
+    try:
+        out.write_text(text, "utf-8")
+    except OSError as err:
+        raise BadRequest(f"{out} cannot be written: {err.strerror}.", "Check the path and its rights.") from err
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "\\[")
