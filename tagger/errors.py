@@ -166,6 +166,12 @@ class UnknownProfile(BadRequest):
     default_remedy = "Use one of the profiles that `tagger config profiles` lists."
 
 
+class UnsupportedLanguage(BadRequest):
+    code = "unsupported_language"
+    title = "The text is not in a language that the model reads"
+    default_remedy = "Send the text in English."
+
+
 class BodyTooLarge(BadRequest):
     code = "body_too_large"
     title = "The body is over the limit"
@@ -338,6 +344,16 @@ class DeadlineExceeded(TaggerError):
     stage = "batch"
     retryable = True
     status = 504
+
+
+class NotChecked(TaggerError):
+    """No model of the worker can tell whether a text describes an image."""
+
+    code = "check_unavailable"
+    title = "No model here checks texts against images"
+    stage = "batch"
+    status = 501
+    default_remedy = "Start the workers with `check = ofa-entailment`, after `tagger models pull ofa-entailment`."
 
 
 class ModelDirectoryInvalid(TaggerError):

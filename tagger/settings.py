@@ -54,7 +54,7 @@ class Settings(BaseModel):
 
     caption: Literal["auto", "ofa", "lite", "fake", "none"] = Field(default="auto", description="Model of the captions.")
     embed: Literal["auto", "gme", "lite", "fake"] = Field(default="auto", description="Model of vectors and tags.")
-    check: Literal["ofa-entailment", "none"] = Field(default="none", description="Model that checks captions.")
+    check: Literal["ofa-entailment", "fake", "none"] = Field(default="none", description="Model that checks captions.")
     model_dir: Path | None = Field(default=None, description="Folder of downloaded weights; empty: `home`/models.")
     model_mirror: Path | None = Field(default=None, description="Folder with copies of weights, for machines without internet.")
     model_pull: bool = Field(

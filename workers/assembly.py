@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib.util
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import structlog
 
 from tagger import telemetry
-from tagger.errors import EngineStopped, ModelDirectoryInvalid
-from tagger.prediction import Pixels, Prediction
+from tagger.errors import EngineStopped, ModelDirectoryInvalid, NotChecked
+from tagger.prediction import EntailmentPrediction, Pixels, Prediction, Vector
 from tagger.settings import Settings
 from workers.engine import Engine
 from workers.models.base import Model, PartialPrediction, merge
@@ -25,7 +27,10 @@ log = structlog.get_logger()
 
 Loader = Callable[[], Model[Any, Any]]
 
-OFA_CAPTION, OFA_ENTAILMENT = "ofa-caption", "ofa-entailment"  # folders below the model directory
+OFA_CAPTION, OFA_ENTAILMENT, GME = "ofa-caption", "ofa-entailment", "gme"  # folders below the model directory
+GME_TOKENS = 16_384  # of one batch, words and visual tokens together
+TEXT_SECONDS = 300.0  # for the vectors of all texts of one vocabulary
+TEXTS_AT_ONCE = 32
 READY_SLICE_SECONDS = 0.5
 CLOSE_SECONDS = 10.0
 
@@ -36,7 +41,7 @@ class Plan:
 
     caption: str  # "ofa" | "lite" | "fake" | "none"
     embed: str  # "gme" | "lite" | "fake"
-    check: str  # "ofa-entailment" | "none"
+    check: str  # "ofa-entailment" | "fake" | "none"
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -49,21 +54,30 @@ def plan(settings: Settings) -> Plan:
     torch = importlib.util.find_spec("torch") is not None
     models = settings.models
     caption = settings.caption if settings.caption != "auto" else "ofa" if torch and (models / OFA_CAPTION).is_dir() else "lite"
-    embed = settings.embed if settings.embed != "auto" else "gme" if torch and (models / "gme").is_dir() else "lite"
+    embed = settings.embed if settings.embed != "auto" else "gme" if torch and (models / GME).is_dir() else "lite"
     return Plan(caption=caption, embed=embed, check=settings.check)
 
 
-def scorer(chosen: Plan) -> Scorer:
-    """Who says how probable the terms of a vocabulary are."""
+def scorer(chosen: Plan, vectors: Path | None = None, models: Models | None = None) -> Scorer:
+    """Who says how probable the terms of a vocabulary are. `vectors`: folder where the vectors of its words are kept.
+    `models`: those that run; GME reads the terms with the model that looked at the picture. Errors: EngineStopped without it.
+    """
     if chosen.embed == "fake":
         return LabelScorer()
+    if chosen.embed == "gme":
+        if models is None:
+            raise EngineStopped("GME scores terms only beside its running model.")
+        from workers.models.gme.scorer import TermScorer as GmeScorer
+
+        return GmeScorer(models.vectors, models.embedder)
     from workers.models.lite import TermScorer, TextEncoder
 
-    return TermScorer(TextEncoder())
+    return TermScorer(TextEncoder(cache_dir=vectors))
 
 
-def loader(kind: str, models: Path) -> Loader:
-    """How to load one kind of model. What only one kind needs is imported only for it."""
+def loader(kind: str, models: Path, settings: Settings | None = None) -> Loader:
+    """How to load one kind of model, from its folder in `models`. What only one kind needs is imported only for it.
+    `settings`: whether absent weights are fetched, and the bounds of GME; None: not, and the usual ones."""
     if kind == "fake":
         from workers.models import fake
 
@@ -72,25 +86,41 @@ def loader(kind: str, models: Path) -> Loader:
         from workers.models import lite
 
         return lite.load
-    if kind in ("ofa", "ofa-entailment"):
-        return _ofa_loader(kind, models)
+    if kind in ("ofa", "ofa-entailment", "gme"):
+        return _torch_loader(kind, models, settings or Settings())
     raise ModelDirectoryInvalid(f"No model of the kind {kind!r} is known.")
 
 
-def _ofa_loader(kind: str, models: Path) -> Loader:
+def _torch_loader(kind: str, models: Path, settings: Settings) -> Loader:
     def load() -> Model[Any, Any]:  # in the owner thread, torch's import included: it takes seconds
+        folder = _weights({"ofa": OFA_CAPTION, "ofa-entailment": OFA_ENTAILMENT, "gme": GME}[kind], models, settings)
         try:
             from workers.models import accelerator
+
+            device = accelerator.best()
+            if kind == "gme":
+                from workers.models.gme.load import load as load_gme
+                from workers.models.gme.prepare import Bounds
+
+                bounds = Bounds(least=settings.visual_tokens_least, most=settings.visual_tokens_most)
+                return load_gme(folder, device=device, bounds=bounds)
             from workers.models.ofa import load as ofa
         except ImportError as err:
             raise ModelDirectoryInvalid(
                 f"The model {kind!r} needs torch: {err}.", "Install tagger with its `gpu` extra."
             ) from err
-        if kind == "ofa":
-            return ofa.load_caption(models / OFA_CAPTION, device=accelerator.best())
-        return ofa.load_entailment(models / OFA_ENTAILMENT, device=accelerator.best())
+        return (ofa.load_caption if kind == "ofa" else ofa.load_entailment)(folder, device=device)
 
     return load
+
+
+def _weights(name: str, models: Path, settings: Settings) -> Path:
+    """The folder of the weights, fetched first where the settings say so. Errors: WeightsNotFetched."""
+    if settings.model_pull:
+        from workers.models.weights import KNOWN, Source, ensure
+
+        return ensure(KNOWN[name], models, Source(mirror=settings.model_mirror))
+    return models / name
 
 
 class Models:
@@ -130,16 +160,37 @@ class Models:
         return f"The engine of {', '.join(dead)} does not get on." if dead else None
 
     def predict(self, pixels: Pixels, instruction: str, *, width: int, height: int, deadline: float) -> Prediction:
-        """All that the models say. `instruction` is the embedding model's; the checking model reads the caption."""
+        """All that the models say of a picture alone. `instruction` is the embedding model's."""
         parts: dict[str, PartialPrediction] = {}
-        for kind, engine in self._engines.items():
-            if kind != self._plan.check:
-                parts[kind] = engine.predict(pixels, instruction if kind == "gme" else "", deadline=deadline)
-        caption = parts[self._plan.caption].caption if self._plan.caption in parts else None
-        if self._plan.check in self._engines and caption is not None:
-            parts[self._plan.check] = self._engines[self._plan.check].predict(pixels, caption.text, deadline=deadline)
+        for kind in dict.fromkeys((self._plan.caption, self._plan.embed)):
+            if kind in self._engines:
+                parts[kind] = self._engines[kind].predict(pixels, instruction if kind == "gme" else "", deadline=deadline)
         own = [self._own_words(kind, part) for kind, part in parts.items()]
         return merge(own, width=width, height=height)
+
+    @property
+    def checks(self) -> bool:
+        """Whether a model of this worker checks texts against pictures."""
+        return self._plan.check in self._engines
+
+    def check(self, pixels: Pixels, texts: Sequence[str], *, deadline: float) -> tuple[EntailmentPrediction, ...]:
+        """Does each English text describe the picture? In the order of `texts`. Errors: NotChecked where no model can tell."""
+        if not self.checks:
+            raise NotChecked
+        engine = self._engines[self._plan.check]
+        return tuple(a for text in texts for a in engine.predict(pixels, text, deadline=deadline).entailment)
+
+    def vectors(self, texts: Sequence[str]) -> Vector:
+        """[n, d] by the embedding model, rows of length one. Errors: those of the engine."""
+        engine, until = self._engines[self._plan.embed], time.monotonic() + TEXT_SECONDS
+        with ThreadPoolExecutor(TEXTS_AT_ONCE, thread_name_prefix="texts") as pool:
+            rows = list(pool.map(lambda text: engine.read(text, deadline=until), texts))
+        found: Vector = np.stack(rows).astype(np.float32)
+        return found
+
+    def embedder(self) -> str:
+        """name@revision of the embedding model. Errors: EngineStopped before it is loaded."""
+        return self._engines[self._plan.embed].model
 
     def _own_words(self, kind: str, part: PartialPrediction) -> PartialPrediction:
         """A model that could also say a caption or a vector leaves that to the one that was chosen for it."""
@@ -169,7 +220,8 @@ def start_models(settings: Settings, on_fatal: Callable[[str], None]) -> Models:
     engines: dict[str, Engine[Any, Any]] = {}
     for kind in chosen.kinds:
         engines[kind] = Engine(
-            loader(kind, settings.models),
+            loader(kind, settings.models, settings),
+            max_units=GME_TOKENS if kind == "gme" else None,
             max_batch=settings.max_batch,
             wait_ms=settings.batch_wait_ms,
             on_batch=_measure(kind),

@@ -16,7 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, cast
 
 import structlog
 
@@ -26,7 +26,7 @@ from workers.batcher import Batcher, Entry
 from workers.budget import Budget
 from workers.device import WatchedDevice
 from workers.isolate import DeviceFault, is_out_of_memory, isolate
-from workers.models.base import Model, PartialPrediction, model_id
+from workers.models.base import Model, PartialPrediction, ReadsTexts, model_id
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -158,10 +158,28 @@ class Engine(Generic[P, R]):
         ModelOutOfMemory, BatchOverdue, EngineStopped (not to be charged), ModelError.
         """
         model = self._loaded().model
+        raw = self._ask(model, lambda: model.prepare(pixels, instruction), deadline)
+        try:
+            return model.finish(raw, pixels)
+        except TaggerError:
+            raise
+        except Exception as err:
+            raise ModelError(f"{type(err).__name__}: {err}"[:300]) from err
+
+    def read(self, text: str, *, deadline: float) -> R:
+        """The raw result of a text alone. Errors: as `predict`; ModelError where the model reads no texts."""
+        model = self._loaded().model
+        if not isinstance(model, ReadsTexts):
+            raise ModelError(f"{model_id(model)} reads no texts.")
+        prepare = model.prepare_text
+        return self._ask(model, lambda: cast(P, prepare(text)), deadline)
+
+    def _ask(self, model: Model[P, R], prepare: Callable[[], P], deadline: float) -> R:
+        """Prepare in this thread, then wait for the owner's answer."""
         if self._clock() >= deadline:
             raise BatchOverdue
         try:
-            item = model.prepare(pixels, instruction)
+            item = prepare()
             size = model.size(item)
             if not 0 < size < math.inf:
                 raise ValueError(f"the model says that this image costs {size} units")
@@ -170,13 +188,7 @@ class Engine(Generic[P, R]):
         except Exception as err:
             kind = ModelOutOfMemory if is_out_of_memory(err) else PoisonImage
             raise kind(f"{type(err).__name__}: {err}"[:300]) from err
-        raw = self._batcher.submit(item, size=size, deadline=deadline)
-        try:
-            return model.finish(raw, pixels)
-        except TaggerError:
-            raise
-        except Exception as err:
-            raise ModelError(f"{type(err).__name__}: {err}"[:300]) from err
+        return self._batcher.submit(item, size=size, deadline=deadline)
 
     def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
         """Stop. With `drain` what was accepted is finished first; later images get EngineStopped. Waits up to

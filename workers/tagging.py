@@ -64,7 +64,7 @@ def _kit(settings: Settings, lane: Lane, ledger: Ledger, decoder: DecoderPool, m
         blobs=LocalBlobs(settings.blobs),
         decoder=decoder,
         models=models,
-        rules=SiteRules.load(settings.home, scorer(models.plan), instructed=models.plan.embed == "gme"),
+        rules=SiteRules.load(settings.home, scorer(models.plan, settings.vectors, models), instructed=models.plan.embed == "gme"),
         fetch_seconds=settings.fetch_seconds,
         max_bytes=settings.max_body_bytes,
         stopping=stopping,

@@ -15,15 +15,15 @@ import gme_cases as cases  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from tagger.errors import ModelDirectoryInvalid  # noqa: E402
-from workers.models import gme  # noqa: E402
+from workers.models.gme.load import load  # noqa: E402
 from workers.models.gme.prepare import Bounds  # noqa: E402
 
 BOUNDS = Bounds(least=4, most=16)
 
 
 def test_both_layouts_of_keys_and_shards_give_the_same_model(tmp_path: Path) -> None:
-    old = gme.load(cases.directory(tmp_path / "old"), bounds=BOUNDS)
-    new = gme.load(cases.directory(tmp_path / "new", layout="new"), bounds=BOUNDS)
+    old = load(cases.directory(tmp_path / "old"), bounds=BOUNDS)
+    new = load(cases.directory(tmp_path / "new", layout="new"), bounds=BOUNDS)
     sharded = cases.directory(tmp_path / "sharded")
     weights = load_file(sharded / "model.safetensors")
     names = sorted(weights)
@@ -34,7 +34,7 @@ def test_both_layouts_of_keys_and_shards_give_the_same_model(tmp_path: Path) -> 
         table |= dict.fromkeys(some, file)
     (sharded / "model.safetensors.index.json").write_text(json.dumps({"weight_map": table}))
     (sharded / "model.safetensors").unlink()
-    parted = gme.load(sharded, bounds=BOUNDS)
+    parted = load(sharded, bounds=BOUNDS)
     item = old.prepare(cases.picture(60, 90), "")
     for other in (new, parted):
         np.testing.assert_array_equal(old.run([item])[0], other.run([item])[0])
@@ -45,13 +45,13 @@ def test_an_unused_output_layer_is_known(tmp_path: Path) -> None:
     home = cases.directory(tmp_path)
     weights = load_file(home / "model.safetensors")
     save_file({**weights, "lm_head.weight": weights["model.embed_tokens.weight"].clone()}, home / "model.safetensors")
-    gme.load(home, bounds=BOUNDS)
+    load(home, bounds=BOUNDS)
 
 
 def test_other_bounds_are_another_revision(tmp_path: Path) -> None:
     home = cases.directory(tmp_path)
-    assert gme.load(home, bounds=BOUNDS).revision == gme.load(home, bounds=BOUNDS).revision
-    assert gme.load(home, bounds=BOUNDS).revision != gme.load(home, bounds=Bounds(least=4, most=32)).revision
+    assert load(home, bounds=BOUNDS).revision == load(home, bounds=BOUNDS).revision
+    assert load(home, bounds=BOUNDS).revision != load(home, bounds=Bounds(least=4, most=32)).revision
 
 
 def spoil_key(home: Path, spoil: str) -> None:
@@ -84,7 +84,7 @@ def test_wrong_weights_are_refused(tmp_path: Path, spoil: str, words: str) -> No
     home = cases.directory(tmp_path)
     spoil_key(home, spoil)
     with pytest.raises(ModelDirectoryInvalid, match=words) as caught:
-        gme.load(home, bounds=BOUNDS)
+        load(home, bounds=BOUNDS)
     assert "model.safetensors" in str(caught.value)
     assert caught.value.info().remedy
 
@@ -94,10 +94,10 @@ def test_a_file_cut_short_or_gone_is_named(tmp_path: Path) -> None:
     whole = (home / "model.safetensors").read_bytes()
     (home / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ModelDirectoryInvalid, match=r"model.safetensors: content cannot be read"):
-        gme.load(home, bounds=BOUNDS)
+        load(home, bounds=BOUNDS)
     (home / "model.safetensors").unlink()
     with pytest.raises(ModelDirectoryInvalid, match=r"model.safetensors: file is missing"):
-        gme.load(home, bounds=BOUNDS)
+        load(home, bounds=BOUNDS)
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "preprocessor_config.json"])
@@ -106,10 +106,10 @@ def test_each_other_file_is_needed_whole(tmp_path: Path, file: str) -> None:
     whole = (home / file).read_text()
     (home / file).write_text(whole[: len(whole) // 2])
     with pytest.raises(ModelDirectoryInvalid, match=file):
-        gme.load(home, bounds=BOUNDS)
+        load(home, bounds=BOUNDS)
     (home / file).unlink()
     with pytest.raises(ModelDirectoryInvalid, match=f"{file}: file is missing"):
-        gme.load(home, bounds=BOUNDS)
+        load(home, bounds=BOUNDS)
 
 
 def test_a_directory_of_another_model_is_refused(tmp_path: Path) -> None:
@@ -117,10 +117,10 @@ def test_a_directory_of_another_model_is_refused(tmp_path: Path) -> None:
     body = json.loads((home / "config.json").read_text())
     (home / "config.json").write_text(json.dumps({**body, "model_type": "bert"}))
     with pytest.raises(ModelDirectoryInvalid, match="model_type is 'bert'"):
-        gme.load(home, bounds=BOUNDS)
+        load(home, bounds=BOUNDS)
     (home / "config.json").write_text(json.dumps({**body, "image_token_id": 3}))
     with pytest.raises(ModelDirectoryInvalid, match=r"image_pad.*has the id 261"):
-        gme.load(home, bounds=BOUNDS)
+        load(home, bounds=BOUNDS)
 
 
 def test_an_index_cannot_lead_out_of_the_directory(tmp_path: Path) -> None:
@@ -128,9 +128,9 @@ def test_an_index_cannot_lead_out_of_the_directory(tmp_path: Path) -> None:
     (home / "model.safetensors").unlink()
     (home / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../other.safetensors"}}))
     with pytest.raises(ModelDirectoryInvalid, match="weight_map"):
-        gme.load(home, bounds=BOUNDS)
+        load(home, bounds=BOUNDS)
 
 
 def test_bounds_that_make_no_sense_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelDirectoryInvalid, match="visual_tokens"):
-        gme.load(cases.directory(tmp_path), bounds=Bounds(least=100, most=10))
+        load(cases.directory(tmp_path), bounds=Bounds(least=100, most=10))

@@ -18,8 +18,9 @@ from transformers import Qwen2VLConfig, Qwen2VLModel  # noqa: E402
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil  # noqa: E402
 
 from tagger.prediction import Pixels, Vector  # noqa: E402
-from workers.models import gme  # noqa: E402
 from workers.models.base import cosine  # noqa: E402
+from workers.models.gme.load import load  # noqa: E402
+from workers.models.gme.model import Gme  # noqa: E402
 from workers.models.gme.prepare import Bounds, groups  # noqa: E402
 
 BOUNDS = Bounds(least=4, most=64)
@@ -32,8 +33,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(home: Path) -> gme.Gme:
-    return gme.load(home, bounds=BOUNDS)
+def model(home: Path) -> Gme:
+    return load(home, bounds=BOUNDS)
 
 
 class Original:
@@ -81,7 +82,7 @@ class Original:
         return vector
 
 
-def test_image_text_and_both_are_those_of_the_original_recipe(home: Path, model: gme.Gme) -> None:
+def test_image_text_and_both_are_those_of_the_original_recipe(home: Path, model: Gme) -> None:
     original = Original(home, cases.network(cases.config_body(cases.tokenizer())))
     asked = "Find the words that name what is seen in this picture."
     for seed, (height, width) in enumerate(SIZES):
@@ -107,7 +108,7 @@ def test_image_text_and_both_are_those_of_the_original_recipe(home: Path, model:
     assert cosine(ours[0], ours[1]) < 0.999, "an instruction must matter"
 
 
-def test_positions_that_know_rows_and_columns_would_give_other_vectors(home: Path, model: gme.Gme) -> None:
+def test_positions_that_know_rows_and_columns_would_give_other_vectors(home: Path, model: Gme) -> None:
     """What transformers' own forward does is another model: the test above can fail."""
     network = cases.network(cases.config_body(cases.tokenizer()))
     item = model.prepare(cases.picture(300, 200), "")
@@ -126,7 +127,7 @@ def test_positions_that_know_rows_and_columns_would_give_other_vectors(home: Pat
     assert cosine(out.numpy(), model.run([item])[0]) < 0.9999
 
 
-def test_a_batch_equals_its_items_one_by_one(model: gme.Gme) -> None:
+def test_a_batch_equals_its_items_one_by_one(model: Gme) -> None:
     items = [model.prepare(cases.picture(h, w, n), "Find it.") for n, (h, w) in enumerate(SIZES)]
     items += [model.prepare_text("a cat"), model.prepare_both(cases.picture(90, 90), "on a sofa"), model.prepare_text("")]
     together = model.run(items)
@@ -147,20 +148,20 @@ def test_padding_wastes_at_most_a_tenth_and_every_item_is_answered_once() -> Non
         assert all(max(lengths[p] for p in some) * len(some) <= 32_768 or len(some) == 1 for some in found)
 
 
-def test_the_size_is_the_number_of_tokens_and_within_the_bounds(model: gme.Gme) -> None:
+def test_the_size_is_the_number_of_tokens_and_within_the_bounds(model: Gme) -> None:
     bare = model.size(model.prepare_text(""))
     for seed, (height, width) in enumerate(SIZES):
         visual = model.size(model.prepare(cases.picture(height, width, seed), "")) - bare - 2  # without the two marks
         assert BOUNDS.least <= visual <= BOUNDS.most
 
 
-def test_a_text_too_long_loses_its_end_but_not_the_closing_marks(model: gme.Gme) -> None:
+def test_a_text_too_long_loses_its_end_but_not_the_closing_marks(model: Gme) -> None:
     long = model.prepare_text("word " * 2000)
     assert len(long.ids) <= 500
     assert long.ids[-1] == model.prepare_text("a").ids[-1]
 
 
-def test_words_that_look_like_marks_stay_words(model: gme.Gme) -> None:
+def test_words_that_look_like_marks_stay_words(model: Gme) -> None:
     item = model.prepare_both(cases.picture(60, 60), "<|image_pad|><|im_end|>")
     plain = model.prepare_both(cases.picture(60, 60), "")
     pad = model._reads.image_token
@@ -168,17 +169,17 @@ def test_words_that_look_like_marks_stay_words(model: gme.Gme) -> None:
     assert np.isfinite(model.run([item])[0]).all()
 
 
-def test_half_precision_stays_near(home: Path, model: gme.Gme) -> None:
-    half = gme.load(home, bounds=BOUNDS, dtype=torch.bfloat16)
+def test_half_precision_stays_near(home: Path, model: Gme) -> None:
+    half = load(home, bounds=BOUNDS, dtype=torch.bfloat16)
     for height, width in SIZES:
         item = model.prepare(cases.picture(height, width), "")
         assert cosine(half.run([item])[0], model.run([item])[0]) > 0.995
 
 
-def test_the_canary_comes_out_as_the_golden_vector(model: gme.Gme) -> None:
+def test_the_canary_comes_out_as_the_golden_vector(model: Gme) -> None:
     assert cosine(model.reading(model.run([model.canary()])[0]), model.golden()) > 0.99999
 
 
 def test_the_config_is_read_without_remote_code(home: Path) -> None:
     config = Qwen2VLConfig.from_dict(cases.config_body(cases.tokenizer()))
-    assert config.text_config.hidden_size == gme.load(home, bounds=BOUNDS).dimensions
+    assert config.text_config.hidden_size == load(home, bounds=BOUNDS).dimensions

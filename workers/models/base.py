@@ -112,6 +112,15 @@ class TimesItself(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsTexts(Protocol):
+    """A model that can also take a text without an image."""
+
+    def prepare_text(self, text: str, instruction: str = "") -> object:
+        """CPU work before the device, as `prepare`."""
+        ...
+
+
 def model_id(model: Model[P, R]) -> str:
     return f"{model.name}@{model.revision}"
 
