@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from postgres import Cluster, cluster
+
 from faults.figures import SEED, Figures
 from faults.harness import Rig
-from postgres import Cluster, cluster
 
 FIGURES = pytest.StashKey[list[Figures]]()
 RIGS = pytest.StashKey[list[Rig]]()

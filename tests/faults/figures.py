@@ -27,7 +27,8 @@ class Figures:
 
     def line(self) -> str:
         words = [
-            f"{self.fault:<4}{self.ledger:<9}accepted={self.accepted} lost={self.lost} duplicate_effective_writes={self.duplicates}",
+            f"{self.fault:<4}{self.ledger:<9}accepted={self.accepted} lost={self.lost}",
+            f"duplicate_effective_writes={self.duplicates}",
             *([f"recovery_p50={share(self.recovery_s, 0.5):.1f}s recovery_p99={share(self.recovery_s, 0.99):.1f}s"]
               if self.recovery_s else []),
             f"seed={self.seed}",

@@ -22,17 +22,18 @@ from typing import Any
 
 import redis
 import requests
-from faults.figures import SEED, Figures
-from faults.receiver import Receiver
 from PIL import Image
 from sqlalchemy import bindparam, create_engine, text
 
+from faults.figures import SEED, Figures
+from faults.receiver import Receiver
 from tagger import broker
 from tagger.asset import ImageSource
 from tagger.delivery import Endpoint
 from tagger.job import JobRequest, Lane
 from tagger.keys import hash_key
 from tagger.ledger import Ledger, open_ledger
+from tagger.queue import Hints
 from tagger.settings import Settings, broker_socket, load, to_env
 from tagger.site import Site
 from tagger.stack import free_port
@@ -41,9 +42,9 @@ ROOT = Path(__file__).parent.parent.parent
 KEY = "key-of-the-rig"
 WORKERS = [sys.executable, "-m", "workers"]
 UPLOAD, BACKFILL, SOLO = (f"tag --lane {lane}" for lane in ("upload", "backfill", "solo"))
-HELD = text("SELECT j.id FROM jobs j JOIN workers w ON j.worker_id = w.id WHERE j.status = 'running' AND w.pid = :pid")
+HELD = text("SELECT j.id, j.token FROM jobs j JOIN workers w ON j.worker_id = w.id WHERE j.status = 'running' AND w.pid = :pid")
 LIVING = text("SELECT pid FROM workers WHERE ended_ms IS NULL AND role = :role")
-STATES = text("SELECT id, status FROM jobs WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
+STATES = text("SELECT id, status, token FROM jobs WHERE id IN :ids").bindparams(bindparam("ids", expanding=True))
 CHUNK = 500
 
 
@@ -178,8 +179,8 @@ class Rig:
         return answer
 
     def accept(
-        self, count: int, *, lane: Lane = "upload", colour: tuple[int, int, int] | None = None, site: str = "site", asset: str = "",
-        revision: str = "1",
+        self, count: int, *, lane: Lane = "upload", colour: tuple[int, int, int] | None = None, site: str = "site",
+        asset: str = "", revision: str = "1",
     ) -> list[str]:  # fmt: skip
         """So many new pictures, straight into the ledger, without hints."""
         requests_: list[JobRequest] = []
@@ -196,6 +197,14 @@ class Rig:
         self.accepted.update(dict.fromkeys(ids, time.monotonic()))
         return ids
 
+    def submit(self, count: int, *, lane: Lane = "upload") -> list[str]:
+        """Accepted and hinted at, as the API does it, but all at once."""
+        ids = self.accept(count, lane=lane)
+        hints = Hints(self.broker.url)
+        hints.send_many(ids, lane)
+        hints.close()
+        return ids
+
     # --- looking ---
 
     def states(self, ids: Sequence[str] | None = None) -> dict[str, str]:
@@ -208,10 +217,10 @@ class Rig:
                 found.update({row.id: row.status for row in rows})
         return found
 
-    def held(self, slot: Slot) -> list[str]:
-        """Jobs in the hands of this process."""
+    def held(self, slot: Slot) -> dict[str, str]:
+        """Jobs in the hands of this process, each with its claim's token."""
         with self.reader.connect() as conn:
-            return list(conn.execute(HELD, {"pid": slot.process.pid}).scalars())
+            return {row.id: row.token for row in conn.execute(HELD, {"pid": slot.process.pid})}
 
     def running(self) -> int:
         return sum(self.ledger.lane_counts()[lane].running for lane in ("upload", "backfill", "solo"))
@@ -258,6 +267,22 @@ class Rig:
         self.until(look, f"{len(ids)} jobs recover", seconds)
         return took
 
+    def reclaims(self, held: dict[str, str], since: float, seconds: float) -> list[float]:
+        """Seconds from `since` until each of these jobs was claimed anew."""
+        left, took = dict(held), list[float]()
+
+        def look() -> bool:
+            with self.reader.connect() as conn:
+                rows = conn.execute(STATES, {"ids": sorted(left) or [""]}).all()
+            for row in rows:
+                if row.status != "accepted" and row.token != left[row.id]:
+                    took.append(time.monotonic() - since)
+                    del left[row.id]
+            return not left or {r.status for r in rows} <= {"described", "done"}  # it had ended before it was killed
+
+        self.until(look, f"{len(held)} jobs are claimed anew", seconds)
+        return took
+
     def figures(self, fault: str, *, lost: int | None = None, recovery_s: Sequence[float] = (), **more: Any) -> Figures:
         """Lost: accepted jobs that are neither done nor dead with a cause."""
         states = self.states()
@@ -281,7 +306,9 @@ class Rig:
         return any(word in file.read_text("utf-8", "replace") for file in self.logs_folder.glob("*.log"))
 
     def last_words(self) -> str:
-        return "\n".join(f"--- {f.name}\n{f.read_text('utf-8', 'replace')[-800:]}" for f in sorted(self.logs_folder.glob("*.log")))
+        return "\n".join(
+            f"--- {f.name}\n{f.read_text('utf-8', 'replace')[-800:]}" for f in sorted(self.logs_folder.glob("*.log"))
+        )
 
     # --- the broker ---
 
@@ -324,5 +351,11 @@ LAUNCH = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.ar
 def _popen(argv: list[str], env: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as out:
         return subprocess.Popen(
-            [sys.executable, "-S", "-E", "-c", LAUNCH, *argv], env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+            [sys.executable, "-S", "-E", "-c", LAUNCH, *argv],
+            env=env,
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )

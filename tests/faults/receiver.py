@@ -110,7 +110,7 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 return
             said = {
-                name: {"outcome": "written"} if name == "tags" else dict.fromkeys(value, {"outcome": "written"})
+                name: {"outcome": "written"} if name == "tags" else {key: {"outcome": "written"} for key in value}
                 for name, value in fields.items()
             }
             content = json.dumps({"fields": said}).encode() if act.status == 200 else b""

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import requests
-from faults.figures import LONG, Figures
+
+from faults.figures import LONG, Figures, share
 from faults.harness import BACKFILL, SOLO, UPLOAD, Rig
 from workers.models.fake import KILLS
 
@@ -57,6 +58,7 @@ def test_q2_workers_are_killed_at_random_moments_under_load(build: Build, report
         rig.start(role, count=count)
     rig.ready()
     took: list[float] = []
+    reclaims: list[float] = []
     watchers: list[threading.Thread] = []
     for turn in range(kills):
         rig.until(lambda: len(rig.working(UPLOAD)) >= 2 and len(rig.working("deliver")) >= 1, "two workers are at work")
@@ -67,19 +69,25 @@ def test_q2_workers_are_killed_at_random_moments_under_load(build: Build, report
         victim = rig.rng.choice(rig.working("deliver" if turn % 5 == 4 else UPLOAD))
         held = rig.held(victim)
         rig.kill(victim)
-        watchers.append(_watch(rig, held, took))
+        watchers.append(_watch(rig, held, took, reclaims))
     rig.all_done(90)
     for watcher in watchers:
         watcher.join(60)
-    figures = rig.figures("Q2", recovery_s=took, kills=kills, effective_writes=rig.effective())
+    again = {"reclaim_p50_s": round(share(reclaims, 0.5), 1), "reclaim_p99_s": round(share(reclaims, 0.99), 1)}
+    figures = rig.figures("Q2", recovery_s=took, **again, kills=kills, effective_writes=rig.effective())
     report(figures)
     assert (figures.lost, figures.duplicates, rig.effective()) == (0, 0, len(rig.accepted))
     assert rig.count("dead") == 0
 
 
-def _watch(rig: Rig, held: list[str], took: list[float]) -> threading.Thread:
+def _watch(rig: Rig, held: dict[str, str], took: list[float], reclaims: list[float]) -> threading.Thread:
     since = time.monotonic()
-    thread = threading.Thread(target=lambda: took.extend(rig.recoveries(held, since, 60, ("described", "done", "dead"))))
+
+    def look() -> None:
+        reclaims.extend(rig.reclaims(held, since, 60))
+        took.extend(rig.recoveries(list(held), since, 60, ("described", "done", "dead")))
+
+    thread = threading.Thread(target=look)
     thread.start()
     return thread
 
@@ -121,7 +129,7 @@ def test_q7_a_frozen_worker_wakes_after_another_did_its_jobs(build: Build, repor
     rig.kill(frozen, signal.SIGSTOP)
     held, since = rig.held(frozen), time.monotonic()
     rig.start(UPLOAD)
-    took = rig.recoveries(held, since, 40)
+    took = rig.recoveries(list(held), since, 40)
     rig.all_done(40)
     rig.kill(frozen, signal.SIGCONT)
     rig.until(lambda: frozen.process.poll() is not None, "the stale copy is refused and its process ends", 20)
@@ -182,7 +190,9 @@ def test_q9_images_that_kill_their_process_every_time(build: Build, report: Repo
     took = time.monotonic() - began
     dead = {letter.job_id for letter in rig.ledger.dead_letters().data}
     charged = rig.charged(healthy)
-    figures = rig.figures("Q9", poison=bad, dead_letters=len(dead), neighbours_charged=charged, deaths=rig.falls("tag"), took_s=round(took))
+    figures = rig.figures(
+        "Q9", poison=bad, dead_letters=len(dead), neighbours_charged=charged, deaths=rig.falls("tag"), took_s=round(took)
+    )
     report(figures)
     assert dead == set(poisons)
     assert (figures.lost, figures.duplicates, charged) == (0, 0, 0)
@@ -242,7 +252,9 @@ def test_q11_the_same_hook_five_times_at_once_is_one_job(build: Build, report: R
             thread.join()
         assert {a.status_code for a in answers} == {202}, answers[0].text
         ids += sorted({a.json()["id"] for a in answers})
-    figures = Figures(fault="Q11", ledger="sqlite", accepted=4, lost=4 - min(4, len(ids)), duplicates=len(ids) - 4, more={"calls": 20})
+    figures = Figures(
+        fault="Q11", ledger="sqlite", accepted=4, lost=4 - min(4, len(ids)), duplicates=len(ids) - 4, more={"calls": 20}
+    )
     report(figures)
     assert len(ids) == 4
     assert rig.count("accepted") == 4
