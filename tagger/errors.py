@@ -191,6 +191,12 @@ class LabelsInvalid(BadRequest):
     default_remedy = "Write a CSV file with the columns file, true_tags (ids, separated by spaces) and, if there is one, caption."
 
 
+class EmbedRefused(BadRequest):
+    code = "embed_refused"
+    title = "The words cannot be written into the image file"
+    default_remedy = "Keep this image's words in the table; the file itself was not changed."
+
+
 class ProfileInvalid(BadRequest):
     code = "profile_invalid"
     title = "The profile file is not valid"
@@ -203,6 +209,13 @@ class Unavailable(TaggerError):
     status = 503
     retryable = True
     default_remedy = "Try again in a few seconds; `tagger doctor` names the part that is missing."
+
+
+class PortTaken(Unavailable):
+    code = "port_taken"
+    title = "A port cannot be listened on"
+    retryable = False
+    default_remedy = "Choose another port."
 
 
 class LedgerUnavailable(Unavailable):

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from tagger.metadata import FileMetadata
+
 Vector = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3], RGB, upright
 
@@ -88,6 +90,7 @@ class Prediction:
     look: Look | None = None
     entailment: tuple[EntailmentPrediction, ...] = ()
     models: tuple[str, ...] = field(default=())  # every name@revision that took part
+    file: FileMetadata = field(default_factory=FileMetadata)  # what the file says of itself; of the same bytes, so kept with them
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tagger.asset import Context
+from tagger.metadata import FileMetadata, Said
 from tagger.prediction import (
     CaptionPrediction,
     ClassScore,
@@ -26,7 +27,7 @@ from tagger.prediction import (
     Vector,
 )
 
-FORM = 1  # of the JSON; another form is not read
+FORM = 2  # of the JSON; another form is not read
 
 
 def key(*, site_id: str, sha256: str, models: tuple[str, ...], instruction: str, context: Context) -> str:
@@ -84,4 +85,15 @@ def _read(body: dict[str, Any]) -> Prediction:
         look=Look(**look) if look else None,
         entailment=tuple(EntailmentPrediction(**e) for e in body["entailment"]),
         models=body["models"],
+        file=_file(body["file"]),
+    )
+
+
+def _file(body: dict[str, Any]) -> FileMetadata:
+    texts = {name: Said(**body[name]) if body[name] else None for name in ("caption", "alt_text", "title", "taken")}
+    return FileMetadata(
+        **texts,
+        keywords=tuple(Said(**said) for said in body["keywords"]),
+        orientation=body["orientation"],
+        warnings=body["warnings"],
     )

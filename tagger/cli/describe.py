@@ -13,10 +13,11 @@ from typing import Annotated, Any
 
 import typer
 from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from tagger import telemetry
-from tagger.backfill import plan_folder
-from tagger.cli import console
+from tagger.backfill import count, plan_folder
+from tagger.cli import console, copies
 from tagger.cli.backfill import watch
 from tagger.errors import BadRequest
 from tagger.job import Job
@@ -35,15 +36,23 @@ def describe(
     profile: Annotated[str, typer.Option(help="Kind of business: general, news, ecommerce, …")] = "general",
     locale: Annotated[list[str] | None, typer.Option(help="Language of the words; repeat for several.")] = None,
     review: Annotated[bool, typer.Option(help="Also write texts that a person should look at first.")] = False,
+    embed: Annotated[
+        Path | None, typer.Option(help="Folder for copies of the pictures with the words inside, as XMP. Yours stay as they are.")
+    ] = None,
 ) -> None:
     """Describe every picture of a folder and write the words into a table. Needs no CMS and leaves nothing running.
 
-    Example:  tagger describe ~/Pictures --out captions.csv
+    Examples:
+      tagger describe ~/Pictures --out captions.csv
+      tagger describe ~/Pictures --out captions.csv --embed ~/Described
     """
+    if embed is not None:
+        copies.check_target(folder, embed)
     if out.suffix.lower() not in SUFFIXES:
         raise BadRequest(f"{out.name} ends neither in .csv nor in .json nor in .xlsx.", "Choose one of the three.")
-    if not out.resolve().parent.is_dir():
-        raise BadRequest(f"The folder of {out} does not exist.", "Make it first.")
+    check_writable(out)
+    if count(folder) == 0:
+        raise BadRequest(f"{folder} holds no pictures.", "Name a folder of pictures.")
     with _ephemeral() as (settings, ledger):
         site = Site(
             id="folder", name=str(folder), profile=console.catalog().require(profile).name, locales=tuple(locale or ["en"])
@@ -54,10 +63,30 @@ def describe(
         watch(ledger, plan.id)
         rows = sorted((row(job, review) for job in jobs_of(ledger, plan.id)), key=lambda r: r["file"])
     write_table(rows, out)
+    if embed is not None:
+        console.out.print(copies.write(rows, folder, embed, site.locales[0]), soft_wrap=True)
     good = sum(1 for r in rows if r["status"] == "done")
-    console.out.print(f"{good} described, {len(rows) - good} failed → {out}")
+    console.out.print(f"{good} described, {len(rows) - good} failed → {out}", soft_wrap=True)
     if good < len(rows):
         raise typer.Exit(1)
+
+
+def check_writable(out: Path) -> None:
+    """Before the work and not after it. Errors: BadRequest."""
+    if out.is_dir():
+        raise BadRequest(f"{out} is a folder.", "Name a file.")
+    if not out.resolve().parent.is_dir():
+        raise BadRequest(f"The folder of {out} does not exist.", "Make it first.")
+    draft = _draft(out)
+    try:
+        draft.write_bytes(b"")
+        draft.unlink()
+    except OSError as err:
+        raise BadRequest(f"{out} cannot be written: {err.strerror}.", "Choose another place.") from err
+
+
+def _draft(out: Path) -> Path:
+    return out.with_name("." + out.name + ".part")
 
 
 @contextlib.contextmanager
@@ -113,7 +142,7 @@ def row(job: Job, review: bool) -> dict[str, Any]:
 
 def write_table(rows: list[dict[str, Any]], out: Path) -> None:
     """CSV and XLSX hold the tags as text; JSON holds them with scores. Written beside and renamed, so never half."""
-    draft = out.with_name("." + out.name + ".part")
+    draft = _draft(out)
     kind = out.suffix.lower()
     if kind == ".json":
         draft.write_text(json.dumps({"data": rows, "next_cursor": None}, ensure_ascii=False, indent=2) + "\n", "utf-8")
@@ -127,12 +156,12 @@ def write_table(rows: list[dict[str, Any]], out: Path) -> None:
         sheet = book.create_sheet("captions")
         sheet.append(list(COLUMNS))
         for r in rows:
-            sheet.append([_text(r[column]) for column in COLUMNS])
+            sheet.append([ILLEGAL_CHARACTERS_RE.sub("\ufffd", _text(r[column])) for column in COLUMNS])
         book.save(draft)
     draft.replace(out)
 
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def _text(value: Any) -> str:

@@ -1,0 +1,151 @@
+"""Words into an XMP packet: adds what is absent, replaces what is ours and still as we left it, keeps what anybody else wrote.
+
+What is ours is written beside it (`tagger:wrote`: property and hash of its value), so that a later edit by a person is seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tagger import xmp
+
+Outcome = Literal["written", "unchanged", "kept"]
+
+XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+OURS = "https://tagger.dev/ns#"
+PREFIXES = {"x": "adobe:ns:meta/", "rdf": xmp.RDF, "dc": xmp.DC, "Iptc4xmpCore": xmp.IPTC_CORE, "tagger": OURS}
+BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+END = '\n<?xpacket end="w"?>'
+WROTE = f"{{{OURS}}}wrote"
+DESCRIPTION, BAG, ALT, LI = (f"{{{xmp.RDF}}}{name}" for name in ("Description", "Bag", "Alt", "li"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What to write. None and () leave a property alone."""
+
+    locale: str
+    caption: str | None = None  # dc:description
+    alt_text: str | None = None  # Iptc4xmpCore:AltTextAccessibility
+    keywords: Sequence[str] = ()  # dc:subject; added to those that are there
+
+
+@dataclass(frozen=True, kw_only=True)
+class Packet:
+    data: bytes
+    outcomes: dict[str, Outcome]  # "caption", "alt_text", "keywords" → what became of it
+
+
+def with_words(packet: bytes, words: Words) -> Packet:
+    """`packet`: the file's, or empty. Errors: XmpRefused where the file's own packet cannot be read; it is not overwritten."""
+    root = _parse(packet)
+    rdf = root if root.tag == f"{{{xmp.RDF}}}RDF" else root.find(f"{{{xmp.RDF}}}RDF")
+    if rdf is None:
+        raise xmp.XmpRefused("The XMP packet holds no rdf:RDF.")
+    for description in rdf.findall(DESCRIPTION):
+        _unfold(description)
+    ours = _ours(rdf)
+    outcomes: dict[str, Outcome] = {}
+    for name, tag, text in (
+        ("caption", f"{{{xmp.DC}}}description", words.caption),
+        ("alt_text", f"{{{xmp.IPTC_CORE}}}AltTextAccessibility", words.alt_text),
+    ):
+        if text is not None:
+            outcomes[name] = _put_text(rdf, ours, tag, text, words.locale)
+    if words.keywords:
+        outcomes["keywords"] = _add_keywords(rdf, words.keywords)
+    _remember(rdf, ours)
+    body = ET.tostring(root, encoding="unicode")
+    return Packet(data=(BEGIN + body + END).encode(), outcomes=outcomes)
+
+
+def _parse(packet: bytes) -> ET.Element:
+    for prefix, uri in PREFIXES.items():
+        ET.register_namespace(prefix, uri)
+    stripped = packet.strip(b"\0 \t\r\n")
+    if not stripped:
+        root = ET.Element("{adobe:ns:meta/}xmpmeta")
+        ET.SubElement(root, f"{{{xmp.RDF}}}RDF")
+        return root
+    xmp.read(stripped)  # refuses a DOCTYPE, entities, depth and size before any other parser sees them
+    for _, (prefix, uri) in ET.iterparse(io.BytesIO(stripped), events=["start-ns"]):  # noqa: S314 - checked above
+        if prefix and uri not in PREFIXES.values() and not prefix.startswith("ns"):
+            ET.register_namespace(prefix, uri)
+    return ET.fromstring(stripped)  # noqa: S314 - checked above
+
+
+def _unfold(description: ET.Element) -> None:
+    """Properties that are written as attributes become elements, so that there is one way to look for them."""
+    for tag in (f"{{{xmp.DC}}}description", f"{{{xmp.IPTC_CORE}}}AltTextAccessibility", f"{{{xmp.DC}}}subject"):
+        if tag in description.attrib:
+            ET.SubElement(description, tag).text = description.attrib.pop(tag)
+
+
+def _found(rdf: ET.Element, tag: str) -> ET.Element | None:
+    return next((found for description in rdf.findall(DESCRIPTION) if (found := description.find(tag)) is not None), None)
+
+
+def _made(rdf: ET.Element, tag: str) -> ET.Element:
+    description = rdf.find(DESCRIPTION)
+    if description is None:
+        description = ET.SubElement(rdf, DESCRIPTION, {f"{{{xmp.RDF}}}about": ""})
+    return ET.SubElement(description, tag)
+
+
+def _hash(element: ET.Element) -> str:
+    return hashlib.sha256("\0".join(t.strip() for t in element.itertext() if t.strip()).encode()).hexdigest()[:16]
+
+
+def _ours(rdf: ET.Element) -> dict[str, str]:
+    """Property → hash of the value as we wrote it."""
+    found = _found(rdf, WROTE)
+    pairs = ((li.text or "").split(" ") for li in found.iter(LI)) if found is not None else ()
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+
+
+def _put_text(rdf: ET.Element, ours: dict[str, str], tag: str, text: str, locale: str) -> Outcome:
+    there = _found(rdf, tag)
+    if there is not None and "".join(there.itertext()).strip() and ours.get(tag) != _hash(there):
+        return "kept"
+    element = there if there is not None else _made(rdf, tag)
+    before = _hash(element)
+    element.clear()
+    choices = ET.SubElement(element, ALT)
+    for language in ("x-default", locale):
+        ET.SubElement(choices, LI, {XML_LANG: language}).text = text
+    ours[tag] = _hash(element)
+    return "unchanged" if there is not None and ours[tag] == before else "written"
+
+
+def _add_keywords(rdf: ET.Element, keywords: Sequence[str]) -> Outcome:
+    tag = f"{{{xmp.DC}}}subject"
+    element = _found(rdf, tag)
+    element = element if element is not None else _made(rdf, tag)
+    bag = next((child for child in element if child.tag != LI), None)
+    if bag is None:
+        alone = (element.text or "").strip()
+        element.text = None
+        bag = ET.SubElement(element, BAG)
+        if alone:
+            ET.SubElement(bag, LI).text = alone
+    known = {(li.text or "").strip().casefold() for li in bag.iter(LI)}
+    missing = [word for word in dict.fromkeys(keywords) if word.casefold() not in known]
+    for word in missing:
+        ET.SubElement(bag, LI).text = word
+    return "written" if missing else "unchanged"
+
+
+def _remember(rdf: ET.Element, ours: dict[str, str]) -> None:
+    if not ours:
+        return
+    element = _found(rdf, WROTE)
+    element = element if element is not None else _made(rdf, WROTE)
+    element.clear()
+    bag = ET.SubElement(element, BAG)
+    for tag, digest in sorted(ours.items()):
+        ET.SubElement(bag, LI).text = f"{tag} {digest}"
