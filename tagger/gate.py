@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tagger import alttext
@@ -13,7 +14,7 @@ from tagger.alttext.text import fold
 from tagger.annotation import RANK, Action, Annotation, Field, Verdict, overall
 from tagger.asset import Context
 from tagger.locales import language
-from tagger.prediction import CaptionPrediction, Prediction, TermScore
+from tagger.prediction import CaptionPrediction, EntailmentPrediction, Prediction, TermScore
 from tagger.profile import Profile
 from tagger.vocabulary import Vocabulary
 
@@ -64,6 +65,41 @@ def judge(
             else:
                 annotations.append(_text(field, locale, prediction, vocabulary, profile, context))
     return tuple(annotations), overall(tuple(annotations))
+
+
+def statements(
+    *,
+    prediction: Prediction,
+    vocabulary: Vocabulary,
+    profile: Profile,
+    locales: Sequence[str],
+    fields: Sequence[Field],
+    context: Context,
+) -> tuple[str, ...]:
+    """The English texts that would be offered of this prediction, each once: what a check model should hold against the image."""
+    annotations, _ = judge(
+        prediction=replace(prediction, entailment=()),
+        scores=(),
+        vocabulary=vocabulary,
+        profile=profile,
+        site_id="",
+        locales=[locale for locale in locales if language(locale) == CAPTION_LANGUAGE],
+        fields=[field for field in fields if field != "tags"],
+        context=context,
+    )
+    texts = [a.value for a in annotations if isinstance(a.value, str) and a.value and a.source == "model"]
+    return tuple({fold(text): text for text in reversed(texts)}.values())
+
+
+def unchecked(prediction: Prediction, texts: Sequence[str]) -> tuple[str, ...]:
+    """Those texts that no check model has seen beside this image."""
+    seen = {fold(answer.text) for answer in prediction.entailment}
+    return tuple(text for text in texts if fold(text) not in seen)
+
+
+def opinion(answer: EntailmentPrediction, profile: Profile) -> Verdict:
+    """What the profile makes of one checked text."""
+    return Verdict(action=profile.check[answer.answer], reasons=(f"check_{answer.answer}",))
 
 
 def caption_score(caption: CaptionPrediction) -> float:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tagger.annotation import Annotation, Field, Verdict
 from tagger.asset import Context, ImageSource
 from tagger.errors import ErrorInfo
+from tagger.prediction import EntailmentPrediction
 
 JobStatus = Literal["accepted", "running", "described", "done", "dead", "superseded", "cancelled"]
 Lane = Literal["upload", "backfill", "solo"]
@@ -56,12 +57,14 @@ class JobRequest:
     context: Context = field(default_factory=Context)
     metadata: Mapping[str, str] = field(default_factory=dict)
     backfill_id: str | None = None
+    check_text: str | None = None  # only say whether this English text describes the image; no words are proposed
     deliver: bool = True  # False: the caller reads the result itself (`describe`)
 
     def identity(self) -> str:
         """Two requests with the same identity are one job: (site, asset, profile, event id | revision | location)."""
         version = self.event_id or self.asset_revision or self.source.sha256 or self.source.location
-        parts = json.dumps([self.site_id, self.asset_id, self.profile, version], ensure_ascii=False)
+        asked = [self.check_text] if self.check_text is not None else []
+        parts = json.dumps([self.site_id, self.asset_id, self.profile, version, *asked], ensure_ascii=False)
         return hashlib.sha256(parts.encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,6 +82,7 @@ class JobRequest:
             "metadata": dict(self.metadata),
             "backfill_id": self.backfill_id,
             "deliver": self.deliver,
+            **({} if self.check_text is None else {"check_text": self.check_text}),
         }
 
     @classmethod
@@ -121,6 +125,7 @@ class Description:
     timings_ms: Mapping[str, int]
     embedding: tuple[str, bytes] | None = None  # (name@revision, float16 little-endian)
     warnings: tuple[str, ...] = ()
+    checks: tuple[EntailmentPrediction, ...] = ()  # texts that were held against the image
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from tagger import catalog, gate
+from tagger import catalog, gate, metadata
+from tagger.annotation import Verdict
 from tagger.catalog import Catalog
 from tagger.job import Claim
-from tagger.prediction import Prediction, TermScore
+from tagger.prediction import EntailmentPrediction, Prediction, TermScore
 from tagger.site import Site
 from tagger.vocabulary import Vocabulary
 from workers.tag import Judged
@@ -52,6 +53,24 @@ class SiteRules:
         profile, _ = self._catalog.profile(claim.request.profile)
         return profile.instruction if self._instructed else ""
 
+    def unchecked(self, claim: Claim, site: Site, prediction: Prediction) -> tuple[str, ...]:
+        """English texts that would be offered and that no check model has held against the image yet."""
+        request = claim.request
+        profile, _ = self._catalog.profile(request.profile)
+        texts = gate.statements(
+            prediction=prediction,
+            vocabulary=self._catalog.vocabulary(profile, site.vocabulary),
+            profile=profile,
+            locales=request.locales,
+            fields=request.fields,
+            context=metadata.beside(request.context, prediction.file),
+        )
+        return gate.unchecked(prediction, texts)
+
+    def opinion(self, claim: Claim, answer: EntailmentPrediction) -> Verdict:
+        profile, _ = self._catalog.profile(claim.request.profile)
+        return gate.opinion(answer, profile)
+
     def judge(self, claim: Claim, site: Site, prediction: Prediction) -> Judged:
         """Errors: ProfileInvalid when the site names a vocabulary that there is none of."""
         request = claim.request
@@ -65,11 +84,11 @@ class SiteRules:
             site_id=site.id,
             locales=request.locales,
             fields=request.fields,
-            context=request.context,
+            context=metadata.beside(request.context, prediction.file),
         )
         return Judged(
             annotations=annotations,
             verdict=verdict,
             delivery_fields=gate.delivery_fields(annotations),
-            warnings=warnings,
+            warnings=(*warnings, *metadata.told(request.context, prediction.file)),
         )

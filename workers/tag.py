@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, TypeVar
 
 import structlog
 
+from tagger import metadata
 from tagger.annotation import Annotation, Verdict
 from tagger.blobs import Blobs
 from tagger.errors import EngineStopped, ErrorInfo, LedgerUnavailable, StorageUnavailable, TaggerError, Unavailable
 from tagger.job import Claim, Description, JobStatus
-from tagger.prediction import Pixels, Prediction
+from tagger.prediction import EntailmentPrediction, Pixels, Prediction
 from tagger.site import Site
 from workers import cached
 from workers.decode import Decoded
-from workers.fetch import FetchPolicy, fetch
+from workers.fetch import Fetched, FetchPolicy, fetch
 
 log = structlog.get_logger()
 
@@ -55,13 +56,22 @@ class Models(Protocol):
     @property
     def ids(self) -> tuple[str, ...]: ...
 
+    @property
+    def checks(self) -> bool: ...  # whether one of them holds texts against pictures
+
     def predict(self, pixels: Pixels, instruction: str, *, width: int, height: int, deadline: float) -> Prediction: ...
+
+    def check(self, pixels: Pixels, texts: Sequence[str], *, deadline: float) -> tuple[EntailmentPrediction, ...]: ...
 
 
 class Rules(Protocol):
     """The judgement, and what the site's profile tells the models."""
 
     def instruction(self, claim: Claim) -> str: ...
+
+    def unchecked(self, claim: Claim, site: Site, prediction: Prediction) -> tuple[str, ...]: ...
+
+    def opinion(self, claim: Claim, answer: EntailmentPrediction) -> Verdict: ...
 
     def judge(self, claim: Claim, site: Site, prediction: Prediction) -> Judged: ...
 
@@ -71,8 +81,14 @@ class LedgerLike(Protocol):
 
     def get_site(self, site_id: str) -> Site: ...
     def cached(self, key: str) -> bytes | None: ...
-    def put_cached(self, key: str, value: bytes) -> None: ...
-    def complete(self, claim: Claim, description: Description, delivery_fields: Mapping[str, Any] | None) -> bool: ...
+    def complete(
+        self,
+        claim: Claim,
+        description: Description,
+        delivery_fields: Mapping[str, Any] | None,
+        *,
+        prediction: tuple[str, bytes] | None = None,
+    ) -> bool: ...
     def fail(self, claim: Claim, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus | None: ...
     def release(self, claim: Claim) -> bool: ...
 
@@ -124,9 +140,12 @@ def describe(claim: Claim, kit: Kit) -> End:
     deadline = time.monotonic() + max(0, claim.deadline_ms - claim.claimed_ms) / 1000  # the ledger's clock, seen as a span
     watch = Watch(claim, kit.on_stage)
     try:
-        description, fields = _description(claim, kit, watch, deadline)
+        work = _described if claim.request.check_text is None else _checked
+        found = work(claim, kit, watch, deadline)
         with watch.stage("persist"):
-            kept = _insist(deadline, lambda: kit.ledger.complete(claim, description, fields))
+            kept = _insist(
+                deadline, lambda: kit.ledger.complete(claim, found.description, found.fields, prediction=found.prediction)
+            )
     except (EngineStopped, Unavailable) as err:
         return _give_back(claim, kit, deadline, err)
     except TaggerError as err:
@@ -142,31 +161,44 @@ def describe(claim: Claim, kit: Kit) -> End:
     return "described"
 
 
-def _description(claim: Claim, kit: Kit, watch: Watch, deadline: float) -> tuple[Description, Mapping[str, Any] | None]:
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """All that goes into the ledger, in one transaction."""
+
+    description: Description
+    fields: Mapping[str, Any] | None  # to deliver
+    prediction: tuple[str, bytes] | None  # for the cache; None: it came from there
+
+
+def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float) -> _Found:
     request = claim.request
     site = kit.ledger.get_site(request.site_id)
     instruction = kit.rules.instruction(claim)
-    with watch.stage("fetch"):
-        fetched = fetch(
-            request.source,
-            policy=FetchPolicy.of(site, kit.max_bytes),
-            deadline=min(deadline, time.monotonic() + kit.fetch_seconds),
-            blobs=kit.blobs,
-        )
+    fetched = _fetched(claim, kit, site, watch, deadline)
     sha256, data = fetched.sha256, fetched.data
     del fetched
     key = cached.key(site_id=site.id, sha256=sha256, models=kit.models.ids, instruction=instruction, context=request.context)
     known = kit.ledger.cached(key)
     prediction = cached.load(known) if known is not None else None
-    if prediction is None:
+    fresh: tuple[str, bytes] | None = None
+    unchecked = kit.rules.unchecked(claim, site, prediction) if prediction is not None and kit.models.checks else ()
+    if prediction is None or unchecked:  # a cached one was perhaps made for other words than this profile's
         with watch.stage("decode"):
             decoded = kit.decoder.decode(data, deadline=deadline)
         del data  # the encoded bytes need not wait for the model
-        with watch.stage("model"):
-            size = {"width": decoded.width, "height": decoded.height}
-            prediction = kit.models.predict(decoded.pixels, instruction, **size, deadline=deadline)
+        if prediction is None:
+            with watch.stage("model"):
+                size = {"width": decoded.width, "height": decoded.height}
+                seen = kit.models.predict(decoded.pixels, instruction, **size, deadline=deadline)
+            told = metadata.read(exif_block=decoded.exif, iptc_block=decoded.iptc, xmp_packet=decoded.xmp)
+            prediction = replace(seen, file=told)
+            unchecked = kit.rules.unchecked(claim, site, prediction) if kit.models.checks else ()
+        if unchecked:
+            with watch.stage("check"):
+                answers = kit.models.check(decoded.pixels, unchecked, deadline=deadline)
+            prediction = _with_answers(prediction, answers)
         del decoded
-        kit.ledger.put_cached(key, cached.dump(prediction))
+        fresh = key, cached.dump(prediction)
     with watch.stage("judge"):
         judged = kit.rules.judge(claim, site, prediction)
     embedding = prediction.embedding
@@ -179,8 +211,44 @@ def _description(claim: Claim, kit: Kit, watch: Watch, deadline: float) -> tuple
         timings_ms=dict(watch.timings_ms),
         embedding=(embedding.model, cached.encode_vector(embedding.vector)) if embedding else None,
         warnings=judged.warnings,
+        checks=prediction.entailment,
     )
-    return description, judged.delivery_fields if request.deliver else None
+    return _Found(description=description, fields=judged.delivery_fields if request.deliver else None, prediction=fresh)
+
+
+def _checked(claim: Claim, kit: Kit, watch: Watch, deadline: float) -> _Found:
+    """Only whether the caller's text describes the image. Errors: NotChecked where no model of this worker can tell."""
+    site = kit.ledger.get_site(claim.request.site_id)
+    fetched = _fetched(claim, kit, site, watch, deadline)
+    with watch.stage("decode"):
+        decoded = kit.decoder.decode(fetched.data, deadline=deadline)
+    with watch.stage("check"):
+        (answer,) = kit.models.check(decoded.pixels, [claim.request.check_text or ""], deadline=deadline)
+    description = Description(
+        annotations=(),
+        verdict=kit.rules.opinion(claim, answer),
+        sha256=fetched.sha256,
+        width=decoded.width,
+        height=decoded.height,
+        timings_ms=dict(watch.timings_ms),
+        checks=(answer,),
+    )
+    return _Found(description=description, fields=None, prediction=None)
+
+
+def _fetched(claim: Claim, kit: Kit, site: Site, watch: Watch, deadline: float) -> Fetched:
+    with watch.stage("fetch"):
+        return fetch(
+            claim.request.source,
+            policy=FetchPolicy.of(site, kit.max_bytes),
+            deadline=min(deadline, time.monotonic() + kit.fetch_seconds),
+            blobs=kit.blobs,
+        )
+
+
+def _with_answers(prediction: Prediction, answers: tuple[EntailmentPrediction, ...]) -> Prediction:
+    models = tuple(dict.fromkeys((*prediction.models, *(answer.model for answer in answers))))
+    return replace(prediction, entailment=(*prediction.entailment, *answers), models=models)
 
 
 def _give_back(claim: Claim, kit: Kit, deadline: float, err: TaggerError) -> End:

@@ -13,6 +13,7 @@ from tagger.job import Description, Job, JobRequest, JobStatus
 from tagger.ledger.store import Store
 from tagger.ledger.tables import embeddings, job_errors, job_requests, job_results, jobs, offers, word_is
 from tagger.ledger.values import Page, StoredVector
+from tagger.prediction import EntailmentPrediction
 
 STATUS = select(jobs.c.status).where(jobs.c.id == bindparam("job"))
 
@@ -115,4 +116,5 @@ def _description(row: Any, offered: tuple[Annotation, ...]) -> Description:
         height=row.height,
         timings_ms=row.timings_ms,
         warnings=tuple(row.warnings),
+        checks=tuple(EntailmentPrediction(**check) for check in row.checks or ()),
     )

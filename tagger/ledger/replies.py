@@ -61,7 +61,11 @@ class Replies(Store):
         return None if value is None else bytes(value)
 
     def put_cached(self, key: str, value: bytes) -> None:
-        self._write(lambda tx: tx.conn.execute(PUT, {"key": key, "value": value, "at_ms": tx.now_ms}) and None)
+        self._write(lambda tx: keep_prediction(tx, key, value))
+
+
+def keep_prediction(tx: Tx, key: str, value: bytes) -> None:
+    tx.conn.execute(PUT, {"key": key, "value": value, "at_ms": tx.now_ms})
 
 
 def _is(site_id: str, key: str) -> ColumnElement[bool]:

@@ -126,6 +126,7 @@ job_results = Table(
     Column("verdict", JSON, nullable=False),
     Column("timings_ms", JSON, nullable=False),
     Column("warnings", JSON, nullable=False),
+    Column("checks", JSON),  # texts held against the image; null: none were
 )
 
 job_errors = Table(  # the last error of a job that is not well

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import bindparam, delete, literal_column, select, update
@@ -17,6 +18,7 @@ from tagger.job import Claim, Description, JobRequest, JobStatus, Lane
 from tagger.ledger import counters
 from tagger.ledger.alive import check_alive
 from tagger.ledger.moves import charge, move_delivery, move_job
+from tagger.ledger.replies import keep_prediction
 from tagger.ledger.sites import find_endpoint
 from tagger.ledger.store import Store
 from tagger.ledger.tables import (
@@ -104,15 +106,23 @@ class Work(Store):
 
         return self._write(work)
 
-    def complete(self, claim: Claim, description: Description, delivery_fields: Mapping[str, Any] | None) -> bool:
+    def complete(
+        self,
+        claim: Claim,
+        description: Description,
+        delivery_fields: Mapping[str, Any] | None,
+        *,
+        prediction: tuple[str, bytes] | None = None,
+    ) -> bool:
         """Store the result and the delivery in one transaction. False: the token is stale, and nothing was stored.
 
+        `prediction`: key and value for the cache of predictions, kept in the same transaction.
         None as `delivery_fields`, or a site without an endpoint: there is nothing to deliver, and the job is done.
         After an ambiguous commit error the ledger is read again: own token and described is success.
         """
         for left in reversed(range(SETTLE_TRIES)):
             try:
-                return self._write(lambda tx: _complete(tx, claim, description, delivery_fields))
+                return self._write(lambda tx: _complete(tx, claim, description, delivery_fields, prediction))
             except LedgerUnavailable:
                 if left == 0:
                     raise
@@ -163,7 +173,13 @@ def to_claim(row: Any, body: Mapping[str, Any]) -> Claim:
     )  # fmt: skip
 
 
-def _complete(tx: Tx, claim: Claim, description: Description, fields: Mapping[str, Any] | None) -> bool:
+def _complete(
+    tx: Tx,
+    claim: Claim,
+    description: Description,
+    fields: Mapping[str, Any] | None,
+    prediction: tuple[str, bytes] | None,
+) -> bool:
     request = claim.request
     endpoint = None if fields is None else _endpoint(tx, request.site_id)
     delivery_id = None if endpoint is None else new_id("dlv", tx.now_ms)
@@ -176,6 +192,8 @@ def _complete(tx: Tx, claim: Claim, description: Description, fields: Mapping[st
     if row.attempts or claim.crashes:
         tx.conn.execute(delete(job_errors).where(job_errors.c.job_id == claim.job_id))
     _store_description(tx, claim, description)
+    if prediction is not None:
+        keep_prediction(tx, *prediction)
     if fields is not None and endpoint is not None and delivery_id is not None:
         takes = endpoint.enabled and endpoint.circuit == "closed"
         _store_delivery(tx, claim, delivery_id, fields, "pending" if takes else "parked")
@@ -193,7 +211,8 @@ def _store_description(tx: Tx, claim: Claim, description: Description) -> None:
     verdict = {"action": description.verdict.action, "reasons": list(description.verdict.reasons)}
     result = {"job_id": claim.job_id, "sha256": description.sha256, "width": description.width, "height": description.height}
     apart = {"verdict": verdict, "timings_ms": dict(description.timings_ms), "warnings": list(description.warnings)}
-    tx.conn.execute(job_results.insert(), {**result, **apart})
+    checks = [asdict(check) for check in description.checks] or None
+    tx.conn.execute(job_results.insert(), {**result, **apart, "checks": checks})
     if description.annotations:
         rows = [
             {

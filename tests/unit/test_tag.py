@@ -64,12 +64,17 @@ class PaperLedger:
     def cached(self, key: str) -> bytes | None:
         return self.stored.get(key)
 
-    def put_cached(self, key: str, value: bytes) -> None:
-        self.stored[key] = value
-
-    def complete(self, claim: Claim, description: Description, delivery_fields: Mapping[str, Any] | None) -> bool:
+    def complete(
+        self,
+        claim: Claim,
+        description: Description,
+        delivery_fields: Mapping[str, Any] | None,
+        *,
+        prediction: tuple[str, bytes] | None = None,
+    ) -> bool:
         self._here()
         if not self.stale:
+            self.stored.update([prediction] if prediction else [])
             self.completed.append((description, delivery_fields))
         return not self.stale
 
@@ -96,6 +101,7 @@ class PaperDecoder:
 
 class PaperModels:
     ids = ("m@1", "e@1")
+    checks = False
 
     def __init__(self) -> None:
         self.error: Exception | None = None
