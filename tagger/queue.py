@@ -104,8 +104,11 @@ def _keepalive_options() -> dict[int, int]:
 
 
 def _mend_kombu() -> None:
-    """kombu 5.7.0 may use a channel whose connection lost its client: an AttributeError, on which the worker exits. Said as
-    the connection error that it is, the consumer reconnects.
+    """What kombu 5.7.0 does to us, put right for this process.
+
+    It may use a channel whose connection lost its client: an AttributeError, on which the worker exits. Said as the
+    connection error that it is, the consumer reconnects. And it spent a quarter of a worker's time between tasks on a
+    record of unacknowledged messages, which hints do not need, and on a new client object for every command.
     """
     original: Callable[..., Any] = kombu_redis.Channel._connparams
     if getattr(original, "mended", False):
@@ -119,6 +122,33 @@ def _mend_kombu() -> None:
 
     connparams.mended = True  # type: ignore[attr-defined]
     setattr(kombu_redis.Channel, "_connparams", connparams)  # noqa: B010
+    setattr(kombu_redis.Channel, "_create_client", _one_client(kombu_redis.Channel._create_client))  # noqa: B010
+    setattr(kombu_redis.Channel, "QoS", HintQoS)  # noqa: B010
+
+
+def _one_client(original: Callable[..., Any]) -> Callable[..., Any]:
+    """One client per pool of connections; making one takes 0.2 ms. The asynchronous one is kept by kombu itself."""
+
+    @functools.wraps(original)
+    def create_client(self: Any, asynchronous: bool = False) -> Any:
+        if asynchronous:
+            return original(self, asynchronous)
+        client = self.__dict__.get("held_client")
+        if client is None or client.connection_pool is not self.pool:  # a lost connection brings a new pool
+            client = self.__dict__["held_client"] = original(self)
+        return client
+
+    return create_client
+
+
+class HintQoS(kombu_redis.QoS):  # type: ignore[misc]
+    """A hint is done with once it was read: no `unacked` record is written and none removed, two round trips less a task."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        pass
+
+    def ack(self, delivery_tag: str) -> None:
+        pass
 
 
 class Hints:

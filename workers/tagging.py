@@ -18,6 +18,7 @@ from workers.assembly import Alarm, Models, scorer, start_models
 from workers.decode import DecoderPool
 from workers.ending import Ending
 from workers.process import Asked, enrolled, new_worker_id, retire
+from workers.remembered import Remembered
 from workers.rules import SiteRules
 from workers.tag import End, Kit, describe
 from workers.take import Taker
@@ -60,7 +61,7 @@ def run(settings: Settings, lane: Lane) -> int:
 
 def _kit(settings: Settings, lane: Lane, ledger: Ledger, decoder: DecoderPool, models: Models, stopping: threading.Event) -> Kit:
     return Kit(
-        ledger=ledger,
+        ledger=Remembered(ledger),
         blobs=LocalBlobs(settings.blobs),
         decoder=decoder,
         models=models,

@@ -90,7 +90,8 @@ def _sqlite_engines(url: URL) -> tuple[Engine, Engine]:
     Path(url.database or "").expanduser().parent.mkdir(parents=True, exist_ok=True)
     args = {"check_same_thread": False, "timeout": BUSY_MS / 1000, "isolation_level": None, "cached_statements": 256}
     writer = create_engine(url, pool_size=1, max_overflow=1, connect_args=args)
-    reader = create_engine(url, pool_size=8, max_overflow=24, pool_timeout=10, connect_args=args)
+    # opening a connection costs more than a read: all that task threads may need at once are kept
+    reader = create_engine(url, pool_size=32, max_overflow=0, pool_timeout=10, connect_args=args)
 
     def prepare(dbapi: sqlite3.Connection, writes: bool) -> None:
         dbapi.execute("PRAGMA journal_mode = WAL").fetchall()
