@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, select
 
 from tagger.delivery import DeadLetter
-from tagger.ledger.endpoints import newer_exists
+from tagger.ledger.endpoints import overtaken
 from tagger.ledger.moves import count_undelivered, move_delivery, move_job, unbury
 from tagger.ledger.sites import find_endpoint
 from tagger.ledger.store import Store
@@ -89,7 +89,7 @@ def _replay_job(tx: Tx, row: Any) -> bool:
 
 
 def _replay_delivery(tx: Tx, row: Any) -> bool:
-    if newer_exists(tx, row):
+    if overtaken(tx, row):
         _discard_delivery(tx, row)
         unbury(tx, row.id)
         return False

@@ -11,7 +11,7 @@ from tagger.circuit import Circuit
 from tagger.delivery import DeliveryStatus
 from tagger.ledger import counters
 from tagger.ledger.moves import move_delivery
-from tagger.ledger.tables import assets, deliveries, endpoints, word_is
+from tagger.ledger.tables import assets, deliveries, endpoints, jobs, word_is
 from tagger.ledger.writer import Tx
 
 SETTLE = 1_000  # deliveries that are parked or unparked in one transaction
@@ -71,9 +71,9 @@ def free_delivery(tx: Tx, row: Any) -> None:
 
 
 def put_back(tx: Tx, row: Any, endpoint: Any, *, due_ms: int, **values: Any) -> DeliveryStatus:
-    """From `sending` to where it waits next; superseded if there is something newer for the asset."""
+    """From `sending` to where it waits next; superseded if nobody wants it any more."""
     status: DeliveryStatus
-    if newer_exists(tx, row):
+    if overtaken(tx, row):
         status = "superseded"
     elif endpoint is None or not endpoint.enabled or endpoint.circuit != "closed":
         status = "parked"
@@ -81,6 +81,14 @@ def put_back(tx: Tx, row: Any, endpoint: Any, *, due_ms: int, **values: Any) -> 
         status = "pending"
     move_delivery(tx, row, status, due_ms=due_ms, **values)
     return status
+
+
+def overtaken(tx: Tx, row: Any) -> bool:
+    """Whether nobody wants this write any more: something newer for the asset, or its job was cancelled or superseded."""
+    if newer_exists(tx, row):
+        return True
+    ended = word_is(jobs.c.status, "cancelled", "superseded")
+    return tx.conn.execute(select(jobs.c.id).where(jobs.c.id == row.job_id, ended)).first() is not None
 
 
 def newer_exists(tx: Tx, row: Any) -> bool:

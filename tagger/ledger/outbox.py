@@ -22,7 +22,7 @@ from tagger.errors import DeliveryExhausted, NotFound
 from tagger.ids import new_id
 from tagger.ledger import outcomes
 from tagger.ledger.alive import check_alive
-from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, newer_exists, put_back, settle
+from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back, settle
 from tagger.ledger.moves import bury_delivery, move_delivery
 from tagger.ledger.sites import to_endpoint
 from tagger.ledger.store import Store
@@ -74,8 +74,8 @@ class Outbox(Store):
             probing = endpoint is not None and endpoint.circuit == "half_open" and endpoint.probe_id == row.id
             away = endpoint is None or not endpoint.enabled or (endpoint.circuit != "closed" and not probing)
             stopped = away or _paused(tx, row.site_id)
-            if stopped or newer_exists(tx, row):
-                put_back(tx, row, endpoint, due_ms=tx.now_ms)
+            if stopped or overtaken(tx, row):
+                put_back(tx, row, endpoint, due_ms=tx.now_ms, tries=row.tries - 1)  # it was not tried after all
                 if probing:  # nothing was learnt
                     change_endpoint(tx, endpoint, rules.unproven(circuit_of(endpoint)))
                 return False
@@ -153,14 +153,18 @@ def _ready_endpoints(tx: Tx, skip_sites: Collection[str]) -> list[Any]:
 
 
 def _due(tx: Tx, endpoint: Any, limit: int) -> Any:
-    other = deliveries.alias()
-    busy = exists().where(
-        other.c.site_id == deliveries.c.site_id, other.c.asset_id == deliveries.c.asset_id, word_is(other.c.status, "sending")
-    )
     due = select(deliveries.c.id).where(
-        deliveries.c.site_id == endpoint.site_id, PENDING, deliveries.c.due_ms <= tx.now_ms, ~busy
+        deliveries.c.site_id == endpoint.site_id, PENDING, deliveries.c.due_ms <= tx.now_ms, ~_busy()
     )
     return due.order_by(deliveries.c.due_ms, deliveries.c.id).limit(limit).with_for_update(skip_locked=True, of=deliveries)
+
+
+def _busy() -> Any:
+    """Another delivery of the same asset is being sent: the index would refuse a second, and with it the whole claim."""
+    other = deliveries.alias()
+    return exists().where(
+        other.c.site_id == deliveries.c.site_id, other.c.asset_id == deliveries.c.asset_id, word_is(other.c.status, "sending")
+    )
 
 
 def _probes(tx: Tx, worker_id: str, limit: int) -> list[tuple[Any, Any]]:
@@ -173,8 +177,9 @@ def _probes(tx: Tx, worker_id: str, limit: int) -> list[tuple[Any, Any]]:
     for endpoint in tx.conn.execute(stmt.with_for_update(skip_locked=True)).all():
         row = _least_tried(tx, endpoint.site_id, PARKED)
         row = _least_tried(tx, endpoint.site_id, PENDING) if row is None else row
-        if row is None:  # nothing left to probe with: the next delivery will find out
-            change_endpoint(tx, endpoint, rules.Circuit())
+        if row is None:
+            if not _any_waits(tx, endpoint.site_id):  # nothing left to probe with: the next delivery will find out
+                change_endpoint(tx, endpoint, rules.Circuit())
             continue
         if row.status == "parked":
             move_delivery(tx, row, "pending")
@@ -185,8 +190,14 @@ def _probes(tx: Tx, worker_id: str, limit: int) -> list[tuple[Any, Any]]:
 
 
 def _least_tried(tx: Tx, site_id: str, status: ColumnElement[bool]) -> Any:
-    first = select(deliveries).where(deliveries.c.site_id == site_id, status).order_by(deliveries.c.tries, deliveries.c.id)
-    return tx.conn.execute(first.limit(1).with_for_update(skip_locked=True)).one_or_none()
+    mine = select(deliveries).where(deliveries.c.site_id == site_id, status, ~_busy())
+    first = mine.order_by(deliveries.c.tries, deliveries.c.id).limit(1)
+    return tx.conn.execute(first.with_for_update(skip_locked=True, of=deliveries)).one_or_none()
+
+
+def _any_waits(tx: Tx, site_id: str) -> bool:
+    waits = word_is(deliveries.c.status, "parked", "pending")
+    return tx.conn.execute(select(deliveries.c.id).where(deliveries.c.site_id == site_id, waits).limit(1)).first() is not None
 
 
 def _take(tx: Tx, worker_id: str, ids: Any) -> list[Any]:
@@ -262,7 +273,7 @@ def _retry(tx: Tx, row: Any, endpoint: Any, report: AttemptReport, rng: random.R
         change_endpoint(tx, endpoint, after, not_before_ms=tx.now_ms + min(report.retry_after_ms or 0, rules.LONGEST_PAUSE_MS))
     spent = row.attempts + 1
     wait = wait_ms(spent, rng, report.retry_after_ms)
-    if wait is None and not newer_exists(tx, row):
+    if wait is None and not overtaken(tx, row):
         detail = str((report.error or {}).get("detail", ""))
         bury_delivery(tx, row, DeliveryExhausted(detail).info().to_dict(), attempts=spent)
         return "dead"

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.delivery import AttemptReport, FieldOutcome
 from tagger.ids import new_id
-from tagger.ledger.tables import delivery_bodies, offers, provenance, reviews
+from tagger.ledger.tables import attempts, delivery_bodies, offers, provenance, reviews
 from tagger.ledger.writer import Tx
 
 KEPT_HASHES = 8  # per field; an editor may restore an older text of ours
@@ -62,15 +62,23 @@ def _open_review(tx: Tx, row: Any, outcome: FieldOutcome) -> None:
     tx.conn.execute(reviews.insert(), review)
 
 
+def _unsent(tx: Tx, row: Any) -> int:
+    """Tries that found the endpoint unreachable: whatever stands there since then, they did not write it."""
+    parked = select(func.count()).select_from(attempts)
+    parked = parked.where(attempts.c.delivery_id == row.id, attempts.c.result == "park")
+    return int(tx.conn.execute(parked).scalar_one()) if row.tries > 1 else 0
+
+
 def _remember(tx: Tx, row: Any, fields: dict[str, Any], said: Iterable[FieldOutcome]) -> None:
     """Keep the hash of each value that stands there by our hand.
 
     `unchanged` proves that only when an earlier try of this delivery may have written it (its answer was lost); on a first try
     the same words are somebody else's.
     """
+    sent_before = row.tries - 1 > _unsent(tx, row)
     hashes, _ = provenance_of(tx.conn, row.site_id, row.asset_id)
     for outcome in said:
-        ours = outcome.outcome == "written" or (outcome.outcome == "unchanged" and row.tries > 1)
+        ours = outcome.outcome == "written" or (outcome.outcome == "unchanged" and sent_before)
         if not ours or (outcome.value_sha256 is None and outcome.field != "tags"):
             continue
         known = hashes.get((outcome.field, outcome.locale), ())

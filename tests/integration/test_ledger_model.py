@@ -52,7 +52,7 @@ class Model:
             job.delivery = "discarded"
 
     def overtaken(self, job: Job) -> bool:
-        return self.sequence[job.asset] > job.sequence
+        return self.sequence[job.asset] > job.sequence or job.status in ("cancelled", "superseded")
 
 
 class LedgerMachine(RuleBasedStateMachine):

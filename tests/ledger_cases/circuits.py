@@ -70,6 +70,32 @@ class CircuitCases:
         [second] = world.ledger.claim_deliveries(worker_id="other", limit=5)
         assert second.delivery_id != probe.delivery_id
 
+    def test_an_asset_that_is_being_sent_to_does_not_hold_up_the_probe_nor_other_sites(self, world: World) -> None:
+        world.described("slow", "1")
+        [slow] = world.deliverable()
+        away(world)
+        world.described("slow", "2")  # parked behind the one that is being sent, and the least tried of all
+        world.site("calm")
+        calm = world.described("b", site="calm")
+        world.later(6)
+        claims = world.deliverable()
+        assert calm in {claim.job_id for claim in claims}
+        [probe] = [claim for claim in claims if claim.site_id == "s"]
+        assert probe.asset_id != slow.asset_id
+
+    def test_a_circuit_stays_open_while_all_that_waits_is_behind_a_write_under_way(self, world: World) -> None:
+        world.described("slow", "1")
+        [slow] = world.deliverable()
+        jobs = away(world)
+        for job in jobs:
+            world.ledger.cancel(job)
+        world.described("slow", "2")
+        world.later(6)
+        assert world.deliverable() == []
+        assert world.finish(slow, "park") == "superseded"
+        [probe] = world.deliverable()
+        assert (probe.asset_id, probe.sequence) == ("slow", 2)
+
     def test_a_probe_that_is_answered_badly_spends_nothing(self, world: World) -> None:
         away(world)
         world.later(6)

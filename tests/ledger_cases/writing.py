@@ -58,6 +58,58 @@ class DeliveryCases:
         known = {claim.asset_id: claim.provenance for claim in world.deliverable()}
         assert known == {"theirs": {}, "ours": {("alt_text", "en"): ("sha256:1",)}}
 
+    def test_unchanged_is_not_ours_when_every_earlier_try_found_the_endpoint_away(self, world: World) -> None:
+        world.described("theirs")
+        world.finish(world.deliverable()[0], "park")  # meanwhile an editor types the very same words
+        world.later(60)
+        world.finish(world.deliverable()[0], "delivered", said("unchanged", "sha256:1"))
+        world.described("theirs", "2")
+        assert world.deliverable()[0].provenance == {}
+
+    def test_unchanged_is_not_ours_when_the_earlier_try_was_called_back_before_it_was_sent(self, world: World) -> None:
+        world.described("theirs")
+        [sending] = world.deliverable()
+        world.ledger.pause_writes("s", True)
+        assert not world.ledger.confirm_delivery(sending)
+        world.ledger.pause_writes("s", False)
+        world.finish(world.deliverable()[0], "delivered", said("unchanged", "sha256:1"))
+        world.described("theirs", "2")
+        assert world.deliverable()[0].provenance == {}
+
+    def test_the_write_of_a_cancelled_job_is_not_tried_again(self, world: World) -> None:
+        job_id = world.described("a")
+        [sending] = world.deliverable()
+        assert world.ledger.confirm_delivery(sending)
+        assert world.ledger.cancel(job_id) == "cancelled"
+        assert world.finish(sending, "retry") == "superseded"
+        world.later(60)
+        assert world.deliverable() == []
+
+    def test_a_dead_write_of_a_cancelled_job_is_not_replayed(self, world: World) -> None:
+        job_id = world.described("a")
+        [sending] = world.deliverable()
+        world.ledger.cancel(job_id)
+        assert world.finish(sending, "reject") == "dead"
+        assert world.ledger.replay([sending.delivery_id]) == 0
+        assert (world.delivery_status(job_id), world.ledger.dead_letters().data) == ("discarded", [])
+
+    def test_a_job_cancelled_before_its_claimed_delivery_connects_writes_nothing(self, world: World) -> None:
+        job_id = world.described("a")
+        [sending] = world.deliverable()
+        world.ledger.cancel(job_id)
+        assert not world.ledger.confirm_delivery(sending)
+        assert world.status(job_id) == "cancelled"
+        assert world.deliverable() == []
+
+    def test_an_older_picture_is_not_described_again_once_a_newer_one_was_accepted(self, world: World) -> None:
+        world.described("a", "1")
+        [sending] = world.deliverable()
+        new = world.accept("a", "2")
+        assert world.finish(sending, "retry") == "superseded"
+        world.later(60)
+        assert world.deliverable() == []
+        assert world.status(new) == "accepted"
+
     @pytest.mark.parametrize(("result", "outcome"), [("gone", "gone"), ("delivered", "unverified")])
     def test_an_answer_without_words_on_fields(self, world: World, result: str, outcome: str) -> None:
         job_id = world.described("a")
