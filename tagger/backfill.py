@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import structlog
+
 from tagger.asset import ImageSource
 from tagger.campaign import Backfill
-from tagger.errors import BadRequest
+from tagger.errors import BadRequest, Conflict
 from tagger.ids import new_id
 from tagger.job import JobRequest
 from tagger.ledger import Ledger
 from tagger.site import Site
+
+log = structlog.get_logger()
 
 PAGE = 500
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif"})
@@ -33,38 +37,81 @@ class Picture:
 
 
 def walk(folder: Path, after: str | None = None) -> Iterator[Picture]:
-    """Image files of `folder` in the order of their parts, beginning behind `after`. Links to folders are not followed."""
+    """Image files of `folder` in the order of their parts, beginning behind `after`. Links to folders are not followed.
+
+    A subfolder that cannot be read is left out, with a line in the log. Errors: OSError when `folder` itself cannot be read.
+    """
     yield from _walk(folder, "", None if after is None else after.split("/"))
 
 
 def _walk(folder: Path, prefix: str, after: list[str] | None) -> Iterator[Picture]:
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda e: e.name)
     first = after[0] if after else None
-    for entry in entries:
+    for entry in _entries(folder, within=prefix != ""):
         if first is not None and entry.name < first:
             continue
         relative = prefix + entry.name
         if entry.is_dir(follow_symlinks=False):
             deeper = after[1:] if after and entry.name == first and len(after) > 1 else None
             yield from _walk(Path(entry.path), relative + "/", deeper)
-        elif entry.is_file() and os.path.splitext(entry.name)[1].lower() in SUFFIXES and entry.name != first:
-            state = entry.stat()
-            yield Picture(relative=relative, revision=f"{state.st_mtime_ns:x}-{state.st_size:x}")
+        elif entry.name != first and (picture := _picture(entry, relative)) is not None:
+            yield picture
+
+
+def _entries(folder: Path, *, within: bool) -> list[os.DirEntry[str]]:
+    """In one fixed order. Names that are not valid Unicode are left out: no CMS and no database could hold them as an id."""
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except OSError as err:
+        if not within:
+            raise
+        log.warning("folder.unreadable", folder=os.fsencode(folder).decode("utf-8", "replace"), error=err.strerror)
+        return []
+    good = [entry for entry in entries if _is_text(entry.name)]
+    if len(good) < len(entries):
+        log.warning("folder.names_not_unicode", folder=str(folder), left_out=len(entries) - len(good))
+    return sorted(good, key=lambda e: e.name)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _picture(entry: os.DirEntry[str], relative: str) -> Picture | None:
+    """None for what is no image file, or went away while we looked."""
+    if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
+        return None
+    try:
+        if not entry.is_file():
+            return None
+        state = entry.stat()
+    except OSError:
+        return None
+    return Picture(relative=relative, revision=f"{state.st_mtime_ns:x}-{state.st_size:x}")
 
 
 def count(folder: Path) -> int:
-    """How many images a backfill of this folder would describe."""
-    return sum(1 for _ in walk(folder))
+    """How many images a backfill of this folder would describe. Errors: BadRequest if it is no readable folder."""
+    return sum(1 for _ in walk(readable(folder)))
+
+
+def readable(folder: Path) -> Path:
+    """The real path of a folder. Errors: BadRequest if it is none, or cannot be read."""
+    root = folder.expanduser().resolve()
+    if not root.is_dir() or not os.access(root, os.R_OK | os.X_OK) or not _is_text(str(root)):
+        raise BadRequest(f"{folder} is not a folder that can be read.", "Name an existing folder of images.")
+    return root
 
 
 def plan_folder(
     site: Site, folder: Path, *, window: int, now_ms: int, deliver: bool = True, locales: tuple[str, ...] = (), profile: str = ""
 ) -> Backfill:
     """A new campaign over a folder. Errors: BadRequest if it is no readable folder."""
-    root = folder.expanduser().resolve()
-    if not root.is_dir() or not os.access(root, os.R_OK | os.X_OK):
-        raise BadRequest(f"{folder} is not a folder that can be read.", "Name an existing folder of images.")
+    root = readable(folder)
     spec = {
         "folder": str(root),
         "total": count(root),
@@ -92,8 +139,18 @@ def feed(ledger: Ledger, backfill: Backfill) -> int:
 
 
 def feed_all(ledger: Ledger) -> int:
-    """The reconciler's chore: top up every running backfill, and end those that have nothing left. Returns the jobs made."""
-    made = sum(feed(ledger, backfill) for backfill in ledger.backfills() if backfill.status == "running")
+    """The reconciler's chore: top up every running backfill, and end those that have nothing left. Returns the jobs made.
+
+    A campaign that was paused meanwhile, or whose folder is away (a disk that is not mounted), does not hold up the others.
+    """
+    made = 0
+    for backfill in ledger.backfills():
+        if backfill.status != "running":
+            continue
+        try:
+            made += feed(ledger, backfill)
+        except (Conflict, OSError) as err:
+            log.warning("backfill.not_fed", backfill=backfill.id, error=str(err))
     ledger.finish_backfills()
     return made
 

@@ -11,7 +11,6 @@ import fcntl
 import os
 import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -20,21 +19,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tagger.errors import BrokerUnavailable
+from tagger.leash import leashed
 from tagger.settings import Settings, broker_socket
 
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
 NO_RETRY = Retry(NoBackoff(), 0)
 MAX_MEMORY = "512mb"
-
-# Runs the server so that it ends with the process that started it (the flag survives exec), or not at all.
-LAUNCH = (
-    "import ctypes, os, signal, sys\n"
-    "if sys.platform == 'linux':\n"
-    "    ctypes.CDLL(None).prctl(1, signal.SIGTERM)\n"
-    "    if os.getppid() != int(sys.argv[1]): sys.exit(1)\n"
-    "os.execv(sys.argv[2], sys.argv[2:])\n"
-)
 
 
 def server_binary() -> Path:
@@ -136,7 +127,7 @@ def _spawn(folder: Path, socket: Path, lock: int) -> subprocess.Popen[bytes]:
     binary = str(server_binary())
     arguments = [part for key, value in options.items() for part in (f"--{key}", value)]
     return subprocess.Popen(
-        [sys.executable, "-S", "-E", "-c", LAUNCH, str(os.getpid()), binary, *arguments],
+        leashed([binary, *arguments]),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

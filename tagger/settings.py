@@ -101,6 +101,15 @@ def broker_socket(home: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"tagger-{os.getuid()}-{name}" / "broker.sock"
 
 
+def child_env(settings: Settings, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a child process that is to have exactly these settings: none of the caller's own `TAGGER_*` go along.
+
+    Otherwise a `TAGGER_CONFIG` that names the production ledger would be read again by the children of a demo.
+    """
+    env = os.environ if env is None else env
+    return {**{name: text for name, text in env.items() if not name.startswith(ENV_PREFIX)}, **to_env(settings)}
+
+
 def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     """Defaults, then the file, then the environment, then `overrides` (command-line options; None means not given).
 
@@ -114,8 +123,10 @@ def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     if file.is_file():
         try:
             table = tomllib.loads(file.read_text("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as err:
             raise SettingsError(f"{file}: {err}") from err
+        if "home" in table:
+            raise SettingsError(f"{file}: home: say it with --home or TAGGER_HOME; the file is looked for in it.")
         for key, value in table.items():
             values[key], origin[key] = value, f"{file}: {key}"
     elif env.get(CONFIG_ENV):

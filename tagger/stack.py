@@ -6,18 +6,13 @@ Order of the end: workers first (they finish what runs), then the API, then the 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO
 
 import requests
@@ -25,10 +20,13 @@ import structlog
 from prometheus_client import multiprocess
 
 from tagger.broker import Broker, open_broker
+from tagger.child import Child, end, popen
 from tagger.errors import Unavailable
+from tagger.home import check_port, free_port, lock_home, make_home, write_state
 from tagger.job import Lane
+from tagger.leash import leashed
 from tagger.ledger import Ledger, open_ledger
-from tagger.settings import Settings, to_env
+from tagger.settings import Settings, child_env
 
 log = structlog.get_logger()
 
@@ -40,23 +38,6 @@ SOLO_IDLE_SECONDS = 15.0
 READY_SECONDS = 60.0
 
 
-@dataclass
-class Child:
-    """One process of the stack."""
-
-    name: str
-    argv: list[str]
-    restart: bool = True
-    process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0  # monotonic
-    falls: int = 0
-    not_before: float = 0.0  # monotonic
-
-    @property
-    def running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Shape:
     """How many processes of which kind. Lanes are processes (a lane never waits behind another)."""
@@ -65,29 +46,35 @@ class Shape:
     backfill: int
     solo_on_demand: bool = True
     api: bool = True
-    flower: bool = False
+    flower: int | None = None  # port of Flower's pages
 
     @classmethod
-    def of(cls, settings: Settings, *, flower: bool = False) -> Shape:
+    def of(cls, settings: Settings, *, flower: int | None = None) -> Shape:
         """A tag worker of each lane per core: one owner thread uses about one core, and an idle lane costs only memory."""
         count = settings.tag_processes or os.cpu_count() or 1
         return cls(upload=count, backfill=count, flower=flower)
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server((host, 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
+def local_session() -> requests.Session:
+    """For talking to our own processes: never by a proxy that the environment names."""
+    session = requests.Session()
+    session.trust_env = False
+    return session
 
 
 @dataclass
 class Stack:
+    """`start` belongs in a thread that lives as long as the stack: on Linux the children end with it."""
+
     settings: Settings
     shape: Shape
     children: list[Child] = field(default_factory=list)
     broker: Broker | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
+    _settled: threading.Event = field(default_factory=threading.Event)
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _lock: IO[str] | None = None
+    _http: requests.Session = field(default_factory=local_session)
     _watcher: threading.Thread | None = None
     _ledger: Ledger | None = None
     _solo_idle_since: float = 0.0
@@ -95,9 +82,21 @@ class Stack:
     # --- beginning ---
 
     def start(self) -> None:
-        """Start everything and return; `wait_ready` waits. Errors: Unavailable when a part cannot start."""
+        """Start everything and return; `wait_ready` waits.
+
+        Errors: SettingsError for a home that cannot be used, Conflict when a stack runs on it, PortTaken, Unavailable when a
+        part cannot start.
+        """
         home = self.settings.home
-        (home / "logs").mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_home(home)
+        self._lock = lock_home(home)
+        (home / "logs").mkdir(mode=0o700, exist_ok=True)
+        if self.shape.api:
+            port = self.settings.api_port or free_port()
+            self.settings = self.settings.model_copy(update={"api_port": port})
+            check_port(self.settings.api_host, port, "Choose another with --port, or end what listens there.")
+        if self.shape.flower:
+            check_port("127.0.0.1", self.shape.flower, "End what listens there, or leave Flower out.")
         metrics = home / "metrics"
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir(mode=0o700)
@@ -112,30 +111,39 @@ class Stack:
         self._watcher.start()
 
     def _plan(self) -> list[Child]:
-        worker = [sys.executable, "-m", "workers"]
+        worker = _worker()
         children = [Child("reconcile", [*worker, "reconcile"]), Child("deliver", [*worker, "deliver"])]
         children += [Child(f"tag-upload-{i}", [*worker, "tag", "--lane", "upload"]) for i in range(self.shape.upload)]
         children += [Child(f"tag-backfill-{i}", [*worker, "tag", "--lane", "backfill"]) for i in range(self.shape.backfill)]
         if self.shape.api:
-            children.insert(0, Child("api", [sys.executable, "-m", "tagger", "api"]))
+            children.insert(0, Child("api", leashed([sys.executable, "-m", "tagger", "api"])))
         if self.shape.flower:
-            children.append(Child("flower", [sys.executable, "-m", "tagger", "flower"]))
+            port = f"--port={self.shape.flower}"
+            children.append(Child("flower", leashed([sys.executable, "-m", "tagger", "flower", port])))
         return children
 
     def _spawn(self, child: Child) -> None:
-        env = {**os.environ, **to_env(self.settings), "PROMETHEUS_MULTIPROC_DIR": str(self.settings.home / "metrics")}
+        env = {**child_env(self.settings), "PROMETHEUS_MULTIPROC_DIR": str(self.settings.home / "metrics")}
         env["TAGGER_BROKER_URL"] = self.broker.url if self.broker else ""
         with (self.settings.home / "logs" / f"{child.name}.log").open("ab") as out:
-            child.process = _popen(child.argv, env, out)
+            child.process = popen(child.argv, env, out)
         child.started = time.monotonic()
         log.info("stack.started", child=child.name, pid=child.process.pid)
 
     # --- running ---
 
-    def wait_ready(self, seconds: float = READY_SECONDS, on_wait: Callable[[str], None] = lambda _: None) -> None:
-        """Until the API answers and a tag worker of each lane is registered. Errors: Unavailable that names what is missing."""
+    def wait_ready(
+        self,
+        seconds: float = READY_SECONDS,
+        on_wait: Callable[[str], None] = lambda _: None,
+        give_up: threading.Event | None = None,
+    ) -> None:
+        """Until the API answers and a tag worker of each lane is registered, or until `give_up` is set.
+
+        Errors: Unavailable that names what is missing.
+        """
         deadline = time.monotonic() + seconds
-        while missing := self._missing():
+        while (missing := self._missing()) and not (give_up is not None and give_up.is_set()):
             for child in self.children:
                 if child.falls >= len(RESTART_PAUSES):
                     raise Unavailable(f"{child.name} keeps ending: {self._last_words(child)}")
@@ -155,7 +163,7 @@ class Stack:
 
     def _api_answers(self) -> bool:
         try:
-            return requests.get(self.api_url + "/readyz", timeout=1).status_code == 200
+            return self._http.get(self.api_url + "/readyz", timeout=1).status_code == 200
         except requests.RequestException:
             return False
 
@@ -170,19 +178,27 @@ class Stack:
 
     @property
     def api_url(self) -> str:
-        return f"http://{self.settings.api_host}:{self.settings.api_port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.api_host, self.settings.api_host)  # noqa: S104 - to reach it
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.api_port}"
 
     def _watch(self) -> None:
         while not self._stop.wait(TICK_SECONDS):
-            now = time.monotonic()
-            for child in self.children:
-                if not child.running:
-                    self._revive(child, now)
-            if self.broker is not None and not self.broker.alive():
-                log.warning("stack.broker_ended")
-                self._revive_broker()
-            if self.shape.solo_on_demand:
-                self._mind_solo(now)
+            try:
+                self._look(time.monotonic())
+            except Exception as err:  # a full disk, no more processes: the next look may find it mended
+                log.exception("stack.watch_failed", error=type(err).__name__)
+        self._settled.set()
+        self._ended.wait()  # what was started from here ends with this thread, so not before it was drained
+
+    def _look(self, now: float) -> None:
+        for child in self.children:
+            if not child.running:
+                self._revive(child, now)
+        if self.broker is not None and not self.broker.alive():
+            log.warning("stack.broker_ended")
+            self._revive_broker()
+        if self.shape.solo_on_demand:
+            self._mind_solo(now)
 
     def _revive(self, child: Child, now: float) -> None:
         if child.process is not None:
@@ -217,7 +233,7 @@ class Stack:
         if busy:
             self._solo_idle_since = now
             if solo is None:
-                solo = Child("tag-solo", [sys.executable, "-m", "workers", "tag", "--lane", "solo"])
+                solo = Child("tag-solo", [*_worker(), "tag", "--lane", "solo"])
                 self.children.append(solo)
                 self._spawn(solo)
             solo.restart = True
@@ -230,63 +246,34 @@ class Stack:
 
     def stop(self, grace: float = GRACE_SECONDS) -> list[str]:
         """Drain and end every process. Returns the names of those that had to be killed."""
+        if self._lock is None:
+            return []  # it never started; another one may run here
         self._stop.set()
         if self._watcher is not None:
-            self._watcher.join()
+            self._settled.wait()
         workers = [c for c in self.children if c.name != "api"]
-        killed = _end(workers, grace) + _end([c for c in self.children if c.name == "api"], grace)
+        killed = end(workers, grace) + end([c for c in self.children if c.name == "api"], grace)
         if self.broker is not None:
             self.broker.stop()
         if self._ledger is not None:
             self._ledger.close()
+        self._ended.set()
+        if self._watcher is not None:
+            self._watcher.join()
         (self.settings.home / "stack.json").unlink(missing_ok=True)
+        self._http.close()
+        self._lock.close()
+        self._lock = None
         return killed
 
     def _write_state(self) -> None:
-        """`stack.json`: what `tagger status` and the demo read."""
-        state = {
-            "supervisor": os.getpid(),
-            "api": self.api_url,
-            "children": {c.name: c.process.pid for c in self.children if c.process is not None},
-        }
-        target = self.settings.home / "stack.json"
-        draft = target.with_suffix(".tmp")
-        draft.write_text(json.dumps(state), "utf-8")
-        draft.replace(target)
+        pids = {c.name: c.process.pid for c in self.children if c.process is not None}
+        write_state(self.settings.home, {"supervisor": os.getpid(), "api": self.api_url, "children": pids})
 
     def _last_words(self, child: Child) -> str:
         lines = (self.settings.home / "logs" / f"{child.name}.log").read_text("utf-8", "replace").splitlines()
         return lines[-1][:500] if lines else "it left no word"
 
 
-def _popen(argv: list[str], env: Mapping[str, str], out: IO[bytes]) -> subprocess.Popen[bytes]:
-    # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which then ends its children in order.
-    return subprocess.Popen(argv, env=dict(env), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
-
-
-def _end(children: list[Child], grace: float) -> list[str]:
-    for child in children:
-        if child.running and child.process is not None:
-            child.process.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + grace
-    killed = []
-    for child in children:
-        if child.process is None:
-            continue
-        try:
-            child.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            child.process.kill()
-            child.process.wait()
-            killed.append(child.name)
-    return killed
-
-
-def read_state(home: Path) -> dict[str, object] | None:
-    """The running stack of this home, or None."""
-    try:
-        state: dict[str, object] = json.loads((home / "stack.json").read_text("utf-8"))
-        os.kill(int(str(state["supervisor"])), 0)
-    except (OSError, ValueError, KeyError):
-        return None
-    return state
+def _worker() -> list[str]:
+    return [sys.executable, "-m", "workers", "--parent", str(os.getpid())]

@@ -7,8 +7,10 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 
 import tagger
 from tagger.api import deliveries, health, hooks, jobs, problems, sites
@@ -17,10 +19,13 @@ from tagger.api.middleware import RequestFrame
 from tagger.api.waiting import Waiter
 from tagger.blobs import LocalBlobs
 from tagger.catalog import load as load_catalog
+from tagger.errors import LedgerUnavailable
 from tagger.ingest import Hinter, Ingest
-from tagger.ledger import open_ledger
+from tagger.ledger import Ledger, open_ledger
 from tagger.queue import Hints
 from tagger.settings import Settings
+
+log = structlog.get_logger()
 
 DESCRIPTION = """Captions, alt text and tags for the images of content-management systems.
 
@@ -38,6 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(_migrate, ledger)
         app.state.parts = Parts(
             settings=settings, ledger=ledger, ingest=ingest, catalog=catalog, waiter=Waiter(ledger.job_statuses)
         )
@@ -52,6 +58,14 @@ def create_app(settings: Settings) -> FastAPI:
     for noun in (jobs, hooks, deliveries, sites, health):
         app.include_router(noun.router)
     return app
+
+
+def _migrate(ledger: Ledger) -> None:
+    """An API that starts first brings the tables; without a ledger it starts all the same and says 503 until there is one."""
+    try:
+        ledger.migrate()
+    except LedgerUnavailable as err:
+        log.warning("api.not_migrated", error=str(err))
 
 
 def serve(settings: Settings) -> None:

@@ -16,13 +16,19 @@ from tagger.errors import BadRequest, Pointer
 router = APIRouter(tags=["deliveries"])
 
 Limit = Annotated[int, Query(ge=1, le=200)]
+SiteQuery = Annotated[str | None, Query(description="Only this site's; the operator's key sees all.")]
 
 
 @router.get("/v1/deliveries", summary="Deliveries, newest first")
 def list_deliveries(
-    parts: PartsDep, caller: CallerDep, status: DeliveryStatus | None = None, cursor: str | None = None, limit: Limit = 50
+    parts: PartsDep,
+    caller: CallerDep,
+    status: DeliveryStatus | None = None,
+    site: SiteQuery = None,
+    cursor: str | None = None,
+    limit: Limit = 50,
 ) -> dict[str, Any]:
-    page = parts.ledger.deliveries(site_id=caller.site_id, status=status, cursor=cursor, limit=limit)
+    page = parts.ledger.deliveries(site_id=caller.narrowed(site), status=status, cursor=cursor, limit=limit)
     return {"data": [render.delivery(found) for found in page.data], "next_cursor": page.next_cursor}
 
 
@@ -45,11 +51,12 @@ def list_dead_letters(
     caller: CallerDep,
     since: str | None = None,
     reason: str | None = None,
+    site: SiteQuery = None,
     cursor: str | None = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     page = parts.ledger.dead_letters(
-        site_id=caller.site_id, since_ms=parse_instant(since), code=reason, cursor=cursor, limit=limit
+        site_id=caller.narrowed(site), since_ms=parse_instant(since), code=reason, cursor=cursor, limit=limit
     )
     return {"data": [render.dead_letter(found) for found in page.data], "next_cursor": page.next_cursor}
 

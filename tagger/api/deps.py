@@ -50,6 +50,12 @@ class Caller:
         if self.site_id not in (None, site_id):
             raise NotFound("No such thing.")
 
+    def narrowed(self, site: str | None) -> str | None:
+        """The site that a list is about; None: all, which only the operator gets. Errors: NotFound."""
+        if site is not None:
+            self.may_see(site)
+        return site if self.site_id is None else self.site_id
+
 
 def caller(parts: PartsDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Caller:
     if credentials is None:

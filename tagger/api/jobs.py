@@ -17,7 +17,7 @@ from starlette.datastructures import UploadFile
 
 from tagger.api import render
 from tagger.api.deps import CallerDep, Parts, PartsDep, SiteDep
-from tagger.api.shapes import AssetId, ContextIn, JobIn, Locale, Wanted, decode_base64
+from tagger.api.shapes import AssetId, ContextIn, JobIn, Locale, Text, Wanted, decode_base64
 from tagger.asset import ImageSource, Role
 from tagger.errors import BadRequest, BodyTooLarge, Pointer
 from tagger.ids import new_id
@@ -107,7 +107,7 @@ async def _read_multipart(request: Request, parts: Parts, site: Site) -> tuple[J
         tree["asset"]["image"] = {
             "url": "https://upload.invalid/"
         }  # stands in for the bytes, so that one model checks both forms
-    except (ValueError, TypeError, KeyError) as err:
+    except (ValueError, TypeError, KeyError, RecursionError) as err:
         raise BadRequest("The part `job` must be a JSON object with `asset`.", errors=(Pointer(pointer="/job"),)) from err
     return request_of(parts, site, _validated(json.dumps(tree).encode()), data)
 
@@ -136,7 +136,8 @@ async def accepted_once(
     ledger = parts.ledger
     reply = await run_in_threadpool(ledger.begin_idempotent, site.id, key, digest)
     if reply is not None:
-        return JSONResponse(json.loads(reply.body), status_code=reply.status, headers={"Idempotent-Replayed": "true"})
+        body = json.loads(reply.body)
+        return JSONResponse(body, status_code=reply.status, headers={**_whereabouts(body["id"]), "Idempotent-Replayed": "true"})
     try:
         response = await accept()
     except BaseException:
@@ -148,7 +149,11 @@ async def accepted_once(
 
 def receipt(request: JobRequest, accepted: Accepted) -> JSONResponse:
     body = render.receipt(accepted.job_id, accepted.status, request.asset_id, accepted.created_ms)
-    return JSONResponse(body, 202, headers={"Location": f"/v1/jobs/{accepted.job_id}", "Retry-After": "2"})
+    return JSONResponse(body, 202, headers=_whereabouts(accepted.job_id))
+
+
+def _whereabouts(job_id: str) -> dict[str, str]:
+    return {"Location": f"/v1/jobs/{job_id}", "Retry-After": "2"}
 
 
 @router.post("/v1/jobs", status_code=202, summary="Ask for an image to be described", openapi_extra=JOB_BODY, responses=RECEIPT)
@@ -175,10 +180,10 @@ async def put_image(
     parts: PartsDep,
     site: SiteDep,
     profile: str | None = None,
-    revision: Annotated[str | None, Query(max_length=256)] = None,
+    revision: Annotated[Text | None, Query(max_length=256)] = None,
     locale: Annotated[list[Locale] | None, Query(max_length=16)] = None,
     role: Role = "unknown",
-    title: Annotated[str | None, Query(max_length=1000)] = None,
+    title: Annotated[Text | None, Query(max_length=1000)] = None,
     key: IdempotencyKey = None,
 ) -> JSONResponse:
     data = await request.body()
@@ -236,10 +241,11 @@ def list_jobs(
     caller: CallerDep,
     asset: str | None = None,
     status: JobStatus | None = None,
+    site: Annotated[str | None, Query(description="Only this site's; the operator's key sees all.")] = None,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> dict[str, Any]:
-    page = parts.ledger.jobs(site_id=caller.site_id, asset_id=asset, status=status, cursor=cursor, limit=limit)
+    page = parts.ledger.jobs(site_id=caller.narrowed(site), asset_id=asset, status=status, cursor=cursor, limit=limit)
     return {"data": [render.job(found, None) for found in page.data], "next_cursor": page.next_cursor}
 
 

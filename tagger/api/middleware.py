@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 
 import structlog
@@ -16,6 +18,8 @@ from tagger.ids import new_id
 # Base64 and multipart add to the image's bytes.
 ENVELOPE = 4 / 3
 ENVELOPE_BYTES = 64 * 1024
+DISCARD = 4  # times the limit: bytes of a body that is too large that are read and forgotten, before the answer
+DISCARD_SECONDS = 10.0
 
 
 class _Overrun(Exception):
@@ -45,6 +49,10 @@ class RequestFrame:
                     raise _Overrun
             return message
 
+        async def answered(message: Message) -> None:
+            if seen <= self.limit:  # else what a route makes of a body that broke off does not count
+                await tagged(message)
+
         async def tagged(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
@@ -56,14 +64,28 @@ class RequestFrame:
             try:
                 if self._declared(scope) > self.limit:
                     raise _Overrun
-                await self.app(scope, limited, tagged)
+                await self.app(scope, limited, answered)
+                if seen > self.limit:
+                    raise _Overrun
             except _Overrun:
+                await self._discard(receive)
                 error = BodyTooLarge(f"The request's body is over {self.limit} bytes.")
                 await respond(Request(scope), error)(scope, receive, tagged)
             finally:
                 route = getattr(scope.get("route"), "path", "unmatched")
                 telemetry.HTTP_REQUESTS.labels(scope["method"], route, str(status)).inc()
                 telemetry.HTTP_SECONDS.labels(scope["method"], route).observe(time.perf_counter() - started)
+
+    async def _discard(self, receive: Receive) -> None:
+        """Let the client finish, within bounds: one that is cut off while it sends never reads why."""
+        left = DISCARD * self.limit
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DISCARD_SECONDS):
+                while left > 0:
+                    message = await receive()
+                    left -= len(message.get("body", b""))
+                    if not message.get("more_body"):
+                        return
 
     @staticmethod
     def _declared(scope: Scope) -> int:

@@ -48,13 +48,16 @@ async def _tagger_error(request: Request, error: Exception) -> JSONResponse:
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     pointers = tuple(_pointer(e) for e in error.errors())
-    return respond(request, BadRequest("; ".join(f"{p.pointer}: {p.detail}" for p in pointers[:5]), errors=pointers))
+    return respond(
+        request, BadRequest("; ".join(f"{p.pointer or 'the body'}: {p.detail}" for p in pointers[:5]), errors=pointers)
+    )
 
 
 def _pointer(error: Mapping[str, Any]) -> Pointer:
     location: Sequence[Any] = error["loc"]
     path = location[1:] if location and location[0] in ("body", "query", "path", "header") else location
-    return Pointer(pointer="/" + "/".join(str(part) for part in path), detail=str(error["msg"]))
+    parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)  # RFC 6901
+    return Pointer(pointer="".join("/" + part for part in parts), detail=str(error["msg"]))
 
 
 async def _http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -67,7 +70,9 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
         404: NotFound(f"Nothing is at {request.url.path}."),
         413: BodyTooLarge(detail),
     }
-    return respond(request, by_status.get(error.status_code, BadRequest(detail)), error.status_code)
+    response = respond(request, by_status.get(error.status_code, BadRequest(detail)), error.status_code)
+    response.headers.update(error.headers or {})  # such as Allow of a 405
+    return response
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

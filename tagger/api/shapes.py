@@ -24,8 +24,15 @@ def check_locale(text: str) -> str:
     return text
 
 
+def check_text(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("holds a NUL character, which no database stores")
+    return text
+
+
+Text = Annotated[str, AfterValidator(check_text)]
 Locale = Annotated[str, Field(max_length=35), AfterValidator(check_locale)]
-AssetId = Annotated[str, Field(min_length=1, max_length=512)]
+AssetId = Annotated[Text, Field(min_length=1, max_length=512)]
 
 
 class Body(BaseModel):
@@ -33,7 +40,7 @@ class Body(BaseModel):
 
 
 class ImageIn(Body):
-    url: str | None = Field(None, max_length=4096, description="Where to fetch the image; http or https.")
+    url: Text | None = Field(None, max_length=4096, description="Where to fetch the image; http or https.")
     base64: str | None = Field(None, description="The bytes themselves, base64, with or without a data: prefix.")
 
     @model_validator(mode="after")
@@ -45,14 +52,14 @@ class ImageIn(Body):
 
 class AssetIn(Body):
     id: AssetId
-    revision: str | None = Field(None, max_length=256, description="The CMS's version of the asset.")
+    revision: Text | None = Field(None, max_length=256, description="The CMS's version of the asset.")
     image: ImageIn
 
 
 class ContextIn(Body):
     role: Role = "unknown"
-    title: str | None = Field(None, max_length=1000)
-    caption: str | None = Field(None, max_length=5000)
+    title: Text | None = Field(None, max_length=1000)
+    caption: Text | None = Field(None, max_length=5000)
     contains_text: bool | None = None
 
 
@@ -64,7 +71,7 @@ class Wanted(Body):
     fields: list[FieldName] = Field(default=["alt_text", "caption", "tags"], min_length=1, max_length=4)
     context: ContextIn = ContextIn()
     lane: Literal["upload", "backfill"] = "upload"
-    metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = Field({}, max_length=16)
+    metadata: dict[Annotated[Text, Field(max_length=64)], Annotated[Text, Field(max_length=512)]] = Field({}, max_length=16)
 
     def request(self, site: Site, asset_id: str, revision: str | None, source: ImageSource, profile: str) -> JobRequest:
         return JobRequest(
@@ -109,7 +116,7 @@ class EndpointIn(Body):
 
 class SiteIn(Body):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
-    name: str = Field(min_length=1, max_length=200)
+    name: Text = Field(min_length=1, max_length=200)
     profile: str = "general"
     locales: list[Locale] = Field(default=["en"], min_length=1, max_length=16)
     vocabulary: str | None = None

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tagger.api import render
 from tagger.backfill import count, plan_folder
-from tagger.campaign import Backfill
+from tagger.campaign import Backfill, BackfillStatus
 from tagger.cli import console
 from tagger.job import ENDED
 from tagger.ledger import Ledger
@@ -22,13 +22,18 @@ FOLLOW_SECONDS = 0.5
 
 
 def row(found: Backfill, now_ms: int) -> dict[str, Any]:
-    """One backfill for people and programs; `rate` is images a second since the start."""
+    """One backfill for people and programs.
+
+    `ended`: images that need no more work, those that were `known` before included. `rate`: images a second that ended since
+    the start, without the known ones, while it runs; so `seconds_left` errs on the long side.
+    """
     counts = found.counts
-    ended = counts.get("known", 0) + sum(counts.get(status, 0) for status in ENDED)
+    worked = sum(counts.get(status, 0) for status in ENDED)
+    ended = counts.get("known", 0) + worked
     fed = counts.get("fed", 0)
     seconds = max(0.001, (now_ms - found.started_ms) / 1000)
     total = max(int(found.spec["total"]), fed)
-    rate = ended / seconds
+    rate = worked / seconds if found.status == "running" else None
     return {
         "id": found.id,
         "site": found.site_id,
@@ -40,8 +45,8 @@ def row(found: Backfill, now_ms: int) -> dict[str, Any]:
         "known": counts.get("known", 0),
         "ended": ended,
         "dead": counts.get("dead", 0),
-        "rate": round(rate, 2),
-        "seconds_left": round((total - ended) / rate) if rate and found.status == "running" else None,
+        "rate": None if rate is None else round(rate, 2),
+        "seconds_left": round((total - ended) / rate) if rate else None,
         "started_at": render.instant(found.started_ms),
     }
 
@@ -64,17 +69,17 @@ def start(
         chosen = ledger.get_site(site)
         if dry_run:
             found = count(folder)
-            message = {"folder": str(folder), "site": site, "images": found, "dry_run": True}
-            console.print_json(message) if json else console.out.print(
-                f"{found} images would be described for {site}. Nothing was done."
-            )
+            if json:
+                console.print_json({"folder": str(folder), "site": site, "images": found, "dry_run": True})
+            else:
+                console.out.print(f"{found} images would be described for {site}. Nothing was done.")
             return
         plan = plan_folder(chosen, folder, window=window or settings.window, now_ms=ledger.now_ms())
         ledger.start_backfill(plan)
         if json:
             console.print_json(row(ledger.backfill(plan.id), ledger.now_ms()))
             return
-        console.out.print(f"{plan.id}: {plan.spec['total']} images of {plan.spec['folder']}")
+        console.out.print(f"{plan.id}: {plan.spec['total']} images of {plan.spec['folder']}", soft_wrap=True)
         if follow:
             watch(ledger, plan.id)
 
@@ -89,12 +94,12 @@ def watch(ledger: Ledger, backfill_id: str) -> Backfill:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console.out) as progress:
+    with Progress(*columns, console=console.err) as progress:  # standard output is for the answer
         task = progress.add_task("describing", total=None, rate=0.0)
         while True:
             found = ledger.backfill(backfill_id)
             state = row(found, ledger.now_ms())
-            progress.update(task, total=state["total"], completed=state["ended"], rate=state["rate"])
+            progress.update(task, total=state["total"], completed=state["ended"], rate=state["rate"] or 0.0)
             if found.status != "running":
                 return found
             time.sleep(FOLLOW_SECONDS)
@@ -102,7 +107,10 @@ def watch(ledger: Ledger, backfill_id: str) -> Backfill:
 
 @app.command("list")
 def list_backfills(json: console.Json = False) -> None:
-    """All backfills, newest first."""
+    """All backfills, newest first.
+
+    Example:  tagger backfill list --json
+    """
     with console.ledger() as ledger:
         rows = [row(found, ledger.now_ms()) for found in ledger.backfills()]
     if json:
@@ -112,38 +120,59 @@ def list_backfills(json: console.Json = False) -> None:
 
 
 @app.command("status")
-def status(backfill_id: str, follow: Annotated[bool, typer.Option(help="Stay.")] = False, json: console.Json = False) -> None:
-    """How far a backfill is."""
+def status(
+    backfill_id: str,
+    follow: Annotated[bool, typer.Option("--follow", help="Stay until it ends.")] = False,
+    json: console.Json = False,
+) -> None:
+    """How far a backfill is.
+
+    Example:  tagger backfill status bkf_01J9Z3… --follow
+    """
     with console.ledger() as ledger:
         found = watch(ledger, backfill_id) if follow else ledger.backfill(backfill_id)
         body = row(found, ledger.now_ms())
     if json:
         console.print_json(body)
     else:
+        rate = f", {body['rate']} images/s" if body["rate"] is not None else ""
         left = f", about {body['seconds_left']} s left" if body["seconds_left"] is not None else ""
-        done = f"{body['ended']} of {body['total']}, {body['dead']} dead, {body['rate']} images/s{left}"
+        done = f"{body['ended']} of {body['total']}, {body['dead']} dead{rate}{left}"
         console.out.print(f"{body['id']} {body['status']}: {done}")
 
 
-@app.command("pause")
-def pause(backfill_id: str) -> None:
-    """Feed no more images; what is open goes on to its end."""
+def _set(backfill_id: str, wanted: BackfillStatus, json: bool) -> None:
     with console.ledger() as ledger:
-        ledger.set_backfill_status(backfill_id, "paused")
-    console.out.print(f"{backfill_id} is paused.")
+        ledger.set_backfill_status(backfill_id, wanted)
+        body = row(ledger.backfill(backfill_id), ledger.now_ms())
+    if json:
+        console.print_json(body)
+    else:
+        console.out.print(f"{backfill_id} is {body['status']}.")
+
+
+@app.command("pause")
+def pause(backfill_id: str, json: console.Json = False) -> None:
+    """Feed no more images; what is open goes on to its end.
+
+    Example:  tagger backfill pause bkf_01J9Z3…
+    """
+    _set(backfill_id, "paused", json)
 
 
 @app.command("resume")
-def resume(backfill_id: str) -> None:
-    """Go on where it was paused."""
-    with console.ledger() as ledger:
-        ledger.set_backfill_status(backfill_id, "running")
-    console.out.print(f"{backfill_id} is running.")
+def resume(backfill_id: str, json: console.Json = False) -> None:
+    """Go on where it was paused.
+
+    Example:  tagger backfill resume bkf_01J9Z3…
+    """
+    _set(backfill_id, "running", json)
 
 
 @app.command("cancel")
-def cancel(backfill_id: str) -> None:
-    """Feed no more, for good."""
-    with console.ledger() as ledger:
-        ledger.set_backfill_status(backfill_id, "cancelled")
-    console.out.print(f"{backfill_id} is cancelled.")
+def cancel(backfill_id: str, json: console.Json = False) -> None:
+    """Feed no more, for good, and cancel what nobody has begun.
+
+    Example:  tagger backfill cancel bkf_01J9Z3…
+    """
+    _set(backfill_id, "cancelled", json)

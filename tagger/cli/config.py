@@ -13,7 +13,10 @@ app = typer.Typer(help="Settings and profiles.", no_args_is_help=True)
 
 @app.command("show")
 def show(json: console.Json = False) -> None:
-    """Every setting with its value, its variable and its meaning; secrets masked."""
+    """Every setting with its value, its variable and its meaning; secrets masked.
+
+    Example:  tagger config show
+    """
     chosen = console.settings()
     rows = [
         {
@@ -32,7 +35,10 @@ def show(json: console.Json = False) -> None:
 
 @app.command("profiles")
 def profiles(json: console.Json = False) -> None:
-    """The profiles a site or job may name."""
+    """The profiles a site or job may name.
+
+    Example:  tagger config profiles
+    """
     rows = [{"name": p.name, "vocabulary": p.vocabulary, "instruction": p.instruction} for p in console.catalog().profiles]
     if json:
         console.print_json({"data": rows, "next_cursor": None})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,11 +15,13 @@ from rich.table import Table
 from tagger.catalog import Catalog
 from tagger.catalog import load as load_catalog
 from tagger.errors import TaggerError
+from tagger.home import make_home
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, load
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# No markup and no emoji codes: names of files and ids of assets are printed as they are, whatever stands in them.
+out = Console(highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 HOME: dict[str, Path | None] = {"home": None}  # the global option --home, set once by the root command
@@ -38,9 +39,9 @@ def catalog() -> Catalog:
 
 @contextmanager
 def ledger() -> Iterator[Ledger]:
-    """The ledger of this call, brought to the newest schema."""
+    """The ledger of this call, brought to the newest schema. Errors: SettingsError, LedgerUnavailable."""
     chosen = settings()
-    chosen.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_home(chosen.home)
     opened = open_ledger(chosen.ledger)
     try:
         opened.migrate()
@@ -71,20 +72,15 @@ def _cell(value: Any) -> str:
         return "–"
     if isinstance(value, Mapping):
         return str(value.get("id", json.dumps(value, ensure_ascii=False)))
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
     return str(value)
 
 
 def complain(error: TaggerError) -> None:
     """An error as a person reads it: what, why, what to do."""
     info = error.info()
-    err.print(f"[bold red]{info.title}[/] ({info.code})", markup=True)
+    err.print(f"{info.title} ({info.code})", style="bold red")
     if info.detail != info.title:
-        err.print(f"  {info.detail}", markup=False)
-    err.print(f"  {info.remedy}", markup=False)
-
-
-def local_time(text: str | None) -> str:
-    """An API instant in short form, UTC."""
-    if text is None:
-        return "–"
-    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        err.print(f"  {info.detail}", soft_wrap=True)
+    err.print(f"  {info.remedy}", soft_wrap=True)

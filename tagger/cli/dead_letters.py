@@ -51,8 +51,11 @@ def list_letters(site: SiteOption = None, since: Since = None, reason: Reason = 
 
 
 @app.command("show")
-def show_letter(letter_id: str) -> None:
-    """One dead letter with its cause, as JSON."""
+def show_letter(letter_id: str, _json: console.Json = True) -> None:
+    """One dead letter with its cause, as JSON.
+
+    Example:  tagger dead-letters show job_01J9Z3…
+    """
     with console.ledger() as ledger:
         for letter in _select(ledger, None, None, None):
             if letter.id == letter_id:
@@ -71,6 +74,13 @@ def _ids(
     return [letter.id for letter in _select(ledger, site, since, reason)]
 
 
+def _told(verb: str, done: int, asked: int, named: bool) -> None:
+    """Errors: NotFound when letters were named by id and none of them was there to act on."""
+    if named and done == 0:
+        raise NotFound("None of these is a dead letter that can be acted on.", "List them with `tagger dead-letters list`.")
+    console.out.print(f"{verb} {done} of {asked}.")
+
+
 @app.command("replay")
 def replay(ids: Ids = None, site: SiteOption = None, since: Since = None, reason: Reason = None, everything: All = False) -> None:
     """Send dead letters on their way again, with fresh attempts.
@@ -78,7 +88,8 @@ def replay(ids: Ids = None, site: SiteOption = None, since: Since = None, reason
     Example:  tagger dead-letters replay --site blog --since 2026-11-21T00:00:00Z
     """
     with console.ledger() as ledger:
-        console.out.print(f"Replayed {ledger.replay(_ids(ledger, ids, site, since, reason, everything))}.")
+        chosen = _ids(ledger, ids, site, since, reason, everything)
+        _told("Replayed", ledger.replay(chosen), len(chosen), bool(ids))
 
 
 @app.command("discard")
@@ -90,4 +101,5 @@ def discard(
     Example:  tagger dead-letters discard dlv_01J9Z3…
     """
     with console.ledger() as ledger:
-        console.out.print(f"Discarded {ledger.discard(_ids(ledger, ids, site, since, reason, everything))}.")
+        chosen = _ids(ledger, ids, site, since, reason, everything)
+        _told("Discarded", ledger.discard(chosen), len(chosen), bool(ids))

@@ -48,8 +48,8 @@ def show_delivery(delivery_id: str, json: console.Json = False) -> None:
     if json:
         console.print_json(body)
         return
-    console.out.print(f"[bold]{body['id']}[/]  {body['status']}   job {body['job']}, sequence {body['sequence']}")
+    console.out.print(f"{body['id']}  {body['status']}   job {body['job']}, sequence {body['sequence']}")
     for outcome in body["outcomes"]:
         place = f"{outcome['field']} {outcome['locale'] or ''}".strip()
-        console.out.print(f"  {place}: {outcome['outcome']} {outcome['reason'] or ''}", markup=False)
+        console.out.print(f"  {place}: {outcome['outcome']} {outcome['reason'] or ''}")
     console.print_table(body["history"], ["number", "at", "result", "status", "duration_ms"], "No attempt yet.")

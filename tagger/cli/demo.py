@@ -17,15 +17,16 @@ from rich.table import Table
 
 from tagger import telemetry
 from tagger.cli import console
+from tagger.cli.describe import check_writable
 from tagger.demo import tour
 from tagger.demo.photos_folder import broken, photographs
 from tagger.demo.scene import Scene, open_scene
 from tagger.demo.sheet import tags_of, write_sheet
+from tagger.home import free_port
 from tagger.settings import Settings
-from tagger.stack import Shape, Stack, free_port
+from tagger.stack import Shape, Stack
 
 SHEET = "tagger-demo.html"
-FLOWER_PORT = 5555
 
 
 def demo(
@@ -37,6 +38,7 @@ def demo(
 
     Examples:  tagger demo        tagger demo --folder ~/Pictures --serve
     """
+    check_writable(out)
     pictures = photographs(folder)
     started = time.monotonic()
     report = tour.Report()
@@ -44,9 +46,9 @@ def demo(
         _tour(scene, pictures, report)
         lead = f"{len(report.shown)} pictures, described by tagger in the sample media library."
         write_sheet(report.shown, lead, out)
-        console.out.print(f"\nContact sheet  {out.resolve()}")
+        console.out.print(f"\nContact sheet  {out.resolve()}", soft_wrap=True)
         for failure in report.failures:
-            console.err.print(f"[bold red]failed:[/] {failure}")
+            console.err.print(f"failed: {failure}", style="bold red", soft_wrap=True)
         verdict = "all as promised" if not report.failures else f"{len(report.failures)} checks failed"
         console.out.print(f"{verdict}, in {time.monotonic() - started:.0f} s.")
         if serve:
@@ -62,7 +64,7 @@ def _scene(serve: bool) -> Iterator[Scene]:
         with (Path(home) / "supervisor.log").open("w") as log_file:
             telemetry.configure(settings, "demo", stream=log_file)
             workers = settings.tag_processes or max(2, os.cpu_count() or 1)  # two at least: one of them will be killed
-            stack = Stack(settings, Shape(upload=workers, backfill=0, flower=serve))
+            stack = Stack(settings, Shape(upload=workers, backfill=0, flower=free_port() if serve else None))
             status = console.out.status("Starting broker, ledger, API, workers and a sample media library…")
             status.start()
             try:
@@ -82,10 +84,10 @@ def _settings(home: Path) -> Settings:
 
 def _tour(scene: Scene, pictures: list[Path], report: tour.Report) -> None:
     def say(text: str) -> None:
-        console.out.print("   " + text, markup=False)
+        console.out.print("   " + text)
 
     def headline(text: str) -> None:
-        console.out.print(f"\n[bold]{text}[/]")
+        console.out.print(f"\n{text}", style="bold")
 
     by_asset: dict[str, Path] = {}
     headline(f"1. One photograph, live: {pictures[0].name}")
@@ -94,8 +96,7 @@ def _tour(scene: Scene, pictures: list[Path], report: tour.Report) -> None:
         headline(f"2. The other {len(pictures) - 1}")
         with _bar() as advance:
             rest = tour.the_rest(scene, pictures[1:], advance, report)
-        named = {p.name: p for p in pictures}
-        by_asset |= {asset_id: named[name] for asset_id, name in rest.items()}
+        by_asset |= rest
     headline("3. An editor's words stay")
     chosen = tour.with_published_text(scene, by_asset) or photographs(None)[6]
     by_asset[tour.an_editors_words(scene, chosen, say, report)] = chosen
@@ -155,10 +156,11 @@ def _table(shown: list[tour.Shown]) -> Table:
 
 
 def _stay(scene: Scene) -> None:
+    flower = f"http://127.0.0.1:{scene.stack.shape.flower}/tasks"
     console.out.print(
         f"\nMedia library  {scene.library}/\nAPI and docs   {scene.stack.api_url}/docs   (key {scene.key})\n"
-        f"Flower         http://127.0.0.1:{FLOWER_PORT}/tasks   (a task's id is the job's id)\nCtrl-C ends everything.",
-        markup=False,
+        f"Flower         {flower}   (a task's id is the job's id)\nCtrl-C ends everything.",
+        soft_wrap=True,
     )
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -69,7 +69,7 @@ def evaluate(
         console.print_json({"data": [_plain(one, m) for one, m in zip(made, measured, strict=True)], "next_cursor": None})
         return
     for warning in run.warnings:
-        console.err.print(f"[yellow]note:[/] {warning}", soft_wrap=True)
+        console.err.print(f"note: {warning}", soft_wrap=True)
     for one, some in zip(made, measured, strict=True):
         _say(one, some)
     console.out.print(f"\nReport  {(out / PAGE).resolve()}", soft_wrap=True)
@@ -205,9 +205,9 @@ def _terms(f: Figures) -> list[dict[str, Any]]:
 
 
 def _say(one: Trial, some: Measured) -> None:
-    console.out.print(f"\n[bold]{one.name}[/]  {' '.join(one.models)}", soft_wrap=True)
+    console.out.print(f"\n{one.name}  {' '.join(one.models)}", soft_wrap=True)
     for file, why in one.failed.items():
-        console.err.print(f"[red]failed:[/] {file}: {why}")
+        console.err.print(f"failed: {file}: {why}")
     for name, f in some.items():
         c, t = f.tags.overall, f.tags
         console.out.print(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.markup import escape
 
 from tagger.api import render
 from tagger.cli import console
@@ -55,30 +54,29 @@ def show_job(job_id: str, json: console.Json = False) -> None:
 
 def _show(body: dict[str, Any]) -> None:
     out = console.out
-    out.print(
-        f"[bold]{body['id']}[/]  {body['status']}   site {body['site']}, asset {escape(body['asset']['id'])}, lane {body['lane']}"
-    )
+    out.print(f"{body['id']}  {body['status']}   site {body['site']}, asset {body['asset']['id']}, lane {body['lane']}")
     for found in body["annotations"]:
         value = found["value"]
         text = ", ".join(f"{t['label']} {t['score']:.2f}" for t in value) if isinstance(value, list) else repr(value)
         rules = f" rules {' '.join(found['rules'])}" if found["rules"] else ""
         reasons = f" ({', '.join(found['verdict']['reasons'])})" if found["verdict"]["reasons"] else ""
         outcome = f" → {found['outcome']}" if found["outcome"] else ""
-        out.print(f"  {found['field']} {found['locale']}: {text}", markup=False)
-        out.print(
-            f"      {found['verdict']['action']}{reasons}{outcome}  {found['model'] or ''}{rules}", markup=False, style="dim"
-        )
+        out.print(f"  {found['field']} {found['locale']}: {text}")
+        out.print(f"      {found['verdict']['action']}{reasons}{outcome}  {found['model'] or ''}{rules}", style="dim")
     if body["delivery"]:
         out.print(f"  delivery {body['delivery']['id']}: {body['delivery']['status']}, attempts {body['delivery']['attempts']}")
     if error := body["error"]:
-        out.print(f"  [red]{error['title']}[/] ({error['code']}, stage {error['stage']})")
-        out.print(f"    {error['detail']}\n    {error['remedy']}", markup=False)
+        out.print(f"  {error['title']} ({error['code']}, stage {error['stage']})", style="red")
+        out.print(f"    {error['detail']}\n    {error['remedy']}")
     if body["timings_ms"]:
         out.print("  " + "  ".join(f"{k} {v} ms" for k, v in body["timings_ms"].items()), style="dim")
 
 
 @app.command("cancel")
 def cancel_job(job_id: str) -> None:
-    """Cancel a job that has not ended; nothing of it will be written."""
+    """Cancel a job that has not ended; nothing of it will be written.
+
+    Example:  tagger jobs cancel job_01J9Z3…
+    """
     with console.ledger() as ledger:
         console.out.print(f"{job_id} is {ledger.cancel(job_id)}.")

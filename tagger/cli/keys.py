@@ -46,8 +46,12 @@ def create(
 
 @app.command("list")
 def list_keys(site: SiteOption, json: console.Json = False) -> None:
-    """The keys of a site, without the keys themselves."""
+    """The keys of a site, without the keys themselves.
+
+    Example:  tagger keys list --site blog
+    """
     with console.ledger() as ledger:
+        ledger.get_site(site)
         rows = [_row(key) for key in ledger.keys(site)]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
@@ -57,7 +61,10 @@ def list_keys(site: SiteOption, json: console.Json = False) -> None:
 
 @app.command("revoke")
 def revoke(key_id: str) -> None:
-    """Make a key worthless, at once."""
+    """Make a key worthless, at once.
+
+    Example:  tagger keys revoke key_01J9Z3…
+    """
     with console.ledger() as ledger:
         ledger.revoke_key(key_id)
     console.out.print(f"{key_id} is revoked.")

@@ -12,9 +12,12 @@ import typer
 
 from tagger import telemetry
 from tagger.cli import console
-from tagger.errors import BadRequest
-from tagger.settings import to_env
-from tagger.stack import Shape, Stack, read_state
+from tagger.errors import Conflict
+from tagger.home import make_home, read_state
+from tagger.settings import child_env
+from tagger.stack import Shape, Stack
+
+FLOWER_PORT = 5555
 
 
 def up(
@@ -23,27 +26,32 @@ def up(
         typer.Option(help="Model of the captions; ofa runs on a plain CPU, slowly."),
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port of the API.")] = None,
-    flower: Annotated[bool, typer.Option(help="Also run Flower on 127.0.0.1:5555.")] = False,
+    flower: Annotated[bool, typer.Option("--flower", help="Also run Flower on 127.0.0.1:5555.")] = False,
 ) -> None:
     """Run the whole product on this machine: broker, ledger, API, workers. Ctrl-C drains and ends it.
 
     Example:  tagger up --port 8400
     """
     settings = console.settings(caption=caption, api_port=port)
+    make_home(settings.home)
     if read_state(settings.home) is not None:
-        raise BadRequest(f"tagger runs already on {settings.home}.", "Stop it first, or choose another --home.")
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        raise Conflict(f"tagger runs already on {settings.home}.", "Stop it first, or choose another --home.")
     with (settings.home / "logs-supervisor.log").open("a") as log_file:
         telemetry.configure(settings, "supervisor", stream=log_file)
-        shape = Shape.of(settings, flower=flower)
-        stack = Stack(settings, shape)
+        stack = Stack(settings, Shape.of(settings, flower=FLOWER_PORT if flower else None))
         ended = _stop_event()
+        killed: list[str] = []
         try:
             with console.out.status("Starting…") as line:
                 stack.start()
-                stack.wait_ready(on_wait=lambda missing: line.update(f"Starting… {missing}"))
-            console.out.print(f"API        {stack.api_url}/docs\nHome       {settings.home}\nLogs       {settings.home / 'logs'}")
-            console.out.print("Next:  tagger sites add --help      Ctrl-C ends it.")
+                stack.wait_ready(on_wait=lambda missing: line.update(f"Starting… {missing}"), give_up=ended)
+            if not ended.is_set():
+                console.out.print(
+                    f"API        {stack.api_url}/docs\nHome       {settings.home}\nLogs       {settings.home / 'logs'}"
+                    + (f"\nFlower     http://127.0.0.1:{FLOWER_PORT}/tasks" if flower else ""),
+                    soft_wrap=True,
+                )
+                console.out.print("Next:  tagger sites add --help      Ctrl-C ends it.")
             ended.wait()
             console.out.print("Draining: what runs is finished, what waits stays in the ledger…")
         finally:
@@ -62,7 +70,10 @@ def _stop_event() -> threading.Event:
 
 
 def api() -> None:
-    """Serve the HTTP API (one process)."""
+    """Serve the HTTP API (one process).
+
+    Example:  tagger api
+    """
     from tagger.api.app import serve  # not needed by any other command, and slow to import
 
     settings = console.settings()
@@ -80,11 +91,14 @@ def worker(
     """
     settings = console.settings()
     argv = [sys.executable, "-m", "workers", role, *(["--lane", lane] if role == "tag" else [])]
-    os.execve(sys.executable, argv, {**os.environ, **to_env(settings)})
+    os.execve(sys.executable, argv, child_env(settings))
 
 
-def flower(port: Annotated[int, typer.Option(help="Port of Flower's pages.")] = 5555) -> None:
-    """Watch workers and tasks in Flower, on loopback. A task's id there is the job's id."""
+def flower(port: Annotated[int, typer.Option(help="Port of Flower's pages.")] = FLOWER_PORT) -> None:
+    """Watch workers and tasks in Flower, on loopback. A task's id there is the job's id.
+
+    Example:  tagger flower --port 5555
+    """
     settings = console.settings()
     argv = [sys.executable, "-m", "celery", "--quiet", "flower", "--address=127.0.0.1", f"--port={port}"]
     # by the environment, not by an argument: a broker's URL may hold a password

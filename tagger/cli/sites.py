@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from tagger.api import render
+from tagger.api.shapes import EndpointIn, SiteIn
 from tagger.cli import console
 from tagger.delivery import Endpoint
 from tagger.errors import BadRequest
@@ -40,13 +42,14 @@ def add(
 
     Example:  tagger sites add blog --endpoint https://blog.example/tagger --locale en
     """
+    wanted = _checked(site_id, name, endpoint, allow_private, profile, locale, allow_host)
     hook_secret, callback_secret = new_secret(), new_secret()
     site = Site(
-        id=site_id,
-        name=name or site_id,
-        profile=console.catalog().require(profile).name,
-        locales=tuple(locale or ["en"]),
-        allowed_hosts=tuple(allow_host or []),
+        id=wanted.id,
+        name=wanted.name,
+        profile=console.catalog().require(wanted.profile).name,
+        locales=tuple(wanted.locales),
+        allowed_hosts=tuple(wanted.allowed_hosts),
         hook_secrets=(hook_secret,),
     )
     with console.ledger() as ledger:
@@ -66,9 +69,36 @@ def add(
     console.out.print(f"Next:  tagger keys create --site {site.id}")
 
 
+def _checked(
+    site_id: str,
+    name: str,
+    endpoint: str | None,
+    allow_private: bool,
+    profile: str,
+    locales: list[str] | None,
+    hosts: list[str] | None,
+) -> SiteIn:
+    """What the API would check, checked here too. Errors: BadRequest."""
+    try:
+        return SiteIn(
+            id=site_id,
+            name=name or site_id,
+            profile=profile,
+            locales=locales or ["en"],
+            allowed_hosts=hosts or [],
+            endpoint=None if endpoint is None else EndpointIn(url=endpoint, allow_private=allow_private),
+        )
+    except ValidationError as err:
+        found = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in err.errors()]
+        raise BadRequest("; ".join(found), "Correct it; `tagger sites add --help` has an example.") from None
+
+
 @app.command("list")
 def list_sites(json: console.Json = False) -> None:
-    """All sites."""
+    """All sites.
+
+    Example:  tagger sites list --json
+    """
     with console.ledger() as ledger:
         rows = [_row(ledger, site) for site in ledger.sites()]
     if json:
@@ -78,15 +108,19 @@ def list_sites(json: console.Json = False) -> None:
 
 
 @app.command("show")
-def show(site_id: str) -> None:
-    """One site as JSON, without its secrets."""
+def show(site_id: str, _json: console.Json = True) -> None:
+    """One site as JSON, without its secrets.
+
+    Example:  tagger sites show blog
+    """
     with console.ledger() as ledger:
         console.print_json(_row(ledger, ledger.get_site(site_id)))
 
 
 @app.command("pause")
 def pause(
-    site_id: str, writes: Annotated[bool, typer.Option("--writes", help="Stop every write to the site at once.")] = False
+    site_id: str,
+    writes: Annotated[bool, typer.Option("--writes", help="Stop every write to the site at once.")] = False,
 ) -> None:
     """Stop writing to a site. Describing goes on; deliveries wait.
 
@@ -102,7 +136,10 @@ def pause(
 
 @app.command("resume")
 def resume(site_id: str) -> None:
-    """Write to a site again, and enable its endpoint if it was disabled; what waited goes out."""
+    """Write to a site again, and enable its endpoint if it was disabled; what waited goes out.
+
+    Example:  tagger sites resume blog
+    """
     with console.ledger() as ledger:
         ledger.get_site(site_id)
         ledger.pause_writes(site_id, False)

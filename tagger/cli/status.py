@@ -13,14 +13,16 @@ import typer
 
 from tagger.broker import server_binary
 from tagger.cli import console
-from tagger.errors import TaggerError
+from tagger.errors import PortTaken, SettingsError, TaggerError
+from tagger.home import check_port, make_home, read_state
 from tagger.job import LANES
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue import Hints
 from tagger.settings import Settings
-from tagger.stack import read_state
+from tagger.stack import local_session
 
 FREE_BYTES = 1 << 30
+STYLES = {"ok": "green", "warning": "yellow", "broken": "red"}
 
 
 def status(json: console.Json = False) -> None:
@@ -83,18 +85,22 @@ class Finding:
 
 
 def doctor(json: console.Json = False) -> None:
-    """Look at every part and say what is wrong and what to do. Exit 1 when something is broken."""
+    """Look at every part and say what is wrong and what to do. Exit 1 when something is broken.
+
+    Example:  tagger doctor --json
+    """
     settings = console.settings()
-    findings = [check(settings) for check in CHECKS]
+    findings = [_python(settings), home := _home(settings)]
+    # everything else lies in the home: without it one finding is enough
+    findings += [check(settings) for check in CHECKS] if home.state != "broken" else []
     if json:
         console.print_json({"data": [asdict(f) for f in findings], "next_cursor": None})
     else:
         for found in findings:
-            mark = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "broken": "[red]broken[/] "}[found.state]
-            console.out.print(f"{mark} {found.what}: ", end="")
-            console.out.print(found.detail, markup=False)
+            console.out.print(f"{found.state:8}", end="", style=STYLES[found.state])
+            console.out.print(f"{found.what}: {found.detail}", soft_wrap=True)
             if found.remedy and found.state != "ok":
-                console.out.print(f"        → {found.remedy}", markup=False)
+                console.out.print(f"        → {found.remedy}", soft_wrap=True)
     if any(found.state == "broken" for found in findings):
         raise typer.Exit(1)
 
@@ -107,11 +113,13 @@ def _python(_settings: Settings) -> Finding:
 
 def _home(settings: Settings) -> Finding:
     try:
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_home(settings.home)
         probe = settings.home / ".doctor"
         probe.write_text("")
         probe.unlink()
         free = shutil.disk_usage(settings.home).free
+    except SettingsError as err:
+        return Finding(what="Home", state="broken", detail=err.detail, remedy=err.remedy)
     except OSError as err:
         return Finding(
             what="Home", state="broken", detail=f"{settings.home}: {err.strerror}", remedy="Choose a folder of yours with --home."
@@ -153,9 +161,10 @@ def _broker(settings: Settings) -> Finding:
 def _stack(settings: Settings) -> Finding:
     state = read_state(settings.home)
     if state is None:
-        return Finding(what="Stack", state="warning", detail="does not run on this home", remedy="Start it with `tagger up`.")
+        return _port(settings)
     try:
-        answer = requests.get(f"{state['api']}/readyz", timeout=3)
+        with local_session() as http:
+            answer = http.get(f"{state['api']}/readyz", timeout=3)
     except requests.RequestException as err:
         return Finding(
             what="API", state="broken", detail=f"{state['api']}: {type(err).__name__}", remedy="Look into logs/api.log."
@@ -163,6 +172,16 @@ def _stack(settings: Settings) -> Finding:
     if answer.status_code != 200:
         return Finding(what="API", state="broken", detail=f"not ready: {answer.status_code}", remedy="Look into logs/api.log.")
     return Finding(what="API", state="ok", detail=f"ready at {state['api']}")
+
+
+def _port(settings: Settings) -> Finding:
+    """The stack does not run here; could it?"""
+    try:
+        if settings.api_port:
+            check_port(settings.api_host, settings.api_port, "End what listens there, or set `api_port`.")
+    except PortTaken as err:
+        return Finding(what="Stack", state="broken", detail=f"does not run on this home. {err.detail}", remedy=err.remedy)
+    return Finding(what="Stack", state="warning", detail="does not run on this home", remedy="Start it with `tagger up`.")
 
 
 def _models(settings: Settings) -> Finding:
@@ -179,4 +198,4 @@ def _attempt(what: str, look: Callable[[], str]) -> Finding:
         return Finding(what=what, state="broken", detail=info.detail, remedy=info.remedy)
 
 
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (_python, _home, _ledger, _broker, _stack, _models)
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (_ledger, _broker, _stack, _models)

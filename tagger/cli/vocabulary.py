@@ -50,7 +50,7 @@ def check(
         console.print_json({"valid": True, "name": known.name, "terms": len(known), "warnings": list(warnings)})
         return
     for warning in warnings:
-        console.out.print(f"[yellow]warning:[/] {_escaped(warning)}", soft_wrap=True)
+        console.out.print(f"warning: {warning}", soft_wrap=True)
     console.out.print(f"{known.name}, version {known.version}: {len(known)} terms, {len(warnings)} warnings.")
 
 
@@ -152,7 +152,7 @@ def diff(
     for term, parts in found.changed.items():
         console.out.print(f"~ {term}: {', '.join(parts)}", markup=False)
     for warning in found.warnings:
-        console.out.print(f"[yellow]warning:[/] {_escaped(warning)}", soft_wrap=True)
+        console.out.print(f"warning: {warning}", soft_wrap=True)
     if not (found.added or found.removed or found.changed):
         console.out.print("No term differs.")
 
@@ -205,7 +205,3 @@ def _write(out: Path, text: str) -> None:
         out.write_text(text, "utf-8")
     except OSError as err:
         raise BadRequest(f"{out} cannot be written: {err.strerror}.", "Check the path and its rights.") from err
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")

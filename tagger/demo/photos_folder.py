@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image
@@ -12,7 +13,8 @@ from tagger.backfill import walk
 from tagger.errors import BadRequest
 
 TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}
-MOST = 2_000
+MOST = 300  # a demo is a matter of minutes
+MOST_BYTES = 16 << 20
 
 
 def media_type(name: str) -> str:
@@ -20,14 +22,28 @@ def media_type(name: str) -> str:
 
 
 def photographs(folder: Path | None) -> list[Path]:
-    """Pictures in name order that the sample media library takes. Errors: BadRequest when there are none."""
+    """Pictures in name order that open and that the sample media library takes. Errors: BadRequest when there are none."""
     root = folder if folder is not None else Path(str(resources.files("tagger.demo"))) / "photos"
     if not root.is_dir():
         raise BadRequest(f"{folder} is not a folder.", "Name a folder of pictures.")
-    found = [root / picture.relative for picture in walk(root) if Path(picture.relative).suffix.lower() in TYPES]
+    named = (root / picture.relative for picture in walk(root) if Path(picture.relative).suffix.lower() in TYPES)
+    found = list(islice((path for path in named if _opens(path)), MOST))
     if not found:
-        raise BadRequest(f"{root} holds no JPEG, PNG, WebP or GIF picture.", "Name a folder of pictures.")
-    return found[:MOST]
+        raise BadRequest(f"{root} holds no JPEG, PNG, WebP or GIF picture that opens.", "Name a folder of pictures.")
+    return found
+
+
+def _opens(path: Path) -> bool:
+    """The demo brings its own broken picture; those of a person's folder are none of its checks."""
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            return False
+        with Image.open(path) as image:
+            image.draft("RGB", (64, 64))
+            image.load()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+    return True
 
 
 def rendition(photograph: Path, width: int) -> bytes:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,12 @@ from tagger.demo.photos_folder import media_type
 from tagger.errors import Unavailable
 from tagger.ids import new_id
 from tagger.keys import hash_key, new_key
+from tagger.leash import leashed
 from tagger.ledger import open_ledger
 from tagger.settings import Settings
 from tagger.signing import new_secret
 from tagger.site import Site
-from tagger.stack import Stack
+from tagger.stack import Stack, local_session
 
 SITE = "media-library"
 WAIT_SECONDS = 60.0
@@ -38,22 +39,23 @@ class Scene:
     stack: Stack
     library: str  # address of the media library
     key: str  # bearer key of its site
+    http: requests.Session = field(default_factory=local_session)
 
     def api(self, method: str, path: str, **options: Any) -> Any:
         """JSON of tagger's API. Errors: Unavailable, with what it answered."""
         return _json(
-            requests.request(
+            self.http.request(
                 method, self.stack.api_url + path, headers={"Authorization": f"Bearer {self.key}"}, timeout=30, **options
             )
         )
 
     def cms(self, method: str, path: str, **options: Any) -> Any:
         """JSON of the media library."""
-        return _json(requests.request(method, self.library + path, timeout=30, **options))
+        return _json(self.http.request(method, self.library + path, timeout=30, **options))
 
     def metric(self, name: str) -> float:
         """Sum over the labels of one of tagger's metrics, as Prometheus would scrape it."""
-        text = requests.get(self.stack.api_url + "/metrics", timeout=30).text
+        text = self.http.get(self.stack.api_url + "/metrics", timeout=30).text
         return sum(s.value for family in text_string_to_metric_families(text) for s in family.samples if s.name == name)
 
     def upload(self, name: str, content: bytes, **query: Any) -> str:
@@ -90,10 +92,22 @@ def open_scene(settings: Settings, stack: Stack, say: Callable[[str], None]) -> 
         stack.wait_ready(on_wait=lambda missing: say(f"starting {missing}"))
         yield Scene(stack=stack, library=ready["url"], key=key)
     finally:
-        if library is not None:
-            library.terminate()
-            library.wait(10)
-        stack.stop()
+        try:
+            if library is not None:
+                end_library(library)
+        finally:
+            stack.stop()
+
+
+def end_library(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def _add_site(settings: Settings, ready: dict[str, Any], hook_secret: str, callback_secret: str) -> str:
@@ -114,7 +128,7 @@ def _add_site(settings: Settings, ready: dict[str, Any], hook_secret: str, callb
 
 def _start_library(home: Path, api: str, hook_secret: str, callback_secret: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     argv = [sys.executable, "-m", "tagger.demo.media_library", "--home", str(home / "media-library")]
-    argv += ["--hook-url", f"{api}/v1/hooks/{SITE}"]
+    argv = leashed([*argv, "--hook-url", f"{api}/v1/hooks/{SITE}"])
     env = {**os.environ, "MEDIA_LIBRARY_HOOK_SECRET": hook_secret, "MEDIA_LIBRARY_CALLBACK_SECRETS": callback_secret}
     with (home / "logs" / "media-library.log").open("ab") as log:
         process = subprocess.Popen(

@@ -78,10 +78,10 @@ def words_of(job: dict[str, Any]) -> str:
     return "; ".join([*texts[:1], ", ".join(tags)]) or "no words"
 
 
-def the_rest(scene: Scene, photographs: list[Path], advance: Advance, report: Report) -> dict[str, str]:
-    """Upload all, wait until each has ended. Returns asset id → file name."""
-    assets = {scene.upload(p.name, p.read_bytes()): p.name for p in photographs}
-    finish(scene, assets, advance, report, "done")
+def the_rest(scene: Scene, photographs: list[Path], advance: Advance, report: Report) -> dict[str, Path]:
+    """Upload all, wait until each has ended. Returns asset id → picture."""
+    assets = {scene.upload(p.name, p.read_bytes()): p for p in photographs}
+    finish(scene, {asset_id: p.name for asset_id, p in assets.items()}, advance, report, "done")
     return assets
 
 

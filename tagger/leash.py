@@ -1,0 +1,25 @@
+"""Processes that end with the one that started them, so that nothing is left behind when a supervisor is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+# The flag survives exec; it is lost only on a change of user. Where there is no such flag (macOS), the program just runs.
+LAUNCH = (
+    "import ctypes, os, sys\n"
+    "if sys.platform == 'linux':\n"
+    "    ctypes.CDLL(None).prctl(1, int(sys.argv[2]))\n"
+    "    if os.getppid() != int(sys.argv[1]): sys.exit(1)\n"
+    "os.execv(sys.argv[3], sys.argv[3:])\n"
+)
+
+
+def leashed(argv: Sequence[str], number: int = signal.SIGTERM) -> list[str]:
+    """The command that runs `argv` and lets the kernel send signal `number` when the *thread* that started it ends (Linux).
+
+    `argv[0]` is an absolute path. Start it from a thread that lives as long as the process should.
+    """
+    return [sys.executable, "-S", "-E", "-c", LAUNCH, str(os.getpid()), str(int(number)), *argv]
