@@ -24,6 +24,8 @@ from tagger.site import Site
 
 log = structlog.get_logger()
 
+log = structlog.get_logger()
+
 PAGE = 500
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif"})
 
@@ -128,8 +130,9 @@ def plan_folder(
 def feed(ledger: Ledger, backfill: Backfill) -> int:
     """Top up the window of one running backfill. Returns the number of job rows made."""
     made = 0
+    pictures = walk(Path(backfill.spec["folder"]), backfill.cursor)  # one walk for all pages: a big folder lists slowly
     while backfill.status == "running" and not backfill.exhausted and (room := backfill.room) > 0:
-        page = list(islice(walk(Path(backfill.spec["folder"]), backfill.cursor), min(PAGE, room)))
+        page = list(islice(pictures, min(PAGE, room)))
         exhausted = len(page) < min(PAGE, room)
         cursor = page[-1].relative if page else backfill.cursor
         accepted = ledger.feed_backfill(backfill.id, [_request(backfill, picture) for picture in page], cursor, exhausted)

@@ -52,18 +52,13 @@ def run(settings: Settings) -> int:
 def chores(settings: Settings, ledger: Ledger, hints: Hints) -> list[Chore]:
     blobs = LocalBlobs(settings.blobs)
 
-    def feed() -> None:
-        backfill.feed_all(ledger)
-        for finished in ledger.finish_backfills():
-            log.info("backfill.finished", backfill=finished)
-
     def sweep() -> None:
         removed = blobs.sweep(ledger.now_ms() - ORPHAN_MS, ledger.blobs_needed)
         if removed:
             log.info("blobs.swept", removed=removed)
 
     return [
-        Chore(name="feed", every_ms=1_000, run=feed),
+        Chore(name="feed", every_ms=1_000, run=lambda: backfill.feed_all(ledger)),
         Chore(name="sweep", every_ms=SWEEP_MS, run=sweep),
         Chore(name="metrics", every_ms=METRICS_MS, run=lambda: measure(ledger, hints), everywhere=True),
     ]

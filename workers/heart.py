@@ -76,18 +76,21 @@ class Heart:
 
     def once(self) -> bool:
         """One beat. False: it was the last."""
-        for vital in self._vitals:
-            wrong = vital()
-            if wrong:
-                log.error("worker.unwell", reason=wrong, code=EXIT_UNWELL)
-                self._stopped.wait(self._patience)
-                self._die(EXIT_UNWELL)
-                return False
         try:
-            alive = self._beat()
+            wrong = next((reason for vital in self._vitals if (reason := vital())), None)
+            alive = wrong is None and self._beat()
         except Unavailable as err:
             log.warning("beat.failed", error=str(err))
             return True
+        except Exception as err:
+            # without a beat this process would live on, take nothing, and never hear that it is dead
+            log.exception("beat.broke", error=type(err).__name__)
+            wrong, alive = f"The beat broke: {type(err).__name__}.", False
+        if wrong is not None:
+            log.error("worker.unwell", reason=wrong, code=EXIT_UNWELL)
+            self._stopped.wait(self._patience)
+            self._die(EXIT_UNWELL)
+            return False
         if not alive:
             log.error("worker.declared_dead", code=EXIT_DECLARED_DEAD)
             self._die(EXIT_DECLARED_DEAD)

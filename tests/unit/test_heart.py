@@ -51,6 +51,13 @@ def test_a_ledger_that_is_away_kills_nobody() -> None:
     assert patient.ended == []
 
 
+def test_a_beat_that_breaks_ends_the_process_instead_of_leaving_it_without_a_heart() -> None:
+    patient = Patient()
+    patient.answer = KeyError("unforeseen")
+    assert not patient.heart.once()
+    assert patient.ended == [EXIT_UNWELL]
+
+
 def test_an_alarm_is_looked_at_at_once() -> None:
     seen = threading.Event()
     heart = Heart(lambda: True, [lambda: seen.set()], die=lambda code: None, period=60.0)
