@@ -39,6 +39,10 @@ class Settings(BaseModel):
     admin_key: SecretStr | None = Field(default=None, description="Bearer key that may act for every site; empty: none may.")
     max_body_bytes: int = Field(default=32 * MIB, gt=0, description="Largest request body, and largest image fetched.")
     max_pixels: int = Field(default=100_000_000, gt=0, description="Largest width × height that is decoded.")
+    compat_site: str = Field(default="", description="Site that the routes for existing callers act for; empty: no such routes.")
+    compat_addresses: str = Field(
+        default="127.0.0.1,::1", description="Addresses and networks, with commas, that may call those routes without a key."
+    )
     describe_wait_seconds: float = Field(default=10.0, gt=0, le=60, description="How long /v1/describe waits before 202.")
 
     tag_processes: int = Field(default=0, ge=0, description="Tag worker processes per lane; 0: as many as cores pay.")

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import tagger
-from tagger.api import deliveries, health, hooks, jobs, problems, sites
+from tagger.api import compat, deliveries, entailment, health, hooks, jobs, problems, sites
 from tagger.api.deps import Parts
 from tagger.api.middleware import RequestFrame
 from tagger.api.waiting import Waiter
@@ -45,7 +45,12 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(_migrate, ledger)
         app.state.parts = Parts(
-            settings=settings, ledger=ledger, ingest=ingest, catalog=catalog, waiter=Waiter(ledger.job_statuses)
+            settings=settings,
+            ledger=ledger,
+            ingest=ingest,
+            catalog=catalog,
+            waiter=Waiter(ledger.job_statuses),
+            loaded=health.loaded(ledger),
         )
         yield
         hinter.close()
@@ -55,7 +60,10 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="tagger", version=tagger.__version__, description=DESCRIPTION, lifespan=lifespan)
     problems.install(app)
     app.add_middleware(RequestFrame, max_body_bytes=settings.max_body_bytes)
-    for noun in (jobs, hooks, deliveries, sites, health):
+    if settings.compat_site:
+        compat.networks(settings)  # a mistake shows now, not with the first caller
+        app.include_router(compat.router)
+    for noun in (jobs, entailment, hooks, deliveries, sites, health):
         app.include_router(noun.router)
     return app
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -28,6 +29,7 @@ class Parts:
     ingest: Ingest
     catalog: Catalog
     waiter: Waiter
+    loaded: Callable[[], bool]  # whether a worker with loaded models is alive
 
 
 def parts(request: Request) -> Parts:
@@ -45,15 +47,15 @@ class Caller:
 
     site_id: str | None
 
-    def may_see(self, site_id: str) -> None:
-        """Another site's things do not exist for this caller."""
+    def may_see(self, site_id: str, missing: str) -> None:
+        """Another site's things do not exist for this caller. `missing`: what is said of a thing that truly is not there."""
         if self.site_id not in (None, site_id):
-            raise NotFound("No such thing.")
+            raise NotFound(missing)
 
     def narrowed(self, site: str | None) -> str | None:
         """The site that a list is about; None: all, which only the operator gets. Errors: NotFound."""
         if site is not None:
-            self.may_see(site)
+            self.may_see(site, f"No site {site!r}.")
         return site if self.site_id is None else self.site_id
 
 
@@ -83,7 +85,7 @@ def calling_site(
             raise Forbidden("The operator's key speaks for no site: name one with ?site=.")
         return parts.ledger.get_site(site)
     if site not in (None, caller.site_id):
-        raise NotFound(f"No site {site}.")
+        raise NotFound(f"No site {site!r}.")
     return parts.ledger.get_site(caller.site_id)
 
 

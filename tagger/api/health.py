@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -10,16 +13,43 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 from prometheus_client.core import REGISTRY, GaugeMetricFamily
 
+from tagger import telemetry
 from tagger.api.deps import Parts, PartsDep
 from tagger.api.problems import respond
 from tagger.errors import LedgerUnavailable
+from tagger.ledger import Ledger
 
 router = APIRouter(tags=["operations"])
 
+GLANCE_SECONDS = 0.3
 
-@router.get("/healthz", summary="The process is up")
-def healthz() -> dict[str, str]:
-    return {"status": "ok"}
+
+class Glance:
+    """Whether a tag worker is alive: asked of the ledger, but never waited for long. A probe of the process must not hang, and
+    the process be restarted, because the ledger does."""
+
+    def __init__(self, read: Callable[[], bool]) -> None:
+        self._read = read
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="glance")
+        self._asked: Future[bool] | None = None
+
+    def __call__(self) -> bool:
+        if self._asked is None or self._asked.done():
+            self._asked = self._pool.submit(self._read)
+        try:
+            return self._asked.result(GLANCE_SECONDS)
+        except (TimeoutError, LedgerUnavailable):
+            return False
+
+
+def loaded(ledger: Ledger) -> Glance:
+    """Tag workers register once their models are ready."""
+    return Glance(lambda: any(count for role, count in ledger.stats().workers.items() if role.startswith("tag")))
+
+
+@router.get("/healthz", summary="The process is up; and whether a worker with loaded models is, too")
+def healthz(parts: PartsDep) -> dict[str, Any]:
+    return {"status": "ok", "model_loaded": parts.loaded()}
 
 
 @router.get("/readyz", summary="Work can be accepted", response_model=None)
@@ -27,9 +57,31 @@ def readyz(request: Request, parts: PartsDep) -> dict[str, Any] | JSONResponse:
     try:
         parts.ledger.ping()
         stats = parts.ledger.stats()
+        waiting = sum(counts.claimable for counts in parts.ledger.lane_counts().values())
     except LedgerUnavailable as err:
         return respond(request, err)
-    return {"ready": True, "workers": stats.workers}
+    return {"ready": True, "workers": stats.workers, "latency_95": _latency_95(), "queue_length": waiting}
+
+
+def _latency_95() -> float | None:
+    """Seconds within which this process answered 95 of 100 requests that bring work, by its histogram; None: none yet."""
+    counts: dict[float, float] = {}
+    for metric in telemetry.HTTP_SECONDS.collect():
+        for sample in metric.samples:
+            if sample.name.endswith("_bucket") and sample.labels["method"] in ("POST", "PUT"):
+                edge = float(sample.labels["le"])
+                counts[edge] = counts.get(edge, 0.0) + sample.value
+    edges = sorted(counts)
+    wanted = 0.95 * max(counts.values(), default=0.0)
+    if not wanted:
+        return None
+    below = 0.0
+    for lower, edge in zip([0.0, *edges], edges, strict=False):
+        if counts[edge] >= wanted:
+            inside = (wanted - below) / (counts[edge] - below) if edge != math.inf else 0.0
+            return round(lower + (edge - lower) * inside if inside else lower, 4)
+        below = counts[edge]
+    return None
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response)

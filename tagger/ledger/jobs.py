@@ -82,6 +82,16 @@ class Jobs(Store):
 
         return self._read(work)
 
+    def vector_of(self, site_id: str, asset_id: str) -> StoredVector | None:
+        """The newest embedding of one asset, by whatever model."""
+        stmt = select(embeddings).where(embeddings.c.site_id == site_id, embeddings.c.asset_id == asset_id)
+
+        def work(conn: Connection) -> StoredVector | None:
+            row = conn.execute(stmt.order_by(embeddings.c.job_id.desc()).limit(1)).one_or_none()
+            return None if row is None else StoredVector(asset_id=row.asset_id, model=row.model, vector=bytes(row.vector))
+
+        return self._read(work)
+
 
 def load_jobs(conn: Connection, rows: Sequence[Any]) -> list[Job]:
     ids = [row.id for row in rows]

@@ -1,0 +1,133 @@
+"""`POST /v1/entailment`: does an English text describe an image?"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import Field, ValidationError
+from starlette.datastructures import UploadFile
+
+from tagger import statement
+from tagger.api.asking import ask, unanswered
+from tagger.api.deps import Parts, PartsDep, SiteDep
+from tagger.api.jobs import chosen_profile, receipt, unstored
+from tagger.api.shapes import Body, ImageIn, decode_base64
+from tagger.asset import ImageSource
+from tagger.errors import BadRequest, Pointer
+from tagger.ids import new_id
+from tagger.job import Job, JobRequest
+from tagger.prediction import EntailmentPrediction
+
+router = APIRouter(tags=["entailment"])
+
+
+class StatementIn(Body):
+    text: str = Field(description="An English sentence about the image.")
+    image: ImageIn
+    profile: str | None = Field(None, max_length=64, description="Whose rule says what yes, maybe and no do.")
+
+
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": StatementIn.model_json_schema(ref_template="#/components/schemas/{model}")},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["image", "text"],
+                    "properties": {"image": {"type": "string", "format": "binary"}, "text": {"type": "string"}},
+                }
+            },
+        },
+    }
+}
+
+
+@router.post(
+    "/v1/entailment",
+    summary="Say whether an English text describes an image",
+    description="Goes through the upload lane and waits; when the time is up it answers 202 with the job, which goes on. "
+    "`result` is yes, maybe or no; `action` is what the profile makes of it; `warnings` name words that no pixel can show.",
+    openapi_extra=BODY,
+)
+async def entailment(
+    request: Request,
+    parts: PartsDep,
+    site: SiteDep,
+    wait: Annotated[float | None, Query(gt=0, description="Seconds to wait, at most the configured limit.")] = None,
+) -> JSONResponse:
+    asked, data = await _read(request, parts)
+    unseeable = statement.check(asked.text)
+    source = unstored(data) if data is not None else ImageSource(kind="url", location=str(asked.image.url))
+    profile = chosen_profile(parts, site, asked.profile)
+    wanted = check_request(site.id, source, asked.text, profile)
+    limit = parts.settings.describe_wait_seconds
+    accepted, job = await ask(parts, wanted, data, min(wait or limit, limit))
+    if job is None:
+        return receipt(wanted, accepted)
+    answer = answer_of(job)
+    if answer is None:
+        return unanswered(job, request.scope.get("tagger.request_id", ""))
+    return JSONResponse(_rendered(job, answer, unseeable))
+
+
+def check_request(site_id: str, source: ImageSource, text: str, profile: str) -> JobRequest:
+    """A job that only checks. Its asset is its own, so it never stands in the way of words for the real one."""
+    return JobRequest(
+        site_id=site_id,
+        asset_id=f"check-{new_id('req')}",
+        source=source,
+        profile=profile,
+        fields=(),
+        check_text=text,
+        deliver=False,
+    )
+
+
+def answer_of(job: Job) -> EntailmentPrediction | None:
+    return job.description.checks[0] if job.description is not None and job.description.checks else None
+
+
+def _rendered(job: Job, answer: EntailmentPrediction, unseeable: tuple[str, ...]) -> dict[str, Any]:
+    assert job.description is not None
+    return {
+        "id": job.id,
+        "text": answer.text,
+        "result": answer.answer,
+        "confidence": max(answer.yes, answer.maybe, answer.no),
+        "scores": {"yes": answer.yes, "maybe": answer.maybe, "no": answer.no},
+        "action": job.description.verdict.action,
+        "model": answer.model,
+        "warnings": [
+            {"code": "not_visible", "word": word, "detail": f"No pixel can show whether something is {word}."}
+            for word in unseeable
+        ],
+        "timings_ms": dict(job.description.timings_ms),
+    }
+
+
+async def _read(request: Request, parts: Parts) -> tuple[StatementIn, bytes | None]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "multipart/form-data":
+        try:
+            asked = StatementIn.model_validate_json(await request.body())
+        except ValidationError as err:
+            raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in err.errors(include_url=False)]) from None
+        encoded = asked.image.base64
+        return asked, None if encoded is None else decode_base64(encoded, parts.settings.max_body_bytes)
+    async with request.form(max_files=1, max_fields=3) as form:
+        upload, text, profile = form.get("image"), form.get("text"), form.get("profile")
+        if not isinstance(upload, UploadFile) or not isinstance(text, str):
+            raise BadRequest(
+                "A multipart check has a file part `image` and a part `text`.",
+                errors=(Pointer(pointer="/image"), Pointer(pointer="/text")),
+            )
+        data = await upload.read(parts.settings.max_body_bytes + 1)
+    if not 0 < len(data) <= parts.settings.max_body_bytes:
+        raise BadRequest(f"The image must have 1 to {parts.settings.max_body_bytes} bytes.", errors=(Pointer(pointer="/image"),))
+    image = ImageIn(url="https://upload.invalid/")  # stands in for the bytes
+    return StatementIn(text=text, image=image, profile=profile if isinstance(profile, str) else None), data
