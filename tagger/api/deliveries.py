@@ -35,13 +35,13 @@ def list_deliveries(
 @router.get("/v1/deliveries/{delivery_id}", summary="One delivery")
 def get_delivery(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
     found = parts.ledger.delivery(delivery_id)
-    caller.may_see(found.site_id)
+    caller.may_see(found.site_id, f"No delivery {delivery_id!r}.")
     return render.delivery(found)
 
 
 @router.get("/v1/deliveries/{delivery_id}/attempts", summary="The attempts of a delivery, oldest first")
 def list_attempts(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
-    caller.may_see(parts.ledger.delivery(delivery_id).site_id)
+    caller.may_see(parts.ledger.delivery(delivery_id).site_id, f"No delivery {delivery_id!r}.")
     return {"data": [render.attempt(found) for found in parts.ledger.attempts(delivery_id)], "next_cursor": None}
 
 

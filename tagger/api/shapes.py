@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from tagger.addresses import AllowedHost
 from tagger.annotation import Field as FieldName
 from tagger.asset import Context, ImageSource, Role
 from tagger.errors import BadRequest, Pointer
@@ -27,6 +28,11 @@ def check_locale(text: str) -> str:
 def check_text(text: str) -> str:
     if "\x00" in text:
         raise ValueError("holds a NUL character, which no database stores")
+    return text
+
+
+def check_host(text: str) -> str:
+    AllowedHost.parse(text)  # a worker could only find out with every single image
     return text
 
 
@@ -120,7 +126,7 @@ class SiteIn(Body):
     profile: str = "general"
     locales: list[Locale] = Field(default=["en"], min_length=1, max_length=16)
     vocabulary: str | None = None
-    allowed_hosts: list[str] = Field(default=[], max_length=64)
+    allowed_hosts: list[Annotated[str, AfterValidator(check_host)]] = Field(default=[], max_length=64)
     endpoint: EndpointIn | None = None
 
 

@@ -32,7 +32,7 @@ def list_sites(parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
 
 @router.get("/v1/sites/{site_id}", summary="One site")
 def get_site(site_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
-    caller.may_see(site_id)
+    caller.may_see(site_id, f"No site {site_id!r}.")
     return _body(parts, parts.ledger.get_site(site_id))
 
 
