@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import time
@@ -24,6 +25,8 @@ from sqlalchemy.exc import (
 from tagger.errors import LedgerUnavailable, SettingsError
 
 Clock = Callable[[], int]
+
+QUIET: dict[str, Any] = {"hide_parameters": True}  # an error's text must not hold what was to be stored: some are secrets
 
 LOCK_WAIT_S = 30.0  # SQLite: how long a writer waits for the other processes
 BUSY_MS = 30_000  # SQLite: how long a reader waits; only during recovery does one have to
@@ -65,10 +68,10 @@ def make_engines(url: URL) -> tuple[Engine, Engine]:
     if url.get_backend_name() == "sqlite":
         return _sqlite_engines(url)
     try:
-        writer = create_engine(url, pool_size=1, max_overflow=1, pool_pre_ping=True, connect_args=PG_CONNECT)
+        writer = create_engine(url, pool_size=1, max_overflow=1, pool_pre_ping=True, connect_args=PG_CONNECT, **QUIET)
         reader = create_engine(
             url, pool_size=8, max_overflow=24, pool_timeout=10, pool_pre_ping=True, connect_args=PG_CONNECT,
-            isolation_level="AUTOCOMMIT",
+            isolation_level="AUTOCOMMIT", **QUIET,
         )  # fmt: skip
     except ModuleNotFoundError as err:
         raise SettingsError("ledger_url names PostgreSQL, but psycopg is missing: pip install 'tagger[postgres]'.") from err
@@ -87,11 +90,11 @@ def _set_pg_timeouts(dbapi: Any, _record: Any) -> None:
 
 
 def _sqlite_engines(url: URL) -> tuple[Engine, Engine]:
-    Path(url.database or "").expanduser().parent.mkdir(parents=True, exist_ok=True)
+    _make_file(Path(url.database or ""))
     args = {"check_same_thread": False, "timeout": BUSY_MS / 1000, "isolation_level": None, "cached_statements": 256}
-    writer = create_engine(url, pool_size=1, max_overflow=1, connect_args=args)
+    writer = create_engine(url, pool_size=1, max_overflow=1, connect_args=args, **QUIET)
     # opening a connection costs more than a read: all that task threads may need at once are kept
-    reader = create_engine(url, pool_size=32, max_overflow=0, pool_timeout=10, connect_args=args)
+    reader = create_engine(url, pool_size=32, max_overflow=0, pool_timeout=10, connect_args=args, **QUIET)
 
     def prepare(dbapi: sqlite3.Connection, writes: bool) -> None:
         dbapi.execute("PRAGMA journal_mode = WAL").fetchall()
@@ -107,6 +110,15 @@ def _sqlite_engines(url: URL) -> tuple[Engine, Engine]:
     event.listen(writer, "begin", _begin_immediate)
     event.listen(reader, "begin", lambda conn: conn.connection.dbapi_connection.execute("BEGIN"))
     return writer, reader
+
+
+def _make_file(path: Path) -> None:
+    """The ledger holds the sites' secrets: a new file is its owner's alone. Its journal takes the same permissions."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as err:
+        raise SettingsError(f"ledger_url: {path} cannot be opened: {err.strerror}.") from err
 
 
 def _begin_immediate(conn: Connection) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from ledger_cases import LedgerCases, World
+from sqlalchemy.exc import IntegrityError
 
+from tagger.delivery import Endpoint
 from tagger.errors import SettingsError
 from tagger.ledger import open_ledger
 
@@ -41,3 +43,25 @@ def test_sqlite_needs_no_postgres_driver(tmp_path: Path) -> None:
 def test_a_url_that_cannot_be_a_ledger_is_refused(url: str) -> None:
     with pytest.raises(SettingsError):
         open_ledger(url)
+
+
+def test_the_file_with_the_secrets_is_its_owners_alone(tmp_path: Path) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'new' / 'ledger.sqlite'}")
+    ledger.migrate()
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "new").glob("ledger.sqlite*")} == dict.fromkeys(
+        ("ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"), "0o600"
+    )
+    ledger.close()
+
+
+def test_a_file_that_cannot_be_opened_is_a_matter_of_settings(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be opened"):
+        open_ledger(f"sqlite:///{tmp_path}")
+
+
+def test_an_error_does_not_tell_what_was_to_be_stored(world: World) -> None:
+    world.site("twice")
+    secret = Endpoint(id="end_s", site_id="third", url="https://third.example", secrets=("whsec_very-secret",))
+    with pytest.raises(IntegrityError) as caught:  # the id of another site's endpoint
+        world.ledger.put_endpoint(secret)
+    assert "very-secret" not in str(caught.value)
