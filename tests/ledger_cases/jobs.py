@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ledger_cases.world import BROKEN, FIELDS, World, description
+from tagger.asset import ImageSource
 from tagger.errors import DecodeError, LedgerUnavailable, NotFound
-from tagger.job import MAX_ATTEMPTS
+from tagger.job import MAX_ATTEMPTS, JobRequest
 
 
 class JobCases:
@@ -34,6 +35,20 @@ class JobCases:
         assert world.delivery_status(described) == "superseded"
         assert not world.ledger.complete(running, description(), FIELDS)
         assert world.ledger.fail(running, BROKEN, {}) is None
+
+    def test_uploaded_bytes_are_needed_while_a_job_may_still_read_them(self, world: World) -> None:
+        def upload(key: str) -> str:
+            source = ImageSource(kind="blob", location=key, sha256=key)
+            [accepted] = world.ledger.accept([JobRequest(site_id="s", asset_id=key, source=source)])
+            return accepted.job_id
+
+        jobs = {key: upload(key) for key in ("waits", "done", "dead", "discarded")}
+        for key in ("dead", "discarded"):
+            world.ledger.fail(world.claimed(jobs[key]), DecodeError("No image.").info(), {})
+        world.ledger.complete(world.claimed(jobs["done"]), description(), FIELDS)
+        assert world.ledger.blobs_needed([*jobs, "orphan"]) == {"waits", "dead", "discarded"}
+        world.ledger.discard([jobs["discarded"]])
+        assert world.ledger.blobs_needed([*jobs, "orphan"]) == {"waits", "dead"}
 
     def test_of_two_versions_in_one_call_the_later_stays(self, world: World) -> None:
         old, new = world.ledger.accept([world.request("a", "1"), world.request("a", "2")])
