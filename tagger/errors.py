@@ -334,6 +334,7 @@ class ModelOutOfMemory(ModelError):
 class BatchOverdue(ModelError):
     code = "batch_overdue"
     title = "The image waited too long for the model"
+    default_remedy = "It is tried again by itself; start more workers if it happens often."
 
 
 class EngineStopped(ModelError):
@@ -341,6 +342,7 @@ class EngineStopped(ModelError):
 
     code = "engine_stopped"
     title = "The model is shutting down"
+    default_remedy = "Another worker takes the job by itself; if none is left, start one with `tagger up`."
 
 
 class CrashedTooOften(TaggerError):
@@ -357,6 +359,7 @@ class DeadlineExceeded(TaggerError):
     stage = "batch"
     retryable = True
     status = 504
+    default_remedy = "It is tried again by itself; raise `job_seconds` or start more workers if it happens often."
 
 
 class NotChecked(TaggerError):

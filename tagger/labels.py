@@ -60,7 +60,9 @@ def parse(raw: bytes, *, source: str = "labels.csv") -> Labels:
             tags[name] = frozenset((row["true_tags"] or "").split())
             captions[name] = tuple(row[c].strip() for c in told if row[c] and row[c].strip())
     except csv.Error as err:
-        raise LabelsInvalid(f"{source}, line {reader.line_num}: {err}.", "Correct the CSV; quote texts with commas.") from None
+        raise LabelsInvalid(
+            f"{source}, line {reader.reader.line_num}: {err}.", "Correct the CSV; quote texts with commas."
+        ) from None
     if not tags:
         raise LabelsInvalid(f"{source} names no image.", "Write one line per image below the heading.")
     return Labels(tags=tags, captions={name: some for name, some in captions.items() if some})

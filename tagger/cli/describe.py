@@ -53,7 +53,7 @@ def describe(
     check_writable(out)
     if count(folder) == 0:
         raise BadRequest(f"{folder} holds no pictures.", "Name a folder of pictures.")
-    with _ephemeral() as (settings, ledger):
+    with ephemeral() as (settings, ledger):
         site = Site(
             id="folder", name=str(folder), profile=console.catalog().require(profile).name, locales=tuple(locale or ["en"])
         )
@@ -90,12 +90,12 @@ def _draft(out: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _ephemeral() -> Iterator[tuple[Settings, Ledger]]:
-    """A stack in a folder of its own that goes when it is done."""
+def ephemeral(**changes: Any) -> Iterator[tuple[Settings, Ledger]]:
+    """A stack in a folder of its own that goes when it is done. `changes`: to the settings, for this run."""
     with tempfile.TemporaryDirectory(prefix="tagger-") as home:
         own = {"home": Path(home).resolve(), "ledger_url": "", "broker_url": "", "blob_dir": None}
         chosen = console.settings()
-        settings = chosen.model_copy(update={**own, "model_dir": chosen.models})
+        settings = chosen.model_copy(update={**own, "model_dir": chosen.models, **changes})
         with (Path(home) / "supervisor.log").open("w") as log_file:
             telemetry.configure(settings, "describe", stream=log_file)
             stack = Stack(settings, Shape(upload=0, backfill=settings.tag_processes or os.cpu_count() or 1, api=False))

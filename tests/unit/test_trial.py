@@ -1,0 +1,83 @@
+"""What a trial says of labelled images: sets apart, failures counted, published texts checked, and the plot."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import pytest
+
+from tagger import evaluation, trial
+from tagger.labels import Labels
+from tagger.profile import built_in
+from tagger.reliability import diagram
+from tagger.vocabulary_file import built_in as vocabulary_of
+
+LABELS = Labels(
+    tags={"a.jpg": frozenset({"cat", "pet"}), "b.jpg": frozenset({"dog"}), "c.jpg": frozenset({"tree"})},
+    captions={"a.jpg": ("a tabby cat",), "b.jpg": ("a dog on a lawn",)},
+)
+
+
+def answer(file: str, scores: dict[str, float], alt: str | None = None, action: str = "publish") -> dict[str, Any]:
+    annotation = {"field": "alt_text", "locale": "en", "value": alt, "verdict": {"action": action, "reasons": []}}
+    caption = {"text": alt.lower(), "score": 0.9, "model": "m@1"} if alt else None
+    tags = [term for term, score in scores.items() if score >= 0.5]
+    return {"file": file, "models": ["m@1"], "scores": scores, "tags": tags, "caption": caption, "annotations": [annotation]}
+
+
+def made(*answers: dict[str, Any]) -> trial.Trial:
+    return trial.trial(
+        "general", answers, vocabulary=vocabulary_of("general"), profile=built_in("general"), terms=["cat", "dog", "pet", "tree"]
+    )
+
+
+GOOD = (
+    answer("a.jpg", {"cat": 0.9, "dog": 0.1, "pet": 0.3, "tree": 0.0}, "Tabby cat"),
+    answer("b.jpg", {"cat": 0.6, "dog": 0.7, "pet": 0.0, "tree": 0.0}),
+)
+
+
+def test_figures_count_what_was_published() -> None:
+    found = trial.figures("all images", made(*GOOD), ["a.jpg", "b.jpg"], LABELS)
+    counts = found.tags.overall
+    assert (counts.offered, counts.true, counts.right) == (3, 3, 2)
+    assert found.tags.top1 == 1.0
+    assert found.cider is not None
+    assert found.cider > 0
+    assert (found.alt_texts, found.broken_alt_texts) == (1, 0)
+
+
+def test_an_image_that_failed_counts_as_one_without_tags() -> None:
+    failed = {"file": "c.jpg", "error": {"detail": "The file is empty."}}
+    one = made(*GOOD, failed)
+    assert one.failed == {"c.jpg": "The file is empty."}
+    found = trial.figures("all images", one, ["c.jpg"], LABELS)
+    assert found.tags.overall.recall == 0.0
+    assert found.tags.overall.precision is None
+
+
+@pytest.mark.parametrize("bad", ["Photo of a cat", "A beautiful cat", "img_1234.jpg", "cat cat cat cat"])
+def test_a_published_alt_text_that_breaks_a_rule_is_found(bad: str) -> None:
+    assert made(answer("a.jpg", {}, bad)).broken_alt_texts == {"a.jpg": bad}
+    assert made(answer("a.jpg", {}, bad, action="review")).broken_alt_texts == {}
+
+
+def test_what_was_tuned_on_is_reported_apart() -> None:
+    assert trial.split(LABELS.files, None) == {"all images": ("a.jpg", "b.jpg", "c.jpg")}
+    assert trial.split(LABELS.files, ["a.jpg"]) == {"tuned": ("a.jpg",), "untuned": ("b.jpg", "c.jpg")}
+    assert trial.split(LABELS.files, LABELS.files) == {"tuned": LABELS.files}
+
+
+def test_a_trial_is_the_same_after_its_json() -> None:
+    one = made(*GOOD)
+    assert trial.Trial.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+
+
+def test_the_plot_is_svg_with_a_dot_for_each_bin() -> None:
+    found = trial.figures("x", made(*GOOD), ["a.jpg", "b.jpg"], LABELS).tags.calibration
+    text = diagram([("first <&>", found), ("none", evaluation.Calibration(error=None, bins=()))])
+    circles = ET.fromstring(text).findall("{http://www.w3.org/2000/svg}circle")
+    assert len(circles) == len(found.bins) + 2, "and one in the legend for each curve"
+    assert "first &lt;&amp;&gt;" in text
