@@ -57,7 +57,7 @@ class Settings(BaseModel):
     window: int = Field(default=5_000, ge=1, description="Most unclaimed jobs of one backfill, and most hints of one lane.")
 
     caption: Literal["auto", "ofa", "lite", "fake", "none"] = Field(default="auto", description="Model of the captions.")
-    embed: Literal["auto", "gme", "lite", "fake"] = Field(default="auto", description="Model of vectors and tags.")
+    embed: Literal["auto", "gme", "lite", "fake", "none"] = Field(default="auto", description="Model of vectors and tags.")
     check: Literal["ofa-entailment", "fake", "none"] = Field(default="none", description="Model that checks captions.")
     model_dir: Path | None = Field(default=None, description="Folder of downloaded weights; empty: `home`/models.")
     model_mirror: Path | None = Field(default=None, description="Folder with copies of weights, for machines without internet.")

@@ -40,7 +40,7 @@ class Plan:
     """The kinds of models by their part. One engine serves several parts where one model has them all."""
 
     caption: str  # "ofa" | "lite" | "fake" | "none"
-    embed: str  # "gme" | "lite" | "fake"
+    embed: str  # "gme" | "lite" | "fake" | "none"
     check: str  # "ofa-entailment" | "fake" | "none"
 
     @property
@@ -62,7 +62,7 @@ def scorer(chosen: Plan, vectors: Path | None = None, models: Models | None = No
     """Who says how probable the terms of a vocabulary are. `vectors`: folder where the vectors of its words are kept.
     `models`: those that run; GME reads the terms with the model that looked at the picture. Errors: EngineStopped without it.
     """
-    if chosen.embed == "fake":
+    if chosen.embed in ("fake", "none"):
         return LabelScorer()
     if chosen.embed == "gme":
         if models is None:

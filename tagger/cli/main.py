@@ -11,6 +11,7 @@ import typer
 import tagger
 from tagger.cli import (
     backfill,
+    check,
     config,
     console,
     dead_letters,
@@ -57,6 +58,7 @@ def root(
 
 app.command("demo")(demo.demo)
 app.command("describe")(describe.describe)
+app.command("check")(check.check)
 app.command("evaluate")(evaluate.evaluate)
 app.command("up")(processes.up)
 app.command("api")(processes.api)

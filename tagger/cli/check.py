@@ -1,0 +1,121 @@
+"""`tagger check pairs.csv --out report.xlsx` and `tagger check --site SITE`: do texts describe their images?"""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from rich.progress import Progress
+
+from tagger import audit
+from tagger.audit import Row
+from tagger.cli import console
+from tagger.cli.describe import SUFFIXES, check_writable, ephemeral
+from tagger.errors import BadRequest
+from tagger.ledger import Ledger
+from tagger.site import Site
+
+COLUMNS = ("index", "image", "text", "result", "confidence", "status")
+
+
+def check(
+    pairs: Annotated[Path | None, typer.Argument(help="CSV with the columns image (path or URL) and text.")] = None,
+    out: Annotated[Path, typer.Option(help="Report to write: .xlsx, .csv or .json.")] = Path("report.xlsx"),
+    site: Annotated[str | None, typer.Option(help="Instead of a file: the texts that tagger wrote into this site.")] = None,
+    every: Annotated[
+        float | None, typer.Option(min=0.01, help="With --site: check again each so many hours, until Ctrl-C.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="Kind of business.")] = "general",
+) -> None:
+    """Hold English texts against their images. Flags what does not fit; never changes a text.
+
+    A pair that cannot be checked says why in `status` and does not end the rest.
+
+    Examples:
+      tagger check pairs.csv --out report.xlsx
+      tagger check --site blog --out blog.xlsx --every 24
+    """
+    if out.suffix.lower() not in SUFFIXES:
+        raise BadRequest(f"{out.name} ends neither in .csv nor in .json nor in .xlsx.", "Choose one of the three.")
+    if (pairs is None) == (site is None):
+        raise BadRequest("Name either a CSV of pairs or --site.", "See `tagger check --help`.")
+    check_writable(out)
+    chosen = console.catalog().require(profile).name
+    if pairs is not None:
+        rows = audit.pairs(pairs)
+        settings = console.settings()
+        model = settings.check if settings.check != "none" else "ofa-entailment"
+        lone = {"caption": "none", "embed": "none", "check": model}  # only the checking model is needed
+        with ephemeral(**lone) as (_, ledger):
+            ledger.add_site(Site(id="pairs", name=str(pairs), profile=chosen))
+            rows = _with_progress(ledger, "pairs", chosen, rows)
+        _report(rows, out)
+        if any(row.failed for row in rows):
+            raise typer.Exit(1)
+        return
+    with console.ledger() as ledger:
+        while True:
+            found = list(audit.written(ledger, ledger.get_site(str(site)).id))
+            _report(_with_progress(ledger, str(site), chosen, found), out)
+            if every is None:
+                return
+            time.sleep(every * 3600)
+
+
+def _with_progress(ledger: Ledger, site_id: str, profile: str, rows: Sequence[Row]) -> list[Row]:
+    with Progress(console=console.err) as progress:
+        task = progress.add_task("checking", total=len(rows))
+        return audit.run(ledger, site_id, profile, rows, lambda _row: progress.advance(task))
+
+
+def _report(rows: Sequence[Row], out: Path) -> None:
+    write(rows, out)
+    told = audit.summary(rows)
+    console.out.print(
+        f"{told['rows']} texts: {told['yes']} fit, {told['maybe']} may fit, {told['no']} do not fit, "
+        f"{told['failed']} could not be checked → {out}",
+        soft_wrap=True,
+    )
+
+
+def write(rows: Sequence[Row], out: Path) -> None:
+    """Written beside and renamed, so never half."""
+    draft = out.with_name("." + out.name + ".part")
+    lines: list[dict[str, Any]] = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
+    kind = out.suffix.lower()
+    if kind == ".json":
+        body = {"data": lines, "summary": audit.summary(rows)}
+        draft.write_text(json.dumps(body, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    elif kind == ".csv":
+        with draft.open("w", encoding="utf-8-sig", newline="") as file:  # the mark makes Excel read it as UTF-8
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            writer.writerows([line[name] for name in COLUMNS] for line in lines)
+    else:
+        _workbook(rows, lines).save(draft)
+    draft.replace(out)
+
+
+def _workbook(rows: Sequence[Row], lines: Sequence[dict[str, Any]]) -> Workbook:
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "checks"
+    sheet.append(COLUMNS)
+    for number, line in enumerate(lines, start=2):
+        for column, name in enumerate(COLUMNS, start=1):
+            value = line[name]
+            cell = sheet.cell(number, column, ILLEGAL_CHARACTERS_RE.sub("", value) if isinstance(value, str) else value)
+            if isinstance(value, str):
+                cell.data_type = "s"  # a text that begins with = is no formula
+    summary = book.create_sheet("summary")
+    for name, count in audit.summary(rows).items():
+        summary.append((name, count))
+    return book
