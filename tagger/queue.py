@@ -141,7 +141,7 @@ def _one_client(original: Callable[..., Any]) -> Callable[..., Any]:
     return create_client
 
 
-class HintQoS(kombu_redis.QoS):  # type: ignore[misc]
+class HintQoS(kombu_redis.QoS):
     """A hint is done with once it was read: no `unacked` record is written and none removed, two round trips less a task."""
 
     def append(self, message: Any, delivery_tag: str) -> None:
@@ -171,8 +171,11 @@ class Hints:
         """One hint for one job. Errors: BrokerUnavailable (down, silent, full, or busy with other callers)."""
         self.send_many([job_id], lane)
 
-    def send_many(self, job_ids: list[str], lane: Lane) -> None:
-        """A hint for each job, oldest first. Errors: BrokerUnavailable; then some may have been sent, which harms nothing."""
+    def send_many(self, job_ids: list[str], lane: Lane, *, front: bool = False) -> None:
+        """A hint for each job, oldest first; with `front` before all that wait in the queue.
+
+        Errors: BrokerUnavailable; then some may have been sent, which harms nothing.
+        """
 
         def publish(producer: Producer) -> None:
             while pending:
@@ -180,8 +183,10 @@ class Hints:
                     TASK, args=(pending[0],), task_id=pending[0], queue=lane, producer=producer, retry=False, ignore_result=True
                 )
                 del pending[0]
+                if front:  # workers read on the right; should another sender's hint be moved instead, no harm is done
+                    producer.channel.client.lmove(lane, lane, "LEFT", "RIGHT")
 
-        pending = list(job_ids)
+        pending = list(reversed(job_ids)) if front else list(job_ids)
         if pending:
             self._with_producer(publish)
 

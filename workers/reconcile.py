@@ -39,7 +39,7 @@ class LedgerLike(Protocol):
 
 class HintsLike(Protocol):
     def depth(self, lane: Lane) -> int: ...
-    def send_many(self, job_ids: list[str], lane: Lane) -> None: ...
+    def send_many(self, job_ids: list[str], lane: Lane, *, front: bool = ...) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +156,7 @@ class Reconciler:
             if missing <= 0 or ticks < SHORT_TICKS:
                 continue
             jobs = self.ledger.to_hint(lane, missing)
-            self.hints.send_many(jobs, lane)
+            self.hints.send_many(jobs, lane, front=not patient)  # the jobs of the dead have waited already
             sent[lane] = len(jobs)
             self._on_top_up(lane, len(jobs))
             log.info("hints.sent", lane=lane, count=len(jobs))

@@ -40,6 +40,15 @@ def test_a_message_carries_the_id_only(server: Broker) -> None:
     assert hints.depth("upload") == 0
 
 
+def test_hints_in_front_are_read_before_all_that_wait_in_their_order(server: Broker) -> None:
+    hints = Hints(server.url)
+    hints.send_many(["late_1", "late_2"], "upload")
+    hints.send_many(["freed_1", "freed_2"], "upload", front=True)
+    with client(server) as raw:
+        read = [json.loads(raw.rpop("upload"))["headers"]["id"] for _ in range(4)]  # workers read on the right
+    assert read == ["freed_1", "freed_2", "late_1", "late_2"]
+
+
 def test_many_threads_send_at_once(server: Broker) -> None:
     hints = Hints(server.url)
     threads = [threading.Thread(target=lambda: [hints.send(f"job_{n}", "upload") for n in range(50)]) for _ in range(8)]

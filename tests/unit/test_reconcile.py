@@ -78,11 +78,12 @@ class FakeHints:
             raise BrokerUnavailable("away")
         return len(self.queues[lane])
 
-    def send_many(self, job_ids: list[str], lane: Lane) -> None:
+    def send_many(self, job_ids: list[str], lane: Lane, *, front: bool = False) -> None:
         if self.away:
             raise BrokerUnavailable("away")
         self.sent += len(job_ids)
-        self.queues[lane] += job_ids
+        waiting = self.queues[lane]
+        self.queues[lane] = job_ids + waiting if front else waiting + job_ids
 
 
 class House:
