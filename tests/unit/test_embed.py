@@ -129,7 +129,7 @@ def test_an_edit_of_our_words_makes_them_theirs() -> None:
 
 
 def test_a_caption_in_an_attribute_counts_as_theirs() -> None:
-    before = picture("JPEG", xmp=packet("", " dc:description=\"Grandma's cup\""))
+    before = picture("JPEG", xmp=packet("", ' dc:description="Grandma\'s cup"'))
     assert embed(before, WORDS).outcomes["caption"] == "kept"
 
 
