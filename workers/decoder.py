@@ -22,6 +22,8 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
+from workers import priority
+
 REQUEST = struct.Struct("!Q")
 ANSWER = struct.Struct("!I")
 READY = b"+"
@@ -47,6 +49,7 @@ def main(argv: list[str]) -> None:
     socket_fd, area_fd, life_fd = (int(text) for text in argv[:3])
     limits = Limits(**json.loads(argv[3]))
     _die_with_parent(life_fd)
+    priority.follow()
     from workers import pixels  # not at the top: the parent imports this file, and needs no Pillow
 
     pixels.configure(limits.max_pixels)

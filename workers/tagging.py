@@ -13,7 +13,7 @@ from tagger.job import Claim, Lane
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue import make_app
 from tagger.settings import Settings
-from workers import tasks
+from workers import priority, tasks
 from workers.assembly import Alarm, Models, scorer, start_models
 from workers.decode import DecoderPool
 from workers.ending import Ending
@@ -25,13 +25,11 @@ from workers.take import Taker
 
 log = structlog.get_logger()
 
-NICE_BACKFILL = 19  # with it, a backfill on all cores leaves an upload's p95 as it is
-
 
 def run(settings: Settings, lane: Lane) -> int:
     """Works until it is asked to end; returns the exit status. Errors: what the loading of a model raised."""
     if lane == "backfill":
-        os.nice(NICE_BACKFILL)
+        priority.step_back()  # with it, a backfill on all cores leaves an upload's p95 nearly as it is
     if lane == "solo":
         settings = settings.model_copy(update={"threads": 1, "max_batch": 1, "decode_processes": 1})
     worker_id = new_worker_id()
