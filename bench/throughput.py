@@ -1,0 +1,168 @@
+"""S1: images per second through the product, over the best that the bare model does with the same encoded bytes.
+
+Ours: broker, SQLite ledger, reconciler and tag workers as the supervisor starts them. A feeder accepts jobs all the time
+(a row each, committed, and a hint); workers claim, read the file, decode, batch, judge and persist the words, the vector
+and a delivery. Counted are the images persisted between one second after the first claim and the end of feeding, while
+work always waits.
+
+Bare: processes that only decode (the same Pillow code, in process: no sockets, no copies), prepare, run and finish in a
+plain loop. Each number of processes is measured, and the best one is what we compare with.
+
+Both sides alternate in one run; the figure is the median of ours over the best median of theirs.
+Run: `python -m bench.throughput --model lite|fake`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from itertools import cycle
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from bench.house import House, photos
+from tagger.stack import Shape
+from workers import pixels
+from workers.assembly import loader
+
+BAR = 0.9
+RAMP_SECONDS = 1.0
+BACKLOG = 400  # jobs that wait, at least
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What is measured."""
+
+    model: str  # "lite" | "fake"
+    a_ms: float
+    b_ms: float
+    max_batch: int
+    side: int  # pixels, longer side
+    seconds: float
+    processes: int  # tag workers of ours
+
+    def write_fake(self, folder: Path) -> Path:
+        """The model directory of a fake whose device all processes share."""
+        folder.mkdir(exist_ok=True)
+        spec = {"a_ms": self.a_ms, "b_ms": self.b_ms, "lock_path": str(folder / "device.lock")}
+        (folder / "fake.json").write_text(json.dumps(spec))
+        return folder
+
+
+def bare_child(run: Run, models: str, start: Barrier, out: Queue[int]) -> None:
+    """Decode, prepare, run, finish, again and again; puts how many images it did after the ramp."""
+    pixels.configure(100_000_000)
+    model = loader(run.model, Path(models))()
+    encoded = cycle(photos(run.side))
+    model.run([model.canary()])
+    start.wait()
+    begin = time.monotonic() + RAMP_SECONDS
+    done, end = 0.0, begin + run.seconds
+    while (now := time.monotonic()) < end:
+        batch = []
+        for _ in range(run.max_batch):
+            picture = pixels.decode(next(encoded), max_pixels=100_000_000, long_side=1024)
+            rgb = np.frombuffer(picture.rgb, np.uint8).reshape(picture.height, picture.width, 3)
+            batch.append((rgb, model.prepare(rgb, "")))
+        for (rgb, _), raw in zip(batch, model.run([item for _, item in batch]), strict=True):
+            model.finish(raw, rgb)
+        took = time.monotonic() - now
+        inside = min(time.monotonic(), end) - max(now, begin)  # of a batch on an edge of the time, its share counts
+        done += run.max_batch * max(0.0, inside) / took
+    out.put(round(done))
+
+
+def bare(run: Run, processes: int) -> float:
+    """Images per second of so many processes."""
+    spawn = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as folder:
+        models = str(run.write_fake(Path(folder) / "models"))
+        start, out = spawn.Barrier(processes), spawn.Queue()
+        children = [spawn.Process(target=bare_child, args=(run, models, start, out)) for _ in range(processes)]
+        for child in children:
+            child.start()
+        done = sum(out.get(timeout=run.seconds + 120) for _ in children)
+        for child in children:
+            child.join()
+    return float(done / run.seconds)
+
+
+def ours(run: Run) -> dict[str, Any]:
+    """Images per second through the whole product, and where the time of an image goes."""
+    with tempfile.TemporaryDirectory() as folder:
+        models = run.write_fake(Path(folder) / "models")
+        shape = Shape(upload=run.processes, backfill=0, api=False, solo_on_demand=False)
+        chosen = {"caption": run.model, "embed": run.model, "model_dir": models, "max_batch": run.max_batch}
+        with House(shape, **chosen) as house:
+            stop = threading.Event()
+            feeder = threading.Thread(target=house.keep_fed, args=(cycle(photos(run.side)), "upload", BACKLOG, stop))
+            feeder.start()
+            while not (first := house.rows("SELECT min(claimed_ms) FROM jobs")[0][0]):
+                stop.wait(0.05)
+            begin = first + round(RAMP_SECONDS * 1000)
+            end = begin + round(run.seconds * 1000)
+            stop.wait(max(0.0, end / 1000 - time.time()))
+            stop.set()
+            feeder.join()
+            inside = "status IN ('described', 'done') AND updated_ms >= ? AND updated_ms < ?"
+            (done,) = house.rows(f"SELECT count(*) FROM jobs WHERE {inside}", begin, end)[0]
+            bad = house.rows("SELECT count(*) FROM jobs WHERE status = 'dead' OR attempts > 0")[0][0]
+    return {"rate": done / run.seconds, "failed": bad}
+
+
+def measure(run: Run, rounds: int, most: int) -> dict[str, Any]:
+    own: list[float] = []
+    theirs: dict[int, list[float]] = {n: [] for n in range(1, most + 1)}
+    print(f"{'round':>5} {'ours':>8}  " + " ".join(f"{f'bare {n}':>8}" for n in theirs), flush=True)
+    for number in range(1, rounds + 1):
+        own.append(ours(run)["rate"])
+        for n, rates in theirs.items():
+            rates.append(bare(run, n))
+        print(f"{number:>5} {own[-1]:>8.1f}  " + " ".join(f"{rates[-1]:>8.1f}" for rates in theirs.values()), flush=True)
+    medians = {n: median(rates) for n, rates in theirs.items()}
+    best = max(medians, key=lambda n: medians[n])
+    ratio = median(own) / medians[best]
+    print(f"ours {median(own):.1f}/s; bare {medians[best]:.1f}/s with {best} processes; ratio {ratio:.3f} (bar {BAR})")
+    return {
+        "ours": own, "bare": theirs, "ours_median": median(own), "bare_best": medians[best], "bare_processes": best,
+        "ratio": round(ratio, 3),
+    }  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Throughput of the product over that of the bare model (S1).")
+    parser.add_argument("--model", choices=["lite", "fake"], default="lite")
+    parser.add_argument("--a", type=float, default=20.0, help="fake: milliseconds per batch")
+    parser.add_argument("--b", type=float, default=4.0, help="fake: milliseconds per image")
+    parser.add_argument("--max-batch", type=int, default=16)
+    parser.add_argument("--side", type=int, default=640, help="longer side of the pictures")
+    parser.add_argument("--seconds", type=float, default=8.0, help="per measurement")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=2, help="tag workers")
+    parser.add_argument("--most", type=int, default=3, help="bare processes, at most")
+    args = parser.parse_args()
+    run = Run(
+        model=args.model, a_ms=args.a, b_ms=args.b, max_batch=args.max_batch, side=args.side, seconds=args.seconds,
+        processes=args.processes,
+    )  # fmt: skip
+    print(f"constants: {run}; {len(photos(run.side))} photographs as JPEG; backlog {BACKLOG}; ramp {RAMP_SECONDS} s")
+    figures = measure(run, args.rounds, args.most)
+    ok = figures["ratio"] >= BAR
+    print(json.dumps({"figure": "S1", "bar": BAR, "ok": ok, **vars(args), **figures}))
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
