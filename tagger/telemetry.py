@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from tagger.job import LANES
 from tagger.settings import Settings
 
 SECRET_KEYS = frozenset(
@@ -90,6 +91,10 @@ def configure(settings: Settings, role: str, stream: TextIO | None = None) -> No
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(role=role)
+    for lane in LANES:  # so that they read 0, and not nothing, until the first time
+        REHINTS.labels(lane)
+    for ruling in ("freed", "dead"):
+        FREED.labels(ruling)
 
 
 def serve_metrics(port: int) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 import uvicorn
@@ -16,6 +18,7 @@ import tagger
 from tagger.api import compat, deliveries, entailment, health, hooks, jobs, problems, sites
 from tagger.api.deps import Parts
 from tagger.api.middleware import RequestFrame
+from tagger.api.shapes import JobIn
 from tagger.api.waiting import Waiter
 from tagger.blobs import LocalBlobs
 from tagger.catalog import load as load_catalog
@@ -27,11 +30,24 @@ from tagger.settings import Settings
 
 log = structlog.get_logger()
 
+MIGRATE_SECONDS = 2.0
+
 DESCRIPTION = """Captions, alt text and tags for the images of content-management systems.
 
 `POST /v1/jobs` accepts an image and answers 202 once the job is committed; the words arrive at the site's endpoint in a
 signed callback, or are read from `GET /v1/jobs/{id}`. Every error is problem+json with its stage,
 whether a retry can help, and a remedy."""
+
+
+class Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """With the bodies that a route reads itself, because they come in more than one form."""
+        document = super().openapi()
+        schema = JobIn.model_json_schema(ref_template="#/components/schemas/{model}")
+        defined = document.setdefault("components", {}).setdefault("schemas", {})
+        defined.update(schema.pop("$defs", {}))
+        defined["JobIn"] = schema
+        return document
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -43,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(_migrate, ledger)
+        migrating = None if await run_in_threadpool(_migrate, ledger) else asyncio.create_task(_migrate_later(ledger))
         app.state.parts = Parts(
             settings=settings,
             ledger=ledger,
@@ -53,11 +69,13 @@ def create_app(settings: Settings) -> FastAPI:
             loaded=health.loaded(ledger),
         )
         yield
+        if migrating is not None:
+            migrating.cancel()
         hinter.close()
         hints.close()
         ledger.close()
 
-    app = FastAPI(title="tagger", version=tagger.__version__, description=DESCRIPTION, lifespan=lifespan)
+    app = Api(title="tagger", version=tagger.__version__, description=DESCRIPTION, lifespan=lifespan)
     problems.install(app)
     app.add_middleware(RequestFrame, max_body_bytes=settings.max_body_bytes)
     if settings.compat_site:
@@ -68,12 +86,19 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _migrate(ledger: Ledger) -> None:
+def _migrate(ledger: Ledger) -> bool:
     """An API that starts first brings the tables; without a ledger it starts all the same and says 503 until there is one."""
     try:
         ledger.migrate()
     except LedgerUnavailable as err:
         log.warning("api.not_migrated", error=str(err))
+        return False
+    return True
+
+
+async def _migrate_later(ledger: Ledger) -> None:
+    while not await run_in_threadpool(_migrate, ledger):
+        await asyncio.sleep(MIGRATE_SECONDS)
 
 
 def serve(settings: Settings) -> None:

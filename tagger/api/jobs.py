@@ -17,7 +17,7 @@ from starlette.datastructures import UploadFile
 
 from tagger.api import render
 from tagger.api.deps import CallerDep, Parts, PartsDep, SiteDep
-from tagger.api.shapes import AssetId, ContextIn, JobIn, Locale, Text, Wanted, decode_base64
+from tagger.api.shapes import JOB_EXAMPLE, AssetId, ContextIn, JobIn, Locale, Text, Wanted, decode_base64
 from tagger.asset import ImageSource, Role
 from tagger.errors import BadRequest, BodyTooLarge, Pointer
 from tagger.ids import new_id
@@ -31,7 +31,7 @@ JOB_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": JobIn.model_json_schema(ref_template="#/components/schemas/{model}")},
+            "application/json": {"schema": {"$ref": "#/components/schemas/JobIn"}, "example": JOB_EXAMPLE},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",

@@ -36,7 +36,7 @@ def job(found: Job, delivery: Delivery | None) -> dict[str, Any]:
         "profile": found.request.profile,
         "created_at": instant(found.created_ms),
         "updated_at": instant(found.updated_ms),
-        "attempts": found.attempts,
+        "attempts": tries(found),
         "crashes": found.crashes,
         "next_attempt_at": instant(found.next_attempt_ms),
         "asset": asset,
@@ -51,6 +51,11 @@ def job(found: Job, delivery: Delivery | None) -> dict[str, Any]:
         "metadata": dict(found.request.metadata),
         "backfill": found.request.backfill_id,
     }
+
+
+def tries(found: Job) -> int:
+    """How often the image was tried: the failures that the ledger counts, and the try that succeeded or runs."""
+    return found.attempts + (found.status in ("running", "described", "done"))
 
 
 def annotation(found: Annotation) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from tagger.addresses import AllowedHost
 from tagger.annotation import Field as FieldName
@@ -94,25 +95,20 @@ class Wanted(Body):
         )
 
 
+JOB_EXAMPLE: JsonDict = {
+    "asset": {"id": "4711", "revision": "3", "image": {"url": "https://cms.example/a.jpg"}},
+    "profile": "news",
+    "locales": ["en", "zh-Hans"],
+    "fields": ["alt_text", "caption", "tags"],
+    "context": {"role": "informative", "title": "Cats", "caption": None, "contains_text": None},
+    "lane": "upload",
+    "metadata": {"post": "88"},
+}
+
+
 class JobIn(Wanted):
     asset: AssetIn
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "asset": {"id": "4711", "revision": "3", "image": {"url": "https://cms.example/a.jpg"}},
-                    "profile": "news",
-                    "locales": ["en", "zh-Hans"],
-                    "fields": ["alt_text", "caption", "tags"],
-                    "context": {"role": "informative", "title": "Cats", "caption": None, "contains_text": None},
-                    "lane": "upload",
-                    "metadata": {"post": "88"},
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [JOB_EXAMPLE]})
 
 
 class EndpointIn(Body):

@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 import requests
-from acceptance.pictures import Pictures
 from faults.receiver import Receiver
 
+from acceptance.pictures import Pictures
 from tagger.delivery import Endpoint
 from tagger.keys import hash_key
 from tagger.ledger import Ledger, open_ledger
@@ -90,14 +90,18 @@ class House:
         self.settings = self.stack.settings
         self.ledger: Ledger = open_ledger(self.settings.ledger)
         for name in ("site", "other"):
-            self.ledger.put_site(Site(id=name, name=name, allowed_hosts=(self.pictures.host,), hook_secrets=(self.receiver.secret,)))
+            self.ledger.put_site(
+                Site(id=name, name=name, allowed_hosts=(self.pictures.host,), hook_secrets=(self.receiver.secret,))
+            )
             self.ledger.add_key(name, "acceptance", hash_key(KEYS[name]))
         self.ledger.put_endpoint(
             Endpoint(id="end_1", site_id="site", url=self.receiver.url, secrets=(self.receiver.secret,), allow_private=True)
         )
         self.stack.wait_ready(90)
 
-    def call(self, method: str, path: str, *, key: str | None = "site", headers: Mapping[str, str] = {}, **options: Any) -> requests.Response:
+    def call(
+        self, method: str, path: str, *, key: str | None = "site", headers: Mapping[str, str] = {}, **options: Any
+    ) -> requests.Response:
         bearer = {} if key is None else {"Authorization": f"Bearer {KEYS.get(key, key)}"}
         return self.http.request(method, self.stack.api_url + path, headers={**bearer, **headers}, timeout=60, **options)
 
@@ -151,7 +155,9 @@ class Running:
         return self.log.read_text("utf-8", "replace")
 
     def until_it_says(self, words: str, seconds: float = 90) -> str:
-        until(lambda: words in self.said() or self.process.poll() is not None, f"it says {words!r}: {self.said()[-2000:]}", seconds)
+        until(
+            lambda: words in self.said() or self.process.poll() is not None, f"it says {words!r}: {self.said()[-2000:]}", seconds
+        )
         assert words in self.said(), f"ended with {self.process.returncode}: {self.said()[-3000:]}"
         return self.said()
 

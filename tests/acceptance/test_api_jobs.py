@@ -7,6 +7,7 @@ import json
 import re
 
 import pytest
+
 from acceptance.house import House, until
 from acceptance.pictures import png
 
@@ -15,7 +16,12 @@ INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 def test_a_job_goes_all_the_way_in_the_contracts_shapes(house: House) -> None:
     url = house.pictures.put("all-the-way.png", png((10, 200, 30)))
-    fields = {"profile": "news", "locales": ["en"], "context": {"role": "informative", "title": "Title"}, "metadata": {"post": "88"}}
+    fields = {
+        "profile": "news",
+        "locales": ["en"],
+        "context": {"role": "informative", "title": "Title"},
+        "metadata": {"post": "88"},
+    }
     answer = house.call("POST", "/v1/jobs", json={"asset": {"id": "4711", "revision": "3", "image": {"url": url}}, **fields})
     assert answer.status_code == 202
     receipt = answer.json()
@@ -44,7 +50,9 @@ def test_a_job_goes_all_the_way_in_the_contracts_shapes(house: House) -> None:
 
 def test_bytes_may_come_as_base64_multipart_or_raw(house: House) -> None:
     picture = png((90, 90, 250))
-    as_base64 = house.call("POST", "/v1/jobs", json={"asset": {"id": "b64", "image": {"base64": base64.b64encode(picture).decode()}}})
+    as_base64 = house.call(
+        "POST", "/v1/jobs", json={"asset": {"id": "b64", "image": {"base64": base64.b64encode(picture).decode()}}}
+    )
     as_data_url = {"base64": "data:image/png;base64," + base64.b64encode(picture).decode()}
     prefixed = house.call("POST", "/v1/jobs", json={"asset": {"id": "data-url", "image": as_data_url}})
     files = {"image": ("a.png", picture, "image/png"), "job": (None, json.dumps({"asset": {"id": "multi"}}), "application/json")}
@@ -63,7 +71,9 @@ def test_lists_page_by_cursor_without_gaps_or_repetition(house: House) -> None:
     made += [house.call("PUT", "/v1/assets/listed/image", data=png((n, 5, 5))).json()["id"] for n in range(6)]
     seen, cursor = [], None
     while True:
-        page = house.call("GET", "/v1/jobs", params={"asset": "listed", "limit": 2, **({"cursor": cursor} if cursor else {})}).json()
+        page = house.call(
+            "GET", "/v1/jobs", params={"asset": "listed", "limit": 2, **({"cursor": cursor} if cursor else {})}
+        ).json()
         assert page.keys() == {"data", "next_cursor"}
         assert len(page["data"]) <= 2
         seen += [job["id"] for job in page["data"]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 import requests
-from acceptance.house import ROOT, TAGGER, House, clean_env, until
-from acceptance.pictures import png
 from prometheus_client.parser import text_string_to_metric_families
 
+from acceptance.house import ROOT, TAGGER, House, clean_env, until
+from acceptance.pictures import png
 from tagger.home import free_port
 from tagger.keys import hash_key
 from tagger.ledger import open_ledger
@@ -43,13 +43,12 @@ def test_the_description_holds_together_and_its_examples_are_valid(house: House)
     body = document["paths"]["/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     schema = {**body, "components": document["components"]}
     jsonschema.Draft202012Validator.check_schema(body)
-    examples = body.get("examples") or document["components"]["schemas"]["JobIn"]["examples"]
-    for example in examples:
+    for example in document["components"]["schemas"]["JobIn"]["examples"]:
         jsonschema.validate(example, schema)
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             assert operation["summary"], f"{method} {path} has no summary"
-    assert "BearerAuth" in str(document["components"].get("securitySchemes")) or document["components"]["securitySchemes"]
+    assert {scheme["scheme"] for scheme in document["components"]["securitySchemes"].values()} == {"bearer"}
 
 
 def test_every_promised_metric_is_there_after_work(house: House) -> None:
@@ -130,8 +129,8 @@ def test_without_a_broker_work_is_still_accepted(tmp_path: Path) -> None:
 
 
 def test_without_a_ledger_everything_is_503_and_says_when_to_come_back(tmp_path: Path) -> None:
-    away = tmp_path / "not-mounted" / "ledger.sqlite"
-    with api_alone(tmp_path, TAGGER_LEDGER_URL=f"sqlite:///{away}", TAGGER_BROKER_URL="redis://127.0.0.1:1") as address:
+    pytest.importorskip("psycopg")
+    with api_alone(tmp_path, TAGGER_LEDGER_URL="postgresql+psycopg://nobody@127.0.0.1:1/none", TAGGER_BROKER_URL="redis://127.0.0.1:1") as address:
         headers = {"Authorization": "Bearer k"}
         for method, path in (("GET", "/readyz"), ("GET", "/v1/jobs"), ("PUT", "/v1/assets/a/image"), ("POST", "/v1/hooks/s")):
             answer = requests.request(method, address + path, data=png(), headers=headers, timeout=30)
@@ -141,5 +140,3 @@ def test_without_a_ledger_everything_is_503_and_says_when_to_come_back(tmp_path:
             assert (answer.json()["code"], answer.json()["retryable"]) == ("ledger_unavailable", True)
         assert requests.get(f"{address}/healthz", timeout=10).status_code == 200
         assert "tagger_ledger_up 0.0" in requests.get(f"{address}/metrics", timeout=30).text
-        os.mkdir(away.parent)
-        until(lambda: requests.get(f"{address}/readyz", timeout=30).status_code == 200, "the API finds the ledger again", 30)
