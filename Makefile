@@ -35,6 +35,10 @@ $(DEV)/.done: requirements/dev.lock requirements/gpu.lock pyproject.toml
 	$(DEV)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
+bench: $(DEV)/.done  ## Measure the speed figures S1-S4: about eight minutes; needs an idle machine
+	status=0; for figure in "throughput --model lite" "throughput --model fake" fill latency recovery; do \
+		$(DEV)/bin/python -m bench.$$figure || status=1; done; exit $$status
+
 images: $(DEV)/.done  ## Run Pillow's and pillow_heif's own nasty test images through the decoders
 	$(DEV)/bin/python tests/images/corpus.py $(ARGS)
 

@@ -22,12 +22,12 @@ from PIL import Image
 from tagger import demo
 from tagger.asset import ImageSource
 from tagger.delivery import Endpoint
+from tagger.home import free_port
 from tagger.job import JobRequest, Lane
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue import Hints
 from tagger.settings import load
 from tagger.site import Site
-from tagger.home import free_port
 from tagger.stack import Shape, Stack
 
 PHOTOS = Path(demo.__file__).parent / "photos"
