@@ -151,9 +151,10 @@ def reach_of(texts: Sequence[str], vectors: Floats, known: Lexicon) -> tuple[Flo
         by_concept[same] = 1.0
         return (of_sources >= SAME) * of_sources * ~known.ruled[:, same].any(axis=1), by_concept, True
     near = senses.near(known)
-    # WordNet knows which classes such a word names by their meaning; the bare spelling would also find its homonyms.
+    # WordNet knows which classes such a word names by their meaning; the bare spelling would also find its homonyms, and
+    # words that are only often said together ("underwear" and "clothing") are near each other too.
     spelled = np.array([text in senses.wanted and text in thesaurus().place for text in known.texts])
-    of_words = np.where(spelled, 0.0, near)
+    of_words = np.where(spelled, 0.0, near) * np.float32(DOUBT if senses.known else 1.0)
     by_source = np.maximum(of_sources, [of_words[rows].max() for rows in known.word_rows]).astype(np.float32)
     by_concept = np.maximum(of_concepts, near[known.concept_rows] * ~known.by_name_only)
     by_concept[same] = 1.0
@@ -172,6 +173,7 @@ class _Senses:
 
     vectors: Floats  # [n, 384] of the texts that are left, the label first
     believed: Floats  # [n] 1, or DOUBT
+    known: bool  # to WordNet: the label
     wanted: frozenset[str]  # forms of the label and of the synonyms that are near it
     related: tuple[Floats, Floats]  # [1080], [concepts] by WordNet
 
@@ -189,7 +191,7 @@ class _Senses:
             trust = DOUBT if known and reached else share
             sources, by_concept = np.maximum(sources, more[0] * trust), np.maximum(by_concept, more[1] * trust)
         wanted = frozenset(form for i, share in zip(kept, believed, strict=True) if share == 1.0 for form in forms(texts[i]))
-        return cls(vectors=vectors[kept], believed=believed, wanted=wanted, related=(sources, by_concept))
+        return cls(vectors=vectors[kept], believed=believed, known=known, wanted=wanted, related=(sources, by_concept))
 
     def near(self, known: Lexicon) -> Floats:
         """[texts of the lexicon]: P(same thing) by MiniLM."""
