@@ -42,6 +42,7 @@ def describe(
 ) -> None:
     """Describe every picture of a folder and write the words into a table. Needs no CMS and leaves nothing running.
 
+    \b
     Examples:
       tagger describe ~/Pictures --out captions.csv
       tagger describe ~/Pictures --out captions.csv --embed ~/Described

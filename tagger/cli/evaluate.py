@@ -51,6 +51,7 @@ def evaluate(
 ) -> None:
     """Precision, recall, top-1, top-3 and calibration of tags; captions beside references; everything wrong, on one page.
 
+    \b
     Examples:
       tagger evaluate --images photos --labels photos/labels.csv --out eval --tags-from-labels --tuned first-half
       tagger evaluate --images photos --labels photos/labels.csv --out eval --compare news

@@ -33,7 +33,10 @@ def check(
 
     Exit status 1 where the file is not valid; warnings are only told.
 
-    Examples:  tagger vocabulary check newsroom.yaml        tagger vocabulary check newsroom.yaml --locale en --locale zh-Hans
+    \b
+    Examples:
+      tagger vocabulary check newsroom.yaml
+      tagger vocabulary check newsroom.yaml --locale en --locale zh-Hans
     """
     try:
         known = load(vocabulary)
@@ -97,7 +100,10 @@ def export(
 ) -> None:
     """Write a vocabulary as SKOS (Turtle or JSON-LD), for other programs, or as YAML.
 
-    Examples:  tagger vocabulary export general general.ttl        tagger vocabulary export newsroom.yaml newsroom.jsonld
+    \b
+    Examples:
+      tagger vocabulary export general general.ttl
+      tagger vocabulary export newsroom.yaml newsroom.jsonld
     """
     known = load(vocabulary)
     suffix = out.suffix.lower()
