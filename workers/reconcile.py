@@ -137,6 +137,8 @@ class Reconciler:
                 "worker.expired", worker=worker.worker_id, silent_ms=worker.silent_ms, freed=len(worker.freed), dead=worker.dead
             )
             self._on_expired(worker)
+            if worker.lane is not None:  # they have waited already, and a queue that seems long enough is full of others' hints
+                self.hints.send_many(list(worker.freed), worker.lane, front=True)
         overdue = self.ledger.expire_deadlines()
         if overdue:
             log.warning("jobs.overdue", jobs=overdue)
@@ -156,7 +158,7 @@ class Reconciler:
             if missing <= 0 or ticks < SHORT_TICKS:
                 continue
             jobs = self.ledger.to_hint(lane, missing)
-            self.hints.send_many(jobs, lane, front=not patient)  # the jobs of the dead have waited already
+            self.hints.send_many(jobs, lane)
             sent[lane] = len(jobs)
             self._on_top_up(lane, len(jobs))
             log.info("hints.sent", lane=lane, count=len(jobs))

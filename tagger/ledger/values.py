@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from tagger.delivery import DeliveryStatus
-from tagger.job import JobStatus
+from tagger.job import JobStatus, Lane
 
 T = TypeVar("T")
 
@@ -35,7 +35,8 @@ class Expired:
     """A worker that was silent for too long, and what became of its running jobs."""
 
     worker_id: str
-    freed: tuple[str, ...]  # job ids, claimable again
+    lane: Lane | None  # None: a process of another role
+    freed: tuple[str, ...]  # job ids, claimable again, in this lane or in the solo lane
     dead: tuple[str, ...]  # job ids that ended as dead letters (CrashedTooOften)
     silent_ms: int  # age of its last beat
 

@@ -62,9 +62,11 @@ class Workers(Store):
             if tx.now_ms - tx.calm_since_ms < lease_ms:
                 return []
             silent = update(workers).where(ALIVE, workers.c.beat_ms <= tx.now_ms - lease_ms)
-            dead = tx.conn.execute(silent.values(ended_ms=tx.now_ms).returning(workers.c.id, workers.c.beat_ms)).all()
+            dead = tx.conn.execute(
+                silent.values(ended_ms=tx.now_ms).returning(workers.c.id, workers.c.beat_ms, workers.c.lane)
+            ).all()
             tx.memo.clear()
-            return [_free(tx, worker_id, tx.now_ms - beat_ms) for worker_id, beat_ms in sorted(dead)]
+            return [_free(tx, worker_id, lane, tx.now_ms - beat_ms) for worker_id, beat_ms, lane in sorted(dead)]
 
         return self._write(work)
 
@@ -96,7 +98,7 @@ def _free_deliveries(tx: Tx, worker_id: str) -> None:
         free_delivery(tx, row)
 
 
-def _free(tx: Tx, worker_id: str, silent_ms: int) -> Expired:
+def _free(tx: Tx, worker_id: str, lane: Lane | None, silent_ms: int) -> Expired:
     freed: list[str] = []
     dead: list[str] = []
     for row in _held_jobs(tx, worker_id):
@@ -111,4 +113,4 @@ def _free(tx: Tx, worker_id: str, silent_ms: int) -> Expired:
             move_job(tx, row, "accepted", lane=ruling.lane, **counts)
             freed.append(row.id)
     _free_deliveries(tx, worker_id)
-    return Expired(worker_id=worker_id, freed=tuple(freed), dead=tuple(dead), silent_ms=silent_ms)
+    return Expired(worker_id=worker_id, lane=lane, freed=tuple(freed), dead=tuple(dead), silent_ms=silent_ms)

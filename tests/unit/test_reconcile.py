@@ -154,10 +154,19 @@ def test_eight_reconcilers_send_no_more_than_one() -> None:
 
 def test_hints_of_freed_jobs_go_out_at_once(house: House) -> None:
     house.pass_time(10)
-    house.ledger.silent = [Expired(worker_id="w", freed=("job_1", "job_2"), dead=(), silent_ms=6100)]
+    house.ledger.silent = [Expired(worker_id="w", lane="upload", freed=("job_1", "job_2"), dead=(), silent_ms=6100)]
     house.ledger.claimable["upload"] = 2
     house.pass_time(1)
     assert len(house.hints.queues["upload"]) == 2
+
+
+def test_hints_of_freed_jobs_go_before_a_backlog_that_has_hints_enough(house: House) -> None:
+    house.hints.queues["upload"] = [f"late_{n}" for n in range(20)]
+    house.pass_time(10)
+    house.ledger.silent = [Expired(worker_id="w", lane="upload", freed=("job_1", "job_2"), dead=(), silent_ms=6100)]
+    house.ledger.claimable["upload"] = 12
+    house.pass_time(1)
+    assert house.hints.queues["upload"][:3] == ["job_1", "job_2", "late_0"]
 
 
 def test_nobody_is_declared_dead_in_the_first_lease(house: House) -> None:
