@@ -29,7 +29,8 @@ WEIGHTS_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
 UNUSED = "lm_head.weight"  # a generator's output; an embedding model has none
 FETCH = "Run `tagger models pull` to fetch the directory again."
 MATCH = "Use the config.json that belongs to the weights."
-CPU_TOKENS, DEVICE_TOKENS = 4_096, 32_768  # with padding, in one pass
+# With padding, in one pass. One picture fills a CPU; more of them at once only leave its caches.
+CPU_TOKENS, DEVICE_TOKENS = 512, 32_768
 
 
 def load(path: Path, *, device: str = "cpu", dtype: torch.dtype | None = None, bounds: Bounds | None = None) -> Gme:
