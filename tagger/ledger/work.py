@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import bindparam, delete, literal_column, select, update
+from sqlalchemy import String, and_, bindparam, case, delete, exists, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.delivery import DeliveryStatus
@@ -37,6 +37,7 @@ from tagger.ledger.writer import Tx
 
 SETTLE_TRIES = 3  # after an ambiguous commit
 SETTLE_PAUSE_S = 0.5
+SAME_MOMENT_MS = 30_000  # longer than a transaction may last; not so long that a clock that was set back looks like it
 
 _CLAIMABLE = [word_is(jobs.c.status, "accepted"), jobs.c.lane == bindparam("of_lane"), jobs.c.due_ms <= bindparam("now")]
 _CLAIMED: dict[str, Any] = {
@@ -54,15 +55,35 @@ CLAIM_OLDEST = (
     update(jobs).where(jobs.c.id == _OLDEST.with_for_update(skip_locked=True).scalar_subquery()).values(_CLAIMED).returning(jobs)
 )
 REQUEST = select(job_requests.c.body).where(job_requests.c.job_id == bindparam("job"))
-COMPLETE = (
-    update(jobs)
-    .where(jobs.c.id == bindparam("job"), jobs.c.token == bindparam("held"), word_is(jobs.c.status, "running"))
-    .values(
-        status=bindparam("new"), updated_ms=bindparam("now"), crashes=0, solo_crashes=0, worker_id=None, deadline_ms=None,
+
+
+def _complete_as(status: Any) -> Any:
+    done = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.token == bindparam("held"), word_is(jobs.c.status, "running"))
+    return done.values(
+        status=status, updated_ms=bindparam("now"), crashes=0, solo_crashes=0, worker_id=None, deadline_ms=None,
         delivery_id=bindparam("delivery"),
-    )
-    .returning(jobs.c.lane, jobs.c.attempts, jobs.c.backfill_id)
-)  # fmt: skip
+    ).returning(jobs.c.lane, jobs.c.attempts, jobs.c.backfill_id, jobs.c.status)  # fmt: skip
+
+
+COMPLETE = _complete_as(bindparam("new"))
+# On PostgreSQL two processes that accept two versions of an image in one moment do not see each other's job, and both stay
+# open: then the older one must not have the last word. On SQLite they take turns.
+_OTHER = jobs.alias("other")
+_NEWER = exists().where(
+    _OTHER.c.site_id == jobs.c.site_id,
+    _OTHER.c.asset_id == jobs.c.asset_id,
+    _OTHER.c.id > jobs.c.id,
+    _OTHER.c.created_ms > jobs.c.created_ms,  # of one and the same millisecond neither is the newer
+    _OTHER.c.created_ms < jobs.c.created_ms + SAME_MOMENT_MS,
+    _OTHER.c.profile == jobs.c.profile,
+    _OTHER.c.delivers,
+    word_is(_OTHER.c.status, "accepted", "running", "described", "done"),
+)
+_DELIVERS = bindparam("new", type_=String) == "described"
+COMPLETE_UNLESS_OVERTAKEN = _complete_as(
+    case((and_(_DELIVERS, _NEWER.correlate(jobs)), literal_column("'superseded'")), else_=bindparam("new"))
+)
+OVERTAKEN = update(jobs).where(jobs.c.id == bindparam("job")).values(delivery_id=None)
 PUT_EMBEDDING = insert(embeddings)
 PUT_EMBEDDING = PUT_EMBEDDING.on_conflict_do_update(
     index_elements=["site_id", "name", "asset_id"],
@@ -114,7 +135,8 @@ class Work(Store):
         *,
         prediction: tuple[str, bytes] | None = None,
     ) -> bool:
-        """Store the result and the delivery in one transaction. False: the token is stale, and nothing was stored.
+        """Store the result and the delivery in one transaction. False: nothing was stored, since the token is stale, or since
+        a newer version of the image was accepted: its words must not be written over by those of the older one.
 
         `prediction`: key and value for the cache of predictions, kept in the same transaction.
         None as `delivery_fields`, or a site without an endpoint: there is nothing to deliver, and the job is done.
@@ -185,10 +207,15 @@ def _complete(
     delivery_id = None if endpoint is None else new_id("dlv", tx.now_ms)
     new: JobStatus = "done" if delivery_id is None else "described"
     held = {"job": claim.job_id, "held": claim.token, "now": tx.now_ms, "new": new, "delivery": delivery_id}
-    row = tx.conn.execute(COMPLETE, held).one_or_none()
+    statement = COMPLETE_UNLESS_OVERTAKEN if tx.conn.dialect.name == "postgresql" else COMPLETE
+    row = tx.conn.execute(statement, held).one_or_none()
     if row is None:
         return False
+    new = row.status
     counters.job_moved(tx, site_id=request.site_id, backfill_id=row.backfill_id, old=(row.lane, "running"), new=(row.lane, new))
+    if new == "superseded":
+        tx.conn.execute(OVERTAKEN, {"job": claim.job_id})
+        return False
     if row.attempts or claim.crashes:
         tx.conn.execute(delete(job_errors).where(job_errors.c.job_id == claim.job_id))
     _store_description(tx, claim, description)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from ledger_cases import LedgerCases, World
+from ledger_cases.world import FIELDS, description
 from postgres import Cluster, cluster
 
 from tagger.errors import LedgerUnavailable
@@ -106,3 +107,21 @@ def test_a_server_that_never_was(server: Cluster) -> None:
         with pytest.raises(LedgerUnavailable):
             call()
     ledger.close()
+
+
+def test_of_two_versions_that_were_accepted_in_one_moment_only_the_newer_is_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever ends first. On PostgreSQL two processes do not see each other's uncommitted jobs."""
+    monkeypatch.setattr("tagger.ledger.intake._supersede", lambda *_: None)
+    for asset, order in (("a", (0, 1)), ("b", (1, 0))):
+        claims = []
+        for version in ("1", "2"):
+            claims.append(world.claimed(world.accept(asset, version)))
+            world.later(1)
+        kept = {n: world.ledger.complete(claims[n], description(), FIELDS) for n in order}
+        assert kept == {0: False, 1: True}
+        assert [world.status(claim.job_id) for claim in claims] == ["superseded", "described"]
+        assert [(d.job_id, d.sequence) for d in world.deliverable()] == [(claims[1].job_id, 1)]
+    stats = world.ledger.stats()
+    assert (stats.jobs["superseded"], stats.jobs["described"], stats.jobs.get("running", 0)) == (2, 2, 0)
