@@ -37,7 +37,7 @@ def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale:
         if words.caption is None and words.alt_text is None and not words.keywords:
             continue
         try:
-            made = embed((folder / row["file"]).read_bytes(), words)
+            made = embed(_read(folder / row["file"]), words)
         except EmbedRefused as err:
             console.err.print(f"not embedded: {row['file']}: {err} {err.info().remedy}", markup=False, soft_wrap=True)
             continue
@@ -50,3 +50,10 @@ def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale:
         kept.update(name for name, outcome in made.outcomes.items() if outcome == "kept")
     told = ", ".join(f"{count} {name.replace('_', ' ')}{'s' if count > 1 else ''}" for name, count in kept.items())
     return f"{written} copies with words → {target}" + (f" (kept what the file had: {told})" if told else "")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as err:  # it was there when it was described
+        raise EmbedRefused(f"{err.strerror}.") from err

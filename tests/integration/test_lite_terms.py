@@ -177,3 +177,10 @@ def test_a_synonym_counts_in_the_sense_of_its_label(scorer: TermScorer) -> None:
 def test_synonyms_are_believed_where_nothing_is_known_of_the_label(scorer: TermScorer) -> None:
     own_word = Term(id="purrs", labels={"en": "Purrington friends"}, synonyms={"en": ("cat",)})
     assert scores(scorer, TABBY, own_word)["purrs"] > 0.8
+
+
+def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
+    """Weights may be mounted read-only."""
+    (tmp_path / "file").write_text("in the way", "utf-8")
+    made = TextEncoder(cache_dir=tmp_path / "file" / "vectors").stored(["cat"])
+    assert made.shape == (1, 384)

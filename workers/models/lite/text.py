@@ -15,9 +15,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
+import structlog
 from tokenizers import Tokenizer
 
 from workers.models.lite.files import DATA, options, revision
+
+log = structlog.get_logger()
 
 Floats = npt.NDArray[np.float32]
 
@@ -71,7 +74,10 @@ class TextEncoder:
         if kept is not None:
             return kept
         made = self.vectors(texts)
-        _write(path, made)
+        try:
+            _write(path, made)
+        except OSError as err:  # a folder of weights may be mounted read-only; the next start computes them again
+            log.warning("vectors.not_kept", folder=str(self.cache_dir), reason=err.strerror)
         return made
 
     def place(self, texts: Sequence[str]) -> Path | None:
