@@ -41,7 +41,7 @@ class Picture:
 def walk(folder: Path, after: str | None = None) -> Iterator[Picture]:
     """Image files of `folder` in the order of their parts, beginning behind `after`. Links to folders are not followed.
 
-    A subfolder that cannot be read is left out, with a line in the log. Errors: OSError when `folder` itself cannot be read.
+    A subfolder that may not be read is left out, with a line in the log. Errors: OSError for any other fault, to be tried again.
     """
     yield from _walk(folder, "", None if after is None else after.split("/"))
 
@@ -64,7 +64,7 @@ def _entries(folder: Path, *, within: bool) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
             entries = list(found)
-    except OSError as err:
+    except PermissionError as err:  # any other fault may pass: the next walk begins here again, and nothing was left out
         if not within:
             raise
         log.warning("folder.unreadable", folder=os.fsencode(folder).decode("utf-8", "replace"), error=err.strerror)

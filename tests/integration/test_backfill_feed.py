@@ -69,6 +69,26 @@ def test_a_subfolder_that_may_not_be_read_is_left_out(ledger: Ledger, tmp_path: 
     assert fed(ledger, backfill) == ["a.jpg", "z.jpg"]
 
 
+def test_a_subfolder_that_fails_for_a_moment_is_not_left_out(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = library(tmp_path, "nfs", "a.jpg", "far/x.jpg", "z.jpg")
+    backfill = started(ledger, root)
+    scandir = os.scandir
+
+    def stale(path: Path) -> object:
+        if Path(path).name == "far":
+            raise OSError(116, "Stale file handle")
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", stale)
+        feed_all(ledger)
+    assert not ledger.backfill(backfill.id).exhausted
+    feed_all(ledger)
+    assert fed(ledger, backfill) == ["a.jpg", "far/x.jpg", "z.jpg"]
+
+
 def test_a_folder_that_is_away_holds_up_its_own_backfill_only(ledger: Ledger, tmp_path: Path) -> None:
     here, away = library(tmp_path, "here", "a.jpg"), library(tmp_path, "away", "b.jpg")
     first, second = started(ledger, here), started(ledger, away)
