@@ -29,6 +29,7 @@ Loader = Callable[[], Model[Any, Any]]
 
 OFA_CAPTION, OFA_ENTAILMENT, GME = "ofa-caption", "ofa-entailment", "gme"  # folders below the model directory
 GME_TOKENS = 16_384  # of one batch, words and visual tokens together
+GME_BATCH_MS = 10_000  # predicted; far below the watchdog's minute, also on a CPU
 TEXT_SECONDS = 300.0  # for the vectors of all texts of one vocabulary
 TEXTS_AT_ONCE = 32
 READY_SLICE_SECONDS = 0.5
@@ -222,6 +223,7 @@ def start_models(settings: Settings, on_fatal: Callable[[str], None]) -> Models:
         engines[kind] = Engine(
             loader(kind, settings.models, settings),
             max_units=GME_TOKENS if kind == "gme" else None,
+            budget_ms=GME_BATCH_MS if kind == "gme" else None,
             max_batch=settings.max_batch,
             wait_ms=settings.batch_wait_ms,
             on_batch=_measure(kind),

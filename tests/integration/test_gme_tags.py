@@ -140,3 +140,44 @@ def test_a_worker_takes_gme_where_its_weights_are(tmp_path: Path) -> None:
         np.testing.assert_allclose([s.score for s in scores], [s.score for s in again], atol=1e-4)
     finally:
         models.close()
+
+
+def test_a_worker_without_whole_weights_is_never_ready_and_says_why(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    import gme_cases
+
+    from tagger.errors import ModelDirectoryInvalid
+    from tagger.settings import load
+    from workers.assembly import start_models
+
+    folder = gme_cases.directory(tmp_path / "models" / "gme")
+    (folder / "tokenizer.json").unlink()
+    models = start_models(load({}, home=tmp_path, caption="none", embed="gme"), on_fatal=lambda reason: None)
+    try:
+        with pytest.raises(ModelDirectoryInvalid, match=r"tokenizer.json: file is missing") as caught:
+            models.wait_ready(threading.Event())
+        assert not models.ready()
+        assert "tagger models pull" in caught.value.info().remedy
+    finally:
+        models.close()
+
+
+def test_a_worker_may_fetch_what_it_was_told_to_use(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    import gme_cases
+
+    from tagger.settings import load
+    from workers.assembly import start_models
+
+    gme_cases.directory(tmp_path / "mirror" / "gme")
+    told = {"caption": "none", "embed": "gme", "model_pull": True, "model_mirror": tmp_path / "mirror"}
+    small = {"visual_tokens_least": 4, "visual_tokens_most": 16}
+    models = start_models(load({}, home=tmp_path / "home", **told, **small), on_fatal=lambda reason: None)
+    try:
+        models.wait_ready(threading.Event())
+        assert models.ready()
+        assert (tmp_path / "home" / "models" / "gme" / "tagger-manifest.json").is_file()
+    finally:
+        models.close()
