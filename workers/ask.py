@@ -2,8 +2,8 @@
 
 The question is JSON on standard input; answers are JSON lines on standard output, the log goes to standard error.
 
-    reach    {"vocabulary": YAML}  → {"model", "unreachable": {term id: why}}
-    vectors  {"vocabulary": YAML}  → {"model", "texts", "dimensions", "file"}
+    reach    {"vocabulary": YAML}  → {"model", "unreachable": {term id: why}}, of the lite models; GME reaches any words
+    vectors  {"vocabulary": YAML}  → {"model", "texts", "dimensions", "file"}, of the lite models; GME makes its own as it starts
     images   {"vocabulary": YAML, "profile": name, "images": [path, …]}  → one line an image: {"file", "models", "scores"
              of every term, "tags" that publish, "caption" as the model wrote it, "annotations"}, or {"file", "error"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tagger.errors import EngineStopped, ErrorInfo, TaggerError
-from tagger.settings import Settings, to_env
+from tagger.settings import Settings, child_env
 
 
 class ModelsRefused(TaggerError):
@@ -28,7 +27,7 @@ class ModelsRefused(TaggerError):
 def ask(question: str, body: Mapping[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
     """One answer per line, as they come. Errors: ModelsRefused; EngineStopped where the process died."""
     argv = [sys.executable, "-m", "workers.ask", question]
-    env = {**os.environ, **to_env(settings)}
+    env = child_env(settings)
     with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as log:
         json.dump(body, told)
         told.seek(0)
