@@ -5,7 +5,7 @@ DEMO := .venv-demo
 DEV := .venv
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types unit faults bench lock clean images
+.PHONY: docs demo test lint types unit faults bench lock clean images
 
 demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
 	$(DEMO)/bin/tagger demo $(ARGS)
@@ -38,6 +38,9 @@ $(DEV)/.done: requirements/dev.lock requirements/gpu.lock pyproject.toml
 bench: $(DEV)/.done  ## Measure the speed figures S1-S4: about eight minutes; needs an idle machine
 	status=0; for figure in "throughput --model lite" "throughput --model fake" fill latency recovery; do \
 		$(DEV)/bin/python -m bench.$$figure || status=1; done; exit $$status
+
+docs: $(DEV)/.done  ## Write the pages that are generated: settings, commands, routes
+	$(DEV)/bin/python -m tagger.cli.reference docs
 
 images: $(DEV)/.done  ## Run Pillow's and pillow_heif's own nasty test images through the decoders
 	$(DEV)/bin/python tests/images/corpus.py $(ARGS)

@@ -36,19 +36,28 @@ def pull(
 
 @app.command("list")
 def list_models(json: console.Json = False) -> None:
-    """The weights that tagger can use, and which of them are here."""
+    """The weights that tagger can use, and which of them are here.
+
+    Example:  tagger models list --json
+    """
     _run("list", None, json)
 
 
 @app.command("check")
 def check(names: Names = None, json: console.Json = False) -> None:
-    """Read every byte of what is here, by its checksum, then every key and shape."""
+    """Read every byte of what is here, by its checksum, then every key and shape.
+
+    Example:  tagger models check
+    """
     _run("check", names, json)
 
 
 @app.command("convert")
 def convert(names: Names = None, json: console.Json = False) -> None:
-    """Write `model.safetensors` beside `pytorch_model.bin`: it loads faster, and cannot hold code."""
+    """Write `model.safetensors` beside `pytorch_model.bin`: it loads faster, and cannot hold code.
+
+    Example:  tagger models convert
+    """
     _run("convert", names, json)
 
 
