@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from tagger.prediction import ClassScore, DetectedObject, Look, Prediction
@@ -184,3 +186,20 @@ def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None
     (tmp_path / "file").write_text("in the way", "utf-8")
     made = TextEncoder(cache_dir=tmp_path / "file" / "vectors").stored(["cat"])
     assert made.shape == (1, 384)
+
+
+def test_threads_that_ask_at_once_read_a_vocabulary_once() -> None:
+    class Counting(TextEncoder):
+        calls = 0
+
+        def stored(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+            self.calls += 1
+            return super().stored(texts)
+
+    encoder = Counting()
+    once = TermScorer(encoder)
+    words = vocabulary(*(f"word {n}" for n in range(64)))
+    with ThreadPoolExecutor(8) as pool:
+        tables = list(pool.map(once.table, [words] * 8))
+    assert encoder.calls == 1
+    assert all(table is tables[0] for table in tables)

@@ -63,6 +63,7 @@ class TermScorer:
         self._calibrator = Calibrator.load()
         self._tables: OrderedDict[str, _Table] = OrderedDict()
         self._lock = threading.Lock()
+        self._building = threading.Lock()
 
     @property
     def model(self) -> str:
@@ -105,16 +106,23 @@ class TermScorer:
 
     def table(self, vocabulary: Vocabulary) -> _Table:
         key = _fingerprint(vocabulary)
+        if (known := self._find(key)) is not None:
+            return known
+        with self._building:  # by one thread: sixteen that all read the same words at a start took 28 s instead of one
+            if (known := self._find(key)) is not None:
+                return known
+            built = self._build(vocabulary)
+            with self._lock:
+                self._tables[key] = built
+                while len(self._tables) > TABLES:
+                    self._tables.popitem(last=False)
+            return built
+
+    def _find(self, key: str) -> _Table | None:
         with self._lock:
             if key in self._tables:
                 self._tables.move_to_end(key)
-                return self._tables[key]
-        built = self._build(vocabulary)
-        with self._lock:
-            self._tables[key] = built
-            while len(self._tables) > TABLES:
-                self._tables.popitem(last=False)
-        return built
+            return self._tables.get(key)
 
     def _build(self, vocabulary: Vocabulary) -> _Table:
         pairs = list(vocabulary)
