@@ -102,9 +102,15 @@ class _Run:
             "profile": profile.name,
             "images": [str(self._images / file) for file in self._told.files],
         }
-        with console.out.status(f"{profile.name}: describing {len(self._told.files)} images…"):
+        with console.err.status(f"{profile.name}: describing {len(self._told.files)} images…"):
             answers = [{**a, "file": str(Path(a["file"]).relative_to(self._images))} for a in ask("images", question, settings)]
         return trials.trial(profile.name + suffix, answers, vocabulary=vocabulary, profile=profile, terms=terms)
+
+    def covers(self, earlier: Trial, source: str) -> None:
+        """Errors: BadRequest where an earlier trial saw other images: its figures would count those as failures."""
+        unseen = [f for f in self._told.files if f not in earlier.answers and f not in earlier.failed]
+        if unseen:
+            raise BadRequest(f"{source} says nothing of {unseen[0]}.", "Compare runs over the same labelled images.")
 
 
 def _vocabulary(known: Catalog, profile: Profile, wanted: str | None) -> Vocabulary:
@@ -116,12 +122,15 @@ def _vocabulary(known: Catalog, profile: Profile, wanted: str | None) -> Vocabul
 def _second(compare: str, run: _Run, profile: str) -> Trial:
     """The other side of a comparison, on the same images."""
     path = Path(compare)
+    if any(known.name == compare for known in console.catalog().profiles):
+        return run.trial(compare, console.settings())
     if path.is_file():
         try:
             body = json.loads(path.read_text("utf-8"))
             earlier = Trial.from_dict(body["trials"][0])
         except (ValueError, KeyError, TypeError) as err:
             raise BadRequest(f"{compare} holds no results of `tagger evaluate`.", f"Name the {RESULTS} of a run.") from err
+        run.covers(earlier, compare)
         return Trial.from_dict({**asdict(earlier), "name": f"{earlier.name} (earlier)"})
     if path.is_dir():
         return run.trial(profile, console.settings(model_dir=path.resolve()), f" (weights in {path.name})")

@@ -108,6 +108,17 @@ def test_evaluate_measures_compares_and_shows(tmp_path: Path) -> None:
             assert figures[key] == before["sets"][name][key], "the same models say the same of the same images"
 
 
+def test_evaluate_compares_only_runs_over_the_same_images(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,true_tags\nsk_coffee.png,coffee\n", "utf-8")
+    earlier = {"name": "general", "models": [], "terms": ["coffee"], "answers": {}, "failed": {}, "broken_alt_texts": {}}
+    (tmp_path / "results.json").write_text(json.dumps({"trials": [earlier]}), "utf-8")
+    args = ["--images", PHOTOS, "--labels", tmp_path / "labels.csv", "--out", tmp_path / "out"]
+    done = tagger(tmp_path, "evaluate", *args, "--compare", tmp_path / "results.json", expect=1)
+    assert "says nothing of sk_coffee.png" in done.stderr
+    done = tagger(tmp_path, "evaluate", *args, "--compare", tmp_path / "labels.csv", expect=1)
+    assert "holds no results" in done.stderr
+
+
 def test_evaluate_says_what_is_wrong_with_its_input(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("file,true_tags\nnone.jpg,cat\n", "utf-8")
     done = tagger(tmp_path, "evaluate", "--images", PHOTOS, "--labels", tmp_path / "labels.csv", "--out", tmp_path, expect=1)
