@@ -28,6 +28,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tagger.prediction import Pixels
 from workers.models import accelerator
 from workers.models.base import Model
+from workers.models.gme.load import CPU_TOKENS, DEVICE_TOKENS
 from workers.models.gme.load import load as load_gme
 from workers.models.gme.model import WASTE
 from workers.models.gme.prepare import groups
@@ -130,7 +131,7 @@ def mixed(model: Model[Any, Any], device: str, count: int) -> None:
     images = [random_picture(seed, *SIZES[seed % len(SIZES)]) for seed in range(count)]
     items = [model.prepare(image, "") for image in images]
     lengths = [int(model.size(item)) for item in items]
-    cut = groups(lengths, waste=WASTE, most=32_768)
+    cut = groups(lengths, waste=WASTE, most=CPU_TOKENS if device == "cpu" else DEVICE_TOKENS)
     waste = 1 - sum(lengths) / sum(max(lengths[i] for i in some) * len(some) for some in cut)
     together, alone = [], []
     for _ in range(3):
