@@ -39,8 +39,10 @@ def test_behind_every_cursor_comes_exactly_the_rest(paths: list[list[str]]) -> N
     with tempfile.TemporaryDirectory() as folder:
         build(Path(folder), paths)
         everything = [picture.relative for picture in walk(Path(folder))]
-        assert len(set(everything)) == len(everything) == len(list(Path(folder).rglob("*.png"))) - sum(
-            p.is_dir() for p in Path(folder).rglob("*.png")
+        assert (
+            len(set(everything))
+            == len(everything)
+            == len(list(Path(folder).rglob("*.png"))) - sum(p.is_dir() for p in Path(folder).rglob("*.png"))
         )
         for index, cursor in enumerate(everything):
             assert [picture.relative for picture in walk(Path(folder), cursor)] == everything[index + 1 :]
