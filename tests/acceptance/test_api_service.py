@@ -130,7 +130,8 @@ def test_without_a_broker_work_is_still_accepted(tmp_path: Path) -> None:
 
 def test_without_a_ledger_everything_is_503_and_says_when_to_come_back(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
-    with api_alone(tmp_path, TAGGER_LEDGER_URL="postgresql+psycopg://nobody@127.0.0.1:1/none", TAGGER_BROKER_URL="redis://127.0.0.1:1") as address:
+    away = {"TAGGER_LEDGER_URL": "postgresql+psycopg://nobody@127.0.0.1:1/none", "TAGGER_BROKER_URL": "redis://127.0.0.1:1"}
+    with api_alone(tmp_path, **away) as address:
         headers = {"Authorization": "Bearer k"}
         for method, path in (("GET", "/readyz"), ("GET", "/v1/jobs"), ("PUT", "/v1/assets/a/image"), ("POST", "/v1/hooks/s")):
             answer = requests.request(method, address + path, data=png(), headers=headers, timeout=30)

@@ -1,0 +1,57 @@
+"""`tagger demo` as a person runs it: with the pictures that come along, with own ones, and staying up."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import requests
+
+from acceptance.house import Running, alive, family, tagger
+from acceptance.pictures import png
+
+PROCESSES = {"TAGGER_TAG_PROCESSES": "2", "TAGGER_DECODE_PROCESSES": "1"}
+
+
+def test_the_demo_shows_what_was_promised(tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.html"
+    began = time.monotonic()
+    done = tagger("demo", "--out", str(sheet), home=tmp_path / "home", **PROCESSES)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert time.monotonic() - began < 120
+    for words in (
+        "written back by the signed callback",
+        "image_unreadable",
+        "`kept`",
+        "lost 0",
+        "written twice 0",
+        "all as promised",
+    ):
+        assert words in done.stdout
+    page = sheet.read_text("utf-8")
+    assert page.count("data:image/jpeg;base64,") >= 8
+    assert "Our press photo of the year" in page
+
+
+def test_own_pictures_and_staying_up(tmp_path: Path) -> None:
+    """Flat colours, for which nothing is published; a broken file, and two of one name."""
+    folder = tmp_path / "own"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.png").write_bytes(png((130, 130, 130)))
+    (folder / "sub" / "a.png").write_bytes(png((30, 30, 30)))
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    sheet = tmp_path / "sheet.html"
+    log = tmp_path / "demo.log"
+    with Running(
+        "demo", "--folder", str(folder), "--out", str(sheet), "--serve", home=tmp_path / "home", log=log, **PROCESSES
+    ) as demo:
+        said = demo.until_it_says("Ctrl-C ends everything", 150)
+        assert "all as promised" in said, said[-3000:]
+        for name in ("Media library", "API and docs", "Flower"):
+            address = re.findall(name + r"\s+(http://\S+)", said)[-1]
+            assert requests.get(address, timeout=20).status_code == 200, address
+        processes = family(demo.process.pid)
+        assert demo.interrupt(90) in (0, 130)
+    assert alive(processes) == []
+    assert sheet.is_file()
