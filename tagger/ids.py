@@ -14,5 +14,13 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 def new_id(prefix: Prefix, now_ms: int | None = None) -> str:
     """A new id: 48 bits of milliseconds since 1970, then 80 random bits."""
     stamp = int(time.time() * 1000) if now_ms is None else now_ms
-    number = (stamp << 80) | secrets.randbits(80)
+    return _text(prefix, (stamp << 80) | secrets.randbits(80))
+
+
+def first_id(prefix: Prefix, at_ms: int) -> str:
+    """The least id of that millisecond: every id of an earlier one sorts before it."""
+    return _text(prefix, max(0, at_ms) << 80)
+
+
+def _text(prefix: Prefix, number: int) -> str:
     return prefix + "_" + "".join(ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))

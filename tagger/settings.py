@@ -70,6 +70,10 @@ class Settings(BaseModel):
     deliver_seconds: float = Field(default=15.0, gt=0, description="Total deadline of one delivery attempt, body included.")
     deliver_threads: int = Field(default=16, ge=1, le=256, description="Deliveries under way at once in one process.")
 
+    retention_days: int = Field(
+        default=90, ge=1, description="How long ended jobs, deliveries, attempts and cached predictions are kept."
+    )
+
     metrics_port: int = Field(default=0, ge=0, le=65535, description="First port of the workers' metrics; 0: none.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level that is logged.")
     log_format: Literal["json", "console"] = Field(default="json", description="Form of a log line.")

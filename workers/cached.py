@@ -33,7 +33,8 @@ FORM = 2  # of the JSON; another form is not read
 def key(*, site_id: str, sha256: str, models: tuple[str, ...], instruction: str, context: Context) -> str:
     """What a prediction depends on, and nothing that only the judgement depends on (profile, locales, vocabulary)."""
     parts = [FORM, site_id, sha256, list(models), instruction, context.to_dict()]
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+    # The image's hash stands first, so that all that was predicted of an image can be erased.
+    return sha256 + hashlib.sha256(json.dumps(parts, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
 
 
 def dump(prediction: Prediction) -> bytes:

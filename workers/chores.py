@@ -17,6 +17,8 @@ log = structlog.get_logger()
 
 SWEEP_MS = 600_000
 METRICS_MS = 5_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 ORPHAN_MS = 3_600_000  # uploaded bytes get their job within seconds; older ones without one are orphans
 
 
@@ -57,7 +59,23 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints) -> list[Chore]:
         if removed:
             log.info("blobs.swept", removed=removed)
 
+    def expire_parked() -> None:
+        for delivery_id in ledger.expire_parked():
+            telemetry.EVENTS.labels("delivery.exhausted").inc()
+            log.error("delivery.exhausted", delivery=delivery_id, reason="parked for 30 days")
+
+    def expire_old() -> None:
+        before_ms = ledger.now_ms() - settings.retention_days * DAY_MS
+        erased = ledger.expire_jobs(before_ms)
+        for key in erased.blobs:
+            blobs.delete(key)
+        rest = ledger.expire_rest(before_ms)
+        if erased.jobs or rest:
+            log.info("retention.expired", jobs=erased.jobs, others=rest)
+
     return [
+        Chore(name="parked", every_ms=HOUR_MS, run=expire_parked),
+        Chore(name="retention", every_ms=HOUR_MS, run=expire_old),
         Chore(name="feed", every_ms=1_000, run=lambda: backfill.feed_all(ledger)),
         Chore(name="sweep", every_ms=SWEEP_MS, run=sweep),
         Chore(name="metrics", every_ms=METRICS_MS, run=lambda: measure(ledger, hints), everywhere=True),

@@ -23,9 +23,12 @@ from tagger.cli import (
     keys,
     models,
     processes,
+    retention,
+    rotation,
     sites,
     status,
     vocabulary,
+    webhooks,
 )
 from tagger.errors import TaggerError
 
@@ -66,7 +69,11 @@ app.command("worker")(processes.worker)
 app.command("flower")(processes.flower)
 app.command("status")(status.status)
 app.command("doctor")(status.doctor)
+app.command("purge")(retention.purge)
+app.command("backup")(retention.backup)
+sites.app.command("rotate")(rotation.rotate)
 app.add_typer(sites.app, name="sites")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(keys.app, name="keys")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(deliveries.app, name="deliveries")

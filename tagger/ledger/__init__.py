@@ -13,6 +13,7 @@ from tagger.ledger.intake import Intake
 from tagger.ledger.jobs import Jobs
 from tagger.ledger.outbox import Outbox
 from tagger.ledger.replies import Replies
+from tagger.ledger.retention import Erased, Retention
 from tagger.ledger.sites import Sites
 from tagger.ledger.values import Accepted, Expired, IdempotentReply, LaneCounts, Page, Review, Stats, StoredVector
 from tagger.ledger.work import Work
@@ -20,6 +21,7 @@ from tagger.ledger.workers import Workers
 
 __all__ = [
     "Accepted",
+    "Erased",
     "Expired",
     "IdempotentReply",
     "LaneCounts",
@@ -32,7 +34,7 @@ __all__ = [
 ]
 
 
-class Ledger(Sites, Intake, Work, Workers, Jobs, Hints, Outbox, Deliveries, DeadLetters, Backfills, Replies, Bytes):
+class Ledger(Sites, Intake, Work, Workers, Jobs, Hints, Outbox, Deliveries, DeadLetters, Backfills, Replies, Bytes, Retention):
     """One object per process, used from any thread. Each base class is one noun, in a file of its own.
 
     Every method raises LedgerUnavailable when the database is away; nothing else about the database reaches the caller.

@@ -19,7 +19,7 @@ from tagger.delivery import AttemptReport, DeliveryClaim
 from tagger.errors import LedgerUnavailable
 from tagger.ledger import Ledger
 from tagger.settings import Settings
-from tagger.telemetry import DELIVERIES, DELIVERY_SECONDS
+from tagger.telemetry import DELIVERIES, DELIVERY_SECONDS, EVENTS
 from workers.deliver.attempt import attempt, failed_inside
 from workers.deliver.transport import HttpTransport, Transport
 
@@ -170,6 +170,15 @@ class _Loop:
             result=report.result, http_status=report.status, ms=report.duration_ms, now=status,
             code=(report.error or {}).get("code"),
         )  # fmt: skip
+        if report.result == "disable":
+            self._event("endpoint.disabled", claim)
+        if status == "dead":
+            self._event("delivery.exhausted", claim)
+
+    def _event(self, name: str, claim: DeliveryClaim) -> None:
+        """Something that an operator should know of: an error in the log and a count to alert on."""
+        EVENTS.labels(name).inc()
+        LOG.error(name, site_id=claim.site_id, endpoint_id=claim.endpoint.id, delivery_id=claim.delivery_id)
 
     def _insist(self, call: Callable[[], T]) -> T:
         """Asks the ledger until it answers: an attempt that is not recorded would leave its delivery in the air."""

@@ -1,0 +1,94 @@
+"""`tagger webhooks listen | verify`: see callbacks arrive, and find out why a signature does not fit."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tagger import signing
+from tagger.cli import console
+from tagger.errors import BadRequest, SignatureInvalid
+
+MAX_BODY = 4 << 20
+SECONDS = 10  # for one request
+
+app = typer.Typer(help="Try out signed callbacks.", no_args_is_help=True)
+
+
+@app.command("verify")
+def verify(
+    headers: Annotated[Path, typer.Argument(help="File with one `Name: value` a line.")],
+    body: Annotated[str, typer.Argument(help="File with the exact body; - reads standard input.")],
+    secret: Annotated[str, typer.Option(help="The whsec_… secret.")],
+    tolerance: Annotated[int, typer.Option(min=1, help="Seconds that the message may be old.")] = signing.TOLERANCE_S,
+) -> None:
+    """Check a recorded message against a secret.
+
+    Example:  tagger webhooks verify headers.txt body.json --secret whsec_…
+    """
+    signing.key_of(secret)  # a malformed secret is told apart
+    try:
+        pairs = [line.partition(":") for line in headers.read_text("latin-1").splitlines()]
+        data = sys.stdin.buffer.read() if body == "-" else Path(body).read_bytes()
+    except OSError as err:
+        raise BadRequest(f"{err.filename}: {err.strerror}.", "Name files that can be read.") from err
+    named = {name.strip(): value.strip() for name, _, value in pairs}
+    console.out.print(f"Valid: {signing.verify([secret], named, data, time.time(), tolerance)}")
+
+
+@app.command("listen")
+def listen(
+    secret: Annotated[str, typer.Option(help="The whsec_… secret of the callbacks.")],
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8401,
+) -> None:
+    """Print verified callbacks on this machine until interrupted. It answers 204 and writes nothing anywhere.
+
+    Example:  tagger webhooks listen --secret whsec_…
+    """
+    signing.key_of(secret)
+    server = HTTPServer(("127.0.0.1", port), handler([secret]))
+    console.out.print(f"Listening at http://127.0.0.1:{server.server_port}/")
+    with server:
+        server.serve_forever()
+
+
+def handler(secrets: list[str]) -> type[BaseHTTPRequestHandler]:
+    """A request handler that prints what any of these secrets signed, and answers 401 to all else."""
+
+    class Receiver(BaseHTTPRequestHandler):
+        timeout = SECONDS
+
+        def do_POST(self) -> None:
+            length = self.headers.get("content-length", "")
+            if not (length.isascii() and length.isdigit() and int(length) <= MAX_BODY):
+                self._answer(413)
+                return
+            body = self.rfile.read(int(length))
+            try:
+                msg_id = signing.verify(secrets, dict(self.headers.items()), body, time.time())
+            except SignatureInvalid as err:
+                console.complain(err)
+                self._answer(401)
+                return
+            console.out.print(f"{msg_id}:")
+            try:
+                console.print_json(json.loads(body))
+            except (ValueError, RecursionError):
+                console.out.print(repr(body))
+            self._answer(204)
+
+        def _answer(self, status: int) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silent: what arrives is printed already."""
+
+    return Receiver

@@ -1,0 +1,20 @@
+"""A copy of an SQLite ledger that is in use."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from tagger.errors import BadRequest
+
+
+def copy_sqlite(source: Path, target: Path) -> None:
+    """Copy the ledger at `source` to a new file that is its owner's alone. Errors: BadRequest if `target` cannot be made."""
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as err:
+        raise BadRequest(f"{target} cannot be made: {err.strerror}.", "Name a new file in a folder that is there.") from err
+    with closing(sqlite3.connect(source)) as ledger, closing(sqlite3.connect(target)) as copy:
+        ledger.backup(copy)

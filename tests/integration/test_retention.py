@@ -1,0 +1,104 @@
+"""What is erased is gone from every table, the counters follow, and nothing of a neighbour is touched."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from ledger_cases import World
+from ledger_cases.world import FIELDS, description
+from typer.testing import CliRunner
+
+from tagger.cli.main import app
+from tagger.errors import NotFound
+
+DAY_S = 86_400
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = World(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    yield world
+    world.ledger.close()
+
+
+def rows_naming(path: Path, *needles: str) -> list[str]:
+    """Tables other than `assets` with a row that names one of these."""
+    with closing(sqlite3.connect(path)) as conn:
+        names = [n for (n,) in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'") if n != "assets"]
+        return sorted({n for n in names for row in conn.execute(f'SELECT * FROM "{n}"') for s in needles if s in map(str, row)})
+
+
+def test_an_erased_asset_is_gone_everywhere_and_its_neighbour_stays(world: World, tmp_path: Path) -> None:
+    job = world.accept("cat")
+    vector = description("Tabby cat", embedding=("m@1", b"\x00" * 8))
+    assert world.ledger.complete(world.claimed(job), vector, FIELDS)
+    [sent] = world.deliverable()
+    world.ledger.put_cached("ab" * 32 + "c" * 64, b"of the image")
+    world.ledger.put_cached("ac" * 32 + "c" * 64, b"of another")
+    assert world.finish(sent, "delivered") == "delivered"
+    open_job = world.accept("cat", "2")
+    neighbour = world.described("dog")
+
+    assert world.ledger.erase_asset("s", "cat").jobs == 2
+
+    assert rows_naming(tmp_path / "ledger.sqlite", "cat", job, open_job, sent.delivery_id) == []
+    assert world.ledger.cached("ab" * 32 + "c" * 64) is None
+    assert world.ledger.cached("ac" * 32 + "c" * 64) == b"of another"
+    assert world.ledger.job(neighbour).status == "described"
+    stats = world.ledger.stats()
+    assert {k: v for k, v in stats.jobs.items() if v} == {"described": 1}
+    assert {k: v for k, v in stats.deliveries.items() if v} == {"pending": 1}
+
+
+def test_a_later_write_of_an_erased_asset_has_a_higher_sequence(world: World) -> None:
+    world.described("cat")
+    [first] = world.deliverable()
+    world.finish(first, "delivered")
+    world.ledger.erase_asset("s", "cat")
+    world.described("cat", "2")
+    [second] = world.deliverable()
+    assert second.sequence > first.sequence
+
+
+def test_a_worker_that_holds_an_erased_job_writes_nothing(world: World) -> None:
+    claim = world.claimed(world.accept("cat"))
+    world.ledger.erase_asset("s", "cat")
+    assert world.ledger.complete(claim, description(), FIELDS) is False
+    assert world.deliverable() == []
+
+
+def test_age_takes_only_what_ended(world: World) -> None:
+    done, still_open = world.described("cat"), world.accept("dog")
+    [sent] = world.deliverable()
+    world.finish(sent, "delivered")
+    world.later(91 * DAY_S)
+    before_ms = world.now - 90 * DAY_S * 1000
+    assert world.ledger.count_jobs(before_ms=before_ms) == 1
+    assert world.ledger.expire_jobs(before_ms).jobs == 1
+    assert world.ledger.expire_rest(before_ms) == 0  # its attempts went with it
+    with pytest.raises(NotFound):
+        world.ledger.job(done)
+    assert world.ledger.job(still_open).status == "accepted"
+
+
+def test_commands_rotate_back_up_and_purge(tmp_path: Path) -> None:
+    def call(*words: str, code: int = 0) -> str:
+        result = CliRunner().invoke(app, ["--home", str(tmp_path / "home"), *words])
+        assert result.exit_code == code, result.output + str(result.exception)
+        return result.output
+
+    call("sites", "add", "blog", "--endpoint", "https://blog.example/x")
+    assert '"valid": 2' in call("sites", "rotate", "blog", "--callback", "--json")
+    call("sites", "rotate", "blog", "--callback", code=1)
+    assert '"valid": 1' in call("sites", "rotate", "blog", "--callback", "--finish", "--json")
+    copy = tmp_path / "copy.sqlite"
+    call("backup", str(copy))
+    assert oct(copy.stat().st_mode & 0o777) == "0o600"
+    with closing(sqlite3.connect(copy)) as conn:
+        assert conn.execute("SELECT id FROM sites").fetchall() == [("blog",)]
+    assert "Would erase 0" in call("purge", "--site", "blog", "--dry-run")
+    assert "Erased 0" in call("purge", "--site", "blog", "--yes")
