@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from http.server import HTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 from ledger_cases import World
 from ledger_cases.world import FIELDS, description
 from typer.testing import CliRunner
 
 from tagger.cli.main import app
+from tagger.cli.webhooks import handler
 from tagger.errors import NotFound
+from tagger.queue import Hints
+from tagger.settings import load
+from tagger.signing import new_secret, sign
+from workers.chores import chores
 
 DAY_S = 86_400
 
@@ -83,6 +92,32 @@ def test_age_takes_only_what_ended(world: World) -> None:
     with pytest.raises(NotFound):
         world.ledger.job(done)
     assert world.ledger.job(still_open).status == "accepted"
+
+
+def test_parked_for_too_long_becomes_a_dead_letter_by_the_hourly_chore(world: World, tmp_path: Path) -> None:
+    world.ledger.enable_endpoint("end_s", False)
+    world.described("cat")
+    settings = load({}, home=tmp_path)
+    hints = Hints(settings.broker)
+    world.later(31 * DAY_S)
+    for chore in chores(settings, world.ledger, hints):
+        if chore.name in ("parked", "retention"):
+            chore.run()
+    hints.close()
+    assert [letter.error["code"] for letter in world.ledger.dead_letters().data] == ["delivery_exhausted"]
+
+
+def test_a_listener_tells_signed_from_unsigned(capsys: pytest.CaptureFixture[str]) -> None:
+    secret = new_secret()
+    with HTTPServer(("127.0.0.1", 0), handler([secret])) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        body = b'{"type": "annotation.ready"}'
+        good = requests.post(url, data=body, headers=sign([secret], "dlv_1", int(time.time()), body), timeout=10)
+        bad = requests.post(url, data=body, headers=sign([new_secret()], "dlv_2", int(time.time()), body), timeout=10)
+        server.shutdown()
+    assert (good.status_code, bad.status_code) == (204, 401)
+    assert "annotation.ready" in capsys.readouterr().out
 
 
 def test_commands_rotate_back_up_and_purge(tmp_path: Path) -> None:
