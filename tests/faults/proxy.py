@@ -24,7 +24,13 @@ class Proxy:
         self.port: int = self.server.getsockname()[1]
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._threads: list[threading.Thread] = []
+        self._begin(self._accept)
+
+    def _begin(self, target: Callable[..., None], *args: socket.socket) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def reset(self) -> int:
         """Resets every open connection; returns how many."""
@@ -33,13 +39,20 @@ class Proxy:
         for one in cut:
             with contextlib.suppress(OSError):
                 one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_RESET)
+            with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RD)  # wakes the thread that reads
             one.close()
         return len(cut)
 
     def close(self) -> None:
+        self.hold.clear()
+        self.delay_s = 0.0
+        self.server.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self.server.close()
+        self._threads[0].join(5)
         self.reset()
+        for thread in self._threads:
+            thread.join(5)
 
     def _accept(self) -> None:
         while True:
@@ -55,7 +68,7 @@ class Proxy:
             with self._lock:
                 self._open += [inside, outside]
             for source, sink in ((inside, outside), (outside, inside)):
-                threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
+                self._begin(self._carry, source, sink)
 
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
         swallowed = False
@@ -71,3 +84,9 @@ class Proxy:
         if not swallowed:
             with contextlib.suppress(OSError):
                 sink.shutdown(socket.SHUT_WR)
+        if swallowed or not self._still_open(source):
+            source.close()
+
+    def _still_open(self, one: socket.socket) -> bool:
+        with self._lock:
+            return one in self._open
