@@ -13,6 +13,9 @@ demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
 test: $(DEV)/.done lint types  ## Lint, types, and every test that takes minutes
 	$(DEV)/bin/python -m pytest $(ARGS)
 
+faults: $(DEV)/.done  ## Every fault at full length (Q2 with 100 kills, Q9 with 5,000 images), on both ledgers
+	FAULTS_LONG=1 $(DEV)/bin/python -m pytest tests/faults $(ARGS)
+
 lint: $(DEV)/.done
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
