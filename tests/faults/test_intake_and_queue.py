@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +15,7 @@ import pytest
 import requests
 
 from faults.figures import LONG, Figures, share
-from faults.harness import BACKFILL, SOLO, UPLOAD, Rig
+from faults.harness import BACKFILL, SOLO, UPLOAD, Rig, Slot
 from workers.models.fake import KILLS
 
 Build = Callable[..., Rig]
@@ -118,6 +120,25 @@ def test_q3_a_worker_is_frozen_while_idle_and_then_killed(build: Build, report: 
     assert max(took) <= 15
 
 
+def freeze(rig: Rig, slot: Slot) -> None:
+    """SIGSTOP at a moment when the process holds no lock of SQLite's: stopped inside a transaction it would hold up every
+    writer, which is another promise (Q16).
+    """
+
+    def caught() -> bool:
+        rig.kill(slot, signal.SIGSTOP)
+        with contextlib.closing(sqlite3.connect(rig.home / "ledger.sqlite", timeout=1, isolation_level=None)) as probe:
+            try:
+                probe.execute("BEGIN IMMEDIATE")
+                probe.execute("ROLLBACK")
+            except sqlite3.OperationalError:
+                rig.kill(slot, signal.SIGCONT)
+                return False
+        return True
+
+    rig.until(caught, "the worker stops outside a transaction")
+
+
 def test_q7_a_frozen_worker_wakes_after_another_did_its_jobs(build: Build, report: Report) -> None:
     rig = build(a_ms=10, b_ms=100)
     frozen = rig.start(UPLOAD, kept=False)
@@ -126,7 +147,7 @@ def test_q7_a_frozen_worker_wakes_after_another_did_its_jobs(build: Build, repor
     rig.ready()
     rig.accept(24)
     rig.until(lambda: len(rig.held(frozen)) >= 4, "images are in its hands")
-    rig.kill(frozen, signal.SIGSTOP)
+    freeze(rig, frozen)
     held, since = rig.held(frozen), time.monotonic()
     rig.start(UPLOAD)
     took = rig.recoveries(list(held), since, 40)
