@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 import threading
 import time
@@ -23,7 +24,6 @@ from tagger.broker import Broker, open_broker
 from tagger.child import Child, end, popen
 from tagger.errors import Unavailable
 from tagger.home import check_port, free_port, lock_home, make_home, write_state
-from tagger.job import Lane
 from tagger.leash import leashed
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, child_env
@@ -167,10 +167,10 @@ class Stack:
         except requests.RequestException:
             return False
 
-    def running(self, lane: Lane) -> int:
-        """Jobs of a lane in the hands of workers, now."""
+    def in_hands(self) -> dict[int, int]:
+        """Process id → jobs in its hands, now, of the workers that hold any."""
         assert self._ledger is not None
-        return self._ledger.lane_counts()[lane].running
+        return self._ledger.in_hands(socket.gethostname())
 
     def pid_of(self, name: str) -> int:
         """Process id of a child. Errors: KeyError if it does not run."""
@@ -194,6 +194,8 @@ class Stack:
         for child in self.children:
             if not child.running:
                 self._revive(child, now)
+            elif child.end_if_stopped(now):
+                log.warning("stack.stopped", child=child.name)  # the next look starts it anew
         if self.broker is not None and not self.broker.alive():
             log.warning("stack.broker_ended")
             self._revive_broker()

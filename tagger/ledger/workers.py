@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from tagger.errors import CrashedTooOften, DeadlineExceeded
 from tagger.job import Lane, after_crash
@@ -50,6 +50,12 @@ class Workers(Store):
             _free_deliveries(tx, worker_id)
 
         self._write(work)
+
+    def in_hands(self, host: str) -> dict[int, int]:
+        """Process id → jobs in its hands, of this host's living workers that hold any."""
+        held = select(workers.c.pid, func.count().label("n")).join(jobs, jobs.c.worker_id == workers.c.id)
+        held = held.where(RUNNING, ALIVE, workers.c.host == host).group_by(workers.c.pid)
+        return self._read(lambda conn: {row.pid: row.n for row in conn.execute(held)})
 
     def expire_workers(self, lease_ms: int = LEASE_MS) -> list[Expired]:
         """Declare silent workers dead and free what they held; each running job is charged one crash.

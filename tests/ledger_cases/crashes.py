@@ -34,6 +34,18 @@ class CrashCases:
             assert world.ledger.beat("w")
             assert world.ledger.expire_workers() == []
 
+    def test_the_images_in_each_process_hands_are_counted(self, world: World) -> None:
+        world.ledger.register_worker("away", role="tag", lane="upload", host="elsewhere", pid=2)
+        assert world.ledger.in_hands("here") == {}
+        world.claimed(world.accept("a"))
+        claim = world.claimed(world.accept("b"))
+        world.claimed(world.accept("c"), worker="away")
+        assert (world.ledger.in_hands("here"), world.ledger.in_hands("elsewhere")) == ({1: 2}, {2: 1})
+        assert world.ledger.release(claim)
+        assert world.ledger.in_hands("here") == {1: 1}
+        world.ledger.retire_worker("w")
+        assert world.ledger.in_hands("here") == {}
+
     def test_two_deaths_send_a_job_to_the_solo_lane_and_three_more_end_it(self, world: World) -> None:
         job_id = world.accept("a")
         for number, lane in enumerate(["upload", "upload", *["solo"] * (DEAD_AFTER_SOLO_CRASHES - 1)]):
