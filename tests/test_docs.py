@@ -39,6 +39,18 @@ def test_every_command_has_an_example() -> None:
         assert command in section.split("```text", 1)[1]
 
 
+@pytest.mark.parametrize("page", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda p: p.name)
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_error_has_a_line() -> None:
+    page = (DOCS / "errors.md").read_text("utf-8")
+    for code in ("image_unreadable", "unknown_profile", "address_forbidden", "delivery_exhausted"):
+        assert page.count(f"| `{code}` |") == 1
+
+
 def test_every_route_is_told() -> None:
     document = json.loads((DOCS / "openapi.json").read_text("utf-8"))
     for path in ("/v1/jobs", "/v1/jobs/{job_id}", "/v1/describe", "/v1/hooks/{site_id}", "/v1/dead-letters/replay", "/healthz"):

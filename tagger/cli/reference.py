@@ -1,4 +1,4 @@
-"""The pages of docs/ that are generated: every setting, every command, every route. `python -m tagger.cli.reference docs`
+"""The generated pages of docs/: every setting, command, route and error. `python -m tagger.cli.reference docs`
 
 `make docs` writes them; tests/test_docs.py checks that they are current.
 """
@@ -9,10 +9,11 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
 
+from tagger.errors import Stage, TaggerError
 from tagger.settings import ENV_PREFIX, Settings, load
 
 WIDTH = 120
@@ -60,11 +61,37 @@ def routes() -> str:
     return json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
+def errors() -> str:
+    """Every kind of error, as its code."""
+    lines = [
+        "# Errors\n\n",
+        NOTE,
+        "Every error of the API is `application/problem+json`; the same object is a job's `error` and a dead letter's cause. "
+        "`code` is stable; `detail` says what happened this time. A retryable error of a job is tried again by itself.\n\n",
+        "| code | status | stage | retried | meaning | remedy |\n| --- | --- | --- | --- | --- | --- |\n",
+    ]
+    by_code: dict[str, list[type[TaggerError]]] = {}
+    for kind in _below(TaggerError):
+        by_code.setdefault(kind.code, []).append(kind)
+    stages = get_args(Stage)
+    for same in sorted(by_code.values(), key=lambda same: stages.index(same[0].stage)):
+        general, retried = same[0], "yes" if any(kind.retryable for kind in same) else "no"
+        cells = (f"`{general.code}`", str(general.status), general.stage, retried, general.title, general.default_remedy)
+        lines.append(f"| {' | '.join(_cell(c) for c in cells)} |\n")
+    return "".join(lines)
+
+
+def _below(kind: type[TaggerError]) -> list[type[TaggerError]]:
+    """The kind and all kinds below it that the product's own list of errors has; general before special."""
+    children = [child for child in kind.__subclasses__() if child.__module__.startswith("tagger.errors")]
+    return [kind, *(found for child in children for found in _below(child))]
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-PAGES = {"configuration.md": configuration, "cli.md": commands, "openapi.json": routes}
+PAGES = {"configuration.md": configuration, "cli.md": commands, "errors.md": errors, "openapi.json": routes}
 
 
 def main(folder: Path) -> None:
