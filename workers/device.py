@@ -10,7 +10,7 @@ import structlog
 from workers import watchdog
 from workers.budget import Budget
 from workers.isolate import WrongCount, is_out_of_memory
-from workers.models.base import Model, TimesItself, cosine, model_id
+from workers.models.base import FixedShapes, Model, TimesItself, cosine, model_id
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -65,9 +65,9 @@ class WatchedDevice(Generic[P, R]):
         return True
 
     def warm(self, *, limit: float, go_on: Callable[[], bool]) -> None:
-        """Run the canary in batches of 1, 4, 16 … up to the budget: first calls are slow, memory is found out before
-        a real image pays for it, and the budget learns what a batch costs. `limit`: seconds of one run. Errors: what the
-        model raises."""
+        """Run the canary in batches of 1, 4, 16 … up to the budget, or of each shape that the model prepares apart: first
+        calls are slow, memory is found out before a real image pays for it, and the budget learns what a batch costs.
+        `limit`: seconds of one run. Errors: what the model raises."""
         canary = self.model.canary()
         count = 1
         while count and go_on():
@@ -81,8 +81,10 @@ class WatchedDevice(Generic[P, R]):
             count = self._next_warm(count, self.model.size(canary))
 
     def _next_warm(self, count: int, units: float) -> int:
-        """Four times as many, or the most that the budget allows; 0: done."""
-        larger = min(4 * count, self._budget.max_batch)
+        """Four times as many or the model's next shape, or the most that the budget allows; 0: done."""
+        most = self._budget.max_batch
+        shapes = self.model.shapes(most) if isinstance(self.model, FixedShapes) else ()
+        larger = min(next((shape for shape in shapes if shape > count), 4 * count), most)
         while larger > count and not self._budget.fits(larger, larger * units):
             larger -= 1
         return larger if larger > count else 0

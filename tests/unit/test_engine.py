@@ -163,6 +163,22 @@ def test_a_device_too_small_for_a_full_batch_is_found_out_while_warming() -> Non
         assert ask(engine, range(10)) == [str(i) for i in range(10)]
 
 
+def test_every_shape_that_a_model_prepares_apart_is_warmed() -> None:
+    class Shaped(Scripted):
+        warmed: list[int]
+
+        def shapes(self, most: int) -> tuple[int, ...]:
+            return tuple(2**n for n in range(most.bit_length() + 1) if 2 ** (n - 1) < most)
+
+        def run(self, batch: Sequence[int]) -> list[int]:
+            self.warmed = [*getattr(self, "warmed", []), len(batch)]
+            return super().run(batch)
+
+    model = Shaped()
+    with running(model, max_batch=12):
+        assert model.warmed[:5] == [1, 2, 4, 8, 12]  # 12 are run in the shape of 16
+
+
 def test_a_dead_device_ends_the_process_and_charges_nobody() -> None:
     model = Scripted()
     with running(model) as (engine, fatal):

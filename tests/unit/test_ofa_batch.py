@@ -7,7 +7,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from workers.models.ofa.batch import canary_pixels, fixed_batch, padded_length, source_padding, stack  # noqa: E402
+from workers.models.ofa.batch import (  # noqa: E402
+    canary_pixels,
+    fill,
+    fixed_batch,
+    fixed_sizes,
+    padded_length,
+    source_padding,
+    stack,
+)
 
 
 @pytest.mark.parametrize(("patches", "text", "padded"), [(900, 8, 12), (900, 12, 12), (900, 13, 28), (576, 8, 16), (16, 1, 16)])
@@ -22,11 +30,19 @@ def test_only_padded_text_is_masked() -> None:
     assert not padding[1].any()
 
 
-def test_a_device_sees_few_batch_sizes_and_a_cpu_no_padding() -> None:
-    picture = canary_pixels(4)
-    assert [fixed_batch(n) for n in (1, 2, 3, 9, 16, 65)] == [1, 2, 4, 16, 16, 65]
-    assert stack([picture] * 3, torch.device("cpu")).shape == (3, 4, 4, 3)
-    assert stack([picture] * 3, torch.device("meta")).shape == (4, 4, 4, 3)
+def test_fixed_batches_have_few_sizes() -> None:
+    assert [fixed_batch(n) for n in (1, 2, 3, 9, 16, 65, 130)] == [1, 2, 4, 16, 16, 128, 192]
+    assert fixed_sizes(12) == (1, 2, 4, 8, 16)
+
+
+def test_rows_left_over_repeat_the_last_picture() -> None:
+    pictures = [np.full((2, 2, 3), value, np.uint8) for value in (1, 2, 3)]
+    assert stack(pictures)[:, 0, 0, 0].tolist() == [1, 2, 3]
+    buffer = torch.zeros((4, 2, 2, 3), dtype=torch.uint8)
+    fill(buffer, pictures)
+    assert buffer[:, 1, 1, 2].tolist() == [1, 2, 3, 3]
+    fill(buffer, pictures[:1])
+    assert buffer[:, 0, 0, 0].tolist() == [1, 1, 1, 1]
 
 
 def test_the_canary_is_one_picture_everywhere() -> None:

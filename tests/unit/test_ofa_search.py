@@ -54,7 +54,8 @@ def test_a_step_never_asks_the_device_for_a_value_and_keeps_every_shape() -> Non
     """Under fake tensors any host synchronisation raises; so a step can be captured as a graph."""
     search, biases = search_of(0)
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-        state = search.start(mode.from_tensor(torch.zeros(3, 12, CONFIG.d_model)))
+        state = search.allocate(3, 12)
+        search.begin(state, mode.from_tensor(torch.zeros(3, 12, CONFIG.d_model)))
         before = {k: (v.shape, v.data_ptr) for k, v in vars(state).items() if k != "memory"}
         search.step(state, Biases(*(mode.from_tensor(t.contiguous()) for t in vars(biases).values())))
         assert {k: (v.shape, v.data_ptr) for k, v in vars(state).items() if k != "memory"} == before

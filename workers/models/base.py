@@ -121,6 +121,15 @@ class ReadsTexts(Protocol):
         ...
 
 
+@runtime_checkable
+class FixedShapes(Protocol):
+    """A model that prepares each size of a batch apart, which costs the first batch of that size much time and memory."""
+
+    def shapes(self, most: int) -> tuple[int, ...]:
+        """Those sizes, rising, up to the one that holds `most` items; empty: nothing is prepared."""
+        ...
+
+
 def model_id(model: Model[P, R]) -> str:
     return f"{model.name}@{model.revision}"
 

@@ -19,6 +19,7 @@ from transformers import Qwen2VLModel
 
 from tagger.errors import ModelError
 from tagger.prediction import EmbeddingPrediction, Pixels, Vector
+from workers.models.accelerator import staged
 from workers.models.base import PartialPrediction
 from workers.models.gme.prepare import MAX_TEXT, Bounds, Item, Patches, expanded, groups, message, resized
 
@@ -77,7 +78,7 @@ class Gme:
         """An image with a text after it; an empty text is none."""
         fitting = resized(pixels, self._reads.bounds, self._reads.patches)
         tokens = fitting.shape[0] * fitting.shape[1] // self._reads.patches.factor**2
-        return Item(ids=self._ids(text, instruction, tokens), pixels=fitting)
+        return Item(ids=self._ids(text, instruction, tokens), pixels=staged(fitting, self._mean.device))
 
     def size(self, item: Item) -> float:
         return float(len(item.ids))
@@ -155,7 +156,8 @@ class Gme:
     def _patches(self, picture: Pixels) -> Tensor:
         """uint8 [h, w, 3] → [patches, 3 · frames · size²] float32, those of one visual token side by side."""
         p, m, frames = self._reads.patches.size, self._reads.patches.merge, self._reads.patches.frames
-        image = torch.from_numpy(np.array(picture)).to(self._mean.device).permute(2, 0, 1).float()
+        laid = torch.from_numpy(np.require(picture, requirements="W"))  # torch takes no other
+        image = laid.to(self._mean.device, non_blocking=True).permute(2, 0, 1).float()
         image = (image / 255 - self._mean) / self._std
         high, wide = picture.shape[0] // p, picture.shape[1] // p
         parts = image.reshape(3, high // m, m, p, wide // m, m, p).permute(1, 4, 2, 5, 0, 3, 6)  # gh gw mh mw c ph pw

@@ -12,7 +12,7 @@ from torch import Tensor
 from tagger.prediction import Pixels
 
 SOURCE_MULTIPLE = 16  # source lengths are multiples of this: aligned rows, and few shapes for a device to plan for
-BATCHES = (1, 2, 4, 8, 16, 32, 64)  # batch sizes that a device other than the CPU sees
+BATCHES = (1, 2, 4, 8, 16, 32, 64)  # sizes of a batch of fixed shape; beyond the last, its multiples
 
 
 def padded_length(patches: int, text: int) -> int:
@@ -27,15 +27,27 @@ def source_padding(patches: int, ids: Tensor, pad: int) -> Tensor:
     return padding
 
 
-def stack(batch: Sequence[Pixels], device: torch.device) -> Tensor:
-    """n × [s, s, 3] → uint8 [B, s, s, 3] on the device. On a CPU B = n; elsewhere the next of BATCHES, the last repeated."""
-    rows = len(batch) if device.type == "cpu" else fixed_batch(len(batch))
-    images = np.stack([*batch, *[batch[-1]] * (rows - len(batch))])
-    return torch.from_numpy(images).to(device)
+def stack(batch: Sequence[Pixels]) -> Tensor:
+    """n × [s, s, 3] → uint8 [n, s, s, 3] in the host's memory."""
+    return torch.from_numpy(np.stack(batch))
 
 
 def fixed_batch(count: int) -> int:
-    return next((size for size in BATCHES if size >= count), count)
+    """The size of the fixed batch that holds `count` items."""
+    return next((size for size in BATCHES if size >= count), math.ceil(count / BATCHES[-1]) * BATCHES[-1])
+
+
+def fixed_sizes(most: int) -> tuple[int, ...]:
+    """All sizes of fixed batches that hold up to `most` items."""
+    return tuple(dict.fromkeys(fixed_batch(count) for count in range(1, most + 1)))
+
+
+def fill(buffer: Tensor, batch: Sequence[Pixels]) -> None:
+    """n × [s, s, 3] into uint8 [B, s, s, 3], B ≥ n; the rows left over repeat the last picture. The host does not wait for
+    what is staged (see `accelerator.staged`)."""
+    for row, pixels in zip(buffer, batch, strict=False):
+        row.copy_(torch.from_numpy(np.require(pixels, requirements="W")), non_blocking=True)  # torch takes no other
+    buffer[len(batch) :] = buffer[len(batch) - 1]
 
 
 def canary_pixels(size: int) -> Pixels:

@@ -12,15 +12,18 @@ from torch import Tensor, nn
 
 from tagger.errors import ModelError
 from tagger.prediction import CaptionPrediction, Pixels, Vector
+from workers.models.accelerator import staged
 from workers.models.base import PartialPrediction
-from workers.models.ofa.batch import canary_pixels, padded_length, source_padding, stack
+from workers.models.ofa.batch import canary_pixels, fixed_batch, fixed_sizes, padded_length, source_padding, stack
 from workers.models.ofa.config import ModelConfig, TaskConfig
 from workers.models.ofa.decoder import Decoder, place
 from workers.models.ofa.encoder import Encoder
+from workers.models.ofa.graph import recorder
 from workers.models.ofa.layers import Weights
 from workers.models.ofa.positions import Biases, Positions
 from workers.models.ofa.preprocess import source_ids, squash
 from workers.models.ofa.search import BeamSearch, Hypotheses
+from workers.models.ofa.session import CaptionSession
 from workers.models.ofa.tokenizer import OfaTokenizer
 
 
@@ -52,8 +55,22 @@ class CaptionNetwork(nn.Module):
     @torch.inference_mode()
     def forward(self, pixels: Tensor) -> tuple[Hypotheses, Tensor]:
         """uint8 [B, size, size, 3] on the device → sentences, and the source states [B, S, d]."""
-        source = self.encoder(self.encoder.embed_images(pixels), self.text, self.encoder_bias, None)
-        return self.search.run(source, Biases(self.encoder_bias, self.target_bias, self.cross_bias)), source
+        source = self.encode(pixels)
+        return self.search.run(source, self.biases), source
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """uint8 [B, size, size, 3] → source states [B, S, d]."""
+        source: Tensor = self.encoder(self.encoder.embed_images(pixels), self.text, self.encoder_bias, None)
+        return source
+
+    @property
+    def biases(self) -> Biases:
+        return Biases(self.encoder_bias, self.target_bias, self.cross_bias)
+
+    @property
+    def source_length(self) -> int:
+        """S: patches and padded text."""
+        return int(self.cross_bias.shape[2])
 
 
 class OfaCaption:
@@ -64,30 +81,50 @@ class OfaCaption:
     def __init__(self, network: CaptionNetwork, tokenizer: OfaTokenizer, task: TaskConfig, eos: int, revision: str) -> None:
         self._network, self._tokenizer, self._task, self._eos = network, tokenizer, task, eos
         self.revision = revision
+        self._device, self._fixed = network.text.device, False
+        self._record = recorder(self._device)
+        self._sessions: dict[int, CaptionSession] = {}  # by rows
         self._golden = self.reading(self.run([self.canary()])[0])
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> OfaCaption:
-        """Moves the network; the golden vector stays the one that the CPU computed in float32."""
+    def to(self, device: torch.device, dtype: torch.dtype, *, fixed: bool | None = None) -> OfaCaption:
+        """Moves the network; the golden vector stays the one that the CPU computed in float32.
+
+        `fixed`: run in batches of few fixed shapes, recorded where the device can (session.py); by default not on a CPU, where
+        it would gain nothing.
+        """
         place(self._network, self._network.decoder, device, dtype)
+        self._device, self._fixed = device, device.type != "cpu" if fixed is None else fixed
+        self._record = recorder(device)
+        self._sessions.clear()
         return self
+
+    def shapes(self, most: int) -> tuple[int, ...]:
+        """See `FixedShapes`."""
+        return fixed_sizes(most) if self._fixed else ()
 
     def prepare(self, pixels: Pixels, instruction: str) -> Pixels:  # noqa: ARG002 - the prompt is the directory's
         """[h, w, 3] → [size, size, 3] uint8. OFA was trained on one prompt, so the instruction plays no part."""
-        return squash(pixels, self._task.patch_image_size)
+        return staged(squash(pixels, self._task.patch_image_size), self._device)
 
     def size(self, item: Pixels) -> float:  # noqa: ARG002 - every picture is squashed to one size
         return 1.0
 
     def run(self, batch: Sequence[Pixels]) -> Sequence[RawCaption]:
-        pixels = stack(batch, self._network.text.device)
-        found, source = self._network(pixels)
-        states = source[: len(batch)].float()
+        found, source = self._session(len(batch)).run(batch) if self._fixed else self._network(stack(batch).to(self._device))
+        count = len(batch)
+        states = source[:count].float()
         readings = torch.cat([states.mean(1), states.square().mean(1).sqrt()], dim=1).cpu().numpy()
-        scores = found.scores[:, 0].tolist()
+        best = Hypotheses(found.tokens[:count, :1].cpu(), found.scores[:count, :1].cpu())
         return [
-            RawCaption(tuple(found.sentence(i, 0, self._eos)), scores[i], readings[i].astype(np.float32))
-            for i in range(len(batch))
+            RawCaption(tuple(best.sentence(i, 0, self._eos)), float(best.scores[i, 0]), readings[i].astype(np.float32))
+            for i in range(count)
         ]
+
+    def _session(self, count: int) -> CaptionSession:
+        rows = fixed_batch(count)
+        if rows not in self._sessions:
+            self._sessions[rows] = CaptionSession(self._network, rows, self._task.patch_image_size, self._record)
+        return self._sessions[rows]
 
     def finish(self, raw: RawCaption, pixels: Pixels) -> PartialPrediction:  # noqa: ARG002
         """Raises ModelError if the model gave no finite score."""

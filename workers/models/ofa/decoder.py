@@ -25,11 +25,11 @@ class DecoderLayer(nn.Module):
         self.cross_mid = layer_norm(w, f"{prefix}.cross_attn_mid_layer_norm")
         self.feed_forward = FeedForward(w, prefix)
 
-    def remember(self, source: Tensor) -> Memory:
-        """[B, S, d] → keys and values, once per image."""
+    def remember(self, source: Tensor, into: Memory) -> None:
+        """[B, S, d] → keys and values, once per image, into tensors that stay where they are."""
         assert self.cross_attention.memory is not None
-        k, v = self.cross_attention.split(self.cross_attention.memory(source))
-        return k.contiguous(), v.contiguous()
+        for kept, new in zip(into, self.cross_attention.split(self.cross_attention.memory(source)), strict=True):
+            kept.copy_(new)
 
     def prompt(self, x: Tensor, bias: Tensor, memory: Memory, cross_bias: Tensor) -> Tensor:
         """x [B, T, d], bias [heads, T, T] causal, cross_bias [B or 1, heads, T, S] → [B, T, d]."""
@@ -71,8 +71,15 @@ class Decoder(nn.Module):
     def stack(self) -> list[DecoderLayer]:
         return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
 
-    def remember(self, source: Tensor) -> list[Memory]:
-        return [layer.remember(source) for layer in self.stack]
+    def new_memory(self, batch: int, source: int) -> list[Memory]:
+        """Room for what each layer remembers of `batch` sources of so many positions."""
+        shape = (batch, self.heads, source, self.head_dim)
+        return [(self.tokens.new_empty(shape), self.tokens.new_empty(shape)) for _ in self.stack]
+
+    def remember(self, source: Tensor, into: list[Memory]) -> None:
+        """source [B, S, d]."""
+        for layer, memory in zip(self.stack, into, strict=True):
+            layer.remember(source, memory)
 
     def new_cache(self, rows: int, length: int) -> Tensor:
         """[layers, 2, rows, heads, length, e] of zeros: the static self-attention cache."""

@@ -7,6 +7,7 @@ the end may follow, so that score is the softmax over the three logits at the la
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,18 +17,22 @@ from torch import Tensor, nn
 
 from tagger.errors import ModelError
 from tagger.prediction import EntailmentPrediction, Pixels, Vector
+from workers.models.accelerator import staged
 from workers.models.base import PartialPrediction
-from workers.models.ofa.batch import canary_pixels, padded_length, source_padding, stack
+from workers.models.ofa.batch import canary_pixels, fixed_batch, fixed_sizes, padded_length, source_padding, stack
 from workers.models.ofa.config import TASK_FILE, ModelConfig, TaskConfig, invalid
 from workers.models.ofa.decoder import Decoder, place
 from workers.models.ofa.encoder import Encoder
+from workers.models.ofa.graph import recorder
 from workers.models.ofa.layers import Weights
 from workers.models.ofa.positions import Biases, Positions
 from workers.models.ofa.preprocess import clean_statement, source_ids, squash
+from workers.models.ofa.session import EntailmentSession
 from workers.models.ofa.tokenizer import OfaTokenizer
 
 ANSWERS = ("yes", "maybe", "no")
 CANARY_STATEMENT = "coloured waves that cross each other"
+SESSIONS = 16  # kept, the longest unused goes first: a shape is a batch size and a text length
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,25 +67,40 @@ class EntailmentNetwork(nn.Module):
     @torch.inference_mode()
     def forward(self, pixels: Tensor, sources: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         """uint8 [B, s, s, 3], B sources of ids → logits of the answers [B, 3] float32, source states [B, S, d]."""
-        device, pad = pixels.device, self.config.pad_token_id
-        length = padded_length(self.positions.patches, max(map(len, sources)))
-        ids = _padded(sources, length, pad).to(device)
-        biases = self._biases(length)
-        padding = source_padding(self.positions.patches, ids, pad).to(biases.cross.dtype)
+        length = self.text_length(sources)
+        ids, prompt, last = (t.to(pixels.device) for t in self.inputs(sources, length, max(map(len, sources))))
+        padding = self.padding(ids)
         if bool((padding == padding[:1]).all()):
             padding = padding[:1]  # one length for all: each layer adds it once, not per picture
-        source = self.encoder(self.encoder.embed_images(pixels), self.encoder.embed_text(ids), biases.encoder, padding)
+        return self.compute(pixels, ids, padding, prompt, last, self.biases_for(length))
 
+    def text_length(self, sources: Sequence[Sequence[int]]) -> int:
+        """Source tokens of a batch, padding included."""
+        return padded_length(self.positions.patches, max(map(len, sources)))
+
+    def inputs(self, sources: Sequence[Sequence[int]], text: int, target: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Ids [B, text] and decoder prompts [B, target], padded; the place [B] of each prompt's last token."""
+        pad = self.config.pad_token_id
         prompts = [s[:-1] if self.prompts else s[:1] for s in sources]
-        prompt = _padded(prompts, max(map(len, prompts)), pad).to(device)
+        return _padded(sources, text, pad), _padded(prompts, target, pad), torch.tensor([len(p) - 1 for p in prompts])
+
+    def padding(self, ids: Tensor) -> Tensor:
+        """[B, 1, 1, S]: 0, or -inf where there is only padding."""
+        return source_padding(self.positions.patches, ids, self.config.pad_token_id).to(self.encoder.text_kind.dtype)
+
+    def compute(
+        self, pixels: Tensor, ids: Tensor, padding: Tensor, prompt: Tensor, last: Tensor, biases: Biases
+    ) -> tuple[Tensor, Tensor]:
+        """As `forward`, from what `inputs` makes, on the device; asks it for no value, so it can be recorded."""
         size = prompt.shape[1]
-        memory = self.decoder.remember(source)
+        source = self.encoder(self.encoder.embed_images(pixels), self.encoder.embed_text(ids), biases.encoder, padding)
+        memory = self.decoder.new_memory(source.shape[0], source.shape[1])
+        self.decoder.remember(source, memory)
         hidden = self.decoder.prompt(prompt, biases.target[:, :, :size, :size], memory, biases.cross[None, :, :size] + padding)
-        last = torch.tensor([len(p) - 1 for p in prompts], device=device)
-        ends = hidden[torch.arange(len(prompts), device=device), last]  # [B, d]
+        ends = hidden[torch.arange(hidden.shape[0], device=hidden.device), last]  # [B, d]
         return self.decoder.logits(ends)[:, self.answers], source
 
-    def _biases(self, text: int) -> Biases:
+    def biases_for(self, text: int) -> Biases:
         """Biases for `text` source tokens: the upper left of the longest so far, which is made when first needed."""
         if self.biases is None or text > self.longest:
             self.longest = text
@@ -104,31 +124,51 @@ class OfaEntailment:
     ) -> None:
         self._network, self._tokenizer, self._config, self._task = network, tokenizer, config, task
         self.revision = revision
+        self._device, self._fixed = network.answers.device, False
+        self._record = recorder(self._device)
+        self._sessions: OrderedDict[tuple[int, int], EntailmentSession] = OrderedDict()  # by rows and text length
         self._golden = self.reading(self.run([self.canary()])[0])
 
-    def to(self, device: torch.device, dtype: torch.dtype) -> OfaEntailment:
-        """Moves the network; the golden vector stays the one that the CPU computed in float32."""
+    def to(self, device: torch.device, dtype: torch.dtype, *, fixed: bool | None = None) -> OfaEntailment:
+        """Moves the network; the golden vector stays the one that the CPU computed in float32. `fixed`: as OfaCaption's."""
         place(self._network, self._network.decoder, device, dtype)
         self._network.forget_biases()
+        self._device, self._fixed = device, device.type != "cpu" if fixed is None else fixed
+        self._record = recorder(device)
+        self._sessions.clear()
         return self
+
+    def shapes(self, most: int) -> tuple[int, ...]:
+        """See `FixedShapes`."""
+        return fixed_sizes(most) if self._fixed else ()
 
     def prepare(self, pixels: Pixels, instruction: str) -> Statement:
         text = self._task.prompt.format(clean_statement(instruction, self._task.max_src_length))
         ids = source_ids(text, self._tokenizer, self._task, bos=self._config.bos_token_id, eos=self._config.eos_token_id)
-        return Statement(squash(pixels, self._task.patch_image_size), tuple(ids), instruction)
+        return Statement(staged(squash(pixels, self._task.patch_image_size), self._device), tuple(ids), instruction)
 
     def size(self, item: Statement) -> float:  # noqa: ARG002 - the picture outweighs the text
         return 1.0
 
     def run(self, batch: Sequence[Statement]) -> Sequence[RawEntailment]:
-        pixels = stack([item.pixels for item in batch], self._network.answers.device)
-        sources = [item.source for item in batch]
-        sources += [sources[-1]] * (pixels.shape[0] - len(batch))
-        logits, source = self._network(pixels, sources)
+        pictures, sources = [item.pixels for item in batch], [item.source for item in batch]
+        if self._fixed:
+            logits, source = self._session(fixed_batch(len(batch)), self._network.text_length(sources)).run(pictures, sources)
+        else:
+            logits, source = self._network(stack(pictures).to(self._device), sources)
         means = source[: len(batch), : self._network.positions.patches].float().mean(1)
         answers = logits[: len(batch)]
         readings = torch.cat([answers, means], dim=1).cpu().numpy().astype(np.float32)
         return [RawEntailment(item.text, reading[: len(ANSWERS)], reading) for item, reading in zip(batch, readings, strict=True)]
+
+    def _session(self, rows: int, text: int) -> EntailmentSession:
+        key = (rows, text)
+        if key not in self._sessions:
+            self._sessions[key] = EntailmentSession(self._network, rows, text, self._task.patch_image_size, self._record)
+        self._sessions.move_to_end(key)
+        while len(self._sessions) > SESSIONS:
+            self._sessions.popitem(last=False)
+        return self._sessions[key]
 
     def finish(self, raw: RawEntailment, pixels: Pixels) -> PartialPrediction:  # noqa: ARG002
         """Raises ModelError if an answer has no finite score."""

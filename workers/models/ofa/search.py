@@ -1,7 +1,7 @@
 """Beam search as fairseq and ModelScope do it, over a whole batch, without leaving the device.
 
-Every step works on buffers of fixed shape and takes its position from a tensor, so it can be captured once as a graph;
-the caller's only look at the device is one flag per step: are all images done?
+Every step works on buffers of fixed shape and place and takes its position from a tensor, so it can be captured once as a
+graph (session.py); the caller's only look at the device is one flag per step: are all images done?
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class SearchState:
     done_tokens: Tensor  # [B, beam + 1, L]; the last row takes what is not wanted
     done_scores: Tensor  # [B, beam + 1] float32
     done: Tensor  # [B] int64: sentences finished
+    over: Tensor  # [1] bool: have all images `beam` of them?
 
 
 class BeamSearch:
@@ -52,30 +53,47 @@ class BeamSearch:
     @torch.inference_mode()
     def run(self, source: Tensor, biases: Biases) -> Hypotheses:
         """source [B, S, d] → the `beam_size` best sentences of each image. An image is done with that many ended."""
-        state = self.start(source)
+        state = self.allocate(source.shape[0], source.shape[1])
+        self.begin(state, source)
         for _ in range(self.positions):
             self.step(state, biases)
-            if bool((state.done >= self.search.beam_size).all()):
+            if bool(state.over):
                 break
+        return self.found(state)
+
+    def found(self, state: SearchState) -> Hypotheses:
+        """What was set aside, best first."""
         scores, order = state.done_scores[:, :-1].sort(dim=1, descending=True)
         return Hypotheses(state.done_tokens.gather(1, order[..., None].expand(-1, -1, self.positions + 1)), scores)
 
-    def start(self, source: Tensor) -> SearchState:
-        batch, beam, device = source.shape[0], self.search.beam_size, source.device
-        tokens = torch.full((batch, beam, self.positions + 1), self.model.pad_token_id, device=device)
-        tokens[:, :, 0] = self.model.bos_token_id
-        scores = torch.full((batch, beam), -math.inf, device=device)
-        scores[:, 0] = 0.0  # all beams begin equal: only the first may branch
+    def allocate(self, batch: int, source: int) -> SearchState:
+        """Buffers for `batch` images of `source` positions, on the decoder's device; `begin` gives them their values."""
+        beam, length, device = self.search.beam_size, self.positions + 1, self.decoder.tokens.device
         return SearchState(
-            memory=self.decoder.remember(source),
+            memory=self.decoder.new_memory(batch, source),
             cache=self.decoder.new_cache(batch * beam, self.positions),
-            position=torch.zeros(1, dtype=torch.long, device=device),
-            tokens=tokens,
-            scores=scores,
-            done_tokens=torch.full((batch, beam + 1, self.positions + 1), self.model.pad_token_id, device=device),
-            done_scores=torch.full((batch, beam + 1), -math.inf, device=device),
-            done=torch.zeros(batch, dtype=torch.long, device=device),
+            position=torch.empty(1, dtype=torch.long, device=device),
+            tokens=torch.empty((batch, beam, length), dtype=torch.long, device=device),
+            scores=torch.empty((batch, beam), device=device),
+            done_tokens=torch.empty((batch, beam + 1, length), dtype=torch.long, device=device),
+            done_scores=torch.empty((batch, beam + 1), device=device),
+            done=torch.empty(batch, dtype=torch.long, device=device),
+            over=torch.empty(1, dtype=torch.bool, device=device),
         )
+
+    def begin(self, state: SearchState, source: Tensor) -> None:
+        """Nothing written yet; source [B, S, d] remembered. Whatever was in the buffers before plays no part."""
+        self.decoder.remember(source, state.memory)
+        state.cache.zero_()  # what lies beyond the position is masked, but not a number would pass through a mask
+        state.position.zero_()
+        for tokens in (state.tokens, state.done_tokens):
+            tokens.fill_(self.model.pad_token_id)
+        state.tokens[:, :, 0] = self.model.bos_token_id
+        for scores in (state.scores, state.done_scores):
+            scores.fill_(-math.inf)
+        state.scores[:, 0] = 0.0  # all beams begin equal: only the first may branch
+        state.done.zero_()
+        state.over.fill_(False)
 
     def step(self, state: SearchState, biases: Biases) -> None:
         """One token more for every beam of every image; sentences that end among the best are set aside."""
@@ -128,6 +146,7 @@ class BeamSearch:
         state.done_tokens.scatter_(1, place[..., None].expand_as(sentences), sentences)
         state.done_scores.scatter_(1, place, scores / (state.position + 1))
         state.done.add_(ended.sum(1)).clamp_(max=beam)
+        state.over.copy_((state.done >= beam).all())
 
 
 def _rows(tokens: Tensor, parents: Tensor) -> Tensor:
