@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.quality import common, labels, predict, vocabulary
+from tagger.calibration import Platt, fit
 from workers.models.lite import TermScorer, TextEncoder, load
-from workers.models.lite.calibrate import Platt, fit
 from workers.models.lite.files import DATA
 
 PRIOR = {"ruled": -0.4, "near": 0.0}
@@ -42,7 +42,7 @@ def main() -> None:
                     raw[bool(table.known[i])].append(float(row[i]))
                     right[bool(table.known[i])].append(term in of.get(file, frozenset()))
     maps = {
-        name: fit(np.array(raw[key]), np.array(right[key]), shift_prior=PRIOR[name])
+        name: fit(np.array(raw[key]), np.array(right[key]), prior=Platt(shift=PRIOR[name]))
         for name, key in (("ruled", True), ("near", False))
     }
     about = f"{Path(__file__).name}, {len(files)} photographs, {len(raw[True])} + {len(raw[False])} pairs, prior shifts {PRIOR}"

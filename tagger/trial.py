@@ -10,6 +10,7 @@ import numpy as np
 
 from tagger import alttext, evaluation
 from tagger.asset import Context
+from tagger.calibration import Floats, Truth
 from tagger.cider import cider_d
 from tagger.evaluation import Report
 from tagger.labels import Labels
@@ -65,8 +66,7 @@ def trial(name: str, answers: Sequence[Answer], *, vocabulary: Vocabulary, profi
 
 def figures(name: str, made: Trial, files: Sequence[str], labels: Labels) -> Figures:
     """On `files`. An image that could not be described counts as one without any tag."""
-    scores = np.array([[made.answers[f]["scores"].get(t, 0.0) if f in made.answers else 0.0 for t in made.terms] for f in files])
-    truth = np.array([[t in labels.tags[f] for t in made.terms] for f in files])
+    probabilities, truth = scores(made, files, labels)
     chosen = np.array([[f in made.answers and t in made.answers[f]["tags"] for t in made.terms] for f in files])
     shape = (len(files), len(made.terms))
     told = {f: labels.captions[f] for f in files if f in labels.captions}
@@ -74,13 +74,19 @@ def figures(name: str, made: Trial, files: Sequence[str], labels: Labels) -> Fig
     each = cider_d(said, told)
     return Figures(
         set=name,
-        tags=evaluation.report(
-            scores.reshape(shape).astype(np.float64), truth.reshape(shape), made.terms, chosen=chosen.reshape(shape)
-        ),
+        tags=evaluation.report(probabilities, truth, made.terms, chosen=chosen.reshape(shape)),
         cider=sum(each.values()) / len(told) if told else None,  # an image without a caption counts 0
         alt_texts=sum(1 for f in files if f in made.answers and published_alt(made.answers[f]) is not None),
         broken_alt_texts=sum(1 for f in files if f in made.broken_alt_texts),
     )
+
+
+def scores(made: Trial, files: Sequence[str], labels: Labels) -> tuple[Floats, Truth]:
+    """[files, terms] what was said, 0 of an image that could not be described, and what is true."""
+    said = [[made.answers[f]["scores"].get(t, 0.0) if f in made.answers else 0.0 for t in made.terms] for f in files]
+    true = [[t in labels.tags[f] for t in made.terms] for f in files]
+    shape = (len(files), len(made.terms))
+    return np.array(said, np.float64).reshape(shape), np.array(true, np.bool_).reshape(shape)
 
 
 def split(files: Sequence[str], tuned: Sequence[str] | None) -> dict[str, tuple[str, ...]]:

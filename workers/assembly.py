@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import structlog
 
-from tagger import telemetry
+from tagger import calibration, telemetry
+from tagger.calibration import Calibration
 from tagger.errors import EngineStopped, ModelDirectoryInvalid, NotChecked
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction, Vector
 from tagger.settings import Settings
@@ -70,7 +71,8 @@ def scorer(chosen: Plan, vectors: Path | None = None, models: Models | None = No
             raise EngineStopped("GME scores terms only beside its running model.")
         from workers.models.gme.scorer import TermScorer as GmeScorer
 
-        return GmeScorer(models.vectors, models.embedder)
+        fitted = Calibration.read(vectors / calibration.FILE) if vectors is not None else None
+        return GmeScorer(models.vectors, models.embedder, fitted)
     from workers.models.lite import TermScorer, TextEncoder
 
     return TermScorer(TextEncoder(cache_dir=vectors))
@@ -99,6 +101,8 @@ def _torch_loader(kind: str, models: Path, settings: Settings) -> Loader:
             from workers.models import accelerator
 
             device = accelerator.best()
+            if device == "cpu":
+                accelerator.share_cores(settings.tag_processes)
             if kind == "gme":
                 from workers.models.gme.load import load as load_gme
                 from workers.models.gme.prepare import Bounds

@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
+from tagger import calibration, vocabulary_file
 from tagger import labels as label_file
 from tagger import trial as trials
-from tagger import vocabulary_file
+from tagger.calibration import Calibration
 from tagger.catalog import Catalog
 from tagger.cli import console
 from tagger.cli.evaluation_page import write_page
@@ -47,6 +48,12 @@ def evaluate(
     compare: Annotated[
         str | None, typer.Option(help="A second profile, a folder of other weights, or the results.json of an earlier run.")
     ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate", help="With GME: fit each term's probability on these images (on those of --tuned, if given)."
+        ),
+    ] = False,
     json: console.Json = False,
 ) -> None:
     """Precision, recall, top-1, top-3 and calibration of tags; captions beside references; everything wrong, on one page.
@@ -56,6 +63,7 @@ def evaluate(
       tagger evaluate --images photos --labels photos/labels.csv --out eval --tags-from-labels --tuned first-half
       tagger evaluate --images photos --labels photos/labels.csv --out eval --compare news
       tagger evaluate --images photos --labels photos/labels.csv --out after --compare before/results.json
+      tagger evaluate --images photos --labels photos/labels.csv --out eval --tuned first-half --calibrate
     """
     told = label_file.load(labels)
     _check_images(images, told)
@@ -66,6 +74,9 @@ def evaluate(
         made.append(_second(compare, run, profile))
     measured = [{name: trials.figures(name, one, files, told) for name, files in sets.items()} for one in made]
     _write(out, images, told, sets, made, measured)
+    if calibrate:
+        fitted = _calibrate(made[0], sets.get("tuned", told.files), told, console.settings().vectors / calibration.FILE)
+        run.warnings.append(f"{fitted.model} is calibrated on {fitted.images} images; the figures here are from before.")
     if json:
         console.print_json({"data": [_plain(one, m) for one, m in zip(made, measured, strict=True)], "next_cursor": None})
         return
@@ -111,6 +122,17 @@ class _Run:
         unseen = [f for f in self._told.files if f not in earlier.answers and f not in earlier.failed]
         if unseen:
             raise BadRequest(f"{source} says nothing of {unseen[0]}.", "Compare runs over the same labelled images.")
+
+
+def _calibrate(made: Trial, files: Sequence[str], told: Labels, file: Path) -> Calibration:
+    """Fits and writes. Errors: BadRequest where GME did not score the terms."""
+    model = next((m for m in made.models if m.startswith("gme-tags@")), None)
+    if model is None:
+        raise BadRequest("Only the tags of GME are calibrated so.", "Set `embed` to gme, and see `tagger models list`.")
+    raw, truth = trials.scores(made, files, told)
+    fitted = Calibration.fitted(model, raw, truth, made.terms, Calibration.read(file))
+    fitted.write(file)
+    return fitted
 
 
 def _vocabulary(known: Catalog, profile: Profile, wanted: str | None) -> Vocabulary:

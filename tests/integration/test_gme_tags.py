@@ -3,6 +3,10 @@ models, with the tiny model."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -12,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tagger.calibration import FILE, Calibration, Platt
 from tagger.prediction import EmbeddingPrediction, Prediction
 from tagger.vocabulary import Category, Term, Vocabulary
 from workers.models.gme.bank import NEUTRAL
@@ -105,6 +110,18 @@ def test_a_vocabulary_is_encoded_once_however_many_threads_meet_it(world: World,
     assert sorted(world.asked) == sorted([*NEUTRAL, *TEXT.values()])
 
 
+def test_a_calibration_is_used_for_the_weights_that_it_was_fitted_on_and_no_others(world: World) -> None:
+    terms = {"dog": Platt(shift=-3.0)}
+    seen = world.picture(TEXT["dog"])
+    plain = {s.term: s.score for s in TermScorer(world.encode, lambda: "gme@1a2b").score(seen, VOCABULARY)}
+    for model, same in (("gme-tags@1a2b", False), ("gme-tags@ffff", True)):
+        calibration = Calibration(model=model, shared=Platt(), terms=terms, images=9)
+        scored = TermScorer(world.encode, lambda: "gme@1a2b", calibration).score(seen, VOCABULARY)
+        found = {s.term: s.score for s in scored}
+        assert (found["dog"] == plain["dog"]) is same
+        assert found["cat"] == pytest.approx(plain["cat"], abs=1e-4)  # what was not fitted stays
+
+
 def test_without_a_vector_nothing_is_said(scorer: TermScorer) -> None:
     assert scorer.score(Prediction(width=1, height=1), VOCABULARY) == ()
 
@@ -136,8 +153,11 @@ def test_a_worker_takes_gme_where_its_weights_are(tmp_path: Path) -> None:
         scores = scorer(models.plan, None, models).score(said, VOCABULARY)
         assert len(scores) == len(WORDS)
         assert all(0.0 <= s.score <= 1.0 for s in scores)
-        again = scorer(models.plan, None, models).score(said, VOCABULARY)
-        np.testing.assert_allclose([s.score for s in scores], [s.score for s in again], atol=1e-4)
+        fitted = Calibration(model=scores[0].model, shared=Platt(shift=-1.0), terms={}, images=9)
+        fitted.write(tmp_path / "vectors" / FILE)
+        again = scorer(models.plan, tmp_path / "vectors", models).score(said, VOCABULARY)
+        mapped = fitted.apply(np.array([s.score for s in scores]), WORDS)
+        np.testing.assert_allclose([s.score for s in again], mapped, atol=1e-4)
     finally:
         models.close()
 
@@ -181,3 +201,27 @@ def test_a_worker_may_fetch_what_it_was_told_to_use(tmp_path: Path) -> None:
         assert (tmp_path / "home" / "models" / "gme" / "tagger-manifest.json").is_file()
     finally:
         models.close()
+
+
+def test_evaluate_calibrates_each_term(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    import gme_cases
+    from PIL import Image
+
+    gme_cases.directory(tmp_path / "home" / "models" / "gme")
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        Image.fromarray(gme_cases.picture(60, 90, number)).save(tmp_path / "photos" / f"{number}.png")
+    (tmp_path / "labels.csv").write_text("file,true_tags\n0.png,cat\n1.png,dog\n2.png,cat\n")
+    settings = {"CAPTION": "none", "EMBED": "gme", "VISUAL_TOKENS_LEAST": "4", "VISUAL_TOKENS_MOST": "16"}
+    env = {**os.environ, **{f"TAGGER_{name}": value for name, value in settings.items()}}
+    asked = ["--images", tmp_path / "photos", "--labels", tmp_path / "labels.csv", "--tags-from-labels", "--calibrate"]
+    argv = [sys.executable, "-m", "tagger", "--home", tmp_path / "home", "evaluate", *asked, "--out", tmp_path / "out"]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    fitted = Calibration.read(tmp_path / "home" / "models" / "vectors" / FILE)
+    assert fitted is not None
+    assert (fitted.images, set(fitted.terms)) == (3, {"cat", "dog"})
+    assert fitted.model in json.loads((tmp_path / "out" / "results.json").read_text())["trials"][0]["models"]
+    assert "is calibrated on 3 images" in done.stderr.replace("\n", " ")

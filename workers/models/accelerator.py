@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from tagger.prediction import Pixels
@@ -10,6 +12,18 @@ from tagger.prediction import Pixels
 def best() -> str:
     """`cuda` where torch sees one, else `cpu`."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def share_cores(processes: int, cores: int | None = None) -> int:
+    """Gives this process its share of the cores of a CPU and returns it. `processes`: tag workers per lane; 0: one per core.
+
+    Without it each of them would start a thread per core, and waiting for each other they are slower together than one alone:
+    OFA on two cores, one process with two threads 2.9 images/s, two processes with two threads each 1.1.
+    """
+    cores = cores or os.cpu_count() or 1
+    threads = max(1, cores // (processes or cores))
+    torch.set_num_threads(threads)
+    return threads
 
 
 def staged(pixels: Pixels, device: torch.device) -> Pixels:

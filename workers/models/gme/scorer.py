@@ -3,7 +3,7 @@
 A cosine alone says little: cosines of pictures and tags lie in a narrow band that shifts from tag to tag and from picture to
 picture. So both shifts are measured against a bank of neutral texts and taken out, and what is left is counted in standard
 deviations (z). A logistic curve makes it a probability. Its two numbers are a prior, not a fit: no labelled pictures were at
-hand with the real weights. A term's own threshold, and feedback over time, refine it.
+hand with the real weights. `tagger evaluate --calibrate` fits a map per term on labelled pictures, which is applied here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
+from tagger.calibration import Calibration
 from tagger.prediction import Prediction, TermScore
 from tagger.vocabulary import Category, Term, Vocabulary
 from workers.models.gme.bank import NEUTRAL
@@ -26,6 +28,9 @@ Encode = Callable[[Sequence[str]], Floats]  # n texts → [n, d], rows of length
 MIDDLE, STEEPNESS = 2.5, 2.0  # of the logistic curve over z: 2.5 deviations above the neutral texts is as likely as not
 LEAST_SPREAD = 1e-4  # a bank that says the same of everything has no deviations to count in
 TABLES = 16  # vocabularies remembered
+CALIBRATED = "gme-tags"  # name of the scores' model
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,16 +45,17 @@ class Table:
 class TermScorer:
     """Scores every term of any vocabulary. Thread-safe; a vocabulary is encoded when it is first met."""
 
-    def __init__(self, encode: Encode, model: Callable[[], str]) -> None:
-        """`model`: name@revision of the encoder, known once it is loaded."""
+    def __init__(self, encode: Encode, model: Callable[[], str], calibration: Calibration | None = None) -> None:
+        """`model`: name@revision of the encoder, known once it is loaded. A calibration of other weights is not used."""
         self._encode, self._model = encode, model
+        self._calibration = calibration
         self._lock = threading.Lock()  # held while encoding: the others wait for the same vectors
         self._tables: OrderedDict[tuple[tuple[str, ...], ...], Table] = OrderedDict()
         self._bank: Floats | None = None
 
     @property
     def model(self) -> str:
-        return f"gme-tags@{self._model().partition('@')[2]}"
+        return f"{CALIBRATED}@{self._model().partition('@')[2]}"
 
     def score(self, prediction: Prediction, vocabulary: Vocabulary) -> tuple[TermScore, ...]:
         """One score per term, in the vocabulary's order; none without a vector. Errors: those of the encoder."""
@@ -57,10 +63,19 @@ class TermScorer:
             return ()
         table, bank = self._table(vocabulary)
         probs = probabilities(prediction.embedding.vector, table, bank)
+        if (fitted := self._fitted()) is not None:
+            probs = fitted.apply(probs, [term for _, term in table.ids])
         return tuple(
             TermScore(category=category, term=term, score=float(p), model=self.model)
             for (category, term), p in zip(table.ids, probs, strict=True)
         )
+
+    def _fitted(self) -> Calibration | None:
+        """The calibration, if it is of these very weights."""
+        if self._calibration is not None and self._calibration.model != self.model:
+            log.warning("calibration.of_other_weights", model=self.model, calibration=self._calibration.model)
+            self._calibration = None
+        return self._calibration
 
     def reach(self, category: Category, term: Term) -> str | None:
         """Why this model cannot find a term, or None when it can. For `tagger.vocabulary.check`."""
