@@ -9,7 +9,7 @@ Bare: processes that only decode (the same Pillow code, in process: no sockets, 
 plain loop. Each number of processes is measured, and the best one is what we compare with.
 
 Both sides alternate in one run; the figure is the median of ours over the best median of theirs.
-Run: `python -m bench.throughput --model lite|fake`.
+Run: `python -m bench.throughput --model lite|fake|large` (for large see bench/large.py).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from bench import large
 from bench.house import House, photos
 from tagger.stack import Shape
 from workers import pixels
@@ -46,7 +47,7 @@ BACKLOG = 400  # jobs that wait, at least
 class Run:
     """What is measured."""
 
-    model: str  # "lite" | "fake"
+    model: str  # "lite" | "fake" | "large"
     a_ms: float
     b_ms: float
     max_batch: int
@@ -54,9 +55,11 @@ class Run:
     seconds: float
     processes: int  # tag workers of ours
 
-    def write_fake(self, folder: Path) -> Path:
-        """The model directory of a fake whose device all processes share."""
+    def write_models(self, folder: Path) -> Path:
+        """The model directory: of the large models, or of a fake whose device all processes share."""
         folder.mkdir(exist_ok=True)
+        if self.model == "large":
+            return large.write(folder)
         spec = {"a_ms": self.a_ms, "b_ms": self.b_ms, "lock_path": str(folder / "device.lock")}
         (folder / "fake.json").write_text(json.dumps(spec))
         return folder
@@ -65,7 +68,7 @@ class Run:
 def bare_child(run: Run, models: str, start: Barrier, out: Queue[int]) -> None:
     """Decode, prepare, run, finish, again and again; puts how many images it did after the ramp."""
     pixels.configure(100_000_000)
-    model = loader(run.model, Path(models))()
+    model: Any = large.Both(Path(models), start.parties) if run.model == "large" else loader(run.model, Path(models))()
     encoded = cycle(photos(run.side))
     model.run([model.canary()])
     start.wait()
@@ -89,7 +92,7 @@ def bare(run: Run, processes: int) -> float:
     """Images per second of so many processes."""
     spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
-        models = str(run.write_fake(Path(folder) / "models"))
+        models = str(run.write_models(Path(folder) / "models"))
         start, out = spawn.Barrier(processes), spawn.Queue()
         children = [spawn.Process(target=bare_child, args=(run, models, start, out)) for _ in range(processes)]
         for child in children:
@@ -103,10 +106,12 @@ def bare(run: Run, processes: int) -> float:
 def ours(run: Run) -> dict[str, Any]:
     """Images per second through the whole product, and where the time of an image goes."""
     with tempfile.TemporaryDirectory() as folder:
-        models = run.write_fake(Path(folder) / "models")
+        models = run.write_models(Path(folder) / "models")
         shape = Shape(upload=run.processes, backfill=0, api=False, solo_on_demand=False)
-        chosen = {"caption": run.model, "embed": run.model, "model_dir": models, "max_batch": run.max_batch}
-        with House(shape, **chosen) as house:
+        kinds: dict[str, Any] = {"caption": run.model, "embed": run.model}
+        if run.model == "large":
+            kinds = {**large.CHOSEN, "tag_processes": run.processes}
+        with House(shape, **kinds, model_dir=models, max_batch=run.max_batch) as house:
             stop = threading.Event()
             feeder = threading.Thread(target=house.keep_fed, args=(cycle(photos(run.side)), "upload", BACKLOG, stop))
             feeder.start()
@@ -114,12 +119,17 @@ def ours(run: Run) -> dict[str, Any]:
                 stop.wait(0.05)
             begin = first + round(FILL_SECONDS * 1000)
             end = begin + round(run.seconds * 1000)
+            stop.wait(max(0.0, begin / 1000 - time.time()))
+            before = large.Batches.of(house.home, large.VITAL)
             stop.wait(max(0.0, end / 1000 - time.time()))
+            batches = large.Batches.of(house.home, large.VITAL).since(before, run.seconds * run.processes)
             stop.set()
             feeder.join()
             inside = "status IN ('described', 'done') AND updated_ms >= ? AND updated_ms < ?"
             (done,) = house.rows(f"SELECT count(*) FROM jobs WHERE {inside}", begin, end)[0]
             bad = house.rows("SELECT count(*) FROM jobs WHERE status = 'dead' OR attempts > 0")[0][0]
+    if run.model == "large":
+        print(f"      S2, by the workers' own metrics: {batches}", flush=True)
     return {"rate": done / run.seconds, "failed": bad}
 
 
@@ -144,17 +154,17 @@ def measure(run: Run, rounds: int, most: int) -> dict[str, Any]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Throughput of the product over that of the bare model (S1).")
-    parser.add_argument("--model", choices=["lite", "fake"], default="lite")
+    parser.add_argument("--model", choices=["lite", "fake", "large"], default="lite")
     parser.add_argument("--a", type=float, default=20.0, help="fake: milliseconds per batch")
     parser.add_argument("--b", type=float, default=8.0, help="fake: milliseconds per image")
     parser.add_argument("--max-batch", type=int, default=16)
-    parser.add_argument("--side", type=int, default=0, help="longer side of the pictures; 0: 640 for lite, 320 for fake")
+    parser.add_argument("--side", type=int, default=0, help="longer side of the pictures; 0: 320 for fake, else 640")
     parser.add_argument("--seconds", type=float, default=8.0, help="per measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=2, help="tag workers")
     parser.add_argument("--most", type=int, default=3, help="bare processes, at most")
     args = parser.parse_args()
-    args.side = args.side or {"lite": 640, "fake": 320}[args.model]
+    args.side = args.side or (320 if args.model == "fake" else 640)
     run = Run(
         model=args.model, a_ms=args.a, b_ms=args.b, max_batch=args.max_batch, side=args.side, seconds=args.seconds,
         processes=args.processes,
