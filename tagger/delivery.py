@@ -33,6 +33,7 @@ SCHEDULE_MS: tuple[int, ...] = (
 )  # fmt: skip
 JITTER = 0.2
 PARKED_FOR_MS = 30 * DAY
+MAX_DELIVER_SECONDS = 120  # the longest deadline of one attempt that may be set
 MAX_RETRY_AFTER_MS = DAY
 
 
@@ -60,6 +61,7 @@ class FieldOutcome:
     outcome: Outcome
     reason: str = ""
     value_sha256: str | None = None  # of the value as read back, "sha256:<hex>"; None where the answer had none
+    added: tuple[str, ...] | None = None  # of the field tags: ids that the receiver put on for us; None: it did not say which
 
 
 AttemptResult = Literal["delivered", "retry", "park", "disable", "gone", "reject"]
@@ -105,6 +107,7 @@ class DeliveryClaim:
     asset_id: str
     sequence: int
     attempts: int  # attempts spent before this one
+    tries: int  # this one included, and those that found nobody: the number of the attempt that follows
     created_ms: int
     described_ms: int
     fields: Mapping[str, Any]  # API.md's `data.fields` without `if_current`
@@ -118,7 +121,7 @@ class DeliveryClaim:
 class Attempt:
     id: str
     delivery_id: str
-    number: int
+    number: int  # counts every try
     at_ms: int
     result: AttemptResult
     status: int | None
@@ -136,7 +139,8 @@ class Delivery:
     asset_id: str
     status: DeliveryStatus
     sequence: int
-    attempts: int
+    attempts: int  # that were answered, or may have been: failures spend the schedule. Those that found nobody are not among them
+    tries: int  # all of them; the last one's number
     created_ms: int
     next_attempt_ms: int | None
     fields: Mapping[str, Any]

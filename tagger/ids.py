@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import Literal
 
-Prefix = Literal["job", "dlv", "site", "bkf", "req", "key", "atm", "dl", "end", "rev", "wrk"]
+Prefix = Literal["job", "dlv", "site", "bkf", "req", "key", "atm", "dl", "end", "rev", "wrk", "evt", "tst"]
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 

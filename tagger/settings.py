@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from tagger.delivery import MAX_DELIVER_SECONDS
 from tagger.errors import SettingsError
 
 ENV_PREFIX = "TAGGER_"
@@ -67,8 +68,13 @@ class Settings(BaseModel):
     visual_tokens_least: int = Field(default=256, ge=4, le=16_384, description="Fewest visual tokens of an image for `gme`.")
     visual_tokens_most: int = Field(default=1_280, ge=4, le=16_384, description="Most visual tokens; its biggest cost.")
 
-    deliver_seconds: float = Field(default=15.0, gt=0, description="Total deadline of one delivery attempt, body included.")
+    deliver_seconds: float = Field(
+        default=15.0, gt=0, le=MAX_DELIVER_SECONDS, description="Total deadline of one delivery attempt, body included."
+    )
     deliver_threads: int = Field(default=16, ge=1, le=256, description="Deliveries under way at once in one process.")
+    events_url: str = Field(default="", description="URL that takes the signed operator events; empty: log and metrics only.")
+    events_secret: SecretStr | None = Field(default=None, description="The whsec_… secret that signs the operator events.")
+    events_private: bool = Field(default=False, description="That URL may be at a private or loopback address.")
 
     retention_days: int = Field(
         default=90, ge=1, description="How long ended jobs, deliveries, attempts and cached predictions are kept."

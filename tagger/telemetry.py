@@ -40,7 +40,7 @@ LANE_OLDEST_SECONDS = Gauge(
 REHINTS = Counter("tagger_rehints_total", "Hints sent by the reconciler", ["lane"])
 FREED = Counter("tagger_freed_jobs_total", "Jobs taken back from dead workers", ["ruling"])
 DELIVERIES = Counter("tagger_deliveries_total", "Attempts to deliver", ["result"])
-EVENTS = Counter("tagger_operator_events", "What an operator should know of: endpoint.disabled, delivery.exhausted.", ["event"])
+EVENTS = Counter("tagger_operator_events", "What an operator should know of; see operator_event.py.", ["event"])
 DELIVERY_SECONDS = Histogram("tagger_delivery_seconds", "Time of one attempt", buckets=SECONDS)
 WORKER_READY = Gauge(
     "tagger_worker_ready", "1 when this worker's models are loaded and pass their canary", ["lane"], multiprocess_mode="livesum"

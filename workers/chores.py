@@ -60,9 +60,8 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints) -> list[Chore]:
             log.info("blobs.swept", removed=removed)
 
     def expire_parked() -> None:
-        for delivery_id in ledger.expire_parked():
-            telemetry.EVENTS.labels("delivery.exhausted").inc()
-            log.error("delivery.exhausted", delivery=delivery_id, reason="parked for 30 days")
+        if ended := ledger.expire_parked():
+            log.warning("deliveries.parked_too_long", ended=len(ended))
 
     def expire_old() -> None:
         before_ms = ledger.now_ms() - settings.retention_days * DAY_MS

@@ -113,6 +113,7 @@ class _Turn:
         """Adds what nobody has put on or taken off, and removes only what tagger itself put on."""
         known = {row["label"]: row for row in self._db.execute("SELECT * FROM tags WHERE asset = ?", (self._asset,))}
         ours = {row["term"]: label for label, row in known.items() if row["writer"] == "tagger"}
+        added: list[str] = []
         changed = False
         for term in offer.remove:
             if term in ours:
@@ -123,11 +124,13 @@ class _Turn:
             if tag.label not in known and tag.id not in ours:
                 set_tag(self._db, self._asset, tag.label, tag.id, "tagger", tag.score, present=True)
                 ours[tag.id] = tag.label
-                changed = True
+                added.append(tag.id)
+        changed = changed or bool(added)
         if changed:
             self._count("tags", "")
         rows = self._db.execute("SELECT label FROM tags WHERE asset = ? AND present = 1 ORDER BY label", (self._asset,))
-        return {"outcome": "written" if changed else "unchanged", "value": [row["label"] for row in rows]}
+        labels = [row["label"] for row in rows]
+        return {"outcome": "written" if changed else "unchanged", "value": labels, "added": added}
 
     def _count(self, field: str, locale: str) -> None:
         """An effective write: this library changed its state."""

@@ -11,6 +11,7 @@ from tagger.ledger.deliveries import Deliveries
 from tagger.ledger.hints import Hints
 from tagger.ledger.intake import Intake
 from tagger.ledger.jobs import Jobs
+from tagger.ledger.operator_events import OperatorEvents
 from tagger.ledger.outbox import Outbox
 from tagger.ledger.replies import Replies
 from tagger.ledger.retention import Erased, Retention
@@ -34,7 +35,22 @@ __all__ = [
 ]
 
 
-class Ledger(Sites, Intake, Work, Workers, Jobs, Hints, Outbox, Deliveries, DeadLetters, Backfills, Replies, Bytes, Retention):
+class Ledger(
+    Sites,
+    Intake,
+    Work,
+    Workers,
+    Jobs,
+    Hints,
+    Outbox,
+    OperatorEvents,
+    Deliveries,
+    DeadLetters,
+    Backfills,
+    Replies,
+    Bytes,
+    Retention,
+):
     """One object per process, used from any thread. Each base class is one noun, in a file of its own.
 
     Every method raises LedgerUnavailable when the database is away; nothing else about the database reaches the caller.

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from tagger import circuit as rules
-from tagger.circuit import Circuit
+from tagger.circuit import Circuit, Slot
 from tagger.delivery import DeliveryStatus
 from tagger.ledger import counters
 from tagger.ledger.moves import move_delivery
@@ -22,17 +22,19 @@ def lock_endpoint(tx: Tx, site_id: str) -> Any:
 
 
 def circuit_of(row: Any) -> Circuit:
-    return Circuit(state=row.circuit, failures=row.failures, pause_ms=row.pause_ms, probe_ms=row.probe_ms, probe_id=row.probe_id)
+    window = tuple(Slot(*slot) for slot in row.window)
+    return Circuit(state=row.circuit, window=window, pause_ms=row.pause_ms, probe_ms=row.probe_ms, probe_id=row.probe_id)
 
 
 def change_endpoint(tx: Tx, row: Any, circuit: Circuit | None = None, **values: Any) -> None:
     """Store a new circuit or other values; when deliveries may now go, or no longer, settle some of them at once."""
-    tx.memo.clear()
     if circuit is not None:
-        state = {"failures": circuit.failures, "pause_ms": circuit.pause_ms, "probe_ms": circuit.probe_ms}
+        window = [list(slot) for slot in circuit.window]
+        state = {"window": window, "pause_ms": circuit.pause_ms, "probe_ms": circuit.probe_ms}
         values |= {"circuit": circuit.state, "probe_id": circuit.probe_id, **state}
     if (values.get("circuit", row.circuit) == "closed") != (row.circuit == "closed") or "enabled" in values:
         values["unsettled"] = True
+        tx.memo.clear()
     tx.conn.execute(update(endpoints).where(endpoints.c.id == row.id).values(values))
     if values.get("unsettled"):
         settle(tx, row.site_id)

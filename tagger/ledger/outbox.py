@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from tagger import circuit as rules
-from tagger.delivery import (
-    PARKED_FOR_MS,
-    AttemptReport,
-    DeliveryClaim,
-    DeliveryStatus,
-    wait_ms,
-)
+from tagger.delivery import PARKED_FOR_MS, AttemptReport, DeliveryClaim, DeliveryStatus
 from tagger.errors import DeliveryExhausted, NotFound
-from tagger.ids import new_id
 from tagger.ledger import outcomes
 from tagger.ledger.alive import check_alive
 from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back, settle
-from tagger.ledger.moves import bury_delivery, move_delivery
-from tagger.ledger.sites import to_endpoint
+from tagger.ledger.finishing import bury, finish, store_attempt
+from tagger.ledger.moves import move_delivery
+from tagger.ledger.sites import find_endpoint, to_endpoint
 from tagger.ledger.store import Store
-from tagger.ledger.tables import attempts, deliveries, delivery_bodies, endpoints, sites, word_is
+from tagger.ledger.tables import deliveries, delivery_bodies, endpoints, sites, word_is
 from tagger.ledger.writer import Tx
 
 SENDING = word_is(deliveries.c.status, "sending")
@@ -79,6 +73,8 @@ class Outbox(Store):
                 if probing:  # nothing was learnt
                     change_endpoint(tx, endpoint, rules.unproven(circuit_of(endpoint)))
                 return False
+            # From here the attempt's own deadline runs, whatever time the claim had waited for a thread.
+            tx.conn.execute(update(deliveries).where(deliveries.c.id == row.id).values(updated_ms=tx.now_ms))
             return True
 
         return self._write(work)
@@ -90,11 +86,11 @@ class Outbox(Store):
             row = _held(tx, claim)
             if row is None:
                 return None
-            tx.conn.execute(attempts.insert().values(_attempt(tx, row, report)))
+            store_attempt(tx, row, report)
             if report.error is not None:
                 change = update(delivery_bodies).where(delivery_bodies.c.delivery_id == row.id)
                 tx.conn.execute(change.values(error=dict(report.error)))
-            return _finish(tx, row, report, rng)
+            return finish(tx, row, claim, report, rng)
 
         return self._write(work)
 
@@ -121,7 +117,7 @@ class Outbox(Store):
             rows = tx.conn.execute(old.with_for_update(skip_locked=True)).all()
             for row in rows:
                 error = DeliveryExhausted("The endpoint took nothing for 30 days.").info().to_dict()
-                bury_delivery(tx, row, error, attempts=row.attempts)
+                bury(tx, row, find_endpoint(tx.conn, row.site_id), error, attempts=row.attempts, status=None)
             return [row.id for row in rows]
 
         return self._write(work)
@@ -216,65 +212,6 @@ def _to_claim(tx: Tx, row: Any, endpoint: Any) -> DeliveryClaim:
     hashes, tags = outcomes.provenance_of(tx.conn, row.site_id, row.asset_id)
     return DeliveryClaim(
         delivery_id=row.id, token=row.token, job_id=row.job_id, site_id=row.site_id, asset_id=row.asset_id,
-        sequence=row.sequence, attempts=row.attempts, created_ms=row.created_ms, described_ms=row.created_ms,
+        sequence=row.sequence, attempts=row.attempts, tries=row.tries, created_ms=row.created_ms, described_ms=row.created_ms,
         fields=body.fields, provenance=hashes, provenance_tags=tags, metadata=body.metadata, endpoint=to_endpoint(endpoint),
     )  # fmt: skip
-
-
-def _attempt(tx: Tx, row: Any, report: AttemptReport) -> Mapping[str, Any]:
-    return {
-        "id": new_id("atm", tx.now_ms), "delivery_id": row.id, "number": row.tries, "at_ms": tx.now_ms, "result": report.result,
-        "status": report.status, "duration_ms": report.duration_ms, "error": dict(report.error) if report.error else None,
-    }  # fmt: skip
-
-
-def _finish(tx: Tx, row: Any, report: AttemptReport, rng: random.Random) -> DeliveryStatus:
-    endpoint = lock_endpoint(tx, row.site_id)
-    if report.result in ("delivered", "gone"):
-        outcomes.record(tx, row, report)
-        move_delivery(tx, row, "delivered")
-        _reached(tx, endpoint)
-        return "delivered"
-    if report.result == "reject":
-        bury_delivery(tx, row, report.error or DeliveryExhausted().info().to_dict(), attempts=row.attempts + 1)
-        _reached(tx, endpoint)
-        return "dead"
-    if report.result == "disable":
-        if endpoint is not None:
-            change_endpoint(tx, endpoint, enabled=False)
-        return put_back(tx, row, lock_endpoint(tx, row.site_id), due_ms=tx.now_ms)
-    if report.result == "park":
-        return _unreachable(tx, row, endpoint, rng)
-    return _retry(tx, row, endpoint, report, rng)
-
-
-def _reached(tx: Tx, endpoint: Any) -> None:
-    """The endpoint answered: the circuit closes, and what was parked goes out."""
-    if endpoint is not None and (endpoint.circuit != "closed" or endpoint.failures):
-        change_endpoint(tx, endpoint, rules.Circuit())
-
-
-def _unreachable(tx: Tx, row: Any, endpoint: Any, rng: random.Random) -> DeliveryStatus:
-    if endpoint is None:
-        return put_back(tx, row, None, due_ms=tx.now_ms)
-    after = rules.unreachable(circuit_of(endpoint), row.id, tx.now_ms)
-    wait = round(rules.RETRY_CLOSED_MS * after.failures * rng.uniform(0.8, 1.2))
-    change_endpoint(tx, endpoint, after)
-    return put_back(tx, row, lock_endpoint(tx, row.site_id), due_ms=tx.now_ms + wait)
-
-
-def _retry(tx: Tx, row: Any, endpoint: Any, report: AttemptReport, rng: random.Random) -> DeliveryStatus:
-    """The endpoint answered, but not well. A probe spends no attempt: its circuit opens again, and another one probes next."""
-    if endpoint is not None and endpoint.circuit == "half_open" and endpoint.probe_id == row.id:
-        change_endpoint(tx, endpoint, rules.reopened(circuit_of(endpoint), tx.now_ms))
-        return put_back(tx, row, lock_endpoint(tx, row.site_id), due_ms=tx.now_ms)
-    if endpoint is not None and endpoint.circuit == "closed" and (endpoint.failures or report.retry_after_ms):
-        after = rules.Circuit() if endpoint.failures else None
-        change_endpoint(tx, endpoint, after, not_before_ms=tx.now_ms + min(report.retry_after_ms or 0, rules.LONGEST_PAUSE_MS))
-    spent = row.attempts + 1
-    wait = wait_ms(spent, rng, report.retry_after_ms)
-    if wait is None and not overtaken(tx, row):
-        detail = str((report.error or {}).get("detail", ""))
-        bury_delivery(tx, row, DeliveryExhausted(detail).info().to_dict(), attempts=spent)
-        return "dead"
-    return put_back(tx, row, lock_endpoint(tx, row.site_id), due_ms=tx.now_ms + (wait or 0), attempts=spent)

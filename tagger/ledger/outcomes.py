@@ -76,7 +76,7 @@ def _remember(tx: Tx, row: Any, fields: dict[str, Any], said: Iterable[FieldOutc
     the same words are somebody else's.
     """
     sent_before = row.tries - 1 > _unsent(tx, row)
-    hashes, _ = provenance_of(tx.conn, row.site_id, row.asset_id)
+    hashes, stood = provenance_of(tx.conn, row.site_id, row.asset_id)
     for outcome in said:
         ours = outcome.outcome == "written" or (outcome.outcome == "unchanged" and sent_before)
         if not ours or (outcome.value_sha256 is None and outcome.field != "tags"):
@@ -84,7 +84,16 @@ def _remember(tx: Tx, row: Any, fields: dict[str, Any], said: Iterable[FieldOutc
         known = hashes.get((outcome.field, outcome.locale), ())
         new = [outcome.value_sha256] if outcome.value_sha256 is not None else []
         kept = [*new, *(h for h in known if h not in new)][:KEPT_HASHES]
-        # The message took off whatever we had put on before and did not offer again (`cms/callback.py`).
-        added = [tag["id"] for tag in fields.get("tags", {}).get("add", ())] if outcome.field == "tags" else []
+        added = _our_tags(fields["tags"], stood, outcome) if outcome.field == "tags" else []
         where = {"site_id": row.site_id, "asset_id": row.asset_id, "field": outcome.field, "locale": outcome.locale}
         tx.conn.execute(PUT, {**where, "hashes": kept, "tags": added})
+
+
+def _our_tags(offer: dict[str, Any], stood: tuple[str, ...], outcome: FieldOutcome) -> list[str]:
+    """Ids of the tags that stand by our hand: of those before, what we offer still; and what was put on now.
+
+    The message took off what we offer no longer (`cms/callback.py`). A receiver that does not say which ones it put on is
+    taken to have put on all: it must itself remember whose they were before.
+    """
+    offered = [tag["id"] for tag in offer["add"]]
+    return [tag for tag in offered if tag in stood or outcome.added is None or tag in outcome.added]

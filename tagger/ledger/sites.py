@@ -19,12 +19,13 @@ from tagger.site import ApiKey, Site
 
 NEW_CIRCUIT: dict[str, Any] = {
     "circuit": "closed",
-    "failures": 0,
+    "window": [],
     "pause_ms": circuit.FIRST_PAUSE_MS,
     "probe_ms": 0,
     "probe_id": None,
     "not_before_ms": 0,
     "unsettled": True,
+    "told_ms": 0,
 }
 
 

@@ -72,12 +72,13 @@ endpoints = Table(  # one per site
     Column("enabled", Boolean, nullable=False),
     Column("allow_private", Boolean, nullable=False),
     Column("circuit", String(9), nullable=False),  # closed | open | half_open
-    Column("failures", Integer, nullable=False),  # consecutive, unreachable
+    Column("window", JSON, nullable=False, server_default="[]"),  # tries of the last minute: [slot, good, bad, away] each
     Column("pause_ms", BigInteger, nullable=False),  # the pause before the next probe; grows
     Column("probe_ms", BigInteger, nullable=False),  # when the next probe may go
     Column("probe_id", String(40)),  # the delivery that probes now
     Column("not_before_ms", BigInteger, nullable=False),  # Retry-After: the endpoint slows, others do not notice
     Column("unsettled", Boolean, nullable=False),  # some deliveries must still be parked or unparked
+    Column("told_ms", BigInteger, nullable=False, server_default="0"),  # when `endpoint.failing` was last told of it
 )
 
 jobs = Table(
@@ -321,4 +322,16 @@ prediction_cache = Table(
     Column("key", String(128), primary_key=True),
     Column("value", LargeBinary, nullable=False),
     Column("at_ms", BigInteger, nullable=False, index=True),
+)
+
+operator_events = Table(  # the outbox of what an operator should know of; a row goes when it was told
+    "operator_events",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("type", String(32), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("due_ms", BigInteger, nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),  # of its webhook, failed
+    Column("told", Boolean, nullable=False),  # it is in the log and in the metrics
 )

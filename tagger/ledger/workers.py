@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
 
+from tagger.delivery import MAX_DELIVER_SECONDS
 from tagger.errors import CrashedTooOften, DeadlineExceeded
 from tagger.job import Lane, after_crash
 from tagger.ledger.endpoints import free_delivery
@@ -16,7 +17,8 @@ from tagger.ledger.values import Expired
 from tagger.ledger.writer import Tx
 
 LEASE_MS = 6_000
-SENDING_MS = 300_000  # a deliverer that lives but holds a delivery for longer has lost it
+# A deliverer that lives but holds a delivery for longer has lost it. Longer than it may wait for a thread, and than an attempt.
+SENDING_MS = (2 * MAX_DELIVER_SECONDS + 60) * 1_000
 
 ALIVE = workers.c.ended_ms.is_(None)
 BEAT = update(workers).where(workers.c.id == bindparam("worker"), ALIVE).values(beat_ms=bindparam("now"))

@@ -142,6 +142,7 @@ def claim_for(cms: Cms, asset_id: str, text: str = "A cat", sequence: int = 1, *
         asset_id=asset_id,
         sequence=sequence,
         attempts=0,
+        tries=1,
         created_ms=0,
         described_ms=0,
         fields={

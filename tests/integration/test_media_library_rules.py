@@ -32,6 +32,7 @@ def claim_of(number: int, fields: dict[str, Any]) -> DeliveryClaim:
         asset_id="a",
         sequence=number,
         attempts=0,
+        tries=1,
         created_ms=0,
         described_ms=0,
         fields=fields,

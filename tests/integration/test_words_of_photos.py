@@ -80,6 +80,7 @@ def test_a_chinese_site_gets_chinese_tags_in_its_callback(seen: Mapping[str, Pre
             asset_id="1",
             sequence=1,
             attempts=0,
+            tries=1,
             created_ms=1,
             described_ms=1_795_253_401_000,
             fields=made.delivery_fields,

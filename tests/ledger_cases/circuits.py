@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from ledger_cases.world import World
-from tagger.circuit import FIRST_PAUSE_MS, OPENS_AFTER
+from tagger.circuit import FIRST_PAUSE_MS, LEAST
 from tagger.delivery import DAY
 
 
-def away(world: World, number: int = OPENS_AFTER) -> list[str]:
+def away(world: World, number: int = LEAST) -> list[str]:
     """So many deliveries found the endpoint unreachable; their jobs' ids."""
     jobs = [world.described(f"away{n}") for n in range(number)]
     for claim in world.deliverable():
@@ -115,7 +115,7 @@ class CircuitCases:
         assert len(world.deliverable()) == 1
 
     def test_a_claim_from_before_the_circuit_opened_is_not_sent(self, world: World) -> None:
-        for number in range(OPENS_AFTER + 1):
+        for number in range(LEAST + 1):
             world.described(f"a{number}")
         *first, last = world.deliverable()
         for claim in first:
@@ -125,7 +125,7 @@ class CircuitCases:
         assert world.delivery_status(last.job_id) == "parked"
 
     def test_one_answer_between_failures_keeps_the_circuit_closed(self, world: World) -> None:
-        for number in range(2 * OPENS_AFTER):
+        for number in range(2 * LEAST):
             world.described(f"a{number}")
             [claim] = world.deliverable(limit=1)
             assert world.finish(claim, "delivered" if number % 2 else "park") in ("delivered", "pending")

@@ -37,6 +37,24 @@ class DeliveryCases:
         world.described("a", "3")
         assert world.deliverable()[0].provenance_tags == ("cat", "dog")
 
+    def test_a_tag_that_stood_there_before_is_never_ours(self, world: World) -> None:
+        claim = world.claimed(world.accept("a"))
+        world.ledger.complete(claim, description(), {"tags": {"add": [{"id": "cat"}, {"id": "sofa"}], "remove": []}})
+        [sending] = world.deliverable()
+        world.finish(sending, "delivered", FieldOutcome(field="tags", locale="", outcome="written", added=("sofa",)))
+        world.described("a", "2")
+        assert world.deliverable()[0].provenance_tags == ("sofa",)
+
+    def test_tags_that_an_earlier_write_put_on_stay_ours_when_nothing_was_added(self, world: World) -> None:
+        for version, outcome in (("1", "written"), ("2", "unchanged"), ("3", "kept")):
+            claim = world.claimed(world.accept("a", version))
+            world.ledger.complete(claim, description(), {"tags": {"add": [{"id": "cat"}], "remove": []}})
+            [sending] = world.deliverable()
+            added = ("cat",) if version == "1" else ()
+            world.finish(sending, "delivered", FieldOutcome(field="tags", locale="", outcome=outcome, added=added))  # type: ignore[arg-type]
+        world.described("a", "4")
+        assert world.deliverable()[0].provenance_tags == ("cat",)
+
     def test_kept_goes_to_a_person_and_the_job_is_done(self, world: World) -> None:
         job_id = world.described("a")
         world.finish(world.deliverable()[0], "delivered", said("kept"))

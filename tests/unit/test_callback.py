@@ -23,11 +23,12 @@ CLAIM = DeliveryClaim(
     asset_id="4711",
     sequence=7,
     attempts=0,
+    tries=1,
     created_ms=1,
     described_ms=1_795_253_401_000,
     fields={"alt_text": {"en": CAT}, "tags": {"add": [{"id": "cat", "label": "Katze", "score": 0.97}], "remove": []}},
     provenance={("alt_text", "en"): ("sha256:9f",)},
-    provenance_tags=("cat", "dog"),
+    provenance_tags=("dog",),
     metadata={},
     endpoint=Endpoint(id="end_1", site_id="demo", url="https://cms.example/cb", secrets=("whsec_x",)),
 )
@@ -63,8 +64,19 @@ def test_a_field_never_written_before_is_offered_only_over_nothing() -> None:
     assert body["data"]["fields"]["alt_text"]["en"]["if_current"] == {"in": [None]}
 
 
+def test_a_tag_that_we_put_on_before_is_not_sent_again_since_a_person_may_have_taken_it_off() -> None:
+    tags = json.loads(callback.body(replace(CLAIM, provenance_tags=("cat", "dog"))))["data"]["fields"]["tags"]
+    assert tags == {"add": [], "remove": ["dog"]}
+
+
+@pytest.mark.parametrize(("said", "added"), [(["cat"], ("cat",)), ([], ()), (None, None), ("cat", None), ([1], None)])
+def test_a_receiver_may_say_which_tags_it_put_on(said: object, added: tuple[str, ...] | None) -> None:
+    told = read({"fields": {"tags": {"outcome": "written", "value": ["Katze"], "added": said}}})
+    assert told["tags", ""].added == added
+
+
 def test_two_attempts_have_the_same_body() -> None:
-    assert callback.body(CLAIM) == callback.body(replace(CLAIM, attempts=3, token="other"))
+    assert callback.body(CLAIM) == callback.body(replace(CLAIM, attempts=3, tries=4, token="other"))
 
 
 def test_metadata_goes_back_to_the_cms() -> None:

@@ -19,8 +19,9 @@ from tagger.delivery import AttemptReport, DeliveryClaim
 from tagger.errors import LedgerUnavailable
 from tagger.ledger import Ledger
 from tagger.settings import Settings
-from tagger.telemetry import DELIVERIES, DELIVERY_SECONDS, EVENTS
+from tagger.telemetry import DELIVERIES, DELIVERY_SECONDS
 from workers.deliver.attempt import attempt, failed_inside
+from workers.deliver.events import Teller
 from workers.deliver.transport import HttpTransport, Transport
 
 LOG = structlog.get_logger(__name__)
@@ -53,10 +54,16 @@ def run(
     ledger.register_worker(worker_id, role="deliver", lane=None, host=socket.gethostname(), pid=os.getpid())
     LOG.info("deliverer_started", worker_id=worker_id, threads=settings.deliver_threads)
     sender = transport or HttpTransport()
+    teller = Teller(settings, ledger, sender, random.Random())
     loop = _Loop(settings, ledger, worker_id, sender, rng or random.Random(), stop)
+    told = threading.Event()
+    telling = threading.Thread(target=teller.run, args=(told,), name="operator-events", daemon=True)
+    telling.start()
     try:
         alive = loop.run()
     finally:
+        told.set()
+        telling.join(settings.deliver_seconds + GRACE_S)
         sender.close()
     if alive:
         try:
@@ -166,19 +173,10 @@ class _Loop:
         LOG.log(
             20 if report.result in ("delivered", "gone") else 30,
             "delivery_attempted",
-            delivery_id=claim.delivery_id, job_id=claim.job_id, site_id=claim.site_id, number=claim.attempts + 1,
+            delivery_id=claim.delivery_id, job_id=claim.job_id, site_id=claim.site_id, number=claim.tries,
             result=report.result, http_status=report.status, ms=report.duration_ms, now=status,
             code=(report.error or {}).get("code"),
         )  # fmt: skip
-        if report.result == "disable":
-            self._event("endpoint.disabled", claim)
-        if status == "dead":
-            self._event("delivery.exhausted", claim)
-
-    def _event(self, name: str, claim: DeliveryClaim) -> None:
-        """Something that an operator should know of: an error in the log and a count to alert on."""
-        EVENTS.labels(name).inc()
-        LOG.error(name, site_id=claim.site_id, endpoint_id=claim.endpoint.id, delivery_id=claim.delivery_id)
 
     def _insist(self, call: Callable[[], T]) -> T:
         """Asks the ledger until it answers: an attempt that is not recorded would leave its delivery in the air."""

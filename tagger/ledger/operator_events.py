@@ -1,0 +1,61 @@
+"""The outbox of operator events: a row is written with the change that it tells of, and goes when it was told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from tagger.ids import new_id
+from tagger.ledger.engine import read_clock
+from tagger.ledger.store import Store
+from tagger.ledger.tables import operator_events
+from tagger.ledger.writer import Tx
+from tagger.operator_event import OperatorEvent, OperatorEventType, data_of
+
+
+def note(tx: Tx, kind: OperatorEventType, **data: Any) -> None:
+    """Write an event in the transaction of the change itself: no crash can lose the one without the other."""
+    event = {"id": new_id("evt", tx.now_ms), "type": kind, "at_ms": tx.now_ms, "data": data_of(kind, **data)}
+    tx.conn.execute(operator_events.insert(), {**event, "due_ms": tx.now_ms, "attempts": 0, "told": False})
+
+
+class OperatorEvents(Store):
+    def claim_events(self, *, limit: int, lease_ms: int) -> list[OperatorEvent]:
+        """Up to `limit` events that are due, those first of which nobody knows yet.
+
+        Whoever claims them ends each with `finish_event`; else they are due again when the lease is over.
+        """
+        if not self._read(self._any_due):  # most of the time there are none, and a read costs nobody a lock
+            return []
+
+        def work(tx: Tx) -> list[OperatorEvent]:
+            due = select(operator_events).where(operator_events.c.due_ms <= tx.now_ms)
+            due = due.order_by(operator_events.c.told, operator_events.c.due_ms, operator_events.c.id).limit(limit)
+            rows = tx.conn.execute(due.with_for_update(skip_locked=True)).all()
+            mine = operator_events.c.id.in_([row.id for row in rows])
+            tx.conn.execute(update(operator_events).where(mine).values(due_ms=tx.now_ms + lease_ms))
+            names = OperatorEvent.__dataclass_fields__
+            return [OperatorEvent(**{name: row._mapping[name] for name in names}) for row in rows]
+
+        return self._write(work)
+
+    def _any_due(self, conn: Connection) -> bool:
+        now = self._clock() if self._clock else read_clock(conn)
+        return conn.execute(select(operator_events.c.id).where(operator_events.c.due_ms <= now).limit(1)).first() is not None
+
+    def finish_event(self, event_id: str, *, wait_ms: int | None = None, spent: bool = False) -> None:
+        """The event is in the log and in the metrics. Without `wait_ms` it is done with; else its webhook goes then.
+
+        `spent`: an attempt of the webhook failed.
+        """
+        mine = operator_events.c.id == event_id
+
+        def work(tx: Tx) -> None:
+            if wait_ms is None:
+                tx.conn.execute(delete(operator_events).where(mine))
+                return
+            later = {"due_ms": tx.now_ms + wait_ms, "told": True}
+            tx.conn.execute(update(operator_events).where(mine).values(attempts=operator_events.c.attempts + spent, **later))
+
+        self._write(work)

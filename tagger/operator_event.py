@@ -1,0 +1,52 @@
+"""What an operator should know of: one event, its words, and its message. Pure.
+
+The message has the form and the signature of a callback, so that what verifies the one verifies the other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
+
+OperatorEventType = Literal["endpoint.failing", "endpoint.disabled", "delivery.exhausted"]
+TYPES: tuple[OperatorEventType, ...] = get_args(OperatorEventType)
+
+REMEDIES: Mapping[OperatorEventType, str] = {
+    "endpoint.failing": "Run `tagger webhooks test --site {site}`; it says what comes back and what to do.",
+    "endpoint.disabled": "Mend the endpoint, then run `tagger sites resume {site}`; what is parked goes out then.",
+    "delivery.exhausted": "Mend the cause, then run `tagger dead-letters replay {delivery}`.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorEvent:
+    id: str  # "evt_…"; the webhook-id of every attempt
+    type: OperatorEventType
+    at_ms: int
+    data: Mapping[str, Any]
+    attempts: int = 0  # of its webhook, failed
+    told: bool = False  # it is in the log and in the metrics
+
+
+def data_of(
+    kind: OperatorEventType, *, site: str, endpoint: str | None, status: int | None, error: Mapping[str, Any] | None, **more: Any
+) -> dict[str, Any]:
+    """The `data` of an event. `status` and `error` are those of the last attempt; they hold no word of a peer."""
+    cause = error or {}
+    data = {
+        "site": site,
+        "endpoint": endpoint,
+        **more,
+        "status": status,
+        "code": cause.get("code"),
+        "detail": cause.get("detail"),
+    }
+    return {**data, "remedy": REMEDIES[kind].format(**data)}
+
+
+def body(event: OperatorEvent) -> bytes:
+    when = datetime.fromtimestamp(event.at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return json.dumps({"type": event.type, "timestamp": when, "data": dict(event.data)}, separators=(",", ":")).encode()

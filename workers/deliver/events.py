@@ -1,0 +1,89 @@
+"""Tells the operator: each event once in the log and in the metrics, then by a signed webhook of its own, where one is set."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import structlog
+
+from tagger import operator_event, signing
+from tagger.delivery import Endpoint, wait_ms
+from tagger.errors import BadRequest, DeliveryError, LedgerUnavailable, SettingsError
+from tagger.ledger import Ledger
+from tagger.operator_event import OperatorEvent
+from tagger.settings import Settings
+from tagger.telemetry import EVENTS
+from workers.deliver.attempt import ANSWERS_RETRY_AFTER, retry_after_ms
+from workers.deliver.transport import Transport
+
+LOG = structlog.get_logger(__name__)
+
+EVERY_S = 1.0
+LIMIT = 8  # events in one process's hands
+MARGIN_MS = 60_000
+
+
+def operator_endpoint(settings: Settings) -> Endpoint | None:
+    """Where operator events go. Errors: SettingsError for an address without a secret, or a secret that is none."""
+    if not settings.events_url:
+        return None
+    secret = settings.events_secret.get_secret_value() if settings.events_secret else ""
+    try:
+        signing.key_of(secret)
+    except BadRequest as err:
+        raise SettingsError(f"events_secret: {err}") from err
+    return Endpoint(id="operator", site_id="", url=settings.events_url, secrets=(secret,), allow_private=settings.events_private)
+
+
+class Teller:
+    def __init__(self, settings: Settings, ledger: Ledger, transport: Transport, rng: random.Random) -> None:
+        self._ledger, self._transport, self._rng = ledger, transport, rng
+        self._endpoint = operator_endpoint(settings)
+        self._seconds = settings.deliver_seconds
+
+    def run(self, stop: threading.Event) -> None:
+        while not stop.wait(EVERY_S):
+            try:
+                self.step(stop)
+            except LedgerUnavailable:
+                LOG.warning("ledger_away")  # the events wait in it
+            except Exception:
+                LOG.exception("operator_events_failed")  # they are due again when the lease is over
+
+    def step(self, stop: threading.Event) -> None:
+        """Tells what is due, one after the other."""
+        lease_ms = round(LIMIT * self._seconds * 1000) + MARGIN_MS
+        for event in self._ledger.claim_events(limit=LIMIT, lease_ms=lease_ms):
+            if stop.is_set():
+                return
+            self._tell(event)
+
+    def _tell(self, event: OperatorEvent) -> None:
+        if not event.told:
+            EVENTS.labels(event.type).inc()
+            LOG.error(event.type, event_id=event.id, **event.data)
+        if self._endpoint is None:
+            self._ledger.finish_event(event.id)
+            return
+        problem, asked_ms = self._send(self._endpoint, event)
+        if problem is None:
+            self._ledger.finish_event(event.id)
+            return
+        wait = wait_ms(event.attempts + 1, self._rng, asked_ms)
+        LOG.warning("operator_event_not_taken", event_id=event.id, event_type=event.type, problem=problem, given_up=wait is None)
+        self._ledger.finish_event(event.id, wait_ms=wait, spent=True)
+
+    def _send(self, endpoint: Endpoint, event: OperatorEvent) -> tuple[str | None, int | None]:
+        """What went wrong, and for how many milliseconds the receiver asks to be left alone."""
+        body = operator_event.body(event)
+        headers = signing.sign(endpoint.secrets, event.id, int(time.time()), body)
+        try:
+            reply = self._transport.post(endpoint, {**headers, "Content-Type": "application/json"}, body, self._seconds)
+        except DeliveryError as err:
+            return str(err), None
+        if 200 <= reply.status < 300:
+            return None, None
+        asked = reply.headers.get("retry-after", "") if reply.status in ANSWERS_RETRY_AFTER else ""
+        return f"It answered {reply.status}.", retry_after_ms(asked, time.time())
