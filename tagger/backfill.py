@@ -7,9 +7,9 @@ same transaction as the cursor itself. Pausing is not feeding.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 import structlog
@@ -21,8 +21,6 @@ from tagger.ids import new_id
 from tagger.job import JobRequest
 from tagger.ledger import Ledger
 from tagger.site import Site
-
-log = structlog.get_logger()
 
 log = structlog.get_logger()
 
@@ -127,12 +125,17 @@ def plan_folder(
     )  # fmt: skip
 
 
-def feed(ledger: Ledger, backfill: Backfill) -> int:
-    """Top up the window of one running backfill. Returns the number of job rows made."""
+def feed(ledger: Ledger, backfill: Backfill, stop: Callable[[], bool] = lambda: False) -> int:
+    """Top up the window of one running backfill. Returns the number of job rows made.
+
+    `stop` is asked at each picture; a page that it cut short is left for another time, so nothing is skipped.
+    """
     made = 0
     pictures = walk(Path(backfill.spec["folder"]), backfill.cursor)  # one walk for all pages: a big folder lists slowly
     while backfill.status == "running" and not backfill.exhausted and (room := backfill.room) > 0:
-        page = list(islice(pictures, min(PAGE, room)))
+        page = list(takewhile(lambda _: not stop(), islice(pictures, min(PAGE, room))))
+        if stop():
+            break
         exhausted = len(page) < min(PAGE, room)
         cursor = page[-1].relative if page else backfill.cursor
         accepted = ledger.feed_backfill(backfill.id, [_request(backfill, picture) for picture in page], cursor, exhausted)
@@ -141,17 +144,17 @@ def feed(ledger: Ledger, backfill: Backfill) -> int:
     return made
 
 
-def feed_all(ledger: Ledger) -> int:
+def feed_all(ledger: Ledger, stop: Callable[[], bool] = lambda: False) -> int:
     """The reconciler's chore: top up every running backfill, and end those that have nothing left. Returns the jobs made.
 
     A campaign that was paused meanwhile, or whose folder is away (a disk that is not mounted), does not hold up the others.
     """
     made = 0
     for backfill in ledger.backfills():
-        if backfill.status != "running":
+        if backfill.status != "running" or stop():
             continue
         try:
-            made += feed(ledger, backfill)
+            made += feed(ledger, backfill, stop)
         except (Conflict, OSError) as err:
             log.warning("backfill.not_fed", backfill=backfill.id, error=str(err))
     ledger.finish_backfills()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from tagger import backfill, telemetry
@@ -34,7 +36,7 @@ def run(settings: Settings) -> int:
         ledger,
         hints,
         window=settings.window,
-        chores=chores(settings, ledger, hints),
+        chores=chores(settings, ledger, hints, ending.asked.is_set),
         on_top_up=lambda lane, count: telemetry.REHINTS.labels(lane).inc(count),
         on_expired=count_expired,
     )
@@ -51,7 +53,8 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def chores(settings: Settings, ledger: Ledger, hints: Hints) -> list[Chore]:
+def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], bool] = lambda: False) -> list[Chore]:
+    """What recurs beside freeing and topping up. `stop` tells the ones that may take long that the process ends."""
     blobs = LocalBlobs(settings.blobs)
 
     def sweep() -> None:
@@ -74,9 +77,9 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints) -> list[Chore]:
 
     return [
         Chore(name="parked", every_ms=HOUR_MS, run=expire_parked),
-        Chore(name="retention", every_ms=HOUR_MS, run=expire_old),
-        Chore(name="feed", every_ms=1_000, run=lambda: backfill.feed_all(ledger)),
-        Chore(name="sweep", every_ms=SWEEP_MS, run=sweep),
+        Chore(name="retention", every_ms=HOUR_MS, run=expire_old, apart=True),
+        Chore(name="feed", every_ms=1_000, run=lambda: backfill.feed_all(ledger, stop), apart=True),  # it waits for folders
+        Chore(name="sweep", every_ms=SWEEP_MS, run=sweep, apart=True),
         Chore(name="metrics", every_ms=METRICS_MS, run=lambda: measure(ledger, hints), everywhere=True),
     ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context  # of the log: which worker speaks
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +23,7 @@ log = structlog.get_logger()
 
 LEASE_MS = 6_000  # a beat older than this is death
 LOOP_SECONDS = 0.25
+JOIN_SECONDS = 10.0  # less than the grace period of a worker process
 GAP_SECONDS = 3.0  # a loop that paused this long was stopped, and so may the workers have been
 SHORT_TICKS = 2  # a lane is topped up when it was short this many ticks running: hints may just be on their way
 
@@ -50,6 +52,59 @@ class Chore:
     every_ms: int
     run: Callable[[], object]
     everywhere: bool = False  # True: in every reconciler; False: in one of them per period
+    apart: bool = False  # in a thread of its own: it may take long, and nothing else is to wait for it
+
+
+class Rota:
+    """Does chores when their turn comes: in this process, and for most of them in the whole fleet, once per period."""
+
+    def __init__(
+        self,
+        ledger: LedgerLike,
+        chores: Sequence[Chore],
+        clock: Callable[[], float],
+        on_outage: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._ledger = ledger
+        self._chores = chores
+        self._clock = clock
+        self._on_outage = on_outage
+        self._due: dict[str, float] = {}
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set."""
+        while not stop.is_set():
+            self.turn()
+            stop.wait(LOOP_SECONDS)
+
+    def turn(self) -> None:
+        """Does every chore whose turn it is."""
+        now = self._clock()
+        for chore in self._chores:
+            due = self._due.get(chore.name, now)
+            if not now < due <= now + max(1.0, chore.every_ms / 1000):  # later than that: the clock was set back
+                self._try(chore, now)
+
+    def _try(self, chore: Chore, now: float) -> None:
+        period = chore.every_ms / 1000
+        try:
+            mine = chore.everywhere or self._ledger.claim_tick(chore.name, chore.every_ms)
+            # who lost the turn asks again soon: the winner may die
+            self._due[chore.name] = now + (period if mine else min(period, 4.0) / 4)
+            if mine:
+                chore.run()
+        except LedgerUnavailable as err:
+            self._on_outage()
+            self._failed(chore, now, err)
+        except Unavailable as err:
+            self._failed(chore, now, err)
+        except Exception as err:
+            log.exception("chore.failed", chore=chore.name, error=type(err).__name__)
+            self._due[chore.name] = now + max(1.0, period)
+
+    def _failed(self, chore: Chore, now: float, err: Unavailable) -> None:
+        log.warning("chore.unavailable", chore=chore.name, code=err.code, error=str(err))
+        self._due[chore.name] = now + 1.0
 
 
 class Reconciler:
@@ -69,57 +124,42 @@ class Reconciler:
         self.hints = hints
         self.window = window
         self.lease_ms = lease_ms
-        self.chores = (
-            Chore(name="expire", every_ms=1_000, run=self.expire),
-            Chore(name="top_up", every_ms=1_000, run=self.top_up),
-            *chores,
-        )
+        own = (Chore(name="expire", every_ms=1_000, run=self.expire), Chore(name="top_up", every_ms=1_000, run=self.top_up))
+        together = [*own, *(chore for chore in chores if not chore.apart)]
+        self._rota = Rota(ledger, together, clock, self._be_quiet)
+        self._apart = {chore.name: Rota(ledger, [chore], clock) for chore in chores if chore.apart}
         self._clock = clock
         self._on_top_up = on_top_up
         self._on_expired = on_expired
-        self._due: dict[str, float] = {}
         self._last_loop = clock()
         self._quiet_until = self._last_loop + lease_ms / 1000
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set."""
+        """Until `stop` is set; a chore with a thread of its own then has a while to come to its end."""
+        threads = [
+            threading.Thread(target=copy_context().run, args=(rota.run, stop), name=f"chore-{name}", daemon=True)
+            for name, rota in self._apart.items()
+        ]
+        for thread in threads:
+            thread.start()
         while not stop.is_set():
             self.turn()
             stop.wait(LOOP_SECONDS)
+        last = time.monotonic() + JOIN_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, last - time.monotonic()))
+            if thread.is_alive():
+                log.warning("chore.left_behind", thread=thread.name)
 
     def turn(self) -> None:
-        """Does every chore whose turn it is."""
+        """Does every chore whose turn it is, but those with a thread of their own."""
         now = self._clock()
         if not 0 <= now - self._last_loop <= GAP_SECONDS:
             log.warning("reconciler.paused", seconds=round(now - self._last_loop, 1))
             self._be_quiet()
         self._last_loop = now
-        for chore in self.chores:
-            due = self._due.get(chore.name, now)
-            if not now < due <= now + max(1.0, chore.every_ms / 1000):  # later than that: the clock was set back
-                self._try(chore, now)
+        self._rota.turn()
         self._last_loop = self._clock()  # a slow chore is not a pause
-
-    def _try(self, chore: Chore, now: float) -> None:
-        period = chore.every_ms / 1000
-        try:
-            mine = chore.everywhere or self.ledger.claim_tick(chore.name, chore.every_ms)
-            # who lost the turn asks again soon: the winner may die
-            self._due[chore.name] = now + (period if mine else min(period, 4.0) / 4)
-            if mine:
-                chore.run()
-        except LedgerUnavailable as err:
-            self._be_quiet()
-            self._failed(chore, now, err)
-        except Unavailable as err:
-            self._failed(chore, now, err)
-        except Exception as err:
-            log.exception("chore.failed", chore=chore.name, error=type(err).__name__)
-            self._due[chore.name] = now + max(1.0, period)
-
-    def _failed(self, chore: Chore, now: float, err: Unavailable) -> None:
-        log.warning("chore.unavailable", chore=chore.name, code=err.code, error=str(err))
-        self._due[chore.name] = now + 1.0
 
     def _be_quiet(self) -> None:
         """An outage of the ledger, or a machine that slept, is not the death of the fleet: let the living beat first."""

@@ -108,6 +108,16 @@ def test_feeding_stops_at_the_window_and_skips_nothing(ledger: Ledger, tmp_path:
     assert (done["status"], done["ended"], done["open"], done["seconds_left"], done["rate"]) == ("done", 12, 0, None, None)
 
 
+def test_a_feed_that_is_told_to_stop_leaves_half_a_page_alone(ledger: Ledger, tmp_path: Path) -> None:
+    plan = plan_folder(SITE, pictures(tmp_path, 6), window=10, now_ms=ledger.now_ms())
+    ledger.start_backfill(plan)
+    looks = iter([False] * 4)
+    assert feed_all(ledger, lambda: next(looks, True)) == 0, "asked to stop behind the third picture"
+    found = ledger.backfill(plan.id)
+    assert (found.status, found.cursor, found.exhausted) == ("running", None, False)
+    assert feed_all(ledger) == 6
+
+
 def test_pausing_is_not_feeding(ledger: Ledger, tmp_path: Path) -> None:
     plan = plan_folder(SITE, pictures(tmp_path, 4), window=2, now_ms=ledger.now_ms())
     ledger.start_backfill(plan)

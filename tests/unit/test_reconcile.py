@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections import Counter, defaultdict
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from tagger.errors import BrokerUnavailable, LedgerUnavailable
 from tagger.job import LANES, Lane
 from tagger.ledger import Expired, LaneCounts
+from workers import reconcile
 from workers.reconcile import Chore, Reconciler
 
 
@@ -229,6 +232,57 @@ def test_a_chore_of_everywhere_runs_in_each_reconciler() -> None:
     house = House(reconcilers=3, chores=(Chore(name="metrics", every_ms=5000, run=lambda: done.append(1), everywhere=True),))
     house.pass_time(1)
     assert len(done) == 3
+
+
+def test_a_chore_with_a_thread_of_its_own_delays_nobody_and_ends_with_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A feed that hangs (a network folder that went away) while a queue runs short."""
+    monkeypatch.setattr(reconcile, "JOIN_SECONDS", 0.1)
+    stop, hanging, release = threading.Event(), threading.Event(), threading.Event()
+    fed: list[str] = []
+
+    def feed() -> None:
+        fed.append("begun")
+        hanging.set()
+        release.wait(30)
+        fed.append("ended")
+
+    house = House(chores=(Chore(name="feed", every_ms=1000, run=feed, apart=True),))
+    house.ledger.claimable["upload"] = 7
+    (reconciler,) = house.reconcilers
+    running = threading.Thread(target=reconciler.run, args=(stop,))
+    running.start()
+    try:
+        assert hanging.wait(10)
+        deadline = time.monotonic() + 20
+        while len(house.hints.queues["upload"]) < 7:
+            assert time.monotonic() < deadline, "the feed holds up the reconciler"
+            house.clock.now += 0.5
+            time.sleep(0.02)
+    finally:
+        stop.set()
+        running.join(10)
+    assert not running.is_alive(), "a chore that hangs does not keep the process"
+    assert fed == ["begun"]
+    release.set()
+
+
+def test_a_chore_that_is_asked_to_end_is_waited_for() -> None:
+    stop, begun = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def feed() -> None:
+        begun.set()
+        stop.wait(30)
+        done.append("ended")
+
+    house = House(chores=(Chore(name="feed", every_ms=1000, run=feed, apart=True),))
+    running = threading.Thread(target=house.reconcilers[0].run, args=(stop,))
+    running.start()
+    assert begun.wait(10)
+    stop.set()
+    running.join(10)
+    assert not running.is_alive()
+    assert done == ["ended"]
 
 
 def test_a_clock_set_back_stops_nothing(house: House) -> None:
