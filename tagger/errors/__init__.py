@@ -1,0 +1,135 @@
+"""One tree of errors. Every leaf knows its stage, its HTTP status, whether a retry can help, and the remedy.
+
+TaggerError
+├── BadRequest …            stage accept: the caller can mend it
+├── ImageError              the picture is at fault, never its neighbours
+│   ├── FetchError          stage fetch
+│   └── DecodeError         stage decode
+├── ModelError              stage batch
+├── DeliveryError           stage deliver
+└── Unavailable             a part of ours is away: always retryable
+
+The same shape (`ErrorInfo`) is the problem+json body, `job.error` and the cause of a dead letter.
+"""
+
+from __future__ import annotations
+
+from tagger.errors.base import TYPE_BASE, ErrorInfo, Pointer, Stage, TaggerError
+from tagger.errors.deliver import (
+    AnswerIncomplete,
+    AnswerInvalid,
+    DeliveryError,
+    DeliveryExhausted,
+    EndpointGone,
+    EndpointMisconfigured,
+    EndpointUnreachable,
+)
+from tagger.errors.model import (
+    BatchOverdue,
+    CrashedTooOften,
+    DeadlineExceeded,
+    EngineStopped,
+    ModelDirectoryInvalid,
+    ModelError,
+    ModelOutOfMemory,
+    NotChecked,
+    PoisonImage,
+    WeightsNotFetched,
+)
+from tagger.errors.parts import (
+    BrokerUnavailable,
+    DecoderUnavailable,
+    LedgerUnavailable,
+    PortTaken,
+    StorageUnavailable,
+    Unavailable,
+)
+from tagger.errors.picture import (
+    AddressForbidden,
+    DecodeError,
+    DecodeTimeout,
+    FetchError,
+    FetchFailed,
+    FetchRefused,
+    ImageError,
+    ImageTooLarge,
+    ImageTooManyPixels,
+)
+from tagger.errors.request import (
+    BadRequest,
+    BodyTooLarge,
+    BodyTooSlow,
+    Conflict,
+    EmbedRefused,
+    Forbidden,
+    IdempotencyConflict,
+    IdempotencyInFlight,
+    JobCancelled,
+    LabelsInvalid,
+    NotFound,
+    ProfileInvalid,
+    SettingsError,
+    SignatureInvalid,
+    Unauthorized,
+    UnknownProfile,
+    UnsupportedLanguage,
+    VocabularyInvalid,
+)
+
+__all__ = [
+    "TYPE_BASE",
+    "AddressForbidden",
+    "AnswerIncomplete",
+    "AnswerInvalid",
+    "BadRequest",
+    "BatchOverdue",
+    "BodyTooLarge",
+    "BodyTooSlow",
+    "BrokerUnavailable",
+    "Conflict",
+    "CrashedTooOften",
+    "DeadlineExceeded",
+    "DecodeError",
+    "DecodeTimeout",
+    "DecoderUnavailable",
+    "DeliveryError",
+    "DeliveryExhausted",
+    "EmbedRefused",
+    "EndpointGone",
+    "EndpointMisconfigured",
+    "EndpointUnreachable",
+    "EngineStopped",
+    "ErrorInfo",
+    "FetchError",
+    "FetchFailed",
+    "FetchRefused",
+    "Forbidden",
+    "IdempotencyConflict",
+    "IdempotencyInFlight",
+    "ImageError",
+    "ImageTooLarge",
+    "ImageTooManyPixels",
+    "JobCancelled",
+    "LabelsInvalid",
+    "LedgerUnavailable",
+    "ModelDirectoryInvalid",
+    "ModelError",
+    "ModelOutOfMemory",
+    "NotChecked",
+    "NotFound",
+    "Pointer",
+    "PoisonImage",
+    "PortTaken",
+    "ProfileInvalid",
+    "SettingsError",
+    "SignatureInvalid",
+    "Stage",
+    "StorageUnavailable",
+    "TaggerError",
+    "Unauthorized",
+    "Unavailable",
+    "UnknownProfile",
+    "UnsupportedLanguage",
+    "VocabularyInvalid",
+    "WeightsNotFetched",
+]

@@ -1,0 +1,64 @@
+"""The picture, or the way to it, is at fault (stages fetch and decode)."""
+
+from __future__ import annotations
+
+from tagger.errors.base import TaggerError
+
+
+class ImageError(TaggerError):
+    """The picture or its address is at fault. Charged to this job alone."""
+
+    code = "image_error"
+    title = "The image cannot be used"
+    status = 422
+
+
+class FetchError(ImageError):
+    code = "image_unreachable"
+    title = "The image cannot be fetched"
+    stage = "fetch"
+    default_remedy = "Check that the URL opens without a login, or send the bytes."
+
+
+class FetchFailed(FetchError):
+    """A network fault, a time-out or a 5xx: another attempt may succeed."""
+
+    retryable = True
+
+
+class FetchRefused(FetchError):
+    """The server answered 4xx."""
+
+    code = "image_not_found"
+    title = "The server refused to give the image"
+
+
+class AddressForbidden(FetchError):
+    code = "address_forbidden"
+    title = "The image's address is not allowed"
+    default_remedy = "Send the bytes, or add the host to the site's allowed hosts."
+
+
+class ImageTooLarge(FetchError):
+    code = "image_too_large"
+    title = "The image is over a limit"
+    default_remedy = "Send a rendition of about 1,024 pixels instead of the original."
+
+
+class DecodeError(ImageError):
+    code = "image_unreadable"
+    title = "Image cannot be decoded"
+    stage = "decode"
+    default_remedy = "Send a JPEG, PNG, WebP, GIF, TIFF, HEIC or AVIF file that opens in a viewer."
+
+
+class ImageTooManyPixels(DecodeError):
+    code = "image_too_many_pixels"
+    title = "The image has too many pixels"
+    default_remedy = "Send a rendition of about 1,024 pixels instead of the original."
+
+
+class DecodeTimeout(DecodeError):
+    code = "image_decode_limit"
+    title = "Decoding the image went over its time or memory limit"
+    default_remedy = "Send a plain JPEG or PNG rendition of it."
