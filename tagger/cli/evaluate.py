@@ -17,7 +17,7 @@ from tagger.calibration import Calibration
 from tagger.catalog import Catalog
 from tagger.cli import console
 from tagger.cli.evaluation_page import write_page
-from tagger.cli.models_process import ask
+from tagger.cli.questions import ask
 from tagger.errors import BadRequest, LabelsInvalid
 from tagger.labels import Labels
 from tagger.profile import Profile

@@ -11,7 +11,7 @@ import typer
 from tagger import skos, vocabulary_file
 from tagger import vocabulary as words
 from tagger.cli import console
-from tagger.cli.models_process import ask
+from tagger.cli.questions import ask
 from tagger.errors import BadRequest, VocabularyInvalid
 from tagger.vocabulary import Category, Term, Vocabulary
 

@@ -1,4 +1,4 @@
-"""`tagger webhooks listen | verify`: see callbacks arrive, and find out why a signature does not fit."""
+"""`tagger webhooks listen | test | verify`: see callbacks arrive, try an endpoint, find out why a signature does not fit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from tagger import signing
-from tagger.cli import console
+from tagger.cli import console, questions
 from tagger.errors import BadRequest, SignatureInvalid
 
 MAX_BODY = 4 << 20
@@ -40,6 +40,31 @@ def verify(
         raise BadRequest(f"{err.filename}: {err.strerror}.", "Name files that can be read.") from err
     named = {name.strip(): value.strip() for name, _, value in pairs}
     console.out.print(f"Valid: {signing.verify([secret], named, data, time.time(), tolerance)}")
+
+
+@app.command("test")
+def try_endpoint(
+    site: Annotated[str, typer.Option(help="Site whose endpoint is tried.")],
+    json: console.Json = False,
+) -> None:
+    """Send one signed message of the type `webhook.test` to a site's endpoint and say what came back. Nothing is recorded.
+
+    Exit status: 0 the endpoint took it · 1 it did not.
+
+    Example:  tagger webhooks test --site blog
+    """
+    [found] = questions.run(["workers.deliver.probe"], {"site": site}, console.settings())
+    if json:
+        console.print_json(found)
+    else:
+        came = "no answer" if found["status"] is None else f"answered {found['status']}"
+        console.out.print(f"{found['url']}: {came} after {found['ms']} ms.", markup=False)
+        if found["answer"]:
+            console.out.print(f"  {found['answer']!r}", markup=False)
+        if not found["ok"]:
+            console.out.print(f"{found['detail']} {found['remedy']}", markup=False)
+    if not found["ok"]:
+        raise typer.Exit(1)
 
 
 @app.command("listen")

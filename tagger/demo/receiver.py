@@ -50,10 +50,15 @@ class Data(BaseModel):
     fields: dict[str, dict[str, TextOffer] | TagsOffer]
 
 
-class Message(BaseModel):
-    """The parts of `asset.described` that this library looks at; others are ignored, so that the sender may add some."""
+class Envelope(BaseModel):
+    """What every message has; one of a type that is not known here is taken and left alone."""
 
     type: str
+
+
+class Message(Envelope):
+    """The parts of `asset.described` that this library looks at; others are ignored, so that the sender may add some."""
+
     data: Data
 
 

@@ -55,11 +55,11 @@ async def callback(request: Request) -> Response:
     except SignatureInvalid as err:
         return JSONResponse({"detail": str(err)}, status_code=401)
     try:
+        if receiver.Envelope.model_validate_json(content).type != "asset.described":
+            return Response(status_code=204)
         message = receiver.Message.model_validate_json(content)
     except ValidationError as err:
         return JSONResponse({"detail": f"{err.error_count()} parts of the message are not as agreed."}, status_code=422)
-    if message.type != "asset.described":
-        return Response(status_code=204)
     if not await library.holds.pass_through(message.data.asset.id):
         return JSONResponse({"detail": "The asset is held."}, status_code=503, headers={"Retry-After": "1"})
     return JSONResponse(await run_in_threadpool(receiver.apply, library.shelf, message.data, delivery))

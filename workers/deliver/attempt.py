@@ -91,12 +91,12 @@ def handle(claim: DeliveryClaim, reply: Reply, *, now_s: float, duration_ms: int
         result=result,
         status=reply.status,
         duration_ms=duration_ms,
-        error=_refusal(reply.status).info().to_dict(),
+        error=refusal(reply.status).info().to_dict(),
         retry_after_ms=retry_after_ms(reply.headers.get("retry-after", ""), now_s) if waits else None,
     )
 
 
-def _refusal(status: int) -> DeliveryError:
+def refusal(status: int) -> DeliveryError:
     if status == 410:
         return EndpointGone("The endpoint answered 410.")
     if 300 <= status < 400:

@@ -1,4 +1,4 @@
-"""Questions to the models from the command line: one `python -m workers.ask` per question, never an import."""
+"""Questions to the workers from the command line: one process per question, never an import."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tagger.errors import EngineStopped, ErrorInfo, TaggerError
@@ -14,7 +14,7 @@ from tagger.settings import Settings, child_env
 
 
 class ModelsRefused(TaggerError):
-    """What the models' process answered with. Carries its own code, title and remedy."""
+    """What the process answered with. Carries its own code, title and remedy."""
 
     def __init__(self, told: ErrorInfo) -> None:
         super().__init__(told.detail, told.remedy)
@@ -25,8 +25,13 @@ class ModelsRefused(TaggerError):
 
 
 def ask(question: str, body: Mapping[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
-    """One answer per line, as they come. Errors: ModelsRefused; EngineStopped where the process died."""
-    argv = [sys.executable, "-m", "workers.ask", question]
+    """Asks the models. One answer per line, as they come. Errors: ModelsRefused; EngineStopped where the process died."""
+    return run(["workers.ask", question], body, settings)
+
+
+def run(module: Sequence[str], body: Mapping[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
+    """`python -m` a module of the workers, with its arguments; the same answers and errors."""
+    argv = [sys.executable, "-m", *module]
     env = child_env(settings)
     with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as log:
         json.dump(body, told)
@@ -48,4 +53,4 @@ def ask(question: str, body: Mapping[str, Any], settings: Settings) -> Iterator[
         if status != 0:
             log.seek(0)
             last = (log.read().strip().splitlines() or ["nothing was logged"])[-1]
-            raise EngineStopped(f"The models' process ended with status {status}: {last}", "Run `tagger doctor`.")
+            raise EngineStopped(f"`python -m {' '.join(module)}` ended with status {status}: {last}", "Run `tagger doctor`.")

@@ -1,0 +1,86 @@
+"""`python -m workers.deliver.probe`: one signed test message to a site's endpoint, by the deliverer's own way.
+
+The question is JSON on standard input: {"site": id}. The answer is one JSON line: {"ok", "status", "ms", "url", "answer",
+"code", "detail", "remedy"}, or {"error": ErrorInfo}. Nothing is written to the ledger, and a circuit does not learn of it.
+
+Exit status: 0 answered · 1 the site or the settings are at fault.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+from tagger import signing, telemetry
+from tagger.delivery import Endpoint
+from tagger.errors import DeliveryError, EndpointGone, NotFound, TaggerError
+from tagger.ids import new_id
+from tagger.ledger import Ledger, open_ledger
+from tagger.settings import Settings, load
+from workers.deliver.attempt import refusal
+from workers.deliver.transport import HttpTransport
+
+MESSAGE_TYPE = "webhook.test"
+ANSWER_CHARS = 200
+
+
+def probe(endpoint: Endpoint, settings: Settings, now_s: float) -> dict[str, Any]:
+    """Sends once. What came back, and what it means; never raises for what an endpoint does."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_s))
+    message = {"type": MESSAGE_TYPE, "timestamp": stamp, "data": {"site": endpoint.site_id}}
+    body = json.dumps(message, separators=(",", ":")).encode()
+    transport = HttpTransport()
+    started = time.monotonic()
+    problem: TaggerError | None = None
+    found: dict[str, Any] = {"ok": False, "status": None, "url": endpoint.url, "answer": ""}
+    try:
+        headers = signing.sign(endpoint.secrets, new_id("tst", round(now_s * 1000)), int(now_s), body)
+        reply = transport.post(endpoint, {**headers, "Content-Type": "application/json"}, body, settings.deliver_seconds)
+        found |= {"status": reply.status, "answer": reply.body[:ANSWER_CHARS].decode("utf-8", "replace")}
+        if not 200 <= reply.status < 300:
+            problem = _problem(reply.status)
+    except TaggerError as err:
+        problem = err
+    finally:
+        transport.close()
+    told = None if problem is None else problem.info()
+    cause = {"code": told and told.code, "detail": told and told.detail, "remedy": told and told.remedy}
+    return {**found, "ok": told is None, "ms": round((time.monotonic() - started) * 1000), **cause}
+
+
+def _problem(status: int) -> DeliveryError:
+    if status == 404:
+        return DeliveryError("The endpoint answered 404, which tells a delivery that its asset was deleted.", "Check its path.")
+    if status == 410:
+        return EndpointGone("The endpoint answered 410: a delivery would disable it.")
+    return refusal(status)
+
+
+def main() -> int:
+    try:
+        settings = load()
+        telemetry.configure(settings, "probe")
+        ledger = open_ledger(settings.ledger)
+        try:
+            endpoint = _endpoint(ledger, str(json.load(sys.stdin)["site"]))
+        finally:
+            ledger.close()
+        answer = probe(endpoint, settings, time.time())
+    except TaggerError as err:
+        answer = {"error": err.info().to_dict()}
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 1 if "error" in answer else 0
+
+
+def _endpoint(ledger: Ledger, site_id: str) -> Endpoint:
+    ledger.get_site(site_id)
+    endpoint = ledger.endpoint_of(site_id)
+    if endpoint is None:
+        raise NotFound(f"{site_id} has no endpoint.", "Add the site with --endpoint URL.")
+    return endpoint
+
+
+if __name__ == "__main__":
+    sys.exit(main())
