@@ -3,6 +3,9 @@
 OFA has its real size and random weights; GME and the entailment model are tiny. Every Python process of the house has an audit
 hook that refuses and notes any address but loopback. Where the kernel allows it, the worker also runs in a network namespace
 of its own that has nothing but loopback: that holds for native code, too.
+
+The speed of the same worker is measured by `python -m bench.throughput --model large` (S1 and S2); that its batches are full
+while pictures wait is seen here.
 """
 
 from __future__ import annotations
@@ -25,12 +28,14 @@ import gme_cases
 import ofa_directory
 from ofa_compare import BPE
 from PIL import Image
+from prometheus_client import CollectorRegistry, multiprocess
 from worker_house import ROOT, WorkerHouse
 
 from tagger.asset import ImageSource
 from tagger.job import JobRequest
 from workers.models.ofa.synthetic import CAPTION_DISTILLED, random_picture, write_directory
 
+PICTURES, BATCH = 8, 2
 HOOK = """
 import errno, ipaddress, os, sys
 
@@ -101,7 +106,7 @@ def models(tmp_path: Path) -> Path:
 @pytest.fixture
 def house(tmp_path: Path, models: Path, egress: Path) -> Iterator[WalledHouse]:
     chosen: dict[str, Any] = {"caption": "auto", "embed": "auto", "check": "ofa-entailment", "model_dir": models}
-    small = {"visual_tokens_least": 4, "visual_tokens_most": 16, "threads": 4, "max_batch": 2, "job_seconds": 300.0}
+    small = {"visual_tokens_least": 4, "visual_tokens_most": 16, "threads": 6, "max_batch": BATCH, "job_seconds": 300.0}
     made = WalledHouse(tmp_path / "house", **chosen, **small)
     try:
         yield made
@@ -116,9 +121,17 @@ def test_the_hook_notices(egress: Path) -> None:
     assert "192.0.2.1" in egress.read_text()
 
 
-def test_the_whole_job_stays_on_the_machine(house: WalledHouse, egress: Path) -> None:
+@pytest.fixture
+def metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the workers' own metrics."""
+    (tmp_path / "metrics").mkdir()
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "metrics"))
+    return tmp_path / "metrics"
+
+
+def test_the_whole_job_stays_on_the_machine_and_batches_are_full(house: WalledHouse, egress: Path, metrics: Path) -> None:
     requests = []
-    for number in range(3):
+    for number in range(PICTURES):
         path = house.pictures / f"{number}.jpg"
         Image.fromarray(random_picture(number)).save(path)
         source = ImageSource(kind="file", location=str(path), root=str(house.pictures))
@@ -130,7 +143,7 @@ def test_the_whole_job_stays_on_the_machine(house: WalledHouse, egress: Path) ->
     house.start("deliver")
     house.start("tag", "--lane", "upload")
     house.until(lambda: house.all_done(ids), "all jobs are done", seconds=240)
-    for job_id in ids[:3]:
+    for job_id in ids[:PICTURES]:
         described = house.ledger.job(job_id).description
         assert described is not None
         assert {a.field for a in described.annotations} == {"alt_text", "caption", "tags"}
@@ -141,8 +154,19 @@ def test_the_whole_job_stays_on_the_machine(house: WalledHouse, egress: Path) ->
     vector = house.ledger.vector_of("site", "0")
     assert vector is not None
     assert vector.model.startswith("gme@")
-    asked = house.ledger.job(ids[3]).description
+    asked = house.ledger.job(ids[PICTURES]).description
     assert asked is not None
     assert [check.text for check in asked.checks] == ["two dogs"]
     assert asked.checks[0].model.startswith("ofa-entailment@")
     assert not egress.exists(), egress.read_text()
+    assert fill(metrics, "ofa") >= 0.8  # at most the first and the last batch were half full
+
+
+def fill(metrics: Path, model: str) -> float:
+    """Mean share of the budget that the model's batches used."""
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry, str(metrics))
+    count, total = (registry.get_sample_value(f"tagger_batch_fill_ratio_{part}", {"model": model}) for part in ("count", "sum"))
+    assert count is not None
+    assert total is not None
+    return total / count

@@ -12,9 +12,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from ofa_directory import caption_directory, entailment_directory  # noqa: E402
+from safetensors import SafetensorError  # noqa: E402
 
-from tagger.errors import ModelDirectoryInvalid, ModelError  # noqa: E402
+from tagger.errors import ModelDirectoryInvalid, ModelError, StorageUnavailable  # noqa: E402
 from workers.models.base import cosine  # noqa: E402
+from workers.models.ofa import load  # noqa: E402
 from workers.models.ofa.caption import RawCaption  # noqa: E402
 from workers.models.ofa.load import convert, load_caption, load_entailment  # noqa: E402
 from workers.models.ofa.synthetic import random_picture  # noqa: E402
@@ -197,6 +199,20 @@ def test_a_failed_conversion_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(ModelDirectoryInvalid):
         convert(folder)
     assert not list(folder.glob("*safetensors*"))
+
+
+def test_a_full_disk_is_one_clear_error_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_weights: object, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(load, "save_file", full)
+    folder = caption_directory(tmp_path)
+    with pytest.raises(StorageUnavailable, match=r"model\.safetensors.* cannot be written: .*No space left") as caught:
+        convert(folder)
+    assert "Free some of" in caught.value.info().remedy
+    assert not list(folder.glob("*safetensors*"))
+    load_caption(folder)
 
 
 def test_no_finite_score_is_an_error_of_the_model(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from tagger.errors import BadRequest, ModelDirectoryInvalid, StorageUnavailable, WeightsNotFetched
 from workers.models.weights import KNOWN, Source, ensure, pull
 from workers.models.weights.catalog import known
-from workers.models.weights.manifest import MANIFEST_FILE
+from workers.models.weights.manifest import MANIFEST_FILE, Manifest
 
 OFA = KNOWN["ofa-caption"]
 FILES = {
@@ -89,6 +89,18 @@ def test_a_full_disk_is_not_tried_again(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable, match="No space for ofa-caption"):
         pull(OFA, tmp_path, source(hub))
     assert len(hub.asked) == 1
+
+
+def test_a_disk_that_fills_up_at_the_very_end_leaves_no_half_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Manifest, "write", full)
+        with pytest.raises(StorageUnavailable, match="No space for ofa-caption"):
+            pull(OFA, tmp_path, source(FakeHub()))
+    assert not (tmp_path / "ofa-caption").exists()
+    assert pull(OFA, tmp_path, source(FakeHub())).is_dir()
 
 
 def test_a_corrupt_folder_is_cleared_and_fetched_again(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tagger.errors import ModelDirectoryInvalid
+from tagger.errors import ModelDirectoryInvalid, StorageUnavailable
 from workers.models.ofa.caption import OfaCaption, make_caption
 from workers.models.ofa.config import (
     CAPTION_TASK,
@@ -125,13 +125,14 @@ def check_weights(found: Mapping[str, Tensor], config: ModelConfig, file: str) -
 def convert(path: Path) -> Path:
     """`pytorch_model.bin` → `model.safetensors` beside it, checked against config.json before and after. Returns the new file.
 
-    Only what is computed with is kept. The old file stays. Raises ModelDirectoryInvalid.
+    Only what is computed with is kept. The old file stays. Raises ModelDirectoryInvalid, and StorageUnavailable when the disk
+    does not take the new one.
     """
     config = parse_model_config(_json(path / CONFIG_FILE))
     weights = check_weights(_tensors(path / TORCH_FILE), config, TORCH_FILE)
     target, draft = path / SAFE_FILE, path / f"{SAFE_FILE}.part"
     try:
-        save_file({key: tensor.contiguous() for key, tensor in weights.items()}, draft)
+        _save({key: tensor.contiguous() for key, tensor in weights.items()}, draft)
         written = check_weights(_tensors(draft), config, draft.name)
         if written.keys() != weights.keys() or not all(torch.equal(written[k], v) for k, v in weights.items()):
             raise invalid(SAFE_FILE, "content", "does not read back as written", "Check the disk and convert again.")
@@ -139,6 +140,14 @@ def convert(path: Path) -> Path:
     finally:
         draft.unlink(missing_ok=True)
     return target
+
+
+def _save(weights: dict[str, Tensor], file: Path) -> None:
+    try:
+        save_file(weights, file)
+    except (OSError, SafetensorError) as error:
+        reason = str(error).split("\n")[0][:200]
+        raise StorageUnavailable(f"{file.name} cannot be written: {reason}.", f"Free some of {file.parent}.") from error
 
 
 def _tensors(file: Path) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tagger.errors import BadRequest, ModelDirectoryInvalid, TaggerError
+from tagger.errors import BadRequest, ModelDirectoryInvalid, StorageUnavailable, TaggerError
 from tagger.settings import Settings, load
 from workers.models.weights import manifest as manifests
 from workers.models.weights.catalog import KNOWN, Weights, known
@@ -32,6 +32,9 @@ def main(argv: Sequence[str]) -> int:
             row = VERBS[asked.verb](known(name), load(), asked.revision)
         except TaggerError as err:
             row = {"name": name, "error": err.info().to_dict()}
+        except OSError as err:
+            told = StorageUnavailable(f"{err}.", "Look at the disk and the rights of `model_dir`.")
+            row = {"name": name, "error": told.info().to_dict()}
         good = good and "error" not in row
         print(json.dumps(row), flush=True)  # noqa: T201 - read by the command line
     return 0 if good else 1

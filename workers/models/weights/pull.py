@@ -97,7 +97,10 @@ def pull(weights: Weights, models: Path, source: Source, *, revision: str | None
                     f"{weights.name}: {fault}, twice.", "Mend the mirror, or remove the folder to take other weights."
                 )
             log.warning("weights.fetched_again", name=weights.name, reason=fault)
-        _settle(staging, folder, Manifest.of(staging, weights.repository, wanted))
+        try:
+            _settle(staging, folder, Manifest.of(staging, weights.repository, wanted))
+        except OSError as err:
+            raise _not_written(weights, models, err) from err
     return folder
 
 
@@ -151,9 +154,15 @@ def _fetch(weights: Weights, revision: str, staging: Path, source: Source) -> No
         raise WeightsNotFetched(f"{weights.name}: {err}.", "Install tagger with its `gpu` extra, or set `model_mirror`.") from err
     except Exception as err:
         if _no_space(err):
-            raise StorageUnavailable(f"No space for {weights.name} in {staging.parent}.", "Free some, then pull again.") from err
+            raise _not_written(weights, staging.parent, err) from err
         reason = f"{type(err).__name__}: {str(err).splitlines()[0][:200] if str(err) else ''}"
         raise WeightsNotFetched(f"{weights.name}: {weights.repository} at {revision} did not arrive: {reason}") from err
+
+
+def _not_written(weights: Weights, models: Path, err: Exception) -> StorageUnavailable:
+    if _no_space(err):
+        return StorageUnavailable(f"No space for {weights.name} in {models}.", "Free some, then pull again.")
+    return StorageUnavailable(f"{weights.name} cannot be kept in {models}: {err}.", "Choose another `model_dir`.")
 
 
 def _retrying(source: Source) -> tenacity.Retrying:
