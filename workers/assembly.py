@@ -34,6 +34,8 @@ GME_BATCH_MS = 10_000  # predicted; far below the watchdog's minute, also on a C
 TEXT_SECONDS = 300.0  # for the vectors of all texts of one vocabulary
 TEXTS_AT_ONCE = 32
 READY_SLICE_SECONDS = 0.5
+LITE_BATCH = 4
+LITE_THREADS = 12  # enough to read, decode and judge beside the batch that runs
 CLOSE_SECONDS = 10.0
 
 
@@ -217,6 +219,16 @@ class Alarm:
 
     def __call__(self, _reason: str) -> None:
         self.ring()
+
+
+def sized(settings: Settings) -> Settings:
+    """Fewer threads and smaller batches where only the lite models run: they use one core whatever the batch, so that more
+    images in hand would only take that core from the one that is being described.
+    """
+    if plan(settings).kinds != ("lite",):
+        return settings
+    smaller = {"threads": min(settings.threads, LITE_THREADS), "max_batch": min(settings.max_batch, LITE_BATCH)}
+    return settings.model_copy(update=smaller)
 
 
 def start_models(settings: Settings, on_fatal: Callable[[str], None]) -> Models:

@@ -14,7 +14,7 @@ from tagger.ledger import Ledger, open_ledger
 from tagger.queue import make_app
 from tagger.settings import Settings
 from workers import priority, tasks
-from workers.assembly import Alarm, Models, scorer, start_models
+from workers.assembly import Alarm, Models, scorer, sized, start_models
 from workers.decode import DecoderPool
 from workers.ending import Ending
 from workers.process import Asked, enrolled, new_worker_id, retire
@@ -30,6 +30,7 @@ def run(settings: Settings, lane: Lane) -> int:
     """Works until it is asked to end; returns the exit status. Errors: what the loading of a model raised."""
     if lane == "backfill":
         priority.step_back()  # with it, a backfill on all cores leaves an upload's p95 nearly as it is
+    settings = sized(settings)
     if lane == "solo":
         settings = settings.model_copy(update={"threads": 1, "max_batch": 1, "decode_processes": 1})
     worker_id = new_worker_id()
