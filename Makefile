@@ -5,7 +5,7 @@ DEMO := .venv-demo
 DEV := .venv
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: docs demo test lint types unit faults bench lock clean images
+.PHONY: docs demo test lint types unit faults soak bench lock clean images
 
 demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
 	$(DEMO)/bin/tagger demo $(ARGS)
@@ -15,6 +15,9 @@ test: $(DEV)/.done lint types  ## Lint, types, and every test that takes minutes
 
 faults: $(DEV)/.done  ## Every fault at full length (Q2 with 100 kills, Q9 with 5,000 images), on both ledgers
 	FAULTS_LONG=1 $(DEV)/bin/python -m pytest tests/faults $(ARGS)
+
+soak: $(DEV)/.done  ## 20 minutes of uploads and a backfill under kills and restarts; memory by role
+	PYTHONPATH=tests $(DEV)/bin/python -m faults.soak $(ARGS)
 
 lint: $(DEV)/.done
 	$(DEV)/bin/ruff check .

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO
+
+import psutil
+
+STOPPED_SECONDS = 6.0  # a worker's lease: whoever is stopped for longer has lost its jobs, and may hold SQLite's write lock
 
 
 @dataclass
@@ -21,10 +27,29 @@ class Child:
     started: float = 0.0  # monotonic
     falls: int = 0
     not_before: float = 0.0  # monotonic
+    stopped: float | None = None  # monotonic: since when it was seen stopped (SIGSTOP)
 
     @property
     def running(self) -> bool:
         return self.process is not None and self.process.poll() is None
+
+    def end_if_stopped(self, now: float, longest: float = STOPPED_SECONDS) -> bool:
+        """Kills its process group when it has been stopped for `longest` seconds; whether it did. A debugger stops otherwise."""
+        assert self.process is not None
+        try:
+            stopped = psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
+        except psutil.NoSuchProcess:
+            return False
+        if not stopped:
+            self.stopped = None
+        elif self.stopped is None:
+            self.stopped = now
+        if self.stopped is None or now - self.stopped < longest:
+            return False
+        self.stopped = None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # its decoders too: a stopped one would not hear of its parent's end
+        return True
 
 
 def popen(argv: list[str], env: Mapping[str, str], out: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -30,6 +30,7 @@ from faults.receiver import Receiver
 from tagger import broker
 from tagger.asset import ImageSource
 from tagger.delivery import Endpoint
+from tagger.home import read_state
 from tagger.job import JobRequest, Lane
 from tagger.keys import hash_key
 from tagger.ledger import Ledger, open_ledger
@@ -41,6 +42,7 @@ from tagger.stack import free_port
 ROOT = Path(__file__).parent.parent.parent
 KEY = "key-of-the-rig"
 WORKERS = [sys.executable, "-m", "workers"]
+PRODUCT = {"api": [sys.executable, "-m", "tagger", "api"], "up": [sys.executable, "-m", "tagger", "up"]}
 UPLOAD, BACKFILL, SOLO = (f"tag --lane {lane}" for lane in ("upload", "backfill", "solo"))
 HELD = text("SELECT j.id, j.token FROM jobs j JOIN workers w ON j.worker_id = w.id WHERE j.status = 'running' AND w.pid = :pid")
 LIVING = text("SELECT pid FROM workers WHERE ended_ms IS NULL AND role = :role")
@@ -95,9 +97,12 @@ class Rig:
     # --- processes ---
 
     def start(self, role: str, *, kept: bool = True, count: int = 1, **settings: Any) -> Slot:
-        """`api`, or a role of `python -m workers`, `count` times; returns the last. `settings` are for it alone."""
+        """`api`, `up` (the supervisor with its children) or a role of `python -m workers`, `count` times; returns the last.
+
+        `settings` are for it alone.
+        """
         for _ in range(count):
-            argv = [sys.executable, "-m", "tagger", "api"] if role == "api" else [*WORKERS, *role.split()]
+            argv = PRODUCT.get(role) or [*WORKERS, *role.split()]
             theirs = self.settings.model_copy(update=settings)
             log = self.logs_folder / f"{role.replace(' --lane ', '-')}-{len(self.slots)}.log"
             env = {**os.environ, **to_env(theirs)}
@@ -117,6 +122,8 @@ class Rig:
         mine = [s for s in self.slots if s.role == role and s.process.poll() is None]
         if role == "api":
             return [s for s in mine if self._answers()]
+        if role == "up":
+            return [s for s in mine if (state := read_state(self.home)) and state["supervisor"] == s.process.pid]
         with self.reader.connect() as conn:
             pids = set(conn.execute(LIVING, {"role": role.split()[0]}).scalars())
         return [s for s in mine if s.process.pid in pids]
