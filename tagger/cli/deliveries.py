@@ -1,4 +1,4 @@
-"""`tagger deliveries list | show`."""
+"""`tagger deliveries list | show | replay`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 import typer
 
 from tagger.api import render
+from tagger.api.deliveries import parse_instant
 from tagger.cli import console
+from tagger.errors import BadRequest, NotFound
 
 app = typer.Typer(help="Look at deliveries and their attempts.", no_args_is_help=True)
 
@@ -53,3 +55,33 @@ def show_delivery(delivery_id: str, json: console.Json = False) -> None:
         place = f"{outcome['field']} {outcome['locale'] or ''}".strip()
         console.out.print(f"  {place}: {outcome['outcome']} {outcome['reason'] or ''}")
     console.print_table(body["history"], ["number", "at", "result", "status", "duration_ms"], "No attempt yet.")
+
+
+@app.command("replay")
+def replay(
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids; none: all parked ones that the options select.")] = None,
+    site: Annotated[str | None, typer.Option(help="Only this site's.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only those parked since then, e.g. 2026-11-21T09:30:00Z.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only those whose last try ended so, e.g. endpoint_gone.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Really all, when no option narrows them.")] = False,
+    json: console.Json = False,
+) -> None:
+    """Send parked deliveries now, without waiting for a probe. Their endpoint is enabled, and all that waits for it goes too.
+
+    Example:  tagger deliveries replay --site blog --reason endpoint_gone
+    """
+    if not (ids or site or since or reason or everything):
+        raise BadRequest("Say which: ids, --site, --since, --reason, or --all.", "Give one of them.")
+    with console.ledger() as ledger:
+        if site:
+            ledger.get_site(site)
+        released = ledger.replay_parked(ids or (), site_id=site, since_ms=parse_instant(since), code=reason)
+    if ids and not released:
+        raise NotFound("None of these is parked.", "List them with `tagger deliveries list --status parked`.")
+    if json:
+        console.print_json({"data": [{"site": name, "released": count} for name, count in released.items()], "next_cursor": None})
+        return
+    for name, count in released.items():
+        console.out.print(f"{name}: {count} parked deliveries go out.")
+    if not released:
+        console.out.print("Nothing of that choice is parked.")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from tagger.cli import console
-from tagger.errors import BadRequest, NotFound
+from tagger.errors import BadRequest
 from tagger.signing import new_secret
 
 
@@ -25,22 +24,11 @@ def rotate(
     """
     if hook == callback:
         raise BadRequest("Say which secret: --hook or --callback.", "Give one of them.")
+    fresh = None if finish else new_secret()
     with console.ledger() as ledger:
-        site = ledger.get_site(site_id)
-        endpoint = ledger.endpoint_of(site_id)
-        if callback and endpoint is None:
-            raise NotFound(f"{site_id} has no endpoint.")
-        old = site.hook_secrets if hook or endpoint is None else endpoint.secrets
-        if not finish and len(old) > 1:
-            raise BadRequest("Two secrets are valid already.", "End that rotation first, with --finish.")
-        fresh = None if finish else new_secret()
-        secrets = old[:1] if fresh is None else (fresh, *old)
-        if hook:
-            ledger.put_site(replace(site, hook_secrets=secrets))
-        elif endpoint is not None:
-            ledger.put_endpoint(replace(endpoint, secrets=secrets))
+        valid = ledger.rotate_secret(site_id, "hook" if hook else "callback", fresh)
     if json:
-        console.print_json({"site": site_id, "secret": fresh, "valid": len(secrets)})
+        console.print_json({"site": site_id, "secret": fresh, "valid": valid})
     elif fresh is None:
         console.out.print(f"Only the newest secret of {site_id} is valid now.")
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, exists, func, select, true, update
@@ -101,11 +101,31 @@ class Outbox(Store):
             site_id = tx.conn.execute(select(endpoints.c.site_id).where(endpoints.c.id == endpoint_id)).scalar_one_or_none()
             if site_id is None:
                 raise NotFound(f"No endpoint {endpoint_id!r}.")
-            parked = select(func.count()).select_from(deliveries).where(deliveries.c.site_id == site_id, PARKED)
-            number = int(tx.conn.execute(parked).scalar_one())
-            row = lock_endpoint(tx, site_id)
-            change_endpoint(tx, row, rules.Circuit(), enabled=True, not_before_ms=0)
-            return number
+            return _unpark(tx, site_id)
+
+        return self._write(work)
+
+    def replay_parked(
+        self, ids: Sequence[str] = (), *, site_id: str | None = None, since_ms: int | None = None, code: str | None = None
+    ) -> dict[str, int]:
+        """Unpark each endpoint for which a parked delivery of this choice waits. Returns how many go out now, per site.
+
+        A delivery is parked because of its endpoint: with one of them, all go that wait for the same one.
+        `since_ms`: parked then or later. `code`: of the error of its last try.
+        """
+        chosen = select(deliveries.c.site_id).where(PARKED).distinct()
+        if ids:
+            chosen = chosen.where(deliveries.c.id.in_(ids))
+        if site_id is not None:
+            chosen = chosen.where(deliveries.c.site_id == site_id)
+        if since_ms is not None:
+            chosen = chosen.where(deliveries.c.updated_ms >= since_ms)
+        if code is not None:
+            chosen = chosen.join(delivery_bodies, delivery_bodies.c.delivery_id == deliveries.c.id)
+            chosen = chosen.where(delivery_bodies.c.error["code"].as_string() == code)
+
+        def work(tx: Tx) -> dict[str, int]:
+            return {site: _unpark(tx, site) for site in sorted(tx.conn.execute(chosen).scalars())}
 
         return self._write(work)
 
@@ -121,6 +141,16 @@ class Outbox(Store):
             return [row.id for row in rows]
 
         return self._write(work)
+
+
+def _unpark(tx: Tx, site_id: str) -> int:
+    row = lock_endpoint(tx, site_id)
+    if row is None:  # it was never registered; what waits for it goes when it is
+        return 0
+    parked = select(func.count()).select_from(deliveries).where(deliveries.c.site_id == site_id, PARKED)
+    number = int(tx.conn.execute(parked).scalar_one())
+    change_endpoint(tx, row, rules.Circuit(), enabled=True, not_before_ms=0)
+    return number
 
 
 def _held(tx: Tx, claim: DeliveryClaim) -> Any:

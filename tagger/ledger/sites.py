@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
@@ -16,6 +17,8 @@ from tagger.ledger.store import Store
 from tagger.ledger.tables import api_keys, endpoints, sites
 from tagger.ledger.writer import Tx
 from tagger.site import ApiKey, Site
+
+SecretOf = Literal["hook", "callback"]  # of the CMS's hooks, of our callbacks
 
 NEW_CIRCUIT: dict[str, Any] = {
     "circuit": "closed",
@@ -88,6 +91,32 @@ class Sites(Store):
         if not self._write(work):
             raise NotFound(f"No key {key_id!r} that is in force.")
 
+    def rotate_secret(self, site_id: str, which: SecretOf, fresh: str | None) -> int:
+        """Put `fresh` before the secret in force, both valid; None: only the newest stays. Returns how many are valid now.
+
+        Nothing but the secrets changes: neither the circuit, nor what another process changes of the site meanwhile.
+        Errors: NotFound without such a site or endpoint; Conflict while two are valid already.
+        """
+
+        def work(tx: Tx) -> int:
+            site = tx.conn.execute(select(sites).where(sites.c.id == site_id).with_for_update()).one_or_none()
+            if site is None:
+                raise NotFound(f"No site {site_id!r}.")
+            if which == "hook":
+                secrets = _rotated(site.body["hook_secrets"], fresh)
+                change = update(sites).where(sites.c.id == site_id).values(body={**site.body, "hook_secrets": secrets})
+            else:
+                mine = endpoints.c.site_id == site_id
+                endpoint = tx.conn.execute(select(endpoints).where(mine).with_for_update()).one_or_none()
+                if endpoint is None:
+                    raise NotFound(f"{site_id} has no endpoint.")
+                secrets = _rotated(endpoint.secrets, fresh)
+                change = update(endpoints).where(mine).values(secrets=secrets)
+            tx.conn.execute(change)
+            return len(secrets)
+
+        return self._write(work)
+
     def put_endpoint(self, endpoint: Endpoint) -> None:
         """Register where a site takes its callbacks, in place of an older one. The circuit starts closed."""
         row = {**asdict(endpoint), "secrets": list(endpoint.secrets), **NEW_CIRCUIT}
@@ -114,6 +143,14 @@ class Sites(Store):
 
         if not self._write(work):
             raise NotFound(f"No endpoint {endpoint_id!r}.")
+
+
+def _rotated(old: Sequence[str], fresh: str | None) -> list[str]:
+    if fresh is None:
+        return list(old[:1])
+    if len(old) > 1:
+        raise Conflict("Two secrets are valid already.", "End that rotation first, with --finish.")
+    return [fresh, *old]
 
 
 def find_endpoint(conn: Connection, site_id: str) -> Any:

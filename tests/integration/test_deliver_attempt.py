@@ -316,6 +316,36 @@ def test_a_connection_is_kept_and_a_stale_one_costs_nothing(serve: Any, transpor
     assert receiver.connections == 2
 
 
+@pytest.mark.parametrize(
+    ("before", "result"),
+    [(b"", "retry"), (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "retry"), (None, "park")],
+    ids=["no answer", "half an answer", "hung up while idle"],
+)
+def test_an_endpoint_that_goes_away_under_a_kept_connection(transport: HttpTransport, before: bytes | None, result: str) -> None:
+    """It may have acted on a message that it read whole, although nobody is there any more when tagger asks again."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        reports: list[AttemptReport] = []
+        first = threading.Thread(target=lambda: reports.append(attempt(claim_for(port), transport, SECONDS)))
+        first.start()
+        peer, _ = listener.accept()
+    with peer:
+        read_request(peer)
+        says(204)(peer, b"")
+        first.join(10)
+        if before is not None:
+            second = threading.Thread(target=lambda: reports.append(attempt(claim_for(port), transport, SECONDS)))
+            second.start()
+            read_request(peer)
+            peer.sendall(before)
+    if before is None:
+        reports.append(attempt(claim_for(port), transport, SECONDS))
+    else:
+        second.join(10)
+    assert [report.result for report in reports] == ["delivered", result]
+    assert code(reports[1]) == ("endpoint_unreachable" if result == "park" else "answer_incomplete")
+
+
 def test_no_proxy_of_the_environment_is_used(serve: Any, transport: HttpTransport, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy, receiver = serve(says(204)), serve(says(204))
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):

@@ -3,10 +3,16 @@
 import pytest
 
 pytest.register_assert_rewrite(
-    "ledger_cases.circuits", "ledger_cases.jobs", "ledger_cases.crashes", "ledger_cases.writing", "ledger_cases.sharing"
+    "ledger_cases.away",
+    "ledger_cases.circuits",
+    "ledger_cases.jobs",
+    "ledger_cases.crashes",
+    "ledger_cases.writing",
+    "ledger_cases.sharing",
 )
 
-from ledger_cases.circuits import CircuitCases  # noqa: E402 - the rewriting comes first
+from ledger_cases.away import AwayCases  # noqa: E402 - the rewriting comes first
+from ledger_cases.circuits import CircuitCases  # noqa: E402
 from ledger_cases.crashes import CrashCases  # noqa: E402
 from ledger_cases.jobs import JobCases  # noqa: E402
 from ledger_cases.sharing import SharingCases  # noqa: E402
@@ -14,7 +20,7 @@ from ledger_cases.world import World  # noqa: E402
 from ledger_cases.writing import DeliveryCases  # noqa: E402
 
 
-class LedgerCases(JobCases, CrashCases, DeliveryCases, CircuitCases, SharingCases):
+class LedgerCases(JobCases, CrashCases, DeliveryCases, CircuitCases, AwayCases, SharingCases):
     """Needs a fixture `world` from the class that inherits."""
 
 

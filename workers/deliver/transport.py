@@ -41,6 +41,10 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
+class _NotWhole(AnswerIncomplete):
+    """Not even the whole message went out: nobody can have acted on it."""
+
+
 @dataclass
 class _Kept:
     connection: PlainConnection | TlsConnection
@@ -63,16 +67,22 @@ class HttpTransport:
         except AddressForbidden as err:
             raise EndpointMisconfigured(str(err)) from err
         key = (endpoint.id, hop.origin, endpoint.allow_private)
-        kept = self._take(key)
+        kept, broken = self._take(key), None
         if kept is not None:
             _arm(kept, Route(scheme=hop.scheme, host=hop.host, port=hop.port, addresses=(), deadline=deadline))
             try:
                 return self._exchange(key, kept, hop, headers, body)
-            except AnswerIncomplete:
+            except AnswerIncomplete as err:
                 # A server may close an idle connection just as we write. Asking again is safe: the webhook-id is the same.
                 if time.monotonic() > deadline - seconds / 2:
                     raise
-        connection = self._connect(endpoint, hop, deadline, min(seconds, CONNECT_SECONDS))
+                broken = err
+        try:
+            connection = self._connect(endpoint, hop, deadline, min(seconds, CONNECT_SECONDS))
+        except (EndpointUnreachable, EndpointMisconfigured) as err:
+            if broken is None or isinstance(broken, _NotWhole):
+                raise
+            raise broken from err  # nobody is there now, but somebody was, and may have acted on the message
         return self._exchange(key, connection, hop, headers, body)
 
     def close(self) -> None:
@@ -109,14 +119,16 @@ class HttpTransport:
         self, key: tuple[str, str, bool], connection: PlainConnection | TlsConnection, hop: Hop,
         headers: Mapping[str, str], body: bytes,
     ) -> Reply:  # fmt: skip
+        fault: type[AnswerIncomplete] = _NotWhole
         try:
             target = quote(hop.target, safe="%/:=&?~#+!$,;'@()*[]")
             connection.request("POST", target, body=body, headers=headers, preload_content=False, decode_content=False)
+            fault = AnswerIncomplete
             response = connection.getresponse()
             content = _read(response)
         except FAULTS as err:
             connection.close()
-            raise AnswerIncomplete(f"{hop.origin}: {type(err.__cause__ or err).__name__} while waiting for the answer.") from err
+            raise fault(f"{hop.origin}: {type(err.__cause__ or err).__name__} while waiting for the answer.") from err
         except BaseException:
             connection.close()
             raise
