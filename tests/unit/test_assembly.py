@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import os
 import threading
 import time
 from pathlib import Path
@@ -26,6 +28,13 @@ def test_an_unknown_kind_and_a_missing_torch_are_explained(tmp_path: Path) -> No
     if importlib.util.find_spec("torch") is None:
         with pytest.raises(ModelDirectoryInvalid, match="torch"):
             loader("ofa", tmp_path)()
+
+
+@pytest.mark.skipif("CI" not in os.environ, reason="a machine of one's own may do without torch")
+def test_where_all_is_tested_torch_is_there() -> None:
+    """Else parity with the reference would be skipped in silence."""
+    assert importlib.metadata.version("torch").partition("+")[0] == "2.13.0"
+    assert importlib.util.find_spec("transformers") is not None
 
 
 def test_a_model_that_was_not_chosen_for_captions_says_none(tmp_path: Path) -> None:
