@@ -37,16 +37,16 @@ class AwayCases:
         jobs = parked(world)
         newest, tries, died = {world.ledger.job(job).asset_id: job for job in jobs}, 0, 0
         for half_hour in range(3 * 24 * 2):
-            asset = f"a{half_hour % 100}"
+            asset = f"a{half_hour % 40}"
             newest[asset] = world.described(asset, str(half_hour))
             jobs.append(newest[asset])
-            for _ in range(3):
+            for _ in range(2):
                 probes = world.deliverable() if half_hour % 48 else self.claimed_by_one_that_dies(world)
                 tries += len(probes)
                 died += not half_hour % 48 and bool(probes)
                 for probe in probes if half_hour % 48 else ():
                     world.finish(probe, "park")
-                world.later(10 * MINUTE_S)
+                world.later(15 * MINUTE_S)
         assert died >= 3
         assert tries < 3 * DAY / LONGEST_PAUSE_MS + 30, "no more than one probe per pause, after the first few"
         assert {world.delivery_status(job) for job in newest.values()} == {"parked"}
