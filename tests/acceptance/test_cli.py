@@ -1,4 +1,7 @@
-"""The command line as a subprocess, each test in a home of its own: wrong usage, wrong configuration, the doctor, the tables."""
+"""The command line, each test in a home of its own: wrong usage, wrong configuration, the doctor, the tables.
+
+As a process of its own where that may matter.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import csv
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
-from acceptance.house import House, tagger, told
+from acceptance.house import House, called, tagger, told
 from acceptance.pictures import png
 from tagger.stack import Stack
 
@@ -17,7 +21,7 @@ FAKE = {"TAGGER_CAPTION": "fake", "TAGGER_EMBED": "fake", "TAGGER_TAG_PROCESSES"
 
 def test_wrong_usage_is_exit_2(tmp_path: Path) -> None:
     for args in (["nonsense"], ["describe"], ["jobs", "list", "--status", "nonsense"], ["backfill", "start"]):
-        done = tagger(*args, home=tmp_path)
+        done = (tagger if args == ["nonsense"] else called)(*args, home=tmp_path)
         assert done.returncode == 2, (args, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
 
@@ -31,7 +35,7 @@ def test_a_wrong_setting_is_named_with_where_it_came_from(tmp_path: Path) -> Non
         ({"TAGGER_CONFIG": str(tmp_path / "missing.toml")}, "missing.toml"),
     ]
     for env, word in cases:
-        done = tagger("status", home=tmp_path / "home", **env)
+        done = called("status", home=tmp_path / "home", **env)
         assert done.returncode == 1
         assert word in done.stderr
         assert "settings_invalid" in done.stderr
@@ -40,11 +44,11 @@ def test_a_wrong_setting_is_named_with_where_it_came_from(tmp_path: Path) -> Non
 def test_a_home_that_cannot_be_used_is_told_and_not_thrown(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for args in (["status"], ["sites", "list"], ["up"]):
-        done = tagger(*args, home=tmp_path / "file")
+        done = (tagger if args == ["up"] else called)(*args, home=tmp_path / "file")
         assert done.returncode == 1
         assert "settings_invalid" in done.stderr, done.stderr
         assert "Traceback" not in done.stderr
-    found = tagger("doctor", "--json", home=tmp_path / "file")
+    found = called("doctor", "--json", home=tmp_path / "file")
     assert found.returncode == 1
     states = {finding["what"]: finding["state"] for finding in json.loads(found.stdout)["data"]}
     assert states == {"Python": "ok", "Home": "broken"}
@@ -56,7 +60,7 @@ def test_the_doctor_on_a_fresh_home_and_without_a_broker(tmp_path: Path) -> None
     states = {finding["what"]: finding["state"] for finding in json.loads(fresh.stdout)["data"]}
     assert states["Stack"] == "warning"
     assert states["Ledger"] == states["Broker"] == "ok"
-    broken = tagger("doctor", home=tmp_path, TAGGER_API_PORT="0", TAGGER_BROKER_URL="redis://127.0.0.1:1")
+    broken = called("doctor", home=tmp_path, TAGGER_API_PORT="0", TAGGER_BROKER_URL="redis://127.0.0.1:1")
     assert broken.returncode == 1
     assert "broken  Broker" in broken.stdout
     assert "→" in broken.stdout
@@ -65,23 +69,23 @@ def test_the_doctor_on_a_fresh_home_and_without_a_broker(tmp_path: Path) -> None
 def test_sites_and_keys_from_the_first_to_the_last(tmp_path: Path) -> None:
     added = told("sites", "add", "blog", "--name", "[bold] Blog :cat:", "--endpoint", "https://blog.example/cb", home=tmp_path)
     assert added["hook_secret"] != added["callback_secret"]
-    listed = tagger("sites", "list", home=tmp_path)
+    listed = called("sites", "list", home=tmp_path)
     assert "[bold] Blog :cat:" in listed.stdout, "names are printed as they are"
     assert "whsec_" not in listed.stdout
-    again = tagger("sites", "add", "blog", home=tmp_path)
+    again = called("sites", "add", "blog", home=tmp_path)
     assert (again.returncode, "conflict" in again.stderr) == (1, True)
     for bad in (["../etc"], ["UPPER"], ["x", "--endpoint", "ftp://a"], ["x", "--locale", "no such"]):
-        refused = tagger("sites", "add", *bad, home=tmp_path)
+        refused = called("sites", "add", *bad, home=tmp_path)
         assert (refused.returncode, "bad_request" in refused.stderr) == (1, True), (bad, refused.stderr)
     key = told("keys", "create", "--site", "blog", home=tmp_path)
-    assert key["key"] not in tagger("keys", "list", "--site", "blog", home=tmp_path).stdout
-    assert tagger("keys", "revoke", key["id"], home=tmp_path).returncode == 0
+    assert key["key"] not in called("keys", "list", "--site", "blog", home=tmp_path).stdout
+    assert called("keys", "revoke", key["id"], home=tmp_path).returncode == 0
     assert told("keys", "list", "--site", "blog", home=tmp_path)["data"][0]["revoked_at"]
     for args in (["keys", "list", "--site", "nobody"], ["keys", "create", "--site", "nobody"], ["keys", "revoke", "key_nothing"]):
-        assert tagger(*args, home=tmp_path).returncode == 1
-    assert tagger("sites", "pause", "blog", "--writes", home=tmp_path).returncode == 0
+        assert called(*args, home=tmp_path).returncode == 1
+    assert called("sites", "pause", "blog", "--writes", home=tmp_path).returncode == 0
     assert told("sites", "list", home=tmp_path)["data"][0]["writes_paused"] is True
-    assert tagger("sites", "resume", "blog", home=tmp_path).returncode == 0
+    assert called("sites", "resume", "blog", home=tmp_path).returncode == 0
 
 
 def test_a_backfill_is_planned_started_paused_and_cancelled(tmp_path: Path) -> None:
@@ -90,7 +94,7 @@ def test_a_backfill_is_planned_started_paused_and_cancelled(tmp_path: Path) -> N
     for n in range(3):
         (pictures / f"{n}.png").write_bytes(png((n, n, n)))
     home = tmp_path / "home"
-    assert tagger("sites", "add", "s", home=home).returncode == 0
+    assert called("sites", "add", "s", home=home).returncode == 0
     start = ["backfill", "start", "--folder", str(pictures), "--site", "s"]
     assert told(*start, "--dry-run", home=home)["images"] == 3
     assert told("backfill", "list", home=home)["data"] == []
@@ -99,10 +103,10 @@ def test_a_backfill_is_planned_started_paused_and_cancelled(tmp_path: Path) -> N
     assert told("backfill", "pause", found["id"], home=home)["status"] == "paused"
     assert told("backfill", "resume", found["id"], home=home)["status"] == "running"
     assert told("backfill", "cancel", found["id"], home=home)["status"] == "cancelled"
-    again = tagger("backfill", "resume", found["id"], home=home)
+    again = called("backfill", "resume", found["id"], home=home)
     assert (again.returncode, "conflict" in again.stderr) == (1, True)
     for more in ([], ["--dry-run"]):
-        missing = tagger(*start[:3], str(tmp_path / "nothing"), "--site", "s", *more, home=home)
+        missing = called(*start[:3], str(tmp_path / "nothing"), "--site", "s", *more, home=home)
         assert (missing.returncode, "Traceback" in missing.stderr) == (1, False)
 
 
@@ -113,8 +117,13 @@ def test_a_folder_becomes_a_table(tmp_path: Path) -> None:
     (folder / "sub [x]" / "猫 é.png").write_bytes(png((10, 200, 10)))
     (folder / "broken.jpg").write_bytes(b"no picture")
     out = tmp_path / "out.csv"
-    done = tagger("describe", str(folder), "--out", str(out), home=tmp_path / "home", **FAKE)
+    production = tmp_path / "production.sqlite"
+    (tmp_path / "tagger.toml").write_text(f'ledger_url = "sqlite:///{production}"\n')
+    env = {**FAKE, "TAGGER_CONFIG": str(tmp_path / "tagger.toml")}
+    done = tagger("describe", str(folder), "--out", str(out), home=tmp_path / "home", **env)
     assert done.returncode == 1, done.stderr
+    assert not production.exists(), "`describe` has a ledger of its own, whatever TAGGER_CONFIG says about production's"
+    assert not [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])]
     assert "2 described, 1 failed" in done.stdout
     with out.open(encoding="utf-8-sig", newline="") as file:
         rows = {row["file"]: row for row in csv.DictReader(file)}
@@ -133,7 +142,7 @@ def test_describe_says_at_once_what_cannot_work(tmp_path: Path) -> None:
     full, good = str(tmp_path / "full"), str(tmp_path / "o.csv")
     for folder, out in ((str(tmp_path / "no"), good), (str(tmp_path / "empty"), good), (full, str(tmp_path / "no" / "o.csv")),
                         (full, str(tmp_path / "folder.csv")), (full, str(tmp_path / "o.txt"))):  # fmt: skip
-        done = tagger("describe", folder, "--out", out, home=tmp_path / "home")
+        done = called("describe", folder, "--out", out, home=tmp_path / "home")
         assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
     assert not (tmp_path / "o.csv").exists()
 

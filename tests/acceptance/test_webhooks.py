@@ -1,4 +1,4 @@
-"""`tagger webhooks listen | test | verify` as processes of their own."""
+"""`tagger webhooks listen | test | verify`; the listener as a process of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from acceptance.house import ROOT, TAGGER, clean_env, tagger, told
+from acceptance.house import ROOT, TAGGER, called, clean_env, told
 from tagger import signing
 from tagger.stack import free_port
 
@@ -46,11 +46,11 @@ def test_a_test_message_arrives_signed_and_a_silent_endpoint_is_told_of(
     assert printed.startswith("tst_")
     assert "webhook.test" in printed
     assert "Traceback" not in printed
-    silent = tagger("webhooks", "test", "--site", "blog", home=tmp_path)
+    silent = called("webhooks", "test", "--site", "blog", home=tmp_path)
     assert silent.returncode == 1
     assert "no answer" in silent.stdout
     assert site["secret"] not in silent.stdout + silent.stderr
-    unknown = tagger("webhooks", "test", "--site", "nobody", home=tmp_path)
+    unknown = called("webhooks", "test", "--site", "nobody", home=tmp_path)
     assert (unknown.returncode, "Traceback" in unknown.stderr) == (1, False)
 
 
@@ -60,7 +60,7 @@ def test_after_a_rotation_the_old_secret_still_verifies_and_a_wrong_one_does_not
     fresh = told("sites", "rotate", "blog", "--callback", home=tmp_path)["secret"]
     assert told("webhooks", "test", "--site", "blog", home=tmp_path)["ok"] is True, "the listener knows the old one only"
     told("sites", "rotate", "blog", "--callback", "--finish", home=tmp_path)
-    refused = tagger("webhooks", "test", "--site", "blog", "--json", home=tmp_path)
+    refused = called("webhooks", "test", "--site", "blog", "--json", home=tmp_path)
     assert (refused.returncode, json.loads(refused.stdout)["status"]) == (1, 401)
     assert "secret" in json.loads(refused.stdout)["remedy"]
     assert fresh not in refused.stdout
@@ -72,6 +72,6 @@ def test_a_recorded_message_is_verified(site: dict[str, str], tmp_path: Path) ->
     (tmp_path / "headers.txt").write_text("\n".join(f"{name}: {value}" for name, value in headers.items()))
     (tmp_path / "body.json").write_bytes(body)
     words = ["webhooks", "verify", str(tmp_path / "headers.txt"), str(tmp_path / "body.json"), "--secret"]
-    assert "Valid: dlv_1" in tagger(*words, site["secret"], home=tmp_path).stdout
-    other = tagger(*words, signing.new_secret(), home=tmp_path)
+    assert "Valid: dlv_1" in called(*words, site["secret"], home=tmp_path).stdout
+    other = called(*words, signing.new_secret(), home=tmp_path)
     assert (other.returncode, "No signature fits" in other.stderr) == (1, True)
