@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, text, update
 
 from tagger.delivery import MAX_DELIVER_SECONDS
 from tagger.errors import CrashedTooOften, DeadlineExceeded
 from tagger.job import Lane, after_crash
 from tagger.ledger.endpoints import free_delivery
+from tagger.ledger.engine import IDLE_IN_TRANSACTION_MS
 from tagger.ledger.moves import bury_job, charge, move_job, note_error
 from tagger.ledger.store import Store
 from tagger.ledger.tables import deliveries, jobs, word_is, workers
@@ -19,6 +20,14 @@ from tagger.ledger.writer import Tx
 LEASE_MS = 6_000
 # A deliverer that lives but holds a delivery for longer has lost it. Longer than it may wait for a thread, and than an attempt.
 SENDING_MS = (2 * MAX_DELIVER_SECONDS + 60) * 1_000
+
+# PostgreSQL: a process that is stopped between the statements of a pipeline leaves its session "active", which no timeout of the
+# server's ends (only version 17 has one). Whoever else is alive ends it, and with it the locks that it holds.
+END_LEFT_ALONE = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tagger' AND usename = current_user "
+    "AND datname = current_database() AND state = 'active' AND wait_event = 'ClientRead' AND pid <> pg_backend_pid() "
+    "AND state_change < now() - :quiet_ms * interval '1 ms'"
+).bindparams(quiet_ms=IDLE_IN_TRANSACTION_MS)
 
 ALIVE = workers.c.ended_ms.is_(None)
 BEAT = update(workers).where(workers.c.id == bindparam("worker"), ALIVE).values(beat_ms=bindparam("now"))
@@ -65,6 +74,9 @@ class Workers(Store):
         Frees nothing until the ledger has answered this process without a break for one lease: an outage of the ledger, or of
         this process, is not the death of the fleet.
         """
+
+        if self._url.get_backend_name() == "postgresql":
+            self._read(lambda conn: conn.execute(END_LEFT_ALONE).all())
 
         def work(tx: Tx) -> list[Expired]:
             if tx.now_ms - tx.calm_since_ms < lease_ms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -28,6 +29,16 @@ def hold(tx):
     time.sleep(60)
 open_ledger(sys.argv[1])._write(hold)
 """
+# The same in the middle of a pipeline: for the server the session is then "active", which no timeout of its own ends.
+PIPELINE_HOLDER = HOLDER.replace(
+    """tx.conn.execute(text("UPDATE workers SET pid = 2 WHERE id = 'w'"))""",
+    """raw = tx.conn.connection.dbapi_connection
+    pipeline = raw.pipeline()
+    pipeline.__enter__()
+    raw.execute("UPDATE workers SET pid = 2 WHERE id = 'w'")
+    raw.pgconn.send_flush_request()
+    raw.pgconn.flush()""",
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +67,9 @@ def until(what: Callable[[], bool], seconds: float) -> float:
     return time.monotonic() - began
 
 
-def test_a_process_stopped_inside_a_transaction_does_not_stop_the_others(world: World) -> None:
-    command = [sys.executable, "-c", HOLDER, world.url]
+@pytest.mark.parametrize("code", [HOLDER, PIPELINE_HOLDER], ids=["between statements", "in a pipeline"])
+def test_a_process_stopped_inside_a_transaction_does_not_stop_the_others(world: World, code: str) -> None:
+    command = [sys.executable, "-c", code, world.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         try:
             assert holder.stdout is not None
@@ -65,6 +77,8 @@ def test_a_process_stopped_inside_a_transaction_does_not_stop_the_others(world: 
             os.kill(holder.pid, signal.SIGSTOP)
 
             def beat() -> bool:
+                with contextlib.suppress(LedgerUnavailable):
+                    world.ledger.expire_workers(lease_ms=10**9)  # as every reconciler does, several times a second
                 try:
                     return world.ledger.beat("w")
                 except LedgerUnavailable:
