@@ -1,0 +1,39 @@
+"""The tables. Hot rows (`jobs`, `deliveries`) are narrow; what is large or rarely read stands apart.
+
+Times are milliseconds since 1970 UTC. Open states have partial indexes, so that ten million ended rows cost a claim nothing.
+"""
+
+from tagger.ledger.tables.base import metadata, word_is
+from tagger.ledger.tables.sites import api_keys, endpoints, sites
+from tagger.ledger.tables.upkeep import counters, idempotency, prediction_cache, ticks, workers
+from tagger.ledger.tables.work import assets, backfills, embeddings, job_errors, job_requests, job_results, jobs, offers
+from tagger.ledger.tables.writing import attempts, dead_letters, deliveries, delivery_bodies, operator_events, provenance, reviews
+
+__all__ = [
+    "api_keys",
+    "assets",
+    "attempts",
+    "backfills",
+    "counters",
+    "dead_letters",
+    "deliveries",
+    "delivery_bodies",
+    "embeddings",
+    "endpoints",
+    "erased_jobs",
+    "idempotency",
+    "job_errors",
+    "job_requests",
+    "job_results",
+    "jobs",
+    "metadata",
+    "offers",
+    "operator_events",
+    "prediction_cache",
+    "provenance",
+    "reviews",
+    "sites",
+    "ticks",
+    "word_is",
+    "workers",
+]

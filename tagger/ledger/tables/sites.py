@@ -1,0 +1,43 @@
+"""Sites, their keys and their endpoints."""
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, String, Table, Text
+
+from tagger.ledger.tables.base import metadata
+
+sites = Table(
+    "sites",
+    metadata,
+    Column("id", String(63), primary_key=True),
+    Column("body", JSON, nullable=False),  # the rest of Site
+    Column("writes_paused", Boolean, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("site_id", String(63), ForeignKey("sites.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("key_sha256", String(64), nullable=False, unique=True),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("revoked_ms", BigInteger),
+)
+
+endpoints = Table(  # one per site
+    "endpoints",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("site_id", String(63), nullable=False, unique=True),
+    Column("url", Text, nullable=False),
+    Column("secrets", JSON, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("allow_private", Boolean, nullable=False),
+    Column("circuit", String(9), nullable=False),  # closed | open | half_open
+    Column("window", JSON, nullable=False, server_default="[]"),  # tries of the last minute: [slot, good, bad, away] each
+    Column("pause_ms", BigInteger, nullable=False),  # the pause before the next probe; grows
+    Column("probe_ms", BigInteger, nullable=False),  # when the next probe may go
+    Column("probe_id", String(40)),  # the delivery that probes now
+    Column("not_before_ms", BigInteger, nullable=False),  # Retry-After: the endpoint slows, others do not notice
+    Column("unsettled", Boolean, nullable=False),  # some deliveries must still be parked or unparked
+    Column("told_ms", BigInteger, nullable=False, server_default="0"),  # when `endpoint.failing` was last told of it
+)

@@ -1,0 +1,56 @@
+"""Processes, kept counts, recurring chores, and answers that need not be worked out again."""
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Table, Text
+
+from tagger.ledger.tables.base import metadata, partial
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(64), primary_key=True),  # one per boot of a process
+    Column("role", String(16), nullable=False),
+    Column("lane", String(8)),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("beat_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger, index=True),  # set once, by death or by a clean exit; never cleared
+    partial("workers_alive", "beat_ms", where="ended_ms IS NULL"),
+)
+
+counters = Table(  # kept, so that nobody counts ten million rows; several shards, so that writers seldom meet
+    "counters",
+    metadata,
+    Column("scope", String(16), primary_key=True),
+    Column("owner", String(64), primary_key=True),
+    Column("word", String(16), primary_key=True),
+    Column("shard", Integer, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+ticks = Table(
+    "ticks",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("site_id", String(63), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("body_sha256", String(64), nullable=False),
+    Column("status", Integer),  # None: in flight
+    Column("body", LargeBinary),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+)
+
+prediction_cache = Table(
+    "prediction_cache",
+    metadata,
+    Column("key", String(128), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+)
