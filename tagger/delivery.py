@@ -61,7 +61,9 @@ class FieldOutcome:
     outcome: Outcome
     reason: str = ""
     value_sha256: str | None = None  # of the value as read back, "sha256:<hex>"; None where the answer had none
-    added: tuple[str, ...] | None = None  # of the field tags: ids that the receiver put on for us; None: it did not say which
+    # Of the field tags, ids of what was asked: those that stand there now by our hand, those that were taken off. None: not said.
+    added: tuple[str, ...] | None = None
+    removed: tuple[str, ...] | None = None
 
 
 AttemptResult = Literal["delivered", "retry", "park", "disable", "gone", "reject"]
@@ -113,6 +115,7 @@ class DeliveryClaim:
     fields: Mapping[str, Any]  # API.md's `data.fields` without `if_current`
     provenance: Mapping[tuple[str, str], tuple[str, ...]]  # (field, locale) → hashes of what we wrote, as it was read back
     provenance_tags: tuple[str, ...]  # term ids that we added before and may remove
+    refused_tags: tuple[str, ...] = ()  # those that a person typed or took off: never to be offered, nor removed
     metadata: Mapping[str, str]
     endpoint: Endpoint
 

@@ -32,7 +32,7 @@ def body(claim: DeliveryClaim) -> bytes:
 
     `if_current` always holds null (never set) and each hash that we know of our own earlier values. Tags that we added before
     and no longer offer are removed; nobody else's are. One that we added before and offer still is not sent again: it stands
-    there, or a person took it off, and neither is to be changed.
+    there, or a person took it off, and neither is to be changed. Nor is one that was found to be a person's matter before.
     """
     fields = {name: _tags(claim, value) if name == TAGS else _texts(claim, name, value) for name, value in claim.fields.items()}
     data: dict[str, Any] = {"job": claim.job_id, "asset": {"id": claim.asset_id}, "sequence": claim.sequence, "fields": fields}
@@ -52,7 +52,8 @@ def _texts(claim: DeliveryClaim, name: str, locales: Mapping[str, Any]) -> dict[
 
 def _tags(claim: DeliveryClaim, offer: Mapping[str, Any]) -> dict[str, Any]:
     offered = {tag["id"] for tag in offer["add"]}
-    new = [tag for tag in offer["add"] if tag["id"] not in claim.provenance_tags]
+    settled = {*claim.provenance_tags, *claim.refused_tags}
+    new = [tag for tag in offer["add"] if tag["id"] not in settled]
     return {**offer, "add": new, "remove": sorted(set(claim.provenance_tags) - offered)}
 
 
@@ -108,11 +109,12 @@ def _outcome(name: str, locale: str, sent: str, fields: Mapping[str, Any]) -> Fi
         outcome=outcome,  # type: ignore[arg-type]
         reason=reason[:REASON_CHARS] if isinstance(reason, str) else "",
         value_sha256=_read_back(said.get("value"), outcome, sent),
-        added=_added(said.get("added")) if name == TAGS else None,
+        added=_ids(said.get("added")) if name == TAGS else None,
+        removed=_ids(said.get("removed")) if name == TAGS else None,
     )
 
 
-def _added(said: object) -> tuple[str, ...] | None:
+def _ids(said: object) -> tuple[str, ...] | None:
     return tuple(said) if isinstance(said, list) and all(isinstance(tag, str) for tag in said) else None
 
 

@@ -118,24 +118,24 @@ class _Turn:
         """Adds what nobody has put on or taken off, and removes only what tagger itself put on."""
         known = {row["label"]: row for row in self._db.execute("SELECT * FROM tags WHERE asset = ?", (self._asset,))}
         ours = {row["term"]: label for label, row in known.items() if row["writer"] == "tagger"}
-        added: list[str] = []
-        changed = False
+        removed: list[str] = []
         for term in offer.remove:
             if term in ours:
                 self._db.execute("DELETE FROM tags WHERE asset = ? AND label = ?", (self._asset, ours[term]))
                 del known[ours.pop(term)]
-                changed = True
+                removed.append(term)
+        changed = bool(removed)
         for tag in offer.add:
             if tag.label not in known and tag.id not in ours:
                 set_tag(self._db, self._asset, tag.label, tag.id, "tagger", tag.score, present=True)
                 ours[tag.id] = tag.label
-                added.append(tag.id)
-        changed = changed or bool(added)
+                changed = True
+        added = [tag.id for tag in offer.add if tag.id in ours]  # also by an earlier try of this delivery
         if changed:
             self._count("tags", "")
         rows = self._db.execute("SELECT label FROM tags WHERE asset = ? AND present = 1 ORDER BY label", (self._asset,))
         labels = [row["label"] for row in rows]
-        return {"outcome": "written" if changed else "unchanged", "value": labels, "added": added}
+        return {"outcome": "written" if changed else "unchanged", "value": labels, "added": added, "removed": removed}
 
     def _count(self, field: str, locale: str) -> None:
         """An effective write: this library changed its state."""

@@ -239,9 +239,10 @@ def _take(tx: Tx, worker_id: str, ids: Any) -> list[Any]:
 
 def _to_claim(tx: Tx, row: Any, endpoint: Any) -> DeliveryClaim:
     body = tx.conn.execute(select(delivery_bodies).where(delivery_bodies.c.delivery_id == row.id)).one()
-    hashes, tags = outcomes.provenance_of(tx.conn, row.site_id, row.asset_id)
+    known = outcomes.provenance_of(tx.conn, row.site_id, row.asset_id)
     return DeliveryClaim(
         delivery_id=row.id, token=row.token, job_id=row.job_id, site_id=row.site_id, asset_id=row.asset_id,
         sequence=row.sequence, attempts=row.attempts, tries=row.tries, created_ms=row.created_ms, described_ms=row.created_ms,
-        fields=body.fields, provenance=hashes, provenance_tags=tags, metadata=body.metadata, endpoint=to_endpoint(endpoint),
+        fields=body.fields, provenance=known.hashes, provenance_tags=known.tags, refused_tags=known.refused,
+        metadata=body.metadata, endpoint=to_endpoint(endpoint),
     )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
@@ -17,18 +17,25 @@ from tagger.ledger.writer import Tx
 KEPT_HASHES = 8  # per field; an editor may restore an older text of ours
 PUT = insert(provenance)
 PUT = PUT.on_conflict_do_update(
-    index_elements=["site_id", "asset_id", "field", "locale"], set_={"hashes": PUT.excluded.hashes, "tags": PUT.excluded.tags}
+    index_elements=["site_id", "asset_id", "field", "locale"],
+    set_={name: PUT.excluded[name] for name in ("hashes", "tags", "not_ours")},
 )
 
-Hashes = dict[tuple[str, str], tuple[str, ...]]
+
+class Provenance(NamedTuple):
+    """What is known of an asset's fields."""
+
+    hashes: dict[tuple[str, str], tuple[str, ...]]  # of what we wrote per (field, locale), newest first
+    tags: tuple[str, ...]  # ids of those that we put on
+    refused: tuple[str, ...]  # ids of those that a person typed or took off
 
 
-def provenance_of(conn: Connection, site_id: str, asset_id: str) -> tuple[Hashes, tuple[str, ...]]:
-    """Hashes of what we wrote per (field, locale), newest first, and the ids of the tags that we added."""
+def provenance_of(conn: Connection, site_id: str, asset_id: str) -> Provenance:
     stmt = select(provenance).where(provenance.c.site_id == site_id, provenance.c.asset_id == asset_id)
     rows = conn.execute(stmt).all()
-    tags = next((tuple(row.tags) for row in rows if row.field == "tags"), ())
-    return {(row.field, row.locale): tuple(row.hashes) for row in rows}, tags
+    tags, refused = next(((tuple(row.tags), tuple(row.not_ours)) for row in rows if row.field == "tags"), ((), ()))
+    hashes = {(row.field, row.locale): tuple(row.hashes) for row in rows if row.hashes or row.field != "tags"}
+    return Provenance(hashes, tags, refused)
 
 
 def record(tx: Tx, row: Any, report: AttemptReport) -> None:
@@ -76,24 +83,41 @@ def _remember(tx: Tx, row: Any, fields: dict[str, Any], said: Iterable[FieldOutc
     the same words are somebody else's.
     """
     sent_before = row.tries - 1 > _unsent(tx, row)
-    hashes, stood = provenance_of(tx.conn, row.site_id, row.asset_id)
+    before = provenance_of(tx.conn, row.site_id, row.asset_id)
     for outcome in said:
         ours = outcome.outcome == "written" or (outcome.outcome == "unchanged" and sent_before)
-        if not ours or (outcome.value_sha256 is None and outcome.field != "tags"):
+        known = before.hashes.get((outcome.field, outcome.locale), ())
+        new = [outcome.value_sha256] if ours and outcome.value_sha256 is not None else []
+        if outcome.field == "tags":
+            tags, not_ours = _tags(fields["tags"], before, outcome, ours, sent_before)
+        elif new:
+            tags, not_ours = [], []
+        else:
             continue
-        known = hashes.get((outcome.field, outcome.locale), ())
-        new = [outcome.value_sha256] if outcome.value_sha256 is not None else []
         kept = [*new, *(h for h in known if h not in new)][:KEPT_HASHES]
-        added = _our_tags(fields["tags"], stood, outcome) if outcome.field == "tags" else []
         where = {"site_id": row.site_id, "asset_id": row.asset_id, "field": outcome.field, "locale": outcome.locale}
-        tx.conn.execute(PUT, {**where, "hashes": kept, "tags": added})
+        tx.conn.execute(PUT, {**where, "hashes": kept, "tags": tags, "not_ours": not_ours})
 
 
-def _our_tags(offer: dict[str, Any], stood: tuple[str, ...], outcome: FieldOutcome) -> list[str]:
-    """Ids of the tags that stand by our hand: of those before, what we offer still; and what was put on now.
+def _tags(
+    offer: dict[str, Any], before: Provenance, outcome: FieldOutcome, ours: bool, sent_before: bool
+) -> tuple[list[str], list[str]]:
+    """Ids of the tags that stand by our hand, and of those that are a person's matter from now on.
 
-    The message took off what we offer no longer (`cms/callback.py`). A receiver that does not say which ones it put on is
-    taken to have put on all: it must itself remember whose they were before.
+    The message asked for what `cms/callback.py` makes of the offer. A receiver that does not say what it did is taken to have
+    done all of it: it must itself remember whose the tags are. What does not stand by our hand although that was asked, a
+    person had typed or taken off; what was not taken off although that was asked, a person had taken off, or an earlier try.
     """
+    if outcome.outcome not in ("written", "unchanged", "kept"):
+        return list(before.tags), list(before.refused)
     offered = [tag["id"] for tag in offer["add"]]
-    return [tag for tag in offered if tag in stood or outcome.added is None or tag in outcome.added]
+    asked = [tag for tag in offered if tag not in (*before.tags, *before.refused)]
+    dropped = [tag for tag in before.tags if tag not in offered]
+    stand = outcome.added if outcome.added is not None else asked if ours else ()
+    added = [tag for tag in asked if tag in stand]
+    refused = [tag for tag in asked if outcome.added is not None and tag not in stand]
+    if not ours:  # nothing was changed: what stood by our hand, and was not to stay, is asked for again
+        return [*before.tags, *added], [*before.refused, *refused]
+    if outcome.removed is not None and not sent_before:
+        refused += [tag for tag in dropped if tag not in outcome.removed]
+    return [*(tag for tag in before.tags if tag in offered), *added], [*before.refused, *refused]

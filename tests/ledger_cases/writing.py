@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from ledger_cases.world import FIELDS, World, description, said
+from tagger.cms import callback
 from tagger.delivery import SCHEDULE_MS, FieldOutcome
 
 
@@ -54,6 +58,50 @@ class DeliveryCases:
             world.finish(sending, "delivered", FieldOutcome(field="tags", locale="", outcome=outcome, added=added))  # type: ignore[arg-type]
         world.described("a", "4")
         assert world.deliverable()[0].provenance_tags == ("cat",)
+
+    def test_tags_that_an_editor_typed_or_took_off_are_never_offered_or_removed_again(self, world: World) -> None:
+        """An editor typed sofa and takes it off later; cat was ours, and the editor takes it off while nobody offers it."""
+
+        def round_trip(version: str, offered: list[str], outcome: str, added: Any, removed: Any) -> dict[str, list[str]]:
+            claim = world.claimed(world.accept("a", version))
+            add = [{"id": tag, "label": tag, "score": 0.9} for tag in offered]
+            world.ledger.complete(claim, description(), {"tags": {"add": add, "remove": []}})
+            [sending] = world.deliverable()
+            tags = json.loads(callback.body(sending))["data"]["fields"]["tags"]
+            said = FieldOutcome(field="tags", locale="", outcome=outcome, added=added, removed=removed)  # type: ignore[arg-type]
+            world.finish(sending, "delivered", said)
+            return {"add": [tag["id"] for tag in tags["add"]], "remove": tags["remove"]}
+
+        assert round_trip("1", ["cat", "sofa"], "written", ("cat",), ()) == {"add": ["cat", "sofa"], "remove": []}
+        assert round_trip("2", ["dog", "sofa"], "written", ("dog",), ()) == {"add": ["dog"], "remove": ["cat"]}
+        assert round_trip("3", ["cat", "dog", "sofa"], "unchanged", (), ()) == {"add": [], "remove": []}
+        assert round_trip("4", ["lamp"], "written", ("lamp",), ("dog",)) == {"add": ["lamp"], "remove": ["dog"]}
+        assert round_trip("5", ["dog"], "written", ("dog",), ("lamp",)) == {"add": ["dog"], "remove": ["lamp"]}, "it was our own"
+        assert round_trip("6", ["cat", "dog", "lamp", "sofa"], "unchanged", (), ())["add"] == ["lamp"]
+
+    def test_a_tag_that_stood_there_is_remembered_when_nothing_was_written(self, world: World) -> None:
+        for version, offered in (("1", ["cat"]), ("2", ["cat", "dog"])):
+            claim = world.claimed(world.accept("a", version))
+            world.ledger.complete(claim, description(), {"tags": {"add": [{"id": tag} for tag in offered], "remove": []}})
+            [sending] = world.deliverable()
+            world.finish(sending, "delivered", FieldOutcome(field="tags", locale="", outcome="unchanged", added=(), removed=()))
+        world.described("a", "3")
+        [claim] = world.deliverable()
+        assert (claim.provenance_tags, claim.refused_tags, claim.provenance) == ((), ("cat", "dog"), {})
+
+    def test_a_lost_answer_makes_no_tag_of_ours_a_persons(self, world: World) -> None:
+        for version, offered, added in (("1", "cat", ("cat",)), ("2", "dog", ("dog",))):
+            claim = world.claimed(world.accept("a", version))
+            world.ledger.complete(claim, description(), {"tags": {"add": [{"id": offered}], "remove": []}})
+            [sending] = world.deliverable()
+            world.finish(sending, "retry")  # it did act: cat off, dog on
+            world.later(60)
+            [sending] = world.deliverable()
+            said = FieldOutcome(field="tags", locale="", outcome="unchanged", added=added, removed=())
+            world.finish(sending, "delivered", said)
+        world.described("a", "3")
+        [claim] = world.deliverable()
+        assert (claim.provenance_tags, claim.refused_tags) == (("dog",), ())
 
     def test_kept_goes_to_a_person_and_the_job_is_done(self, world: World) -> None:
         job_id = world.described("a")

@@ -69,10 +69,15 @@ def test_a_tag_that_we_put_on_before_is_not_sent_again_since_a_person_may_have_t
     assert tags == {"add": [], "remove": ["dog"]}
 
 
+def test_a_tag_that_is_a_persons_matter_is_neither_offered_nor_removed() -> None:
+    tags = json.loads(callback.body(replace(CLAIM, provenance_tags=(), refused_tags=("cat", "dog"))))["data"]["fields"]["tags"]
+    assert tags == {"add": [], "remove": []}
+
+
 @pytest.mark.parametrize(("said", "added"), [(["cat"], ("cat",)), ([], ()), (None, None), ("cat", None), ([1], None)])
 def test_a_receiver_may_say_which_tags_it_put_on(said: object, added: tuple[str, ...] | None) -> None:
-    told = read({"fields": {"tags": {"outcome": "written", "value": ["Katze"], "added": said}}})
-    assert told["tags", ""].added == added
+    told = read({"fields": {"tags": {"outcome": "written", "value": ["Katze"], "added": said, "removed": said}}})
+    assert (told["tags", ""].added, told["tags", ""].removed) == (added, added)
 
 
 def test_two_attempts_have_the_same_body() -> None:
