@@ -44,6 +44,9 @@ class Settings(BaseModel):
     compat_addresses: str = Field(
         default="127.0.0.1,::1", description="Addresses and networks, with commas, that may call those routes without a key."
     )
+    trusted_proxies: str = Field(
+        default="", description="Proxies, as addresses and networks with commas, whose X-Forwarded-For those routes believe."
+    )
     describe_wait_seconds: float = Field(default=10.0, gt=0, le=60, description="How long /v1/describe waits before 202.")
 
     tag_processes: int = Field(default=0, ge=0, description="Tag worker processes per lane; 0: as many as cores pay.")

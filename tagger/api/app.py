@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import tagger
-from tagger.api import compat, deliveries, entailment, health, hooks, jobs, problems, sites
+from tagger.api import callers, compat, deliveries, entailment, health, hooks, jobs, problems, sites
 from tagger.api.deps import Parts
 from tagger.api.middleware import RequestFrame
 from tagger.api.shapes import JobIn
@@ -31,6 +31,7 @@ from tagger.settings import Settings
 log = structlog.get_logger()
 
 MIGRATE_SECONDS = 2.0
+GRACE_SECONDS = 15  # for requests under way when the process is asked to end; the supervisor kills after 30
 
 DESCRIPTION = """Captions, alt text and tags for the images of content-management systems.
 
@@ -79,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     app.add_middleware(RequestFrame, max_body_bytes=settings.max_body_bytes)
     if settings.compat_site:
-        compat.networks(settings)  # a mistake shows now, not with the first caller
+        callers.allowed(settings), callers.trusted(settings)  # a mistake shows now, not with the first caller
         app.include_router(compat.router)
     for noun in (jobs, entailment, hooks, deliveries, sites, health):
         app.include_router(noun.router)
@@ -111,6 +112,7 @@ def serve(settings: Settings) -> None:
         port=settings.api_port,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=15,
+        timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        proxy_headers=False,  # who calls is asked in callers.py alone; by default whoever is on loopback may claim to be another
     )

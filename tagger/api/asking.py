@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tagger.api.deps import Parts
 from tagger.api.problems import MEDIA_TYPE
+from tagger.errors import ErrorInfo, JobCancelled
 from tagger.ids import new_id
 from tagger.job import Job, JobRequest
 from tagger.ledger import Accepted
@@ -29,11 +30,13 @@ async def ask(parts: Parts, request: JobRequest, data: bytes | None, seconds: fl
 
 def unanswered(job: Job, request_id: str) -> JSONResponse:
     """The problem of a job that ended without an answer."""
-    if job.error is None:
-        body: dict[str, Any] = {"type": "about:blank", "title": "The job was cancelled", "status": 409, "detail": job.status}
-    else:
-        body = job.error.to_dict()
+    body = ending(job).to_dict()
     return JSONResponse({**body, "job": job.id, "request_id": request_id}, status_code=body["status"], media_type=MEDIA_TYPE)
+
+
+def ending(job: Job) -> ErrorInfo:
+    """Why a job that ended has no answer: its own error, or that it was cancelled."""
+    return job.error or JobCancelled(f"Job {job.id} is {job.status}.").info()
 
 
 def loaded(body: bytes) -> dict[str, Any] | None:

@@ -1,62 +1,40 @@
 """Routes for callers of the services that tagger replaces. Off by default; `compat_site` turns them on for one site.
 
-They take no key, so only allow-listed addresses may call. Each goes through the queue like any other job, and answers 503
-after 25 seconds, never 202: those callers know no other answer.
+They take no key, so only allow-listed addresses may call (`callers.py`). Each goes through the queue like any other job, and
+answers 503 after 25 seconds, never 202: those callers know no other answer.
 """
 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import struct
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from tagger import statement
-from tagger.api.asking import ask, loaded
+from tagger.api.asking import ask, ending, loaded
+from tagger.api.callers import check_caller
 from tagger.api.deps import Parts, PartsDep
 from tagger.api.entailment import answer_of, check_request
 from tagger.api.jobs import unstored
 from tagger.api.shapes import decode_base64
 from tagger.asset import ImageSource
-from tagger.errors import BadRequest, Forbidden, SettingsError, TaggerError
+from tagger.errors import BadRequest, TaggerError
 from tagger.job import Job, JobRequest
 from tagger.prediction import EntailmentPrediction
-from tagger.settings import Settings
 
 WAIT_SECONDS = 25.0
+TEXT_CHARS, URL_CHARS = 5_000, 4_096
 TYPES = ("ecommerce", "product", "marketing", "news", "social", "general")
 LABELS = ("Yes", "No", "Maybe")  # in the order of `details`
 CHINESE = ("匹配", "不匹配", "部分相关")
-
-Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
-
-
-def networks(settings: Settings) -> Networks:
-    """Addresses that may call without a key. Errors: SettingsError."""
-    try:
-        return tuple(ipaddress.ip_network(part.strip()) for part in settings.compat_addresses.split(",") if part.strip())
-    except ValueError as err:
-        raise SettingsError(f"compat_addresses: {err}") from err
-
-
-def from_allowed(request: Request, parts: PartsDep) -> None:
-    host = request.client.host if request.client is not None else ""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        raise Forbidden("The caller's address is not known.") from None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if not any(address in network for network in networks(parts.settings)):
-        raise Forbidden(f"{address} is not among `compat_addresses`.")
-
-
-router = APIRouter(tags=["existing callers"], dependencies=[Depends(from_allowed)], include_in_schema=False)
 
 
 class Refused(Exception):
@@ -64,83 +42,103 @@ class Refused(Exception):
 
     def __init__(self, status: int, error: str) -> None:
         super().__init__(error)
-        self.response = JSONResponse({"error": error}, status)
+        self.response = JSONResponse({"error": error}, status, headers={"Retry-After": "2"} if status == 503 else None)
+
+
+class OldRoute(APIRoute):
+    """Whatever is wrong with a request, these callers read one shape: `{"error": …}`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except Refused as refused:
+                return refused.response
+            except TaggerError as err:
+                return Refused(err.status, f"{err.code}: {err}").response
+            except HTTPException as err:  # a form that does not parse
+                return Refused(err.status_code, str(err.detail)).response
+
+        return handled
+
+
+def from_allowed(request: Request, parts: PartsDep) -> None:
+    check_caller(request, parts.settings)
+
+
+router = APIRouter(tags=["existing callers"], dependencies=[Depends(from_allowed)], include_in_schema=False, route_class=OldRoute)
 
 
 @router.post("/api/generate-caption")
 async def generate_caption(request: Request, parts: PartsDep) -> JSONResponse:
-    try:
-        body = loaded(await request.body())
-        image, kind = (body or {}).get("image"), (body or {}).get("format", "base64")
-        if not isinstance(image, str) or not image or kind not in ("base64", "url"):
-            raise Refused(400, "image and format (base64 or url) are needed")
-        source, data = _given(parts, url=image) if kind == "url" else _given(parts, data=_decoded(image, parts))
-        job = await _asked(parts, _request(parts, source, fields=("caption",)), data)
-        return JSONResponse({"caption": _text(job, "caption")})
-    except Refused as refused:
-        return refused.response
+    body = await run_in_threadpool(loaded, await request.body())
+    image, kind = (body or {}).get("image"), (body or {}).get("format", "base64")
+    if not isinstance(image, str) or not image or kind not in ("base64", "url"):
+        raise Refused(400, "image and format (base64 or url) are needed")
+    if kind == "url":
+        source, data = _given(parts, url=image)
+    else:
+        source, data = await run_in_threadpool(_decoded, image, parts)
+    job = await _asked(parts, _request(parts, source, fields=("caption",)), data)
+    return JSONResponse({"caption": _text(job, "caption")})
 
 
 @router.post("/api/tag-image")
 async def tag_image(request: Request, parts: PartsDep) -> JSONResponse:
-    try:
-        form, sent = await _form(request, parts)
-        kind = form.get("type", "")
-        source, data = _given(parts, data=_file(sent))
-        job = await _asked(
-            parts, _request(parts, source, fields=("caption", "tags"), profile=kind if kind in TYPES else "general"), data
-        )
-        stored = await run_in_threadpool(parts.ledger.vector_of, job.site_id, job.asset_id)
-        return JSONResponse(
-            {
-                "tags": [
-                    {"tag": f"{tag.category}:{tag.id}", "confidence": tag.score}
-                    for a in (job.description.annotations if job.description else ())
-                    if isinstance(a.value, tuple)
-                    for tag in a.value
-                ],
-                "description": _text(job, "caption"),
-                "embedding": [] if stored is None else list(struct.unpack(f"<{len(stored.vector) // 2}e", stored.vector)),
-            }
-        )
-    except Refused as refused:
-        return refused.response
+    form, sent = await _form(request, parts)
+    kind = form.get("type", "")
+    source, data = _given(parts, data=_file(sent))
+    job = await _asked(
+        parts, _request(parts, source, fields=("caption", "tags"), profile=kind if kind in TYPES else "general"), data
+    )
+    stored = await run_in_threadpool(parts.ledger.vector_of, job.site_id, job.asset_id)
+    return JSONResponse(
+        {
+            "tags": [
+                {"tag": f"{tag.category}:{tag.id}", "confidence": tag.score}
+                for a in (job.description.annotations if job.description else ())
+                if isinstance(a.value, tuple)
+                for tag in a.value
+            ],
+            "description": _text(job, "caption"),
+            "embedding": [] if stored is None else list(struct.unpack(f"<{len(stored.vector) // 2}e", stored.vector)),
+        }
+    )
 
 
 @router.post("/predict")
 async def predict(request: Request, parts: PartsDep) -> JSONResponse:
-    try:
-        form, data = await _form(request, parts)
-        answer = await _checked(parts, form.get("text"), "No text", data=_file(data))
-        scores = _scores(answer)
-        index = scores.index(max(scores))
-        return JSONResponse({"result": index, "label": LABELS[index], "confidence": scores[index], "details": scores})
-    except Refused as refused:
-        return refused.response
+    form, data = await _form(request, parts)
+    answer = await _checked(parts, form.get("text"), "No text", data=_file(data))
+    scores = _scores(answer)
+    index = scores.index(max(scores))
+    return JSONResponse({"result": index, "label": LABELS[index], "confidence": scores[index], "details": scores})
 
 
 @router.post("/api/v1/visual_entailment")
 async def visual_entailment(request: Request, parts: PartsDep) -> JSONResponse:
-    try:
-        if request.headers.get("content-type", "").startswith("multipart/form-data"):
-            form, sent = await _form(request, parts)
-            text = _needs(form.get("text"), "缺少text参数")
-            answer = await _checked(parts, text, "缺少text参数", data=_file(sent))
-        else:
-            body = loaded(await request.body()) or {}
-            text = _needs(body.get("text"), "缺少text参数")
-            answer = await _checked(parts, text, "缺少text参数", url=_needs(body.get("image_url"), "缺少image_url参数"))
-        scores = _scores(answer)
-        label = CHINESE[scores.index(max(scores))]
-        told = {"label": label, "confidence": max(scores), "all_scores": dict(zip(CHINESE, scores, strict=True))}
-        return JSONResponse({"success": True, "result": told})
-    except Refused as refused:
-        return refused.response
+    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+        form, sent = await _form(request, parts)
+        text = _needs(form.get("text"), "缺少text参数")
+        answer = await _checked(parts, text, "缺少text参数", data=_file(sent))
+    else:
+        body = await run_in_threadpool(loaded, await request.body()) or {}
+        text = _needs(body.get("text"), "缺少text参数")
+        answer = await _checked(parts, text, "缺少text参数", url=_needs(body.get("image_url"), "缺少image_url参数"))
+    scores = _scores(answer)
+    label = CHINESE[scores.index(max(scores))]
+    told = {"label": label, "confidence": max(scores), "all_scores": dict(zip(CHINESE, scores, strict=True))}
+    return JSONResponse({"success": True, "result": told})
 
 
-def _needs(value: Any, error: str) -> str:
+def _needs(value: Any, error: str, most: int = TEXT_CHARS) -> str:
+    """A text that has something in it and that a database can hold."""
     if not isinstance(value, str) or not value.strip():
         raise Refused(400, error)
+    if len(value) > most or "\x00" in value or any("\ud800" <= char <= "\udfff" for char in value):
+        raise Refused(400, f"a text over {most} characters, or with a NUL or half a surrogate pair")
     return value
 
 
@@ -150,7 +148,7 @@ async def _checked(
     said = _needs(text, missing)
     try:
         statement.check(said)
-    except TaggerError as err:
+    except BadRequest as err:
         raise Refused(400, f"{err.code}: {err}") from err
     source, data = _given(parts, url=url, data=data)
     job = await _asked(parts, check_request(parts.settings.compat_site, source, said, "general"), data)
@@ -160,12 +158,13 @@ async def _checked(
 
 
 async def _asked(parts: Parts, request: JobRequest, data: bytes | None) -> Job:
+    await run_in_threadpool(parts.ledger.get_site, request.site_id)  # a site that is not there gets no jobs
     _, job = await ask(parts, request, data, WAIT_SECONDS)
     if job is None:
         raise Refused(503, f"no answer within {WAIT_SECONDS:g} seconds")
     if job.error is not None or job.description is None:
-        info = job.error
-        raise Refused(500 if info is None else info.status, "no answer" if info is None else f"{info.code}: {info.detail}")
+        info = ending(job)
+        raise Refused(info.status, f"{info.code}: {info.detail}")
     return job
 
 
@@ -179,17 +178,18 @@ def _request(parts: Parts, source: ImageSource, *, fields: tuple[Any, ...], prof
 
 def _given(parts: Parts, *, url: str | None = None, data: bytes | None = None) -> tuple[ImageSource, bytes | None]:
     if data is None:
-        return ImageSource(kind="url", location=str(url)), None
+        return ImageSource(kind="url", location=_needs(url, "no image", URL_CHARS)), None
     if not 0 < len(data) <= parts.settings.max_body_bytes:
         raise Refused(400, f"the image must have 1 to {parts.settings.max_body_bytes} bytes")
     return unstored(data), data
 
 
-def _decoded(text: str, parts: Parts) -> bytes:
+def _decoded(text: str, parts: Parts) -> tuple[ImageSource, bytes | None]:
     try:
-        return decode_base64(text, parts.settings.max_body_bytes)
+        data = decode_base64(text, parts.settings.max_body_bytes)
     except BadRequest as err:
         raise Refused(400, "image is not base64") from err
+    return _given(parts, data=data)
 
 
 async def _form(request: Request, parts: Parts) -> tuple[dict[str, str], bytes | None]:

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import Field, ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from tagger import statement
 from tagger.api.asking import ask, unanswered
 from tagger.api.deps import Parts, PartsDep, SiteDep
 from tagger.api.jobs import chosen_profile, receipt, unstored
-from tagger.api.shapes import Body, ImageIn, decode_base64
+from tagger.api.shapes import Body, ImageIn, Text, decode_base64
 from tagger.asset import ImageSource
 from tagger.errors import BadRequest, Pointer
 from tagger.ids import new_id
@@ -25,9 +26,9 @@ router = APIRouter(tags=["entailment"])
 
 
 class StatementIn(Body):
-    text: str = Field(description="An English sentence about the image.")
+    text: Text = Field(max_length=5000, description="An English sentence about the image.")
     image: ImageIn
-    profile: str | None = Field(None, max_length=64, description="Whose rule says what yes, maybe and no do.")
+    profile: Text | None = Field(None, max_length=64, description="Whose rule says what yes, maybe and no do.")
 
 
 BODY: dict[str, Any] = {
@@ -113,12 +114,7 @@ def _rendered(job: Job, answer: EntailmentPrediction, unseeable: tuple[str, ...]
 async def _read(request: Request, parts: Parts) -> tuple[StatementIn, bytes | None]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
-        try:
-            asked = StatementIn.model_validate_json(await request.body())
-        except ValidationError as err:
-            raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in err.errors(include_url=False)]) from None
-        encoded = asked.image.base64
-        return asked, None if encoded is None else decode_base64(encoded, parts.settings.max_body_bytes)
+        return await run_in_threadpool(_read_json, parts, await request.body())
     async with request.form(max_files=1, max_fields=3) as form:
         upload, text, profile = form.get("image"), form.get("text"), form.get("profile")
         if not isinstance(upload, UploadFile) or not isinstance(text, str):
@@ -130,4 +126,18 @@ async def _read(request: Request, parts: Parts) -> tuple[StatementIn, bytes | No
     if not 0 < len(data) <= parts.settings.max_body_bytes:
         raise BadRequest(f"The image must have 1 to {parts.settings.max_body_bytes} bytes.", errors=(Pointer(pointer="/image"),))
     image = ImageIn(url="https://upload.invalid/")  # stands in for the bytes
-    return StatementIn(text=text, image=image, profile=profile if isinstance(profile, str) else None), data
+    return _checked({"text": text, "image": image, "profile": profile if isinstance(profile, str) else None}), data
+
+
+def _read_json(parts: Parts, content: bytes) -> tuple[StatementIn, bytes | None]:
+    """Off the event loop, as decoding a large picture takes a while."""
+    asked = _checked(content)
+    encoded = asked.image.base64
+    return asked, None if encoded is None else decode_base64(encoded, parts.settings.max_body_bytes)
+
+
+def _checked(given: bytes | dict[str, Any]) -> StatementIn:
+    try:
+        return StatementIn.model_validate_json(given) if isinstance(given, bytes) else StatementIn.model_validate(given)
+    except ValidationError as err:
+        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in err.errors(include_url=False)]) from None

@@ -1,10 +1,11 @@
-"""What surrounds every request, as plain ASGI: an id, a limit on the body, a count and a time."""
+"""What surrounds every request, as plain ASGI: an id, limits on the body, a count and a time."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
+from typing import NoReturn
 
 import structlog
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tagger import telemetry
 from tagger.api.problems import respond
-from tagger.errors import BodyTooLarge
+from tagger.errors import BadRequest, BodyTooLarge, BodyTooSlow
 from tagger.ids import new_id
 
 # Base64 and multipart add to the image's bytes.
@@ -20,11 +21,11 @@ ENVELOPE = 4 / 3
 ENVELOPE_BYTES = 64 * 1024
 DISCARD = 4  # times the limit: bytes of a body that is too large that are read and forgotten, before the answer
 DISCARD_SECONDS = 10.0
+PAUSE_SECONDS = 30.0  # longest silence within a body
+BODY_SECONDS = 600.0  # for a whole body, however it drips: the largest over a slow line
+# Commas and colons of a body that is no image: no honest job has more, base64 has none, and each value costs what names it.
+MARKS = 50_000
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-
-class _Overrun(Exception):
-    """The body went over the limit while it was read."""
 
 
 class RequestFrame:
@@ -39,39 +40,31 @@ class RequestFrame:
         scope["tagger.request_id"] = new_id("req")
         started = time.perf_counter()
         status = 500
-        seen = 0
-
-        async def limited() -> Message:
-            nonlocal seen
-            message = await receive()
-            if message["type"] == "http.request":
-                seen += len(message.get("body", b""))
-                if seen > self.limit:
-                    raise _Overrun
-            return message
+        body = _Body(scope, receive, self.limit)
 
         async def answered(message: Message) -> None:
-            if seen <= self.limit:  # else what a route makes of a body that broke off does not count
+            if body.fault is None:  # else what a route makes of a body that broke off does not count
                 await tagged(message)
 
         async def tagged(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", scope["tagger.request_id"].encode())]
+                own = [(b"x-request-id", scope["tagger.request_id"].encode())]
+                if isinstance(body.fault, BodyTooSlow):
+                    own.append((b"connection", b"close"))
+                message["headers"] = [*message["headers"], *own]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=scope["tagger.request_id"]):
             try:
-                if self._declared(scope) > self.limit:
-                    raise _Overrun
-                await self.app(scope, limited, answered)
-                if seen > self.limit:
-                    raise _Overrun
-            except _Overrun:
-                await self._discard(receive)
-                error = BodyTooLarge(f"The request's body is over {self.limit} bytes.")
-                await respond(Request(scope), error)(scope, receive, tagged)
+                with contextlib.suppress(_Broken):
+                    body.check_head()
+                    await self.app(scope, body.receive, answered)
+                if body.fault is not None:
+                    if not isinstance(body.fault, BodyTooSlow):
+                        await self._discard(receive)
+                    await respond(Request(scope), body.fault)(scope, receive, tagged)
             finally:
                 route = getattr(scope.get("route"), "path", "unmatched")
                 # a method is any word that a stranger sends, and each value of a label is kept for good
@@ -90,9 +83,60 @@ class RequestFrame:
                     if not message.get("more_body"):
                         return
 
-    @staticmethod
-    def _declared(scope: Scope) -> int:
-        for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit():
-                return int(value)
-        return 0
+
+class _Broken(Exception):
+    """The request ends here; the body's `fault` says why."""
+
+
+class _Body:
+    """A request's body on its way in: counted, and not waited for without end."""
+
+    def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
+        self.fault: BadRequest | BodyTooSlow | None = None
+        self._scope = scope
+        self._receive = receive
+        self._limit = limit
+        self._seen = 0
+        self._marks = 0
+        self._arriving = True
+        self._last = time.monotonic() + BODY_SECONDS
+        kind = self._header(b"content-type")
+        self._counts_marks = scope["method"] == "POST" and not kind.startswith(b"multipart/form-data")
+
+    def check_head(self) -> None:
+        """What can be refused before the body came. Errors: _Broken."""
+        if "\x00" in self._scope["path"] or b"%00" in self._scope["query_string"]:
+            self._break(BadRequest("The address holds a NUL character, which no database stores."))
+        declared = self._header(b"content-length")
+        if declared.isdigit() and int(declared[:20]) > self._limit:
+            self._break(BodyTooLarge(f"The request's body is over {self._limit} bytes."))
+
+    async def receive(self) -> Message:
+        """Errors: _Broken."""
+        if not self._arriving:
+            return await self._receive()
+        try:
+            async with asyncio.timeout(min(PAUSE_SECONDS, self._last - time.monotonic())):
+                message = await self._receive()
+        except TimeoutError:
+            self._break(BodyTooSlow(f"{self._seen} bytes came, and then no more in time."))
+        if message["type"] == "http.request":
+            self._count(message.get("body", b""))
+            self._arriving = bool(message.get("more_body"))
+        return message
+
+    def _count(self, chunk: bytes) -> None:
+        self._seen += len(chunk)
+        if self._seen > self._limit:
+            self._break(BodyTooLarge(f"The request's body is over {self._limit} bytes."))
+        if self._counts_marks:
+            self._marks += chunk.count(b",") + chunk.count(b":")
+            if self._marks > MARKS:
+                self._break(BodyTooLarge(f"The body holds more than {MARKS} values.", "Send one job for each image."))
+
+    def _break(self, fault: BadRequest | BodyTooSlow) -> NoReturn:
+        self.fault = fault
+        raise _Broken
+
+    def _header(self, wanted: bytes) -> bytes:
+        return next((bytes(value).strip().lower() for name, value in self._scope["headers"] if name == wanted), b"")

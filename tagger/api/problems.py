@@ -15,6 +15,7 @@ from tagger.errors import BadRequest, BodyTooLarge, Forbidden, NotFound, Pointer
 
 log = structlog.get_logger()
 
+POINTERS = 20  # of a body in which everything is wrong
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -47,7 +48,7 @@ async def _tagger_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    pointers = tuple(_pointer(e) for e in error.errors())
+    pointers = tuple(_pointer(e) for e in error.errors()[:POINTERS])
     return respond(
         request, BadRequest("; ".join(f"{p.pointer or 'the body'}: {p.detail}" for p in pointers[:5]), errors=pointers)
     )

@@ -73,7 +73,7 @@ class ContextIn(Body):
 class Wanted(Body):
     """What is asked for, however the image comes."""
 
-    profile: str | None = Field(None, max_length=64, description="A kind of business; the site's own when not given.")
+    profile: Text | None = Field(None, max_length=64, description="A kind of business; the site's own when not given.")
     locales: list[Locale] | None = Field(None, min_length=1, max_length=16)
     fields: list[FieldName] = Field(default=["alt_text", "caption", "tags"], min_length=1, max_length=4)
     context: ContextIn = ContextIn()
@@ -112,25 +112,25 @@ class JobIn(Wanted):
 
 
 class EndpointIn(Body):
-    url: str = Field(max_length=2048, pattern=r"^https?://")
+    url: Text = Field(max_length=2048, pattern=r"^https?://")
     allow_private: bool = Field(False, description="The URL may lead to a private or loopback address.")
 
 
 class SiteIn(Body):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     name: Text = Field(min_length=1, max_length=200)
-    profile: str = "general"
+    profile: Text = "general"
     locales: list[Locale] = Field(default=["en"], min_length=1, max_length=16)
-    vocabulary: str | None = None
+    vocabulary: Text | None = None
     allowed_hosts: list[Annotated[str, AfterValidator(check_host)]] = Field(default=[], max_length=64)
     endpoint: EndpointIn | None = None
 
 
 class ReplayIn(Body):
-    ids: list[str] = Field(default=[], max_length=1000, description="Ids of dead letters; empty: all that the filter finds.")
-    site: str | None = None
+    ids: list[Text] = Field(default=[], max_length=1000, description="Ids of dead letters; empty: all that the filter finds.")
+    site: Text | None = None
     since: str | None = Field(None, description="RFC 3339; only letters that died since then.")
-    reason: str | None = Field(None, description="Only letters with this error code.")
+    reason: Text | None = Field(None, description="Only letters with this error code.")
 
 
 def decode_base64(text: str, limit: int) -> bytes:

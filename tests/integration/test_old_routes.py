@@ -7,8 +7,10 @@ import io
 import socket
 import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -21,6 +23,7 @@ from tagger.api.app import create_app
 from tagger.errors import SettingsError
 from tagger.keys import hash_key
 from tagger.settings import Settings, load
+from tagger.site import Site
 from workers.models.fake import subject_of
 
 COLOUR = (30, 60, 90)
@@ -61,9 +64,29 @@ class Api:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerHouse]:
+def web() -> Iterator[str]:
+    """The address of a picture."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(png())
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/a.png"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, web: str) -> Iterator[WorkerHouse]:
     made = WorkerHouse(tmp_path_factory.mktemp("house"), check="fake", compat_site="site", describe_wait_seconds=30.0)
     try:
+        made.ledger.put_site(Site(id="site", name="A site", allowed_hosts=(urlsplit(web).netloc,)))
         made.ledger.add_key("site", "test", hash_key(KEY))
         yield made
     finally:
@@ -185,7 +208,57 @@ def test_visual_entailment(api: Api) -> None:
     assert set(forbidden.json()) == {"error"}
 
 
+def test_pictures_by_their_address(api: Api, web: str) -> None:
+    caption = api.post("/api/generate-caption", json={"image": web, "format": "url"})
+    assert (caption.status_code, list(caption.json())) == (200, ["caption"])
+    assert SUBJECT in caption.json()["caption"].lower()
+    told = api.post("/api/v1/visual_entailment", json={"text": f"a {SUBJECT}", "image_url": web}).json()
+    assert (told["success"], told["result"]["label"]) == (True, "匹配")
+    other = api.post("/api/v1/visual_entailment", json={"text": "nothing of the kind", "image_url": web}).json()
+    assert other["result"]["label"] == "不匹配"
+
+
+@pytest.mark.parametrize("kind", ["ecommerce", "product", "marketing", "news", "social", "general", "parrots", ""])
+def test_a_type_is_a_profile_and_an_unknown_one_is_general(house: WorkerHouse, api: Api, kind: str) -> None:
+    answer = api.post("/api/tag-image", files={"image": ("a.png", png())}, data={"type": kind})
+    assert answer.status_code == 200, answer.text
+    job = house.ledger.jobs(limit=1).data[0]
+    assert job.request.profile == (kind if kind in compat.TYPES else "general")
+    assert (job.site_id, job.lane, job.request.deliver) == ("site", "upload", False), "through the queue, for the one site"
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "status"),
+    [
+        ("/api/generate-caption", {"json": {"image": "\ud800", "format": "url"}}, 400),
+        ("/api/generate-caption", {"json": {"image": "http://x.example/" + "a" * 5000, "format": "url"}}, 400),
+        ("/api/generate-caption", {"json": {"image": base64.b64encode(b"no picture").decode()}}, 422),
+        ("/api/generate-caption", {"data": b"{"}, 400),
+        ("/api/tag-image", {"json": {}}, 400),
+        ("/api/tag-image", {"data": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400),
+        ("/predict", {"files": {"image": ("a.png", png())}}, 400),
+        ("/predict", {"files": {"image": ("a.png", b"")}, "data": {"text": "a cat"}}, 400),
+        ("/predict", {"files": {"image": ("a.png", png())}, "data": {"text": "a\x00cat"}}, 400),
+        ("/predict", {"files": {"image": ("a.png", png())}, "data": {"text": "eine Katze auf dem Sofa"}}, 400),
+        ("/api/v1/visual_entailment", {"json": {"text": "a cat"}}, 400),
+        ("/api/v1/visual_entailment", {"json": {"text": 5, "image_url": "http://x.example/"}}, 400),
+    ],
+)
+def test_whatever_is_wrong_is_told_in_the_old_shape(api: Api, path: str, sent: dict[str, Any], status: int) -> None:
+    answer = api.post(path, **sent)
+    assert answer.status_code == status, answer.text
+    assert list(answer.json()) == ["error"]
+    assert answer.json()["error"]
+
+
+def test_a_caller_behind_a_proxy_that_nobody_named_is_refused(api: Api) -> None:
+    for name in ("X-Forwarded-For", "Forwarded"):
+        answer = api.post("/predict", files={"image": ("a.png", png())}, data={"text": "a cat"}, headers={name: "127.0.0.1"})
+        assert (answer.status_code, list(answer.json())) == (403, ["error"])
+
+
 def test_no_answer_in_time_is_503_never_202(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert compat.WAIT_SECONDS == 25
     monkeypatch.setattr(compat, "WAIT_SECONDS", 0.001)
     answer = api.post("/predict", files={"image": ("a.png", png((9, 9, 9)))}, data={"text": "a cat"})
     assert answer.status_code == 503
@@ -207,11 +280,17 @@ def test_by_default_there_are_no_such_routes_and_strangers_are_refused(tmp_path:
     with Api(load({}, **home)) as plain:
         _wait(plain)
         assert plain.post("/predict", files={"image": ("a.png", png())}).status_code == 404
+    with Api(load({}, **home, compat_site="nobody", check="fake")) as nobodys:
+        _wait(nobodys)
+        answer = nobodys.post("/predict", files={"image": ("a.png", png())}, data={"text": "a cat"})
+        assert (answer.status_code, list(answer.json())) == (404, ["error"]), "the site that the setting names is not there"
     with Api(load({}, **home, compat_site="site", compat_addresses="192.0.2.0/24")) as strict:
         _wait(strict)
         assert strict.post("/predict", files={"image": ("a.png", png())}).status_code == 403
     with pytest.raises(SettingsError):
         create_app(load({}, **home, compat_site="site", compat_addresses="everyone"))
+    with pytest.raises(SettingsError):
+        create_app(load({}, **home, compat_site="site", trusted_proxies="10.0.0.1/8"))
 
 
 def _wait(served: Api) -> None:
