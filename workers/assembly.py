@@ -19,7 +19,7 @@ from tagger.calibration import Calibration
 from tagger.errors import EngineStopped, ModelDirectoryInvalid, NotChecked
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction, Vector
 from tagger.settings import Settings
-from workers.engine import Engine
+from workers.engine import Engine, at_once
 from workers.models.base import Model, PartialPrediction, merge
 from workers.process import Asked
 from workers.rules import LabelScorer, Scorer
@@ -34,8 +34,8 @@ GME_BATCH_MS = 10_000  # predicted; far below the watchdog's minute, also on a C
 TEXT_SECONDS = 300.0  # for the vectors of all texts of one vocabulary
 TEXTS_AT_ONCE = 32
 READY_SLICE_SECONDS = 0.5
-LITE_BATCH = 4
-LITE_THREADS = 12  # enough to read, decode and judge beside the batch that runs
+LITE_BATCH = 1  # a CPU gains nothing from more, and the first of a batch would wait for the last
+LITE_THREADS = 12  # enough to read, decode and judge beside the image that the model has
 CLOSE_SECONDS = 10.0
 
 
@@ -221,18 +221,25 @@ class Alarm:
         self.ring()
 
 
+def on_processor(settings: Settings) -> bool:
+    """Whether only the lite models run: they use a core of the machine, and a batch gains them nothing."""
+    return plan(settings).kinds == ("lite",)
+
+
 def sized(settings: Settings) -> Settings:
-    """Fewer threads and smaller batches where only the lite models run: they use one core whatever the batch, so that more
+    """Fewer threads and no batches where only the lite models run: they use one core whatever the batch, so that more
     images in hand would only take that core from the one that is being described.
     """
-    if plan(settings).kinds != ("lite",):
+    if not on_processor(settings):
         return settings
-    smaller = {"threads": min(settings.threads, LITE_THREADS), "max_batch": min(settings.max_batch, LITE_BATCH)}
+    smaller = {"threads": min(settings.threads, LITE_THREADS), "max_batch": LITE_BATCH}
     return settings.model_copy(update=smaller)
 
 
-def start_models(settings: Settings, on_fatal: Callable[[str], None]) -> Models:
-    """Starts one engine per model; they load in their own threads. `on_fatal`: a model or its device is beyond help."""
+def start_models(settings: Settings, on_fatal: Callable[[str], None], before_batch: Callable[[], None] = at_once) -> Models:
+    """Starts one engine per model; they load in their own threads. `on_fatal`: a model or its device is beyond help.
+    `before_batch`: called before each batch; it may wait.
+    """
     chosen = plan(settings)
     engines: dict[str, Engine[Any, Any]] = {}
     for kind in chosen.kinds:
@@ -242,6 +249,7 @@ def start_models(settings: Settings, on_fatal: Callable[[str], None]) -> Models:
             budget_ms=GME_BATCH_MS if kind == "gme" else None,
             max_batch=settings.max_batch,
             wait_ms=settings.batch_wait_ms,
+            before_batch=before_batch,
             on_batch=_measure(kind),
             on_fatal=on_fatal,
         )

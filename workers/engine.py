@@ -11,7 +11,6 @@ the device is taken for broken, and a broken device, like a broken owner thread,
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
@@ -20,12 +19,13 @@ from typing import Generic, Literal, TypeVar, cast
 
 import structlog
 
-from tagger.errors import BatchOverdue, EngineStopped, ModelError, ModelOutOfMemory, PoisonImage, TaggerError
+from tagger.errors import BatchOverdue, EngineStopped, ModelError
 from tagger.prediction import Pixels
 from workers.batcher import Batcher, Entry
 from workers.budget import Budget
 from workers.device import WatchedDevice
-from workers.isolate import DeviceFault, is_out_of_memory, isolate
+from workers.isolate import DeviceFault, isolate
+from workers.model_steps import finished, prepared
 from workers.models.base import Model, PartialPrediction, ReadsTexts, model_id
 
 P = TypeVar("P")
@@ -51,6 +51,10 @@ def ignore_batch(count: int, size: float, seconds: float, fill: float) -> None:
     """The default `on_batch`."""
 
 
+def at_once() -> None:
+    """The default `before_batch`."""
+
+
 class Engine(Generic[P, R]):
     def __init__(
         self,
@@ -67,6 +71,7 @@ class Engine(Generic[P, R]):
         canary_cosine: float = CANARY_COSINE,
         canary_retry_seconds: float = CANARY_RETRY_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        before_batch: Callable[[], None] = at_once,
         on_batch: Callable[[int, float, float, float], None] = ignore_batch,
         on_fatal: Callable[[str], None] = exit_process,
     ) -> None:
@@ -74,7 +79,8 @@ class Engine(Generic[P, R]):
         `budget_ms` predicted milliseconds, and waits `wait_ms` to fill.
 
         `batch_seconds`: the watchdog ends the process when one run takes longer. `start_seconds`: the same for a run
-        that warms the model; loading that takes longer counts as a stall. `on_batch(images, units, seconds, fill)` is
+        that warms the model; loading that takes longer counts as a stall. `before_batch` is
+        called in the owner thread and may wait, far shorter than `batch_seconds`. `on_batch(images, units, seconds, fill)` is
         called in the owner thread after each batch; fill is the used share of the budget, 0..1. `on_fatal(reason)` is
         called in the owner thread when the process must exit; should it return, all waiters get EngineStopped.
         """
@@ -85,6 +91,7 @@ class Engine(Generic[P, R]):
         self._canary_cosine = canary_cosine
         self._canary_retry_seconds = canary_retry_seconds
         self._clock = clock
+        self._before_batch = before_batch
         self._on_batch = on_batch
         self._on_fatal = on_fatal
         self.budget = Budget(max_batch=max_batch, budget_ms=budget_ms, max_units=max_units)
@@ -159,12 +166,7 @@ class Engine(Generic[P, R]):
         """
         model = self._loaded().model
         raw = self._ask(model, lambda: model.prepare(pixels, instruction), deadline)
-        try:
-            return model.finish(raw, pixels)
-        except TaggerError:
-            raise
-        except Exception as err:
-            raise ModelError(f"{type(err).__name__}: {err}"[:300]) from err
+        return finished(model, raw, pixels)
 
     def read(self, text: str, *, deadline: float) -> R:
         """The raw result of a text alone. Errors: as `predict`; ModelError where the model reads no texts."""
@@ -178,16 +180,7 @@ class Engine(Generic[P, R]):
         """Prepare in this thread, then wait for the owner's answer."""
         if self._clock() >= deadline:
             raise BatchOverdue
-        try:
-            item = prepare()
-            size = model.size(item)
-            if not 0 < size < math.inf:
-                raise ValueError(f"the model says that this image costs {size} units")
-        except TaggerError:
-            raise
-        except Exception as err:
-            kind = ModelOutOfMemory if is_out_of_memory(err) else PoisonImage
-            raise kind(f"{type(err).__name__}: {err}"[:300]) from err
+        item, size = prepared(model, prepare)
         return self._batcher.submit(item, size=size, deadline=deadline)
 
     def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
@@ -257,6 +250,7 @@ class Engine(Generic[P, R]):
 
     def _answer(self, batch: list[Entry[P, R]]) -> None:
         self._running = batch
+        self._before_batch()
         self._progress = started = self._clock()
         count, size = len(batch), sum(entry.size for entry in batch)
         fill = self.budget.fill(count, size)

@@ -14,7 +14,8 @@ from tagger.ledger import Ledger, open_ledger
 from tagger.queue import make_app
 from tagger.settings import Settings
 from workers import priority, tasks
-from workers.assembly import Alarm, Models, scorer, sized, start_models
+from workers.assembly import Alarm, Models, on_processor, scorer, sized, start_models
+from workers.courtesy import Polite
 from workers.decode import DecoderPool
 from workers.ending import Ending
 from workers.process import Asked, enrolled, new_worker_id, retire
@@ -41,11 +42,12 @@ def run(settings: Settings, lane: Lane) -> int:
     ending.install()
     models: Models | None = None
     alarm = Alarm()
+    polite = Polite(settings.home if on_processor(settings) else None, lane, ending.asked)
     try:
-        models = start_models(settings, on_fatal=alarm)
+        models = start_models(settings, on_fatal=alarm, before_batch=polite.give_way)
         kit = _kit(settings, lane, ledger, decoder, models, ending.asked)
         models.wait_ready(ending.asked)
-        _work(settings, lane, worker_id, ledger, kit, models, alarm, ending.asked)
+        _work(settings, lane, worker_id, ledger, kit, models, alarm, polite, ending.asked)
     except Asked:
         log.info("worker.ended_early")
     finally:
@@ -81,6 +83,7 @@ def _work(
     kit: Kit,
     models: Models,
     alarm: Alarm,
+    polite: Polite,
     asked: threading.Event,
 ) -> None:
     """Registered and beating, takes hints until asked to end; then what runs finishes."""
@@ -104,6 +107,7 @@ def _work(
         lease_ms=round(settings.job_seconds * 1000),
         ready=models.ready,
         stopping=asked,
+        around=polite.around,
     )
     app = make_app(settings.broker)
     tasks.register(app, take)

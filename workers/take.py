@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import structlog
@@ -37,8 +38,11 @@ class Taker:
         ready: Callable[[], bool],
         stopping: threading.Event,
         monotonic: Callable[[], float] = time.monotonic,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """`ready`: whether the models work; while they do not, nothing is claimed."""
+        """`ready`: whether the models work; while they do not, nothing is claimed. `around`: entered for each hint, before its
+        claim; it may wait.
+        """
         self._claims = claims
         self._describe = describe
         self._lane = lane
@@ -47,12 +51,14 @@ class Taker:
         self._ready = ready
         self._stopping = stopping
         self._monotonic = monotonic
+        self._around = around
 
     def __call__(self, job_id: str) -> None:
-        claim = self._claim(job_id)
-        if claim is not None:
-            with structlog.contextvars.bound_contextvars(lane=self._lane, worker=self._worker_id):  # threads inherit none
-                self._describe(claim)
+        with self._around():
+            claim = self._claim(job_id)
+            if claim is not None:
+                with structlog.contextvars.bound_contextvars(lane=self._lane, worker=self._worker_id):  # threads inherit none
+                    self._describe(claim)
 
     def _claim(self, job_id: str) -> Claim | None:
         """None: nothing is due, or it was not to be had in time."""
