@@ -46,19 +46,6 @@ class CircuitCases:
         assert {claim.job_id for claim in rest} == set(jobs) - {probe.job_id}
         assert {claim.attempts for claim in rest} == {0}
 
-    def test_three_days_away_lose_nothing(self, world: World) -> None:
-        jobs = away(world)
-        for _ in range(3 * 24 * 2):
-            world.later(1800)
-            for probe in world.deliverable():
-                assert world.finish(probe, "park") == "parked"
-        world.later(1800)
-        while claims := world.deliverable():
-            for claim in claims:
-                world.finish(claim, "delivered")
-        assert {world.status(job) for job in jobs} == {"done"}
-        assert world.ledger.dead_letters().data == []
-
     def test_a_probe_whose_process_died_makes_way_for_another(self, world: World) -> None:
         away(world)
         world.later(6)
