@@ -13,6 +13,7 @@ Address = IPv4Address | IPv6Address
 
 # An operator may open these, for a named host. The others have no honest image server behind them.
 PRIVATE = frozenset({"loopback", "private", "carrier-grade NAT", "unique local"})
+USUAL_PORTS = frozenset({80, 443})
 
 _RANGES: tuple[tuple[str, str], ...] = (
     ("0.0.0.0/8", "this network"),
@@ -66,7 +67,7 @@ def forbidden(address: Address) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class AllowedHost:
-    """One entry of `Site.allowed_hosts`: "cms.lan" (its usual ports) or "127.0.0.1:8090", "[::1]:8090" (exactly that port)."""
+    """One entry of `Site.allowed_hosts`: "cms.lan" (ports 80 and 443) or "127.0.0.1:8090", "[::1]:8090" (exactly that port)."""
 
     host: str
     port: int | None = None
@@ -87,4 +88,9 @@ class AllowedHost:
         return cls(host=host.lower().rstrip("."), port=int(port) if port else None)
 
     def covers(self, host: str, port: int) -> bool:
-        return self.host == host and self.port in (None, port)
+        """A name alone does not open whatever else listens on that machine, such as its database or its admin pages."""
+        return self.host == host and (port in USUAL_PORTS if self.port is None else port == self.port)
+
+    def trusts(self, host: str, port: int, *, encrypted: bool) -> bool:
+        """Whether credentials may go there: in clear text only to a port that was named, as in "cms.lan:80"."""
+        return self.covers(host, port) and (encrypted or self.port is not None)

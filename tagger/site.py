@@ -16,7 +16,7 @@ class Site:
     writes_paused: bool = False  # stops every write to this site at once
     max_open_jobs: int = 100_000
     hook_secrets: tuple[str, ...] = ()  # secrets that sign this site's own hooks to us, newest first
-    fetch_auth: str | None = None  # an Authorization header for the allowed hosts only
+    fetch_auth: str | None = None  # an Authorization header for the allowed hosts only; in clear only where a port is named
 
     def __repr__(self) -> str:
         return f"Site(id={self.id!r}, name={self.name!r}, profile={self.profile!r})"

@@ -54,6 +54,12 @@ class FetchPolicy:
     def names(self, host: str, port: int) -> bool:
         return any(entry.covers(host, port) for entry in self.allowed_hosts)
 
+    def auth_for(self, hop: Hop) -> str | None:
+        """The credentials, where the site's list lets them go."""
+        encrypted = hop.scheme == "https"
+        trusted = any(entry.trusts(hop.host, hop.port, encrypted=encrypted) for entry in self.allowed_hosts)
+        return self.auth if trusted else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fetched:
@@ -158,7 +164,7 @@ class _Walk:
         self.deadline = deadline
         self.resolve = resolve
         self.trusted = True  # until a host appears that the site did not name: it may not send us to private addresses
-        self.with_auth = True  # until the host changes or https becomes http
+        self.with_auth = True  # until a redirect leaves the server that the URL named
 
     def fetch(self, url: str) -> Fetched:
         hop = parse_url(url)
@@ -168,7 +174,7 @@ class _Walk:
             if isinstance(answer, Fetched):
                 return answer
             onward = parse_url(urljoin(hop.url, answer))
-            self.with_auth &= onward.host == hop.host and (onward.scheme == hop.scheme or onward.scheme == "https")
+            self.with_auth &= onward.origin in (hop.origin, f"https://{hop.origin.removeprefix('http://')}")
             hop = onward
         raise FetchRefused(f"More than {MAX_REDIRECTS} redirects.", errors=URL_POINTER)
 
@@ -182,8 +188,9 @@ class _Walk:
 
     def _headers(self, hop: Hop) -> dict[str, str]:
         headers = {"User-Agent": "tagger", "Accept": "image/*,*/*;q=0.1", "Accept-Encoding": "identity", "Connection": "close"}
-        if self.policy.auth and self.with_auth and self.policy.names(hop.host, hop.port):
-            headers["Authorization"] = self.policy.auth
+        auth = self.policy.auth_for(hop) if self.with_auth else None
+        if auth is not None:
+            headers["Authorization"] = auth
         return headers
 
     def _ask(self, hop: Hop, route: Route) -> Fetched | str:

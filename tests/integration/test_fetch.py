@@ -21,7 +21,7 @@ from tagger.addresses import AllowedHost
 from tagger.asset import ImageSource
 from tagger.errors import AddressForbidden, DecodeError, FetchFailed, FetchRefused, ImageTooLarge
 from tagger.site import Site
-from workers.fetch import Fetched, FetchPolicy, fetch
+from workers.fetch import Fetched, FetchPolicy, fetch, parse_url
 
 TLS = Path(__file__).parent / "tls"
 BODY = b"\xff\xd8 not really a picture, but bytes " * 40
@@ -258,6 +258,30 @@ def test_credentials_do_not_go_to_a_host_that_the_site_did_not_name(server: Serv
     assert made.names("cms.lan", 80)
     assert not made.names("cms.test", 80)
     assert "secret" not in repr(made)
+
+
+def test_credentials_do_not_follow_to_another_port_or_into_clear_text(server: Server) -> None:
+    other = Server()  # the same machine, another service
+    try:
+        server.answers["/a.jpg"] = moved(f"http://cms.test:{other.port}/b.jpg")
+        other.answers["/b.jpg"] = ok(BODY)
+        hosts = (*policy(server).allowed_hosts, AllowedHost.parse(f"cms.test:{other.port}"))
+        assert get(server, allowed_hosts=hosts, auth="Bearer secret").data == BODY
+        assert server.header("authorization") == "Bearer secret"
+        assert other.header("authorization") is None
+    finally:
+        other.close()
+    named = FetchPolicy(allowed_hosts=(AllowedHost.parse("cms.test"),), auth="Bearer secret")
+    sent = {url: named.auth_for(parse_url(url)) for url in ("https://cms.test/a", "http://cms.test/a", "https://cms.test:9200/a")}
+    assert list(sent.values()) == ["Bearer secret", None, None]
+    agreed = replace(named, allowed_hosts=(AllowedHost.parse("cms.test:80"),))
+    assert agreed.auth_for(parse_url("http://cms.test/a")) == "Bearer secret"
+
+
+def test_a_name_alone_opens_no_other_port_of_a_private_machine(server: Server) -> None:
+    with pytest.raises(AddressForbidden):
+        get(server, allowed_hosts=(AllowedHost.parse("cms.test"),))
+    assert server.requests == []
 
 
 @pytest.mark.parametrize(

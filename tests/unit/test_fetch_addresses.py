@@ -124,6 +124,8 @@ def test_names_that_do_not_resolve_are_worth_another_attempt() -> None:
     [
         ("cms.lan", "cms.lan", 80, True),
         ("CMS.lan.", "cms.lan", 443, True),
+        ("cms.lan", "cms.lan", 6379, False),
+        ("cms.lan", "cms.lan", 8080, False),
         ("cms.lan", "evil.cms.lan", 80, False),
         ("cms.lan", "cms.lan.evil", 80, False),
         ("127.0.0.1:8090", "127.0.0.1", 8090, True),
