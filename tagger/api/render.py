@@ -63,10 +63,11 @@ def annotation(found: Annotation) -> dict[str, Any]:
 
 
 def delivery_summary(found: Delivery) -> dict[str, Any]:
+    """`attempts` are all that were made, as the list of them has it; those that found nobody are no step towards giving up."""
     return {
         "id": found.id,
         "status": found.status,
-        "attempts": found.attempts,
+        "attempts": found.tries,
         "next_attempt_at": instant(found.next_attempt_ms),
     }
 

@@ -123,6 +123,8 @@ def test_a_410_parks_and_a_command_pauses_rotates_replays_and_resumes(cms: Cms, 
     call("sites", "resume", "blog")
     until(lambda: len(cms.took) == 4)
     until(lambda: {ledger.delivery(d).status for d in (first, second)} == {"delivered"})
+    shown = call("deliveries", "show", first, "--json")
+    assert shown["attempts"] == len(shown["history"]) == 2
     for headers, body in cms.took[2:]:
         for secret in (old, new):
             assert signing.verify([secret], headers, body, time.time()) in (first, second)
