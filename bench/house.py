@@ -8,6 +8,7 @@ import sqlite3
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
@@ -33,6 +34,7 @@ from tagger.stack import Shape, Stack
 PHOTOS = Path(demo.__file__).parent / "photos"
 SITE = "bench"
 PAGE = 100
+START_SECONDS = 120.0
 LOOK_SECONDS = 0.25  # the generator shares the cores with what is measured; a look at the queue costs 2 ms
 
 
@@ -79,15 +81,17 @@ class House:
             Endpoint(id="end_bench", site_id=SITE, url="https://cms.example/hook", secrets=("whsec_YmVuY2g=",))
         )
         self.ledger.pause_writes(SITE, True)
-        self.stack.wait_ready(120)
+        self.stack.wait_ready(START_SECONDS)
         self._all_workers()
         return self
 
     def _all_workers(self) -> None:
         shape = self.stack.shape
         wanted = {"tag:upload": shape.upload, "tag:backfill": shape.backfill}
-        pause = threading.Event()
+        pause, end = threading.Event(), time.monotonic() + START_SECONDS
         while any(self.ledger.stats().workers.get(role, 0) < number for role, number in wanted.items()):
+            if time.monotonic() > end:
+                raise TimeoutError(f"Not all workers are there after {START_SECONDS:.0f} s: {wanted}.")
             pause.wait(0.05)
 
     def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:

@@ -15,6 +15,7 @@ import random
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, count, cycle
 from statistics import median
@@ -27,6 +28,7 @@ from tagger.stack import Shape
 BAR = 1.3
 BACKLOG = 100  # jobs of the backfill that wait, at least
 SIDE = 640
+STEP_SECONDS = 60.0  # longest wait for anything; with the uploads' own time-out nothing here can hang
 
 
 class Uploads:
@@ -62,10 +64,21 @@ class Uploads:
         return took * 1000
 
 
-def until_idle(house: House) -> None:
-    pause = threading.Event()
-    while (lane := house.ledger.lane_counts()["backfill"]).claimable + lane.running:
+def until(what: str, seen: Callable[[], bool]) -> None:
+    """Errors: TimeoutError that says what did not come."""
+    pause, end = threading.Event(), time.monotonic() + STEP_SECONDS
+    while not seen():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} did not come within {STEP_SECONDS:.0f} s.")
         pause.wait(0.2)
+
+
+def until_idle(house: House) -> None:
+    def idle() -> bool:
+        lane = house.ledger.lane_counts()["backfill"]
+        return not lane.claimable + lane.running
+
+    until("The end of the backfill's jobs", idle)
 
 
 def with_backfill(house: House, uploads: Uploads, seconds: float) -> tuple[list[float], float]:
@@ -73,16 +86,19 @@ def with_backfill(house: House, uploads: Uploads, seconds: float) -> tuple[list[
     stop = threading.Event()
     feeder = threading.Thread(target=house.keep_fed, args=(cycle(photos(SIDE)), "backfill", BACKLOG, stop))
     feeder.start()
-    while not house.ledger.lane_counts()["backfill"].running:
-        stop.wait(0.1)
+    try:
+        return _beside(house, uploads, seconds)
+    finally:
+        stop.set()
+        feeder.join()
+
+
+def _beside(house: House, uploads: Uploads, seconds: float) -> tuple[list[float], float]:
+    until("The first image of the backfill", lambda: house.ledger.lane_counts()["backfill"].running > 0)
     done = "SELECT count(*) FROM jobs WHERE lane = 'backfill' AND status IN ('described', 'done')"
     before = house.rows(done)[0][0]
     times = uploads.during(seconds)
-    rate = (house.rows(done)[0][0] - before) / seconds
-    stop.set()
-    feeder.join()
-    until_idle(house)
-    return times, rate
+    return times, (house.rows(done)[0][0] - before) / seconds
 
 
 def main() -> int:
@@ -107,6 +123,7 @@ def main() -> int:
             alone.append(uploads.during(args.seconds))
             _show(number, "alone", alone[-1], None)
             times, rate = with_backfill(house, uploads, args.seconds)
+            until_idle(house)
             beside.append(times)
             _show(number, "beside", times, rate)
     apart, together = (_figures(list(chain(*phases))) for phases in (alone, beside))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -28,6 +29,7 @@ def chinese_script(locale: str) -> str | None:
     return "Hant" if any(p.upper() in TRADITIONAL_REGIONS for p in parts) else "Hans"
 
 
+@functools.lru_cache(maxsize=1024)  # asked for each label of a vocabulary, for every image
 def stand_ins(locale: str) -> tuple[str, ...]:
     """The locales whose text a reader of `locale` takes as theirs, the best first."""
     parts = locale.replace("_", "-").split("-")

@@ -102,10 +102,16 @@ class Vocabulary:
     def denied(self, site_id: str | None, more: Collection[str] = ()) -> frozenset[str]:
         return frozenset(more) | {d.term for d in self.deny if d.holds(site_id)}
 
+    @cached_property
+    def _names(self) -> dict[str, frozenset[str]]:
+        return {}
+
     def names(self, locale: str) -> frozenset[str]:
         """Labels whose spelling the text rules keep as it is, such as `iPhone` or `Eiffel Tower`."""
-        labels = (pick(t.labels, locale) for _, t in self)
-        return frozenset(label for label in labels if label and label != label.lower())
+        if locale not in self._names:  # asked for every image
+            labels = (pick(t.labels, locale) for _, t in self)
+            self._names[locale] = frozenset(label for label in labels if label and label != label.lower())
+        return self._names[locale]
 
     def threshold_of(self, category: Category, term: Term, model: str, overrides: Mapping[str, float]) -> float:
         """The term's own, else the profile's for the category, else the category's, else 0.5."""

@@ -13,7 +13,7 @@ from tagger.job import Claim
 from tagger.prediction import EntailmentPrediction, Prediction, TermScore
 from tagger.site import Site
 from tagger.vocabulary import Vocabulary
-from workers.tag import Judged
+from workers.kit import Judged
 
 
 class Scorer(Protocol):

@@ -6,133 +6,24 @@ when a part of ours was at fault). Whoever no longer holds the claim's token fin
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
 from tagger import metadata
-from tagger.annotation import Annotation, Verdict
-from tagger.blobs import Blobs
-from tagger.errors import EngineStopped, ErrorInfo, LedgerUnavailable, StorageUnavailable, TaggerError, Unavailable
-from tagger.job import Claim, Description, JobStatus
-from tagger.prediction import EntailmentPrediction, Pixels, Prediction
+from tagger.errors import EngineStopped, ErrorInfo, StorageUnavailable, TaggerError, Unavailable
+from tagger.job import Claim, Description
+from tagger.prediction import EntailmentPrediction, Prediction
 from tagger.site import Site
 from workers import cached
-from workers.decode import Decoded
+from workers.ends import charge, give_back, insist
 from workers.fetch import Fetched, FetchPolicy, fetch
+from workers.kit import End, Kit, Watch
 
 log = structlog.get_logger()
-
-End = Literal["described", "failed", "dead", "released", "stale", "abandoned"]
-
-RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)  # between tries to write an end while the ledger is away; the last one repeats
-PAUSE_SECONDS = 1.0  # before a job is given back because a part is away: it would come right back
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """What the rules made of a prediction."""
-
-    annotations: tuple[Annotation, ...]
-    verdict: Verdict
-    delivery_fields: Mapping[str, Any] | None  # API.md's `data.fields`; None: nothing to deliver
-    warnings: tuple[str, ...] = ()
-
-
-class Decoder(Protocol):
-    def decode(self, data: bytes, *, deadline: float) -> Decoded: ...
-
-
-class Models(Protocol):
-    """The models of this worker, seen as one."""
-
-    @property
-    def ids(self) -> tuple[str, ...]: ...
-
-    @property
-    def checks(self) -> bool: ...  # whether one of them holds texts against pictures
-
-    def predict(self, pixels: Pixels, instruction: str, *, width: int, height: int, deadline: float) -> Prediction: ...
-
-    def check(self, pixels: Pixels, texts: Sequence[str], *, deadline: float) -> tuple[EntailmentPrediction, ...]: ...
-
-
-class Rules(Protocol):
-    """The judgement, and what the site's profile tells the models."""
-
-    def instruction(self, claim: Claim) -> str: ...
-
-    def unchecked(self, claim: Claim, site: Site, prediction: Prediction) -> tuple[str, ...]: ...
-
-    def opinion(self, claim: Claim, answer: EntailmentPrediction) -> Verdict: ...
-
-    def judge(self, claim: Claim, site: Site, prediction: Prediction) -> Judged: ...
-
-
-class LedgerLike(Protocol):
-    """What the pipeline asks of the ledger."""
-
-    def get_site(self, site_id: str) -> Site: ...
-    def cached(self, key: str) -> bytes | None: ...
-    def complete(
-        self,
-        claim: Claim,
-        description: Description,
-        delivery_fields: Mapping[str, Any] | None,
-        *,
-        prediction: tuple[str, bytes] | None = None,
-    ) -> bool: ...
-    def fail(self, claim: Claim, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus | None: ...
-    def release(self, claim: Claim) -> bool: ...
-
-
-def ignore_stage(_stage: str, _seconds: float) -> None:
-    """The default `on_stage`."""
-
-
-def ignore_error(_error: ErrorInfo) -> None:
-    """The default `on_error`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kit:
-    """Everything that describing an image needs."""
-
-    ledger: LedgerLike
-    blobs: Blobs
-    decoder: Decoder
-    models: Models
-    rules: Rules
-    fetch_seconds: float
-    max_bytes: int
-    stopping: threading.Event = field(default_factory=threading.Event)
-    on_stage: Callable[[str, float], None] = ignore_stage  # (stage, seconds)
-    on_error: Callable[[ErrorInfo], None] = ignore_error
-
-
-class Watch:
-    """The time of each stage of one image."""
-
-    def __init__(self, claim: Claim, on_stage: Callable[[str, float], None]) -> None:
-        self.timings_ms: dict[str, int] = {"queue": max(0, claim.claimed_ms - claim.created_ms)}
-        self._on_stage = on_stage
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            took = time.monotonic() - began
-            self.timings_ms[name] = round(took * 1000)
-            self._on_stage(name, took)
 
 
 def describe(claim: Claim, kit: Kit) -> End:
@@ -143,17 +34,17 @@ def describe(claim: Claim, kit: Kit) -> End:
         work = _described if claim.request.check_text is None else _checked
         found = work(claim, kit, watch, deadline)
         with watch.stage("persist"):
-            kept = _insist(
+            kept = insist(
                 deadline, lambda: kit.ledger.complete(claim, found.description, found.fields, prediction=found.prediction)
             )
     except (EngineStopped, Unavailable) as err:
-        return _give_back(claim, kit, deadline, err)
+        return give_back(claim, kit, deadline, err)
     except TaggerError as err:
-        return _charge(claim, kit, deadline, watch, err.info())
+        return charge(claim, kit, deadline, watch, err.info())
     except Exception as err:
         log.exception("job.broke", job=claim.job_id, error=type(err).__name__)
         broken = TaggerError(f"An unexpected error: {type(err).__name__}.").info()
-        return _charge(claim, kit, deadline, watch, _retryable(broken))
+        return charge(claim, kit, deadline, watch, _retryable(broken))
     if not kept:
         return "stale"
     _forget_bytes(claim, kit)
@@ -249,52 +140,6 @@ def _fetched(claim: Claim, kit: Kit, site: Site, watch: Watch, deadline: float) 
 def _with_answers(prediction: Prediction, answers: tuple[EntailmentPrediction, ...]) -> Prediction:
     models = tuple(dict.fromkeys((*prediction.models, *(answer.model for answer in answers))))
     return replace(prediction, entailment=(*prediction.entailment, *answers), models=models)
-
-
-def _give_back(claim: Claim, kit: Kit, deadline: float, err: TaggerError) -> End:
-    """A part of ours is away or ending: not the image's fault, so nothing is charged."""
-    log.warning("job.released", job=claim.job_id, code=err.code, reason=str(err))
-    if isinstance(err, Unavailable):
-        kit.stopping.wait(PAUSE_SECONDS)
-    return _end(claim, "released", lambda: "released" if _insist(deadline, lambda: kit.ledger.release(claim)) else "stale")
-
-
-def _charge(claim: Claim, kit: Kit, deadline: float, watch: Watch, error: ErrorInfo) -> End:
-    log.warning(
-        "job.failed", job=claim.job_id, stage=error.stage, code=error.code, detail=error.detail, attempt=claim.attempts + 1
-    )
-    kit.on_error(error)
-
-    def write() -> End:
-        status = _insist(deadline, lambda: kit.ledger.fail(claim, error, watch.timings_ms))
-        return "stale" if status is None else "dead" if status == "dead" else "failed"
-
-    return _end(claim, "failed", write)
-
-
-def _end(claim: Claim, wanted: End, write: Callable[[], End]) -> End:
-    try:
-        return write()
-    except LedgerUnavailable as err:
-        # its deadline, or the expiry of this worker, frees the job
-        log.error("job.abandoned", job=claim.job_id, wanted=wanted, error=str(err))
-        return "abandoned"
-
-
-def _insist(deadline: float, write: Callable[[], T]) -> T:
-    """Writes an end, again and again while the ledger is away, until the job's deadline: work that is done is not thrown
-    away for a restart of the ledger. The claim's token makes every repetition harmless.
-    """
-    tries = 0
-    while True:
-        try:
-            return write()
-        except LedgerUnavailable:
-            pause = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
-            tries += 1
-            if time.monotonic() + pause > deadline:
-                raise
-            time.sleep(pause)
 
 
 def _retryable(error: ErrorInfo) -> ErrorInfo:

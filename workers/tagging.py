@@ -18,10 +18,11 @@ from workers.assembly import Alarm, Models, on_processor, scorer, sized, start_m
 from workers.courtesy import Polite
 from workers.decode import DecoderPool
 from workers.ending import Ending
+from workers.kit import End, Kit
 from workers.process import Asked, enrolled, new_worker_id, retire
 from workers.remembered import Remembered
 from workers.rules import SiteRules
-from workers.tag import End, Kit, describe
+from workers.tag import describe
 from workers.take import Taker
 
 log = structlog.get_logger()

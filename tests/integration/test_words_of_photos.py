@@ -19,10 +19,10 @@ from tagger.job import Claim, JobRequest
 from tagger.prediction import Prediction
 from tagger.profile import BUILT_IN, built_in
 from tagger.site import Site
+from workers.kit import Judged
 from workers.models.base import merge
 from workers.models.lite import TermScorer, TextEncoder, load
 from workers.rules import SiteRules
-from workers.tag import Judged
 
 PHOTOS = sorted(p for p in (Path(__file__).parents[2] / "tagger" / "demo" / "photos").iterdir() if p.suffix in (".jpg", ".png"))
 

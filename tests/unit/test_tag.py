@@ -28,7 +28,8 @@ from tagger.prediction import (
 from tagger.site import Site
 from workers import cached
 from workers.decode import Decoded
-from workers.tag import Judged, Kit, describe
+from workers.kit import Judged, Kit
+from workers.tag import describe
 
 VECTOR = np.full(16, 0.25, dtype=np.float32)
 FULL = Prediction(

@@ -7,7 +7,7 @@ import threading
 from tagger.asset import ImageSource
 from tagger.errors import LedgerUnavailable
 from tagger.job import Claim, JobRequest, Lane
-from workers.tag import End
+from workers.kit import End
 from workers.take import Taker
 
 CLAIM = Claim(

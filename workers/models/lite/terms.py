@@ -62,6 +62,7 @@ class TermScorer:
         self._lexicon = lexicon()
         self._calibrator = Calibrator.load()
         self._tables: OrderedDict[str, _Table] = OrderedDict()
+        self._latest: tuple[Vocabulary, _Table] | None = None  # by identity: a fingerprint reads every word
         self._lock = threading.Lock()
         self._building = threading.Lock()
 
@@ -105,6 +106,14 @@ class TermScorer:
         return _coloured(np.maximum(direct, (concepts[:, None] * table.near).max(axis=0, initial=0.0)), prediction, table)
 
     def table(self, vocabulary: Vocabulary) -> _Table:
+        latest = self._latest
+        if latest is not None and latest[0] is vocabulary:
+            return latest[1]
+        table = self._fingerprinted(vocabulary)
+        self._latest = vocabulary, table
+        return table
+
+    def _fingerprinted(self, vocabulary: Vocabulary) -> _Table:
         key = _fingerprint(vocabulary)
         if (known := self._find(key)) is not None:
             return known

@@ -1,0 +1,119 @@
+"""What describing an image needs: the parts, as the pipeline sees them, and the clock of its stages."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from tagger.annotation import Annotation, Verdict
+from tagger.blobs import Blobs
+from tagger.errors import ErrorInfo
+from tagger.job import Claim, Description, JobStatus
+from tagger.prediction import EntailmentPrediction, Pixels, Prediction
+from tagger.site import Site
+from workers.decode import Decoded
+
+End = Literal["described", "failed", "dead", "released", "stale", "abandoned"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What the rules made of a prediction."""
+
+    annotations: tuple[Annotation, ...]
+    verdict: Verdict
+    delivery_fields: Mapping[str, Any] | None  # API.md's `data.fields`; None: nothing to deliver
+    warnings: tuple[str, ...] = ()
+
+
+class Decoder(Protocol):
+    def decode(self, data: bytes, *, deadline: float) -> Decoded: ...
+
+
+class Models(Protocol):
+    """The models of this worker, seen as one."""
+
+    @property
+    def ids(self) -> tuple[str, ...]: ...
+
+    @property
+    def checks(self) -> bool: ...  # whether one of them holds texts against pictures
+
+    def predict(self, pixels: Pixels, instruction: str, *, width: int, height: int, deadline: float) -> Prediction: ...
+
+    def check(self, pixels: Pixels, texts: Sequence[str], *, deadline: float) -> tuple[EntailmentPrediction, ...]: ...
+
+
+class Rules(Protocol):
+    """The judgement, and what the site's profile tells the models."""
+
+    def instruction(self, claim: Claim) -> str: ...
+
+    def unchecked(self, claim: Claim, site: Site, prediction: Prediction) -> tuple[str, ...]: ...
+
+    def opinion(self, claim: Claim, answer: EntailmentPrediction) -> Verdict: ...
+
+    def judge(self, claim: Claim, site: Site, prediction: Prediction) -> Judged: ...
+
+
+class LedgerLike(Protocol):
+    """What the pipeline asks of the ledger."""
+
+    def get_site(self, site_id: str) -> Site: ...
+    def cached(self, key: str) -> bytes | None: ...
+    def complete(
+        self,
+        claim: Claim,
+        description: Description,
+        delivery_fields: Mapping[str, Any] | None,
+        *,
+        prediction: tuple[str, bytes] | None = None,
+    ) -> bool: ...
+    def fail(self, claim: Claim, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus | None: ...
+    def release(self, claim: Claim) -> bool: ...
+
+
+def ignore_stage(_stage: str, _seconds: float) -> None:
+    """The default `on_stage`."""
+
+
+def ignore_error(_error: ErrorInfo) -> None:
+    """The default `on_error`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kit:
+    """Everything that describing an image needs."""
+
+    ledger: LedgerLike
+    blobs: Blobs
+    decoder: Decoder
+    models: Models
+    rules: Rules
+    fetch_seconds: float
+    max_bytes: int
+    stopping: threading.Event = field(default_factory=threading.Event)
+    on_stage: Callable[[str, float], None] = ignore_stage  # (stage, seconds)
+    on_error: Callable[[ErrorInfo], None] = ignore_error
+
+
+class Watch:
+    """The time of each stage of one image."""
+
+    def __init__(self, claim: Claim, on_stage: Callable[[str, float], None]) -> None:
+        self.timings_ms: dict[str, int] = {"queue": max(0, claim.claimed_ms - claim.created_ms)}
+        self._on_stage = on_stage
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            took = time.monotonic() - began
+            self.timings_ms[name] = round(took * 1000)
+            self._on_stage(name, took)
