@@ -25,6 +25,7 @@ PAUSE_SECONDS = 30.0  # longest silence within a body
 BODY_SECONDS = 600.0  # for a whole body, however it drips: the largest over a slow line
 # Commas and colons of a body that is no image: no honest job has more, base64 has none, and each value costs what names it.
 MARKS = 50_000
+CLIENT_LEFT = 499  # in the metrics, as nginx counts it: no fault of ours
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -43,7 +44,7 @@ class RequestFrame:
         body = _Body(scope, receive, self.limit)
 
         async def answered(message: Message) -> None:
-            if body.fault is None:  # else what a route makes of a body that broke off does not count
+            if body.fault is None and not body.left:  # else what a route makes of a body that broke off does not count
                 await tagged(message)
 
         async def tagged(message: Message) -> None:
@@ -65,6 +66,8 @@ class RequestFrame:
                     if not isinstance(body.fault, BodyTooSlow):
                         await self._discard(receive)
                     await respond(Request(scope), body.fault)(scope, receive, tagged)
+                elif body.left:
+                    status = CLIENT_LEFT
             finally:
                 route = getattr(scope.get("route"), "path", "unmatched")
                 # a method is any word that a stranger sends, and each value of a label is kept for good
@@ -85,7 +88,7 @@ class RequestFrame:
 
 
 class _Broken(Exception):
-    """The request ends here; the body's `fault` says why."""
+    """The request ends here; the body's `fault` says why, or the client left."""
 
 
 class _Body:
@@ -93,6 +96,7 @@ class _Body:
 
     def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
         self.fault: BadRequest | BodyTooSlow | None = None
+        self.left = False  # the client went away amid its body: nobody is there to be answered
         self._scope = scope
         self._receive = receive
         self._limit = limit
@@ -120,6 +124,9 @@ class _Body:
                 message = await self._receive()
         except TimeoutError:
             self._break(BodyTooSlow(f"{self._seen} bytes came, and then no more in time."))
+        if message["type"] == "http.disconnect":
+            self.left = True
+            raise _Broken
         if message["type"] == "http.request":
             self._count(message.get("body", b""))
             self._arriving = bool(message.get("more_body"))
