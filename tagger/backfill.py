@@ -138,7 +138,8 @@ def feed(ledger: Ledger, backfill: Backfill, stop: Callable[[], bool] = lambda: 
             break
         exhausted = len(page) < min(PAGE, room)
         cursor = page[-1].relative if page else backfill.cursor
-        accepted = ledger.feed_backfill(backfill.id, [_request(backfill, picture) for picture in page], cursor, exhausted)
+        requests = [_request(backfill, picture) for picture in page]
+        accepted = ledger.feed_backfill(backfill.id, requests, cursor, exhausted, after=backfill.cursor)
         made += sum(1 for a in accepted if a.created)
         backfill = ledger.backfill(backfill.id)
     return made

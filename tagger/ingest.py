@@ -12,7 +12,7 @@ import structlog
 
 from tagger.asset import ImageSource
 from tagger.blobs import Blobs
-from tagger.errors import BrokerUnavailable
+from tagger.errors import BrokerUnavailable, StorageUnavailable
 from tagger.job import JobRequest, Lane
 from tagger.ledger import Accepted, Ledger
 
@@ -70,3 +70,16 @@ class Ingest:
         elif data is not None:
             self.blobs.delete(request.source.location)  # the job that exists already has its own copy
         return accepted
+
+    def erase(self, site_id: str, asset_id: str) -> int:
+        """The asset was deleted in its CMS: forget it, with its uploaded bytes. Returns how many jobs went.
+
+        Bytes that cannot be removed now are left to the hourly sweep. Errors: LedgerUnavailable; then nothing was erased.
+        """
+        erased = self.ledger.erase_asset(site_id, asset_id, deleted=True)
+        try:
+            for key in erased.blobs:
+                self.blobs.delete(key)
+        except StorageUnavailable as err:
+            log.warning("blobs.left_to_the_sweep", site=site_id, error=str(err))
+        return erased.jobs

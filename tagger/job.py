@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from tagger.annotation import Annotation, Field, Verdict
 from tagger.asset import Context, ImageSource
-from tagger.errors import ErrorInfo
+from tagger.errors import BadRequest, ErrorInfo
 from tagger.prediction import EntailmentPrediction
 
 JobStatus = Literal["accepted", "running", "described", "done", "dead", "superseded", "cancelled"]
@@ -67,6 +67,11 @@ class JobRequest:
         parts = json.dumps([self.site_id, self.asset_id, self.profile, version, *asked], ensure_ascii=False)
         return hashlib.sha256(parts.encode()).hexdigest()
 
+    def check_storable(self) -> None:
+        """Errors: BadRequest for a NUL character, which no text of PostgreSQL may hold."""
+        if _has_nul(self.to_dict()):
+            raise BadRequest("A text of the request holds a NUL character.", "Send it without.")
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "site_id": self.site_id,
@@ -96,6 +101,14 @@ class JobRequest:
                 "fields": tuple(body["fields"]),
             }
         )
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, Mapping):
+        return any(_has_nul(part) for pair in value.items() for part in pair)
+    return isinstance(value, (list, tuple)) and any(_has_nul(part) for part in value)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ MAX_HOOK_BYTES = 1 << 20
     "/v1/hooks/{site_id}",
     status_code=202,
     summary="A signed hook of a CMS",
-    responses={204: {"description": "An event that needs no work, such as a deletion."}},
+    responses={204: {"description": "A deletion, which erases what is known of the asset; or an event that needs no work."}},
 )
 async def hook(site_id: str, request: Request, parts: PartsDep) -> Response:
     site = await run_in_threadpool(_known, parts, site_id)
@@ -36,6 +36,9 @@ async def hook(site_id: str, request: Request, parts: PartsDep) -> Response:
     if site is None:
         raise SignatureInvalid
     wanted = standard.parse_hook(site, event_id, body)
+    if isinstance(wanted, standard.Deletion):
+        await run_in_threadpool(parts.ingest.erase, site.id, wanted.asset_id)
+        return Response(status_code=204)
     if wanted is None:
         return Response(status_code=204)
     return receipt(wanted, await run_in_threadpool(parts.ingest.accept, wanted))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from tagger.errors import BadRequest, Pointer
 from tagger.job import JobRequest
 from tagger.site import Site
 
+DELETED = "asset.deleted"
 ACTED_ON = frozenset({"asset.created", "asset.updated"})
 ID_CHARS = 255
 URL_CHARS = 4_096
@@ -28,8 +30,15 @@ ROLES = frozenset(get_args(Role))
 FIELDS = frozenset(get_args(Field))
 
 
-def parse_hook(site: Site, event_id: str, body: bytes) -> JobRequest | None:
-    """The job that a hook asks for, in the site's profile and locales; None for an event that needs none (`asset.deleted`).
+@dataclass(frozen=True, kw_only=True)
+class Deletion:
+    """An asset is gone from its CMS, and all that is known of it is to go too."""
+
+    asset_id: str
+
+
+def parse_hook(site: Site, event_id: str, body: bytes) -> JobRequest | Deletion | None:
+    """The job that a hook asks for, in the site's profile and locales, or what it says is gone; None for any other event.
 
     Errors: BadRequest that points at the fault. The caller has verified the signature.
     """
@@ -38,10 +47,12 @@ def parse_hook(site: Site, event_id: str, body: bytes) -> JobRequest | None:
     except (ValueError, RecursionError) as err:
         raise _bad("", "The body is not JSON.") from err
     kind = _text(message, "type", "/type", 100)
-    if kind not in ACTED_ON:
+    if kind not in ACTED_ON and kind != DELETED:
         return None
     data = _object(message, "data", "/data")
     asset = _object(data, "asset", "/data/asset")
+    if kind == DELETED:
+        return Deletion(asset_id=_id(asset, "id", "/data/asset/id"))
     revision = asset.get("revision")
     return JobRequest(
         site_id=site.id,

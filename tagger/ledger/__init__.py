@@ -8,13 +8,14 @@ from tagger.ledger.backfills import Backfills
 from tagger.ledger.bytes import Bytes
 from tagger.ledger.dead import DeadLetters
 from tagger.ledger.deliveries import Deliveries
+from tagger.ledger.erasure import Erased
 from tagger.ledger.hints import Hints
 from tagger.ledger.intake import Intake
 from tagger.ledger.jobs import Jobs
 from tagger.ledger.operator_events import OperatorEvents
 from tagger.ledger.outbox import Outbox
 from tagger.ledger.replies import Replies
-from tagger.ledger.retention import Erased, Retention
+from tagger.ledger.retention import Retention
 from tagger.ledger.sites import Sites
 from tagger.ledger.values import Accepted, Expired, IdempotentReply, LaneCounts, Page, Review, Stats, StoredVector
 from tagger.ledger.work import Work

@@ -49,17 +49,20 @@ class Backfills(Store):
         return self._read(work)
 
     def feed_backfill(
-        self, backfill_id: str, requests: Sequence[JobRequest], cursor: str | None, exhausted: bool
+        self, backfill_id: str, requests: Sequence[JobRequest], cursor: str | None, exhausted: bool, *, after: str | None
     ) -> list[Accepted]:
         """The jobs of one page and the cursor behind it, in one transaction. At most some hundred requests at a time, please.
 
-        Errors: NotFound; Conflict when the backfill is not running, and then nothing was stored.
+        `after`: the cursor behind which the page was read. Errors: NotFound; Conflict when the backfill is not running, or when
+        somebody else has fed it meanwhile, and then nothing was stored.
         """
 
         def work(tx: Tx) -> list[Accepted]:
             row = _lock(tx, backfill_id)
             if row.status != "running":
                 raise Conflict(f"Backfill {backfill_id} is {row.status}; it takes no more jobs.")
+            if row.cursor != after or row.exhausted:
+                raise Conflict(f"Backfill {backfill_id} was fed by another process meanwhile.")
             answers = accept(tx, requests) if requests else []
             change = update(backfills).where(backfills.c.id == backfill_id)
             tx.conn.execute(change.values(cursor=cursor, exhausted=exhausted))

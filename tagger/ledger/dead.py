@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, select
 
 from tagger.delivery import DeadLetter
-from tagger.ledger.endpoints import overtaken
+from tagger.ledger.endpoints import newer_parts, next_sequence, overtaken, parts_of
 from tagger.ledger.moves import count_undelivered, move_delivery, move_job, unbury
 from tagger.ledger.sites import find_endpoint
 from tagger.ledger.store import Store
@@ -89,13 +89,16 @@ def _replay_job(tx: Tx, row: Any) -> bool:
 
 
 def _replay_delivery(tx: Tx, row: Any) -> bool:
-    if overtaken(tx, row):
+    newer = newer_parts(tx, row)
+    if overtaken(tx, row) or newer is None or newer & parts_of(tx, row.id):
         _discard_delivery(tx, row)
         unbury(tx, row.id)
         return False
     count_undelivered(tx, row.job_id, -1)
     endpoint = find_endpoint(tx.conn, row.site_id)
-    move_delivery(tx, row, "pending", attempts=0, due_ms=tx.now_ms)
+    # receivers refuse what comes after a higher sequence
+    sequence = next_sequence(tx, row.site_id, row.asset_id) if newer else row.sequence
+    move_delivery(tx, row, "pending", attempts=0, due_ms=tx.now_ms, sequence=sequence)
     if endpoint is None or not endpoint.enabled or endpoint.circuit != "closed":
         pending = tx.conn.execute(select(deliveries).where(deliveries.c.id == row.id)).one()
         move_delivery(tx, pending, "parked")

@@ -12,6 +12,7 @@ from tagger.errors import DeliveryExhausted
 from tagger.ids import new_id
 from tagger.ledger import outcomes
 from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back
+from tagger.ledger.erasure import erase_asset
 from tagger.ledger.moves import bury_delivery, move_delivery
 from tagger.ledger.operator_events import note
 from tagger.ledger.tables import attempts
@@ -33,6 +34,8 @@ def finish(tx: Tx, row: Any, claim: DeliveryClaim, report: AttemptReport, rng: r
         outcomes.record(tx, row, report)
         move_delivery(tx, row, "delivered")
         _learn(tx, row, asked, report, row.attempts)
+        if report.result == "gone" and report.status != 404:  # a wrong path answers 404 too, and must not erase a site's words
+            erase_asset(tx, row.site_id, row.asset_id, deleted=True)
         return "delivered"
     if report.result == "reject":
         error = report.error or DeliveryExhausted().info().to_dict()

@@ -12,13 +12,15 @@ from tagger.errors import Conflict, NotFound
 from tagger.ids import new_id
 from tagger.job import JobRequest, JobStatus
 from tagger.ledger import counters
+from tagger.ledger.again import latest, outdated
 from tagger.ledger.moves import end_job
 from tagger.ledger.store import Store
-from tagger.ledger.tables import job_requests, jobs, word_is
+from tagger.ledger.tables import erased_jobs, job_requests, jobs, word_is
 from tagger.ledger.values import Accepted
 from tagger.ledger.writer import Tx
 
 INSERT = insert(jobs).on_conflict_do_nothing(index_elements=["identity"]).returning(jobs.c.id)
+ERASED = select(erased_jobs).where(erased_jobs.c.identity.in_(bindparam("identities", expanding=True)))
 OPEN_OF = select(jobs).where(
     jobs.c.site_id == bindparam("site"),
     jobs.c.asset_id.in_(bindparam("assets", expanding=True)),
@@ -53,9 +55,29 @@ class Intake(Store):
 
 
 def accept(tx: Tx, requests: Sequence[JobRequest]) -> list[Accepted]:
+    """Errors: BadRequest for a text that holds a NUL character, which PostgreSQL does not store."""
     rows = [_row(tx, request) for request in requests]
-    made = set(tx.conn.execute(INSERT, rows).scalars())
-    new = [(row, request) for row, request in zip(rows, requests, strict=True) if row["id"] in made]
+    erased = _erased(tx, rows)
+    fresh = [(row, request) for row, request in zip(rows, requests, strict=True) if row["identity"] not in erased]
+    made = _insert(tx, fresh)
+    known = _known(tx, [row["identity"] for row, _ in fresh if row["id"] not in made])
+    answers = []
+    for row, request in zip(rows, requests, strict=True):
+        if row["id"] in made:
+            answers.append(_created(row))
+        elif row["identity"] in erased:
+            answers.append(erased[row["identity"]])
+        else:
+            answers.append(_perhaps_again(tx, row, request, known[row["identity"]]))
+    return answers
+
+
+def _insert(tx: Tx, pairs: Sequence[tuple[dict[str, Any], JobRequest]]) -> set[str]:
+    """Returns the ids of the jobs that were not known."""
+    if not pairs:
+        return set()
+    made = set(tx.conn.execute(INSERT, [row for row, _ in pairs]).scalars())
+    new = [(row, request) for row, request in pairs if row["id"] in made]
     if new:
         tx.conn.execute(job_requests.insert(), [{"job_id": row["id"], "body": request.to_dict()} for row, request in new])
         for row, _ in new:
@@ -63,16 +85,33 @@ def accept(tx: Tx, requests: Sequence[JobRequest]) -> list[Accepted]:
                 tx, site_id=row["site_id"], backfill_id=row["backfill_id"], old=None, new=(row["lane"], "accepted")
             )
         _supersede(tx, [row for row, _ in new if row["delivers"]])
-    known = {} if len(made) == len(rows) else _known(tx, [row["identity"] for row in rows])
-    return [
-        Accepted(job_id=row["id"], created=True, status="accepted", created_ms=row["created_ms"])
-        if row["id"] in made
-        else known[row["identity"]]
-        for row in rows
-    ]
+    return made
+
+
+def _perhaps_again(tx: Tx, row: dict[str, Any], request: JobRequest, known: Accepted) -> Accepted:
+    if request.event_id is not None:
+        return known
+    job, identity = latest(tx, row["identity"])
+    if not outdated(tx, job, request):
+        return Accepted(job_id=job.id, created=False, status=job.status, created_ms=job.created_ms)
+    row = {**row, "identity": identity}
+    return _created(row) if _insert(tx, [(row, request)]) else _known(tx, [identity])[identity]
+
+
+def _created(row: dict[str, Any]) -> Accepted:
+    return Accepted(job_id=row["id"], created=True, status="accepted", created_ms=row["created_ms"])
+
+
+def _erased(tx: Tx, rows: Sequence[dict[str, Any]]) -> dict[bytes, Accepted]:
+    """Those of a deleted asset: a hook that came before, and comes again, brings it not back."""
+    found = tx.conn.execute(ERASED, {"identities": [row["identity"] for row in rows]}).all()
+    return {
+        bytes(row.identity): Accepted(job_id=row.job_id, created=False, status="cancelled", created_ms=row.at_ms) for row in found
+    }
 
 
 def _row(tx: Tx, request: JobRequest) -> dict[str, Any]:
+    request.check_storable()
     return {
         "id": new_id("job", tx.now_ms),
         "site_id": request.site_id,
@@ -93,6 +132,8 @@ def _row(tx: Tx, request: JobRequest) -> dict[str, Any]:
 
 
 def _known(tx: Tx, identities: list[bytes]) -> dict[bytes, Accepted]:
+    if not identities:
+        return {}
     stmt = select(jobs.c.identity, jobs.c.id, jobs.c.status, jobs.c.created_ms).where(jobs.c.identity.in_(identities))
     return {
         bytes(row.identity): Accepted(job_id=row.id, created=False, status=row.status, created_ms=row.created_ms)

@@ -186,11 +186,19 @@ def _due(tx: Tx, endpoint: Any, limit: int) -> Any:
 
 
 def _busy() -> Any:
-    """Another delivery of the same asset is being sent: the index would refuse a second, and with it the whole claim."""
-    other = deliveries.alias()
-    return exists().where(
+    """Another delivery of the same asset is being sent: the index would refuse a second, and with it the whole claim. Or an
+    older one, about other fields, waits: receivers refuse what comes after a higher sequence."""
+    other, older = deliveries.alias(), deliveries.alias()
+    sent = exists().where(
         other.c.site_id == deliveries.c.site_id, other.c.asset_id == deliveries.c.asset_id, word_is(other.c.status, "sending")
     )
+    waits = exists().where(
+        older.c.site_id == deliveries.c.site_id,
+        older.c.asset_id == deliveries.c.asset_id,
+        older.c.sequence < deliveries.c.sequence,
+        word_is(older.c.status, "pending", "parked"),
+    )
+    return sent | waits
 
 
 def _probes(tx: Tx, worker_id: str, limit: int) -> list[tuple[Any, Any]]:

@@ -11,18 +11,18 @@ from typing import Any
 from sqlalchemy import String, and_, bindparam, case, delete, exists, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
-from tagger.delivery import DeliveryStatus
+from tagger.delivery import DeliveryStatus, parts
 from tagger.errors import ErrorInfo, LedgerUnavailable
 from tagger.ids import new_id
 from tagger.job import Claim, Description, JobRequest, JobStatus, Lane
 from tagger.ledger import counters
 from tagger.ledger.alive import check_alive
+from tagger.ledger.endpoints import next_sequence, parts_of
 from tagger.ledger.moves import charge, move_delivery, move_job
 from tagger.ledger.replies import keep_prediction
 from tagger.ledger.sites import find_endpoint
 from tagger.ledger.store import Store
 from tagger.ledger.tables import (
-    assets,
     deliveries,
     delivery_bodies,
     embeddings,
@@ -88,11 +88,6 @@ PUT_EMBEDDING = insert(embeddings)
 PUT_EMBEDDING = PUT_EMBEDDING.on_conflict_do_update(
     index_elements=["site_id", "name", "asset_id"],
     set_={name: PUT_EMBEDDING.excluded[name] for name in ("model", "vector", "job_id")},
-)
-NEXT_SEQUENCE = (
-    insert(assets)
-    .on_conflict_do_update(index_elements=["site_id", "asset_id"], set_={"sequence": assets.c.sequence + 1})
-    .returning(assets.c.sequence)
 )
 WAITING = select(deliveries).where(
     deliveries.c.site_id == bindparam("site"),
@@ -260,13 +255,14 @@ def _store_description(tx: Tx, claim: Claim, description: Description) -> None:
 
 
 def _store_delivery(tx: Tx, claim: Claim, delivery_id: str, fields: Mapping[str, Any], status: DeliveryStatus) -> None:
-    """The newest annotation of an asset supersedes what still waits, and waits itself for one that is being sent."""
+    """The newest annotation of an asset supersedes what still waits and is said anew; it waits for the others, in their order."""
     request = claim.request
     asset = {"site_id": request.site_id, "asset_id": request.asset_id}
-    sequence = tx.conn.execute(NEXT_SEQUENCE, {**asset, "sequence": 1}).scalar_one()
+    sequence = next_sequence(tx, **asset)
     if sequence > 1:
         for old in tx.conn.execute(WAITING, {"site": request.site_id, "asset": request.asset_id}).all():
-            move_delivery(tx, old, "superseded")
+            if parts_of(tx, old.id) <= parts(fields):
+                move_delivery(tx, old, "superseded")
     times = {"due_ms": tx.now_ms, "created_ms": tx.now_ms, "updated_ms": tx.now_ms}
     row = {"id": delivery_id, "job_id": claim.job_id, **asset, "status": status, "sequence": sequence, **times}
     tx.conn.execute(deliveries.insert(), {**row, "attempts": 0, "tries": 0})

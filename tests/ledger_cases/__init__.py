@@ -4,23 +4,27 @@ import pytest
 
 pytest.register_assert_rewrite(
     "ledger_cases.away",
+    "ledger_cases.erasing",
     "ledger_cases.circuits",
     "ledger_cases.jobs",
     "ledger_cases.crashes",
     "ledger_cases.writing",
     "ledger_cases.sharing",
+    "ledger_cases.turns",
 )
 
 from ledger_cases.away import AwayCases  # noqa: E402 - the rewriting comes first
 from ledger_cases.circuits import CircuitCases  # noqa: E402
 from ledger_cases.crashes import CrashCases  # noqa: E402
+from ledger_cases.erasing import ErasureCases  # noqa: E402
 from ledger_cases.jobs import JobCases  # noqa: E402
 from ledger_cases.sharing import SharingCases  # noqa: E402
+from ledger_cases.turns import TurnCases  # noqa: E402
 from ledger_cases.world import World  # noqa: E402
 from ledger_cases.writing import DeliveryCases  # noqa: E402
 
 
-class LedgerCases(JobCases, CrashCases, DeliveryCases, CircuitCases, AwayCases, SharingCases):
+class LedgerCases(JobCases, CrashCases, DeliveryCases, CircuitCases, AwayCases, ErasureCases, SharingCases, TurnCases):
     """Needs a fixture `world` from the class that inherits."""
 
 

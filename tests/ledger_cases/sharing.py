@@ -110,15 +110,15 @@ class SharingCases:
             Backfill(id="bkf_1", site_id="s", kind="folder", spec={"root": "/x"}, window=3, started_ms=world.now)
         )
         page = [world.request(f"a{n}", lane="backfill", backfill_id="bkf_1") for n in range(3)]
-        assert [a.created for a in ledger.feed_backfill("bkf_1", page, "page-2", False)] == [False, True, True]
+        assert [a.created for a in ledger.feed_backfill("bkf_1", page, "page-2", False, after=None)] == [False, True, True]
         fed = ledger.backfill("bkf_1")
         assert (fed.cursor, fed.counts["fed"], fed.counts["known"], fed.room) == ("page-2", 3, 1, 1)
         ledger.set_backfill_status("bkf_1", "paused")
         with pytest.raises(Conflict):
-            ledger.feed_backfill("bkf_1", [world.request("a9")], "page-3", False)
+            ledger.feed_backfill("bkf_1", [world.request("a9")], "page-3", False, after="page-2")
         assert ledger.backfill("bkf_1").cursor == "page-2"
         ledger.set_backfill_status("bkf_1", "running")
-        ledger.feed_backfill("bkf_1", [], None, True)
+        ledger.feed_backfill("bkf_1", [], None, True, after="page-2")
         for _ in range(2):
             assert ledger.finish_backfills() == []
             ledger.complete(world.claimed(lane="backfill"), description(), FIELDS)
@@ -134,7 +134,7 @@ class SharingCases:
         ledger = world.ledger
         ledger.start_backfill(Backfill(id="bkf_1", site_id="s", kind="folder", spec={}, started_ms=world.now))
         page = [world.request(f"a{n}", lane="backfill", backfill_id="bkf_1") for n in range(3)]
-        ledger.feed_backfill("bkf_1", page, "2", False)
+        ledger.feed_backfill("bkf_1", page, "2", False, after=None)
         running = world.claimed(lane="backfill")
         ledger.set_backfill_status("bkf_1", "cancelled")
         assert ledger.backfill("bkf_1").counts["cancelled"] == 2

@@ -9,7 +9,7 @@ import pytest
 
 from ledger_cases.world import FIELDS, World, description, said
 from tagger.cms import callback
-from tagger.delivery import SCHEDULE_MS, FieldOutcome
+from tagger.delivery import SCHEDULE_MS, AttemptReport, FieldOutcome
 
 
 class DeliveryCases:
@@ -176,10 +176,11 @@ class DeliveryCases:
         assert world.deliverable() == []
         assert world.status(new) == "accepted"
 
-    @pytest.mark.parametrize(("result", "outcome"), [("gone", "gone"), ("delivered", "unverified")])
-    def test_an_answer_without_words_on_fields(self, world: World, result: str, outcome: str) -> None:
+    @pytest.mark.parametrize(("result", "status", "outcome"), [("gone", 404, "gone"), ("delivered", 200, "unverified")])
+    def test_an_answer_without_words_on_fields(self, world: World, result: Any, status: int, outcome: str) -> None:
         job_id = world.described("a")
-        assert world.finish(world.deliverable()[0], result) == "delivered"
+        report = AttemptReport(result=result, status=status, duration_ms=5)
+        assert world.ledger.finish_delivery(world.deliverable()[0], report, world.rng) == "delivered"
         job = world.ledger.job(job_id)
         assert job.description is not None
         assert (job.status, job.description.annotations[0].outcome) == ("done", outcome)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.asset import Context, ImageSource
-from tagger.cms.standard import parse_hook
+from tagger.cms.standard import Deletion, parse_hook
 from tagger.errors import BadRequest
 from tagger.site import Site
 
@@ -52,7 +52,13 @@ def test_ids_may_be_numbers() -> None:
 
 
 def test_an_event_that_needs_no_work_is_none() -> None:
-    assert parse({"type": "asset.deleted", "data": {"asset": {"id": "4711"}}}) is None
+    assert parse({"type": "asset.viewed", "data": {"asset": {"id": "4711"}}}) is None
+
+
+def test_a_deletion_names_its_asset() -> None:
+    assert parse({"type": "asset.deleted", "data": {"asset": {"id": 4711}}}) == Deletion(asset_id="4711")
+    with pytest.raises(BadRequest):
+        parse({"type": "asset.deleted", "data": {"asset": {}}})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,17 @@ Times are milliseconds since 1970 UTC. Open states have partial indexes, so that
 from tagger.ledger.tables.base import metadata, word_is
 from tagger.ledger.tables.sites import api_keys, endpoints, sites
 from tagger.ledger.tables.upkeep import counters, idempotency, prediction_cache, ticks, workers
-from tagger.ledger.tables.work import assets, backfills, embeddings, job_errors, job_requests, job_results, jobs, offers
+from tagger.ledger.tables.work import (
+    assets,
+    backfills,
+    embeddings,
+    erased_jobs,
+    job_errors,
+    job_requests,
+    job_results,
+    jobs,
+    offers,
+)
 from tagger.ledger.tables.writing import attempts, dead_letters, deliveries, delivery_bodies, operator_events, provenance, reviews
 
 __all__ = [

@@ -18,6 +18,7 @@ deliveries = Table(
     Column("due_ms", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
+    Column("replayed_ms", BigInteger),  # when it last began anew
     Column("token", String(32)),
     Column("worker_id", String(64)),
     partial("deliveries_sending", "site_id", "asset_id", where="status = 'sending'", unique=True),

@@ -1,0 +1,89 @@
+"""When a job that is known no longer speaks for its asset: the image is again as it was, or another campaign asks.
+
+Then one more job is made, whose identity follows from the first one's: as many calls at once still make one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from tagger.job import JobRequest
+from tagger.ledger.tables import job_requests, jobs, word_is
+from tagger.ledger.writer import Tx
+
+STEP = 16  # repetitions that one query looks for
+BY_IDENTITY = select(jobs).where(jobs.c.identity.in_(bindparam("identities", expanding=True)))
+REQUEST = select(job_requests.c.body).where(job_requests.c.job_id == bindparam("job"))
+NEWEST = (
+    select(jobs.c.id, job_requests.c.body)
+    .join(job_requests, job_requests.c.job_id == jobs.c.id)
+    .where(
+        jobs.c.site_id == bindparam("site"),
+        jobs.c.asset_id == bindparam("asset"),
+        jobs.c.profile == bindparam("of_profile"),
+        jobs.c.delivers,
+        word_is(jobs.c.status, "accepted", "running", "described", "done"),
+    )
+    .order_by(jobs.c.id.desc())
+    .limit(1)
+)
+
+
+def latest(tx: Tx, identity: bytes) -> tuple[Any, bytes]:
+    """The last job that was made for an identity that is known, and the identity of one more."""
+    found: Any = tx.conn.execute(BY_IDENTITY, {"identities": [identity]}).one()
+    start = 1
+    while True:
+        chain = [_repeated(identity, number) for number in range(start, start + STEP)]
+        rows = {bytes(row.identity): row for row in tx.conn.execute(BY_IDENTITY, {"identities": chain})}
+        for step in chain:
+            if step not in rows:
+                return found, step
+            found = rows[step]
+        start += STEP
+
+
+def _repeated(identity: bytes, number: int) -> bytes:
+    return hashlib.sha256(identity + number.to_bytes(4, "big")).digest()
+
+
+def outdated(tx: Tx, job: Any, request: JobRequest) -> bool:
+    """Whether `request` asks for more than `job`, the last one of its identity, did or will do.
+
+    One event stays one event, however often it comes. A lower number of a revision than the newest is a late copy, too.
+    """
+    if request.event_id is not None:
+        return False
+    if request.backfill_id not in (None, job.backfill_id) and _falls_short(tx, job, request):
+        return True
+    if not request.deliver:
+        return False
+    newest = tx.conn.execute(
+        NEWEST, {"site": request.site_id, "asset": request.asset_id, "of_profile": request.profile}
+    ).one_or_none()
+    if newest is None:
+        return bool(job.status == "superseded")  # by one that was cancelled or died
+    if newest.id == job.id or (newest.id < job.id and job.status != "superseded"):
+        return False
+    return not _is_lower([request.asset_revision, newest.body["asset_revision"]])
+
+
+def _falls_short(tx: Tx, job: Any, request: JobRequest) -> bool:
+    """What another campaign, or an upload, came to is not what this campaign asks for."""
+    if job.status in ("cancelled", "dead"):
+        return True
+    before = tx.conn.execute(REQUEST, {"job": job.id}).scalar_one()
+    wants = (True, list(request.locales), list(request.fields))
+    return wants != (before["deliver"] or not request.deliver, before["locales"], before["fields"])
+
+
+def _is_lower(revisions: Sequence[str | None]) -> bool:
+    """Both count, and the first is the lower."""
+    if not all(revision is not None and revision.isascii() and revision.isdigit() for revision in revisions):
+        return False
+    ours, newest = (int(str(revision)) for revision in revisions)
+    return ours < newest

@@ -1,0 +1,223 @@
+"""What is erased is gone from every table and stays so; what is old goes in batches; an image that is as it was is done again."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import NullPool, create_engine, select, text
+
+from ledger_cases.world import FIELDS, World, description, said
+from tagger.asset import Context, ImageSource
+from tagger.campaign import Backfill
+from tagger.errors import BadRequest, Conflict, NotFound
+from tagger.ledger import Ledger
+from tagger.ledger.tables import metadata
+
+DAY_S = 86_400
+CAT = "asset-4711"  # a name that stands in no other text
+WORDS = "Striped tomcat"
+
+
+def tables_with(world: World, *needles: str) -> list[str]:
+    """Tables, other than the count of writes and the memory of what was erased, with a row that names one of these."""
+    engine = create_engine(world.ledger._url, poolclass=NullPool)
+    with engine.connect() as conn:
+        return [
+            name
+            for name, table in metadata.tables.items()
+            if name not in ("assets", "erased_jobs")
+            and any(needle in str(value) for row in conn.execute(select(table)) for value in row for needle in needles)
+        ]
+
+
+def written_and_open(world: World) -> tuple[str, str]:
+    """An asset with one job written, and a newer one whose delivery is on its way."""
+    first = world.accept(CAT, "v1", metadata={"post": "of the cat"})
+    assert world.ledger.complete(world.claimed(first), description(WORDS, ("m@1", b"\x00" * 8)), FIELDS)
+    [sent] = world.deliverable()
+    world.finish(sent, "delivered", said("written", "sha256:cat"))
+    world.ledger.put_cached("ab" * 32 + "c" * 64, b"of the image")
+    return first, world.described(CAT, "v2")
+
+
+class ErasureCases:
+    def test_a_deleted_asset_takes_all_with_it_and_the_same_hooks_do_not_bring_it_back(self, world: World) -> None:
+        assert world.ledger.complete(world.claimed(world.accept("dog")), replace(description("A dog"), sha256="cd" * 32), None)
+        first, second = written_and_open(world)
+        [sending] = world.deliverable()
+        assert world.ledger.erase_asset("s", CAT, deleted=True).jobs == 2
+        assert tables_with(world, CAT, WORDS, first, second) == []
+        assert world.ledger.cached("ab" * 32 + "c" * 64) is None
+        assert not world.ledger.confirm_delivery(sending)
+        assert world.finish(sending, "delivered", said("written", "sha256:x")) is None
+        again = world.ledger.accept([world.request(CAT, "v1"), world.request("dog"), world.request(CAT, "v2")])
+        assert [(a.created, a.status, a.job_id) for a in again if a.status == "cancelled"] == [
+            (False, "cancelled", first),
+            (False, "cancelled", second),
+        ]
+        assert tables_with(world, CAT, WORDS, first, second) == []
+        stats = world.ledger.stats()
+        assert {k: v for k, v in stats.jobs.items() if v} == {"done": 1}
+        assert {k: v for k, v in stats.deliveries.items() if v} == {}
+        [fresh] = world.ledger.accept([world.request(CAT, "v3")])  # put back, or another image
+        assert fresh.created
+        world.ledger.complete(world.claimed(fresh.job_id), description(), FIELDS)
+        [claim] = world.deliverable()
+        assert (claim.sequence, claim.provenance) == (3, {})
+
+    @pytest.mark.parametrize("claimed_first", [True, False])
+    def test_a_job_in_flight_does_not_resurrect_a_deleted_asset(self, world: World, claimed_first: bool) -> None:
+        job_id = world.accept(CAT, "v1")
+        claim = world.claimed(job_id) if claimed_first else None
+        with world.second_process() as other:
+            other.erase_asset("s", CAT, deleted=True)
+        claim = claim or world.claim(job_id)
+        if claim is not None:
+            prediction = ("ab" * 32 + "c" * 64, b"late")
+            found = description(WORDS, ("m@1", b"\x00" * 8))
+            assert world.ledger.complete(claim, found, FIELDS, prediction=prediction) is False
+            assert world.ledger.release(claim) is False
+            assert world.ledger.cached(prediction[0]) is None
+        assert (claim is not None) == claimed_first
+        assert tables_with(world, CAT, WORDS, job_id) == []
+
+    def test_a_result_and_a_deletion_at_once_leave_nothing_whichever_is_first(self, world: World) -> None:
+        with world.second_process() as other, ThreadPoolExecutor(2) as pool:
+            for n in range(10):
+                claim = world.claimed(world.accept(f"{CAT}.{n}", "v1"))
+                done = pool.submit(world.ledger.complete, claim, description(WORDS, ("m@1", b"\x00" * 8)), FIELDS)
+                gone = pool.submit(other.erase_asset, "s", f"{CAT}.{n}", deleted=True)
+                done.result()
+                gone.result()
+        assert tables_with(world, CAT) == []
+        assert {k: v for k, v in world.ledger.stats().jobs.items() if v} == {}
+
+    def test_an_answer_that_the_asset_is_gone_erases_it(self, world: World) -> None:
+        first, second = written_and_open(world)
+        [sending] = world.deliverable()
+        assert world.finish(sending, "gone", said("gone")) == "delivered"
+        assert tables_with(world, CAT, WORDS, first, second) == []
+        assert {k: v for k, v in world.ledger.stats().deliveries.items() if v} == {}
+
+    def test_a_purged_asset_may_be_described_again_at_once(self, world: World) -> None:
+        world.described(CAT, "v1")
+        world.ledger.erase_asset("s", CAT)
+        assert world.ledger.accept([world.request(CAT, "v1")])[0].created
+
+    def test_a_site_is_erased_in_batches_and_its_neighbour_stays(self, world: World) -> None:
+        world.site("t")
+        world.ledger.accept([world.request(f"{CAT}.{n}") for n in range(450)])
+        world.described(CAT, "v1")
+        world.described("dog", site="t")
+        batches: list[int] = []
+        assert world.ledger.erase_site("s", lambda batch: batches.append(batch.jobs)).jobs == 451
+        assert batches == [200, 200, 51]
+        assert tables_with(world, CAT) == []
+        assert [job.asset_id for job in world.ledger.jobs().data] == ["dog"]
+        assert world.ledger.get_site("s").id == "s"
+
+    def test_what_is_old_goes_and_what_is_young_or_open_stays(self, world: World) -> None:
+        old, still_open = world.described(CAT), world.accept("dog")
+        world.finish(world.deliverable()[0], "delivered")
+        world.ledger.put_cached("old", b"x")
+        for n in range(5):
+            world.worker(f"old{n}")
+            world.ledger.retire_worker(f"old{n}")
+            world.ledger.begin_idempotent("s", f"key{n}", "ab")
+        world.ledger.erase_asset("s", "nobody", deleted=True)
+        world.later(91 * DAY_S)
+        young = world.accept("hen")
+        world.ledger.begin_idempotent("t", "key1", "ab")
+        before_ms = world.now - 90 * DAY_S * 1000
+        assert world.ledger.expire_jobs(before_ms).jobs == 1
+        assert world.ledger.expire_rest(before_ms) == 1 + 5 + 5
+        with pytest.raises(NotFound):
+            world.ledger.job(old)
+        assert {job.id for job in world.ledger.jobs().data} == {young, still_open}
+        assert tables_with(world, "key1") == ["idempotency"]
+
+    def test_retention_finds_what_is_old_by_an_index(self, world: World) -> None:
+        engine = create_engine(world.ledger._url, poolclass=NullPool)
+        with engine.connect() as conn:
+            postgres = conn.dialect.name == "postgresql"
+            if postgres:
+                conn.execute(text("SET enable_seqscan = off"))  # on a table this small it would be right
+            for table, column in (
+                ("workers", "ended_ms"),
+                ("idempotency", "at_ms"),
+                ("attempts", "at_ms"),
+                ("erased_jobs", "at_ms"),
+            ):
+                query = text(
+                    f"{'EXPLAIN' if postgres else 'EXPLAIN QUERY PLAN'} SELECT 1 FROM {table} WHERE {column} < 5 LIMIT 9"
+                )
+                assert f"ix_{table}_{column}" in str(conn.execute(query).all())
+
+    def test_an_image_that_is_again_as_it_was_is_described_again_once(self, world: World) -> None:
+        first, other = world.accept(CAT, "v1"), world.accept(CAT, "v2")
+        with world.second_process() as elsewhere, ThreadPoolExecutor(4) as pool:
+            calls = [pool.submit(ledger.accept, [world.request(CAT, "v1")]) for ledger in (world.ledger, elsewhere) * 3]
+            answers = [call.result()[0] for call in calls]
+        [again] = {answer.job_id for answer in answers}
+        assert again not in (first, other)
+        assert sum(answer.created for answer in answers) == 1
+        assert [world.status(job) for job in (first, other, again)] == ["superseded", "superseded", "accepted"]
+        assert world.accept(CAT, "v2") not in (first, other, again)
+        assert world.accept(CAT, "v1") not in (first, other, again)
+
+    def test_a_late_copy_of_a_hook_is_no_new_version(self, world: World) -> None:
+        old, new = world.accept(CAT, "3"), world.accept(CAT, "4")
+        assert world.accept(CAT, "3") == old
+        events = [world.accept("dog", revision, event_id=event) for revision, event in (("a", "e1"), ("b", "e2"))]
+        assert world.accept("dog", "a", event_id="e1") == events[0]
+        assert [world.status(job) for job in (new, events[1])] == ["accepted", "accepted"]
+
+    def test_a_campaign_takes_what_another_one_did_and_does_what_it_did_not(self, world: World) -> None:
+        for name in ("1", "2", "3"):
+            world.ledger.start_backfill(Backfill(id=f"bkf_{name}", site_id="s", kind="folder", spec={}, started_ms=world.now))
+        one = {"lane": "backfill", "backfill_id": "bkf_1"}
+        read, cancelled, done = (
+            world.accept(a, "v1", **more) for a, more in (("a", {**one, "deliver": False}), ("b", one), ("c", one))
+        )
+        world.ledger.cancel(cancelled)
+        two = [world.request(asset, "v1", lane="backfill", backfill_id="bkf_2") for asset in ("a", "b", "c")]
+        made = world.ledger.feed_backfill("bkf_2", two, "c", True, after=None)
+        assert [a.created for a in made] == [True, True, False]
+        assert made[2].job_id == done
+        assert read not in {a.job_id for a in made}
+        three = [replace(request, backfill_id="bkf_3", locales=("en", "de")) for request in two]
+        assert [a.created for a in world.ledger.feed_backfill("bkf_3", three, "c", True, after=None)] == [True, True, True]
+
+    def test_two_feeders_at_once_feed_each_page_once(self, world: World) -> None:
+        world.ledger.start_backfill(Backfill(id="bkf_1", site_id="s", kind="folder", spec={}, started_ms=world.now))
+
+        def feed(ledger: Ledger, page: int) -> int:
+            after = None if page == 0 else str(page)
+            wanted = [world.request(f"a{page}.{n}", lane="backfill", backfill_id="bkf_1") for n in range(3)]
+            try:
+                return len(ledger.feed_backfill("bkf_1", wanted, str(page + 1), page == 3, after=after))
+            except Conflict:
+                return 0
+
+        with world.second_process() as other, ThreadPoolExecutor(4) as pool:
+            for page in range(4):
+                assert sum(pool.map(feed, [world.ledger, other] * 2, [page] * 4)) == 3
+        fed = world.ledger.backfill("bkf_1")
+        assert (fed.cursor, fed.counts["fed"], fed.exhausted) == ("4", 12, True)
+        with pytest.raises(Conflict):
+            world.ledger.feed_backfill("bkf_1", [], "5", False, after="4")
+
+    def test_a_nul_character_is_refused_with_a_word_for_it(self, world: World) -> None:
+        bad = world.request(CAT)
+        source = ImageSource(kind="url", location="https://cms.example/a\x00.jpg")
+        for request in (
+            replace(bad, asset_id="c\x00t"),
+            replace(bad, source=source),
+            replace(bad, metadata={"post\x00": "1"}),
+            replace(bad, context=Context(title="a\x00b")),
+        ):
+            with pytest.raises(BadRequest, match="NUL"):
+                world.ledger.accept([world.request("dog"), request])
+        assert world.ledger.jobs().data == []
