@@ -98,7 +98,7 @@ def _replay_delivery(tx: Tx, row: Any) -> bool:
     endpoint = find_endpoint(tx.conn, row.site_id)
     # receivers refuse what comes after a higher sequence
     sequence = next_sequence(tx, row.site_id, row.asset_id) if newer else row.sequence
-    move_delivery(tx, row, "pending", attempts=0, due_ms=tx.now_ms, sequence=sequence)
+    move_delivery(tx, row, "pending", attempts=0, due_ms=tx.now_ms, replayed_ms=tx.now_ms, sequence=sequence)
     if endpoint is None or not endpoint.enabled or endpoint.circuit != "closed":
         pending = tx.conn.execute(select(deliveries).where(deliveries.c.id == row.id)).one()
         move_delivery(tx, pending, "parked")

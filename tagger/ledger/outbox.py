@@ -130,10 +130,11 @@ class Outbox(Store):
         return self._write(work)
 
     def expire_parked(self) -> list[str]:
-        """Parked for 30 days: a dead letter with its last cause. Returns the deliveries' ids."""
+        """Not delivered for 30 days since it was made or replayed, and parked: a dead letter. Returns the deliveries' ids."""
 
         def work(tx: Tx) -> list[str]:
-            old = select(deliveries).where(PARKED, deliveries.c.created_ms < tx.now_ms - PARKED_FOR_MS).limit(500)
+            began = func.coalesce(deliveries.c.replayed_ms, deliveries.c.created_ms)
+            old = select(deliveries).where(PARKED, began < tx.now_ms - PARKED_FOR_MS).limit(500)
             rows = tx.conn.execute(old.with_for_update(skip_locked=True)).all()
             for row in rows:
                 error = DeliveryExhausted("The endpoint took nothing for 30 days.").info().to_dict()

@@ -145,7 +145,15 @@ class CircuitCases:
         assert world.ledger.expire_parked() == []
         world.later(2 * DAY / 1000)
         assert len(world.ledger.expire_parked()) == len(jobs)
-        assert {letter.job_id for letter in world.ledger.dead_letters().data} == set(jobs)
+        letters = world.ledger.dead_letters().data
+        assert {letter.job_id for letter in letters} == set(jobs)
+        world.ledger.enable_endpoint("end_s", False)
+        assert world.ledger.replay([letters[0].id]) == 1
+        assert world.delivery_status(letters[0].job_id) == "parked"
+        world.later(29 * DAY / 1000)
+        assert world.ledger.expire_parked() == [], "thirty days more, from the replay on"
+        world.later(2 * DAY / 1000)
+        assert world.ledger.expire_parked() == [letters[0].id]
 
     def test_a_new_address_for_the_endpoint_starts_afresh(self, world: World) -> None:
         jobs = away(world)
