@@ -8,7 +8,7 @@ import threading
 from itertools import count
 from pathlib import Path
 
-from workers.courtesy import PATIENCE_SECONDS, Uploads
+from workers.courtesy import PATIENCE_SECONDS, Polite, Uploads
 
 HOLDER = """
 import sys
@@ -70,3 +70,21 @@ def test_without_a_home_of_its_own_every_lane_works_as_if_alone(tmp_path: Path) 
     uploads = Uploads(tmp_path / "file" / "home")
     with uploads.in_hand():
         assert not uploads.under_way()
+
+
+def test_each_lane_does_its_part(tmp_path: Path) -> None:
+    go_on = threading.Event()
+    go_on.set()  # nobody here waits
+    upload, backfill, solo = (Polite(tmp_path, lane, go_on) for lane in ("upload", "backfill", "solo"))
+    seen = Uploads(tmp_path)
+    with backfill.around(), solo.around():
+        assert not seen.under_way()
+    with upload.around():
+        assert seen.under_way()
+        backfill.give_way()
+    assert not seen.under_way()
+
+
+def test_models_on_a_device_of_their_own_owe_nothing(tmp_path: Path) -> None:
+    with Polite(None, "upload", threading.Event()).around(), Polite(None, "backfill", threading.Event()).around():
+        assert not Uploads(tmp_path).under_way()

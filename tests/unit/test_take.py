@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tagger.asset import ImageSource
 from tagger.errors import LedgerUnavailable
@@ -53,6 +55,24 @@ def test_a_hint_names_its_job_but_any_due_one_is_taken() -> None:
     counter.take("job_1")
     assert counter.asked == [("upload", "job_1")]
     assert counter.described == [CLAIM]
+
+
+def test_what_is_around_an_image_is_entered_before_its_claim() -> None:
+    counter = Counter(CLAIM)
+    asked_before: list[int] = []
+
+    @contextmanager
+    def around() -> Iterator[None]:
+        asked_before.append(len(counter.asked))
+        yield
+        assert counter.described == [CLAIM]
+
+    taker = Taker(
+        counter, counter.describe, lane="upload", worker_id="w", lease_ms=1000, ready=lambda: True,
+        stopping=counter.stopping, around=around,
+    )  # fmt: skip
+    taker("job_1")
+    assert asked_before == [0]
 
 
 def test_a_hint_too_many_costs_one_question() -> None:
