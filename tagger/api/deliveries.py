@@ -45,6 +45,18 @@ def list_attempts(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[
     return {"data": [render.attempt(found) for found in parts.ledger.attempts(delivery_id)], "next_cursor": None}
 
 
+@router.post("/v1/deliveries/replay", summary="Send parked deliveries now, and enable their endpoint")
+def replay_parked(body: ReplayIn, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
+    """All that waits for the endpoint of any of them goes out with it."""
+    site_id = caller.site_id or body.site
+    if body.site not in (None, site_id):
+        raise BadRequest("A site's key replays only its own deliveries.", errors=(Pointer(pointer="/site"),))
+    if not (body.ids or site_id or body.since or body.reason):
+        raise BadRequest("Say which: ids, site, since or reason.", errors=(Pointer(pointer=""),))
+    released = parts.ledger.replay_parked(body.ids, site_id=site_id, since_ms=parse_instant(body.since), code=body.reason)
+    return {"replayed": sum(released.values())}
+
+
 @router.get("/v1/dead-letters", summary="Jobs and deliveries that ended badly, each with its cause")
 def list_dead_letters(
     parts: PartsDep,

@@ -127,10 +127,10 @@ class SiteIn(Body):
 
 
 class ReplayIn(Body):
-    ids: list[Text] = Field(default=[], max_length=1000, description="Ids of dead letters; empty: all that the filter finds.")
+    ids: list[Text] = Field(default=[], max_length=1000, description="Their ids; empty: all that the filter finds.")
     site: Text | None = None
-    since: str | None = Field(None, description="RFC 3339; only letters that died since then.")
-    reason: Text | None = Field(None, description="Only letters with this error code.")
+    since: str | None = Field(None, description="RFC 3339; only those that died, or were parked, since then.")
+    reason: Text | None = Field(None, description="Only those with this error code.")
 
 
 def decode_base64(text: str, limit: int) -> bytes:

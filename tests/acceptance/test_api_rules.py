@@ -257,6 +257,19 @@ def test_a_dead_letter_is_replayed_when_its_cause_is_mended(house: House) -> Non
     is_problem(house.call("POST", "/v1/dead-letters/replay", json={"site": "other"}), 422, "bad_request")
 
 
+def test_parked_deliveries_are_replayed_by_whom_they_belong_to(house: House) -> None:
+    house.ledger.enable_endpoint("end_1", False)
+    job_id = house.posted("parked", house.pictures.put("parked.png", png((250, 20, 20))))
+    until(lambda: (house.job(job_id)["delivery"] or {}).get("status") == "parked", "it is parked")
+    delivery_id = house.job(job_id)["delivery"]["id"]
+    replay = "/v1/deliveries/replay"
+    is_problem(house.call("POST", replay, key="operator", json={}), 422, "bad_request")
+    is_problem(house.call("POST", replay, json={"site": "other"}), 422, "bad_request")
+    assert house.call("POST", replay, json={"ids": [delivery_id]}, key="other").json() == {"replayed": 0}
+    assert house.call("POST", replay, json={"ids": [delivery_id]}).json()["replayed"] >= 1
+    assert house.ended(job_id)["delivery"]["status"] == "delivered"
+
+
 def test_ids_of_nothing_are_not_found(house: House) -> None:
     for path in (
         "/v1/jobs/job_nothing",
