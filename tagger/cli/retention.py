@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import MofNCompleteColumn, Progress
 
 from tagger.blobs import LocalBlobs
 from tagger.cli import console
 from tagger.errors import BadRequest, NotFound
+from tagger.ledger import Erased, Ledger
 from tagger.ledger.copies import copy_sqlite
 
 DAY_MS = 86_400_000
@@ -40,20 +42,31 @@ def purge(
         if not dry_run:
             if not yes:
                 typer.confirm(f"Erase {found} jobs for ever?", abort=True, err=True)
-            if before_ms is not None:
-                erased = ledger.expire_jobs(before_ms, site_id=site)
-            elif asset is not None and site is not None:
-                erased = ledger.erase_asset(site, asset)
-            else:
-                erased = ledger.erase_site(str(site))
-            blobs = LocalBlobs(console.settings().blobs)
-            for key in erased.blobs:
-                blobs.delete(key)
-            found = erased.jobs
+            found = _erase(ledger, site, asset, before_ms, found)
     if json:
         console.print_json({"jobs": found, "dry_run": dry_run})
     else:
         console.out.print(f"{'Would erase' if dry_run else 'Erased'} {found} jobs.")
+
+
+def _erase(ledger: Ledger, site: str | None, asset: str | None, before_ms: int | None, expected: int) -> int:
+    """Jobs with their bytes, batch by batch, with a bar on the terminal. Returns how many went."""
+    blobs = LocalBlobs(console.settings().blobs)
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console.err, transient=True) as bar:
+        task = bar.add_task("Erasing", total=expected)
+
+        def gone(batch: Erased) -> None:
+            for key in batch.blobs:
+                blobs.delete(key)
+            bar.advance(task, batch.jobs)
+
+        if before_ms is not None:
+            return ledger.expire_jobs(before_ms, site_id=site, on_batch=gone).jobs
+        if asset is None:
+            return ledger.erase_site(str(site), gone).jobs
+        erased = ledger.erase_asset(str(site), asset)
+        gone(erased)
+        return erased.jobs
 
 
 def backup(file: Annotated[Path, typer.Argument(help="New file that takes the copy.")]) -> None:

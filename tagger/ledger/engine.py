@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
@@ -23,6 +24,8 @@ from sqlalchemy.exc import (
 )
 
 from tagger.errors import LedgerUnavailable, SettingsError
+
+log = structlog.get_logger()
 
 Clock = Callable[[], int]
 
@@ -167,7 +170,13 @@ def translate(err: BaseException) -> BaseException:
         return err
     if isinstance(err, (DBAPIError, TimeoutError, sqlite3.Error)):
         cause = getattr(err, "orig", None) or err
-        away = LedgerUnavailable(f"{type(cause).__name__}: {str(cause).strip().splitlines()[0] if str(cause).strip() else ''}")
+        words = next(iter(str(cause).strip().splitlines()), "")
+        if not isinstance(
+            cause, sqlite3.Error
+        ):  # PostgreSQL's words name hosts and users: for the log, not for who calls the API
+            log.warning("ledger.away", error=type(cause).__name__, detail=words)
+            words = "The database server did not answer as it should."
+        away = LedgerUnavailable(f"{type(cause).__name__}: {words}")
         away.__cause__ = err
         return away
     return err

@@ -118,8 +118,9 @@ def test_connections_cut_while_idle_are_replaced_unseen(world: World, server: Cl
 def test_a_server_that_never_was(server: Cluster) -> None:
     ledger = open_ledger(f"postgresql://postgres@/none?host={server.folder / 'nowhere'}")
     for call in (ledger.migrate, ledger.ping, ledger.now_ms, lambda: ledger.beat("w")):
-        with pytest.raises(LedgerUnavailable):
+        with pytest.raises(LedgerUnavailable) as caught:
             call()
+        assert "nowhere" not in caught.value.info().detail, "where the ledger stands is nobody's business"
     ledger.close()
 
 

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import io
+import json
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from http.server import HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from fastapi.testclient import TestClient
 from ledger_cases import World
 from ledger_cases.world import FIELDS, description
+from PIL import Image
 from typer.testing import CliRunner
 
+from tagger.api.app import create_app
+from tagger.asset import ImageSource
+from tagger.blobs import LocalBlobs
 from tagger.cli.main import app
 from tagger.cli.webhooks import handler
 from tagger.errors import NotFound
+from tagger.job import JobRequest
+from tagger.keys import hash_key
+from tagger.ledger import open_ledger
 from tagger.queue import Hints
-from tagger.settings import load
+from tagger.settings import Settings, load
 from tagger.signing import new_secret, sign
+from tagger.site import Site
 from workers.chores import chores
 
 DAY_S = 86_400
@@ -137,3 +150,88 @@ def test_commands_rotate_back_up_and_purge(tmp_path: Path) -> None:
         assert conn.execute("SELECT id FROM sites").fetchall() == [("blog",)]
     assert "Would erase 0" in call("purge", "--site", "blog", "--dry-run")
     assert "Erased 0" in call("purge", "--site", "blog", "--yes")
+
+
+def picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 6), "red").save(file, "PNG")
+    return file.getvalue()
+
+
+def uploads(home: Path) -> set[str]:
+    return {path.name for path in (home / "blobs").rglob("*") if path.is_file()}
+
+
+def test_a_signed_deletion_erases_the_asset_and_its_bytes(tmp_path: Path) -> None:
+    secret, home = new_secret(), Settings(home=tmp_path, broker_url=f"redis+socket://{tmp_path}/none.sock")
+    ledger = open_ledger(home.ledger)
+    ledger.migrate()
+    ledger.put_site(Site(id="s", name="s", hook_secrets=(secret,)))
+    ledger.add_key("s", "test", hash_key("key"))
+    with TestClient(create_app(home)) as api:
+        auth = {"Authorization": "Bearer key"}
+        for asset in ("cat", "dog"):
+            assert api.put(f"/v1/assets/{asset}/image", content=picture(), headers=auth).status_code == 202
+        assert len(uploads(tmp_path)) == 2
+        body = b'{"type": "asset.deleted", "data": {"asset": {"id": "cat"}}}'
+        assert api.post("/v1/hooks/s", content=body).status_code == 401
+        assert len(uploads(tmp_path)) == 2
+        for event in ("evt_1", "evt_1", "evt_2"):
+            signed = sign([secret], event, int(time.time()), body)
+            assert api.post("/v1/hooks/s", content=body, headers=signed).status_code == 204
+        assert [job["asset"]["id"] for job in api.get("/v1/jobs", headers=auth).json()["data"]] == ["dog"]
+        assert len(uploads(tmp_path)) == 1
+        late = api.put("/v1/assets/cat/image", content=picture(), headers=auth)  # the same bytes, sent before, come again
+        assert (late.status_code, late.json()["status"]) == (202, "cancelled")
+        assert len(uploads(tmp_path)) == 1
+    ledger.close()
+
+
+def test_a_crash_between_the_ledger_and_the_bytes_leaves_no_orphan_for_good(world: World, tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path / "blobs")
+    keys = {asset: blobs.put(asset.encode()) for asset in ("cat", "dog")}
+    world.ledger.accept([
+        replace(world.request(asset), source=ImageSource(kind="blob", location=key)) for asset, key in keys.items()
+    ])  # fmt: skip
+    assert world.ledger.erase_asset("s", "cat").blobs == (keys["cat"],)
+    assert blobs.sweep(time.time_ns() // 1_000_000 + 1_000, world.ledger.blobs_needed) == 1  # what the caller did not live to do
+    assert uploads(tmp_path) == {keys["dog"]}
+
+
+PURGES: dict[tuple[str, ...], int] = {
+    ("--site", "blog", "--asset", "a"): 3,
+    ("--site", "blog"): 1,
+    ("--older-than", "30"): 3,
+    ("--site", "news", "--older-than", "30"): 4,
+}
+
+
+@pytest.mark.parametrize(("words", "left"), PURGES.items())
+def test_purge_takes_the_bytes_with_the_jobs(tmp_path: Path, words: tuple[str, ...], left: int) -> None:
+    """Of blog: a, b (cancelled long ago) and c; of news: d."""
+    home = tmp_path / "home"
+    days = [0]
+    ledger = open_ledger(load(home=home).ledger, clock=lambda: time.time_ns() // 1_000_000 - days[0] * DAY_S * 1000)
+    ledger.migrate()
+    blobs = LocalBlobs(load(home=home).blobs)
+    for site, asset, age in (("blog", "a", 0), ("blog", "b", 60), ("blog", "c", 0), ("news", "d", 0)):
+        days[0] = age
+        ledger.put_site(Site(id=site, name=site))
+        key = blobs.put(asset.encode())
+        source = ImageSource(kind="blob", location=key)
+        [job] = ledger.accept([JobRequest(site_id=site, asset_id=asset, source=source)])
+        if asset == "b":
+            ledger.cancel(job.job_id)
+    ledger.close()
+
+    def call(*more: str) -> dict[str, Any]:
+        result = CliRunner().invoke(app, ["--home", str(home), "purge", *words, *more, "--json"])
+        assert result.exit_code == 0, result.output + str(result.exception)
+        found: dict[str, Any] = json.loads(result.stdout)
+        return found
+
+    assert call("--dry-run") == {"jobs": 4 - left, "dry_run": True}
+    assert len(uploads(home)) == 4
+    assert call("--yes") == {"jobs": 4 - left, "dry_run": False}
+    assert len(uploads(home)) == left
+    assert call("--yes") == {"jobs": 0, "dry_run": False}
