@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -12,6 +11,7 @@ from tagger.api.deps import CallerDep, PartsDep
 from tagger.api.shapes import ReplayIn
 from tagger.delivery import DeliveryStatus
 from tagger.errors import BadRequest, Pointer
+from tagger.instants import parse_instant
 
 router = APIRouter(tags=["deliveries"])
 
@@ -88,16 +88,3 @@ def replay(body: ReplayIn, parts: PartsDep, caller: CallerDep) -> dict[str, Any]
         if page.next_cursor is None:
             return {"replayed": replayed}
         cursor = page.next_cursor
-
-
-def parse_instant(text: str | None) -> int | None:
-    """RFC 3339 to milliseconds. Errors: BadRequest."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadRequest(f"{text!r} is not a time like 2026-11-21T09:30:00Z.", errors=(Pointer(pointer="/since"),)) from None
-    if moment.tzinfo is None:
-        raise BadRequest(f"{text!r} has no time zone; add Z for UTC.", errors=(Pointer(pointer="/since"),))
-    return int(moment.timestamp() * 1000)

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from tagger.api import render
-from tagger.api.deliveries import parse_instant
 from tagger.cli import console
 from tagger.delivery import DeadLetter
 from tagger.errors import BadRequest, NotFound
+from tagger.instants import parse_instant
 from tagger.ledger import Ledger
 
 app = typer.Typer(help="Jobs and deliveries that ended badly: why, and another try.", no_args_is_help=True)
