@@ -52,6 +52,11 @@ def wait_ms(failures: int, rng: random.Random, retry_after_ms: int | None = None
     return max(wait, min(retry_after_ms, MAX_RETRY_AFTER_MS)) if retry_after_ms is not None else wait
 
 
+def parts(fields: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """What a message writes, as (field, locale); tags have no locale on the wire."""
+    return frozenset((field, locale) for field, value in fields.items() for locale in ([""] if field == "tags" else value))
+
+
 @dataclass(frozen=True, kw_only=True)
 class FieldOutcome:
     """What the receiver said of one field (and locale)."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
-from tagger.delivery import AttemptReport, FieldOutcome
+from tagger.delivery import AttemptReport, FieldOutcome, parts
 from tagger.ids import new_id
 from tagger.ledger.tables import attempts, delivery_bodies, offers, provenance, reviews
 from tagger.ledger.writer import Tx
@@ -55,9 +55,8 @@ def record(tx: Tx, row: Any, report: AttemptReport) -> None:
 
 
 def _all_fields(fields: dict[str, Any], word: Any) -> Iterable[FieldOutcome]:
-    for field, value in fields.items():
-        for locale in [""] if field == "tags" else value:
-            yield FieldOutcome(field=field, locale=locale, outcome=word)
+    for field, locale in sorted(parts(fields)):
+        yield FieldOutcome(field=field, locale=locale, outcome=word)
 
 
 def _open_review(tx: Tx, row: Any, outcome: FieldOutcome) -> None:

@@ -1,0 +1,62 @@
+"""Two profiles that describe the same picture: neither takes the other's words away, and they go out one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger_cases.world import FIELDS, World, description
+
+TAGS = {"tags": {"add": [{"id": "cat", "label": "cat", "score": 0.9}], "remove": []}}
+
+
+def described(world: World, fields: dict[str, Any], **more: Any) -> str:
+    job_id = world.accept("a", **more)
+    assert world.ledger.complete(world.claimed(job_id), description(), fields)
+    return job_id
+
+
+class TurnCases:
+    def test_words_wait_for_their_turn_when_a_newer_delivery_is_about_other_fields(self, world: World) -> None:
+        words = described(world, FIELDS, profile="news")
+        tags = described(world, TAGS, profile="general")
+        [first] = world.deliverable()
+        assert (first.job_id, first.sequence) == (words, 1)
+        assert world.ledger.confirm_delivery(first)
+        assert world.finish(first, "retry") == "pending"
+        assert world.deliverable() == []  # the tags would make the receiver refuse the words
+        world.later(60)
+        [again] = world.deliverable()
+        assert again.job_id == words
+        world.finish(again, "delivered")
+        [second] = world.deliverable()
+        assert (second.job_id, second.sequence) == (tags, 2)
+        world.finish(second, "delivered")
+        assert (world.status(words), world.status(tags)) == ("done", "done")
+
+    def test_a_newer_delivery_that_says_all_of_an_older_one_supersedes_it(self, world: World) -> None:
+        words = described(world, FIELDS, profile="news")
+        both = described(world, {**FIELDS, **TAGS}, profile="general")
+        assert world.delivery_status(words) == "superseded"
+        assert [claim.job_id for claim in world.deliverable()] == [both]
+
+    def test_a_dead_delivery_is_replayed_after_a_newer_one_about_other_fields(self, world: World) -> None:
+        words = described(world, FIELDS, profile="news")
+        [claim] = world.deliverable()
+        assert world.finish(claim, "reject") == "dead"
+        described(world, TAGS, profile="general")
+        world.finish(world.deliverable()[0], "delivered")
+        assert world.ledger.replay([claim.delivery_id]) == 1
+        [again] = world.deliverable()
+        assert (again.delivery_id, again.job_id, again.sequence) == (claim.delivery_id, words, 3)
+
+    def test_parked_deliveries_of_one_asset_go_out_in_their_order(self, world: World) -> None:
+        world.ledger.enable_endpoint("end_s", False)
+        words = described(world, FIELDS, profile="news")
+        tags = described(world, TAGS, profile="general")
+        world.ledger.unpark("end_s")
+        sent = []
+        while claims := world.deliverable():
+            [claim] = claims
+            sent.append(claim.job_id)
+            world.finish(claim, "delivered")
+        assert sent == [words, tags]
