@@ -171,9 +171,7 @@ def translate(err: BaseException) -> BaseException:
     if isinstance(err, (DBAPIError, TimeoutError, sqlite3.Error)):
         cause = getattr(err, "orig", None) or err
         words = next(iter(str(cause).strip().splitlines()), "")
-        if not isinstance(
-            cause, sqlite3.Error
-        ):  # PostgreSQL's words name hosts and users: for the log, not for who calls the API
+        if not isinstance(cause, sqlite3.Error):  # PostgreSQL's words name hosts and users: for the log only
             log.warning("ledger.away", error=type(cause).__name__, detail=words)
             words = "The database server did not answer as it should."
         away = LedgerUnavailable(f"{type(cause).__name__}: {words}")
