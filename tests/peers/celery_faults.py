@@ -254,7 +254,7 @@ def worker_killed(stage: Stage, rounds: int) -> dict[str, Any]:
         worker.kill()
         worker.wait()
     stage.start_worker(8)
-    return stage.verdict(names, 40)
+    return stage.verdict(names, 15)
 
 
 def speed(stage: Stage) -> dict[str, Any]:
