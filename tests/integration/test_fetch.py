@@ -21,7 +21,7 @@ from tagger.addresses import AllowedHost
 from tagger.asset import ImageSource
 from tagger.errors import AddressForbidden, DecodeError, FetchFailed, FetchRefused, ImageTooLarge
 from tagger.site import Site
-from workers.fetch import Fetched, FetchPolicy, fetch, parse_url
+from workers.fetch import Fetched, FetchPolicy, Hop, fetch, parse_url
 
 TLS = Path(__file__).parent / "tls"
 BODY = b"\xff\xd8 not really a picture, but bytes " * 40
@@ -242,14 +242,34 @@ def test_credentials_go_to_the_named_host_and_stay_there(server: Server) -> None
     other = Server()
     try:
         server.answers |= {"/a.jpg": moved("/b.jpg"), "/b.jpg": moved(f"http://127.0.0.1:{other.port}/c.jpg")}
-        other.answers |= {"/c.jpg": moved(f"http://cms.test:{server.port}/d.jpg")}
+        other.answers |= {"/c.jpg": moved("/c2.jpg"), "/c2.jpg": moved(f"http://cms.test:{server.port}/d.jpg")}
         server.answers["/d.jpg"] = ok(BODY)
         hosts = (*policy(server).allowed_hosts, AllowedHost.parse(f"127.0.0.1:{other.port}"))
         assert get(server, allowed_hosts=hosts, auth="Bearer secret").data == BODY
         assert [server.header("authorization", n) for n in range(3)] == ["Bearer secret", "Bearer secret", None]
-        assert other.header("authorization") is None
+        assert [other.header("authorization", n) for n in range(2)] == [None, None], "nor once the other server sends us on"
     finally:
         other.close()
+
+
+def test_a_stranger_on_the_way_may_not_send_us_to_private_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that the site named may be private, but not at the word of a host that it did not name."""
+    way = iter(["http://stranger.test/b.jpg", "http://cms.test/secret"])
+    asked: list[str] = []
+
+    def ask(_walk: object, hop: Hop, _route: object) -> str:
+        asked.append(hop.host)
+        return next(way)
+
+    monkeypatch.setattr("workers.fetch._Walk._ask", ask)
+    with pytest.raises(AddressForbidden, match="private"):
+        fetch(
+            ImageSource(kind="url", location="http://cms.test/a.jpg"),
+            policy=FetchPolicy(allowed_hosts=(AllowedHost.parse("cms.test"),)),
+            deadline=time.monotonic() + 10,
+            resolve=lambda host, _port: ["10.0.0.1"] if host == "cms.test" else ["8.8.8.8"],
+        )
+    assert asked == ["cms.test", "stranger.test"]
 
 
 def test_credentials_do_not_go_to_a_host_that_the_site_did_not_name(server: Server) -> None:
