@@ -119,11 +119,11 @@ class House:
         with closing(sqlite3.connect(self.home / "ledger.sqlite", timeout=30)) as conn:
             return conn.execute(query, values).fetchall()
 
-    def keep_fed(self, jpegs: Iterator[bytes], lane: Lane, backlog: int, stop: threading.Event) -> None:
+    def keep_fed(self, jpegs: Iterator[bytes], lane: Lane, backlog: int, stop: threading.Event, page: int = PAGE) -> None:
         """Until `stop`: whenever fewer than `backlog` jobs wait, a page more is accepted."""
         while not stop.is_set():
             if self.ledger.lane_counts()[lane].claimable < backlog:
-                self.accept(jpegs, PAGE if backlog > PAGE else backlog, lane)
+                self.accept(jpegs, page, lane)
             else:
                 stop.wait(LOOK_SECONDS)
 

@@ -27,6 +27,7 @@ from tagger.stack import Shape
 
 BAR = 1.3
 BACKLOG = 100  # jobs of the backfill that wait, at least
+PAGE = 10  # accepted at once: the generator shares the cores and the ledger with the uploads
 SIDE = 640
 STEP_SECONDS = 60.0  # longest wait for anything; with the uploads' own time-out nothing here can hang
 
@@ -84,7 +85,7 @@ def until_idle(house: House) -> None:
 def with_backfill(house: House, uploads: Uploads, seconds: float) -> tuple[list[float], float]:
     """The uploads' times, and the images per second of the backfill."""
     stop = threading.Event()
-    feeder = threading.Thread(target=house.keep_fed, args=(cycle(photos(SIDE)), "backfill", BACKLOG, stop))
+    feeder = threading.Thread(target=house.keep_fed, args=(cycle(photos(SIDE)), "backfill", BACKLOG, stop, PAGE))
     feeder.start()
     try:
         return _beside(house, uploads, seconds)
