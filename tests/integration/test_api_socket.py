@@ -52,7 +52,15 @@ class Server:
             port: int = free.getsockname()[1]
         own: dict[str, Any] = {"broker_url": f"redis+socket://{home}/none.sock", "compat_site": "site", "admin_key": "operator"}
         self.settings: Settings = load(
-            {}, home=home, api_port=port, max_body_bytes=MIB, describe_wait_seconds=30.0, log_level="error", **own
+            {},
+            home=home,
+            api_port=port,
+            max_body_bytes=MIB,
+            describe_wait_seconds=30.0,
+            log_level="error",
+            trusted_proxies="127.0.0.1",
+            compat_addresses="127.0.0.1,198.51.100.7",
+            **own,
         )
         self.ledger = open_ledger(self.settings.ledger)
         self.ledger.migrate()
@@ -366,6 +374,16 @@ def test_a_job_that_is_cancelled_while_it_is_waited_for_is_a_typed_problem(serve
     assert answer.status_code == 409
     told = answer.json()
     assert "job_cancelled" in (told["error"] if path == "/predict" else told["code"])
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "status"), [("198.51.100.7", 400), ("203.0.113.9", 403), ("198.51.100.7, 203.0.113.9", 403), (None, 400)]
+)
+def test_behind_a_named_proxy_the_caller_is_whom_it_names(server: Server, forwarded: str | None, status: int) -> None:
+    """400: let in, and then told that there is no picture."""
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    answer = server.http.post(server.url + "/predict", headers=headers, timeout=60)
+    assert (answer.status_code, list(answer.json())) == (status, ["error"])
 
 
 def test_the_memory_of_a_request_is_bounded(server: Server) -> None:
