@@ -27,7 +27,7 @@ class ImageSource:
 
     @classmethod
     def from_dict(cls, body: Mapping[str, str]) -> ImageSource:
-        return cls(**body)  # type: ignore[arg-type]
+        return cls(**{k: body[k] for k in ("kind", "location", "root", "sha256") if k in body})  # type: ignore[arg-type]
 
 
 Role = Literal["informative", "decorative", "link", "button", "logo", "unknown"]

@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from tagger.errors import NotFound, StorageUnavailable
+from tagger.errors import FetchFailed, NotFound, StorageUnavailable
 
 KEY = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}")
+OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # the process or the machine is short of something
 PAGE = 500  # keys that a sweep asks about at once
 
 Keep = Callable[[Sequence[str]], Collection[str]]
@@ -32,7 +33,7 @@ class Blobs(Protocol):
         ...
 
     def get(self, key: str) -> bytes:
-        """The bytes. Errors: NotFound when there is no such key (any more)."""
+        """The bytes. Errors: NotFound when there is no such key (any more); FetchFailed when these alone cannot be read."""
         ...
 
     def delete(self, key: str) -> None:
@@ -76,11 +77,18 @@ class LocalBlobs:
         return key
 
     def get(self, key: str) -> bytes:
+        path = self._path(key)
         with _storage():
             try:
-                return self._path(key).read_bytes()
-            except FileNotFoundError:
-                raise NotFound("The uploaded bytes are no longer kept.") from None
+                return path.read_bytes()
+            except OSError as err:
+                self._incoming.stat()  # fails too where the whole store is away, such as a disk that is not mounted
+                if isinstance(err, FileNotFoundError):
+                    raise NotFound("The uploaded bytes are no longer kept.") from None
+                if err.errno in OURS:
+                    raise
+                # This one alone: taken for a store that is away, its job would be tried again for ever, and never charged.
+                raise FetchFailed(f"The uploaded bytes cannot be read: {err.strerror}.", "Send the bytes again.") from err
 
     def delete(self, key: str) -> None:
         with _storage():

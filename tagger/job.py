@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -92,15 +92,16 @@ class JobRequest:
 
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> JobRequest:
-        return cls(
-            **{
-                **body,
-                "source": ImageSource.from_dict(body["source"]),
-                "context": Context.from_dict(body["context"]),
-                "locales": tuple(body["locales"]),
-                "fields": tuple(body["fields"]),
-            }
-        )
+        """What a newer version wrote beside it is passed over. Errors: BadRequest for what cannot be read at all."""
+        readers: Mapping[str, Callable[[Any], Any]]
+        readers = {"source": ImageSource.from_dict, "context": Context.from_dict, "locales": tuple, "fields": tuple}
+        try:
+            known = {name: body[name] for name in cls.__dataclass_fields__ if name in body}
+            return cls(**{name: readers[name](value) if name in readers else value for name, value in known.items()})
+        except (AttributeError, KeyError, TypeError, ValueError) as err:
+            raise BadRequest(
+                f"The stored request cannot be read: {type(err).__name__}.", "Ask for the image to be described anew."
+            ) from err
 
 
 def _has_nul(value: Any) -> bool:

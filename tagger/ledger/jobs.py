@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select
 
 from tagger.annotation import Annotation, Verdict
-from tagger.errors import ErrorInfo, NotFound
+from tagger.asset import ImageSource
+from tagger.errors import BadRequest, ErrorInfo, NotFound
 from tagger.job import Description, Job, JobRequest, JobStatus
 from tagger.ledger.store import Store
 from tagger.ledger.tables import embeddings, job_errors, job_requests, job_results, jobs, offers, word_is
@@ -107,13 +108,21 @@ def load_jobs(conn: Connection, rows: Sequence[Any]) -> list[Job]:
             id=row.id, status=row.status, lane=row.lane, site_id=row.site_id, asset_id=row.asset_id,
             created_ms=row.created_ms, updated_ms=row.updated_ms, attempts=row.attempts, crashes=row.crashes,
             next_attempt_ms=row.due_ms if row.status == "accepted" and row.attempts else None,
-            request=JobRequest.from_dict(requests[row.id]),
+            request=_request(row, requests[row.id]),
             description=_description(results[row.id], tuple(offered.get(row.id, ()))) if row.id in results else None,
             error=ErrorInfo.from_dict(errors[row.id]) if row.id in errors else None,
             delivery_id=row.delivery_id,
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _request(row: Any, body: Any) -> JobRequest:
+    """What can be said of it at least: one that cannot be read must not hide the others of a list."""
+    try:
+        return JobRequest.from_dict(body)
+    except BadRequest:
+        return JobRequest(site_id=row.site_id, asset_id=row.asset_id, source=ImageSource(kind="url", location=""))
 
 
 def _description(row: Any, offered: tuple[Annotation, ...]) -> Description:

@@ -12,13 +12,13 @@ from sqlalchemy import String, and_, bindparam, case, delete, exists, literal_co
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.delivery import DeliveryStatus, parts
-from tagger.errors import ErrorInfo, LedgerUnavailable
+from tagger.errors import BadRequest, ErrorInfo, LedgerUnavailable
 from tagger.ids import new_id
 from tagger.job import Claim, Description, JobRequest, JobStatus, Lane
 from tagger.ledger import counters
 from tagger.ledger.alive import check_alive
 from tagger.ledger.endpoints import next_sequence, parts_of
-from tagger.ledger.moves import charge, move_delivery, move_job
+from tagger.ledger.moves import bury_job, charge, move_delivery, move_job, note_error
 from tagger.ledger.replies import keep_prediction
 from tagger.ledger.sites import find_endpoint
 from tagger.ledger.store import Store
@@ -35,6 +35,7 @@ from tagger.ledger.tables import (
 )
 from tagger.ledger.writer import Tx
 
+MOST_UNREADABLE = 20  # requests that one claim buries
 SETTLE_TRIES = 3  # after an ambiguous commit
 SETTLE_PAUSE_S = 0.5
 SAME_MOMENT_MS = 30_000  # longer than a transaction may last; not so long that a clock that was set back looks like it
@@ -110,15 +111,22 @@ class Work(Store):
             token = secrets.token_hex(16)
             params = {"of_lane": lane, "now": tx.now_ms, "new_token": token, "by": worker_id, "deadline": tx.now_ms + lease_ms}
             row = tx.conn.execute(CLAIM_NAMED, {**params, "job": job_id}).one_or_none() if job_id else None
-            if row is None:
-                row = tx.conn.execute(CLAIM_OLDEST, params).one_or_none()
-            if row is None:
-                return None
-            counters.job_moved(
-                tx, site_id=row.site_id, backfill_id=row.backfill_id, old=(lane, "accepted"), new=(lane, "running")
-            )  # fmt: skip
-            body = tx.conn.execute(REQUEST, {"job": row.id}).scalar_one()
-            return to_claim(row, body)
+            for _ in range(MOST_UNREADABLE):
+                if row is None:
+                    row = tx.conn.execute(CLAIM_OLDEST, params).one_or_none()
+                if row is None:
+                    return None
+                counters.job_moved(
+                    tx, site_id=row.site_id, backfill_id=row.backfill_id, old=(lane, "accepted"), new=(lane, "running")
+                )  # fmt: skip
+                body = tx.conn.execute(REQUEST, {"job": row.id}).scalar_one()
+                try:
+                    return to_claim(row, body)
+                except BadRequest as err:  # raised, it would come again with the next claim, and stop the lane
+                    note_error(tx, row.id, err.info(), {})
+                    bury_job(tx, row, err.info(), attempts=row.attempts)
+                    row = None
+            return None
 
         return self._write(work)
 

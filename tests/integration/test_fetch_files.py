@@ -15,7 +15,7 @@ import pytest
 
 from tagger.asset import ImageSource
 from tagger.blobs import LocalBlobs
-from tagger.errors import AddressForbidden, FetchRefused, ImageTooLarge, NotFound, StorageUnavailable
+from tagger.errors import AddressForbidden, FetchFailed, FetchRefused, ImageTooLarge, NotFound, StorageUnavailable
 from workers.fetch import Fetched, FetchPolicy, fetch
 
 BODY = b"bytes of a picture"
@@ -115,6 +115,21 @@ def test_the_bytes_are_on_disk_before_put_returns(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Path, "rename", rename)
     blobs.put(BODY)
     assert steps == ["sync file", "sync folder", "rename", "sync folder"]  # the second: of the new subfolder's name
+
+
+def test_one_unreadable_blob_is_charged_to_its_job_and_a_store_that_is_away_is_not(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path / "blobs")
+    key, gone = blobs.put(BODY), blobs.put(BODY)
+    path = blobs.folder / key[:2] / key
+    path.unlink()
+    path.mkdir()  # a read fails, as with a damaged sector
+    with pytest.raises(FetchFailed) as caught:
+        get("blob", key, blobs=blobs)
+    assert caught.value.retryable
+    (tmp_path / "blobs").rename(tmp_path / "elsewhere")  # as a disk that is not mounted
+    for one in (key, gone):
+        with pytest.raises(StorageUnavailable):
+            get("blob", one, blobs=blobs)
 
 
 def test_a_full_disk_is_said_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from sqlalchemy import bindparam, create_engine, update
+from sqlalchemy.pool import NullPool
+
 from ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.job import DEAD_AFTER_SOLO_CRASHES
+from tagger.ledger.tables import job_requests
 
 
 class CrashCases:
@@ -108,3 +112,19 @@ class CrashCases:
         self.die(world, "mute")
         job = world.ledger.job(job_id)
         assert (job.attempts, job.crashes) == (1, 1)
+
+    def test_a_newer_writers_request_is_read_and_an_unreadable_one_does_not_stop_the_lane(self, world: World) -> None:
+        newer, broken, good = world.accept("newer"), world.accept("broken"), world.accept("good")
+        change = update(job_requests).where(job_requests.c.job_id == bindparam("job")).values(body=bindparam("new"))
+        more = {**world.request("newer").to_dict(), "mood": "bright"}
+        more["source"] = {**more["source"], "etag": "x"}
+        with create_engine(
+            world.ledger._url, poolclass=NullPool
+        ).begin() as conn:  # as a process of another version would leave them
+            conn.execute(change, {"job": newer, "new": more})
+            conn.execute(change, {"job": broken, "new": {"site_id": "s"}})
+        assert world.claimed(newer).request == world.request("newer")
+        assert world.claimed(broken).job_id == good
+        assert [letter.id for letter in world.ledger.dead_letters().data] == [broken]
+        assert {job.id for job in world.ledger.jobs().data} == {newer, broken, good}
+        assert world.claim() is None
