@@ -14,10 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from ledger_cases.world import AWAY, BROKEN, FIELDS, World, description, said
 
 from tagger.delivery import AttemptReport
-from tagger.job import retry_at
+from tagger.job import after_crash, retry_at
 
 ASSETS = ("a", "b")  # few, so that versions of one asset meet
 
+LIVE = ("accepted", "running", "described", "done")
 ENDS = ("complete", "fail", "release")  # of a claim
 RESULTS = ("delivered", "retry", "reject", "gone")  # of an attempt
 
@@ -33,12 +34,19 @@ class Job:
     delivery: str | None = None  # its status
     sequence: int = 0
     delivery_token: str | None = None
+    lane: str = "upload"
+    crashes: int = 0
+    solo_crashes: int = 0
 
 
 @dataclass
 class Model:
     jobs: dict[str, Job] = field(default_factory=dict)
+    erased: dict[str, Job] = field(default_factory=dict)
     sequence: dict[str, int] = field(default_factory=dict)
+
+    def job(self, job_id: str) -> Job:
+        return self.jobs.get(job_id) or self.erased[job_id]
 
     def open_of(self, asset: str) -> list[Job]:
         return [j for j in self.jobs.values() if j.asset == asset and j.status in ("accepted", "running", "described")]
@@ -52,7 +60,7 @@ class Model:
             job.delivery = "discarded"
 
     def overtaken(self, job: Job) -> bool:
-        return self.sequence[job.asset] > job.sequence or job.status in ("cancelled", "superseded")
+        return self.sequence.get(job.asset, 0) > job.sequence or job.status in ("cancelled", "superseded")
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -67,6 +75,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.sendings: list[Any] = []
         self.versions = 0
         self.endpoint_enabled = True
+        self.boots, self.worker = 0, "w"
 
     def teardown(self) -> None:
         self.world.ledger.close()
@@ -81,7 +90,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.model.end(old, "superseded", "superseded")
         self.model.jobs[job_id] = Job(asset=asset, version=self.versions, due=self.world.now)
         if then != "wait":
-            self.hold(self.world.claimed(job_id))
+            self.hold(self.world.claimed(job_id, self.worker))
         if then in ENDS or then == "send":
             self.end_claim(-1, then if then in ENDS else "complete")
         if then == "send":
@@ -90,12 +99,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 15, 400]))
     def wait(self, seconds: int) -> None:
         self.world.later(seconds)
-        self.world.ledger.beat("w")
+        self.world.ledger.beat(self.worker)
 
     @rule(then=st.sampled_from(["hold", *ENDS]))
     def claim_oldest(self, then: str) -> None:
-        claimable = [i for i, j in self.model.jobs.items() if j.status == "accepted" and j.due <= self.world.now]
-        claim = self.world.claim()
+        waiting = {i: j for i, j in self.model.jobs.items() if j.status == "accepted" and j.lane == "upload"}
+        claimable = [i for i, j in waiting.items() if j.due <= self.world.now]
+        claim = self.world.claim(worker=self.worker)
         assert (claim is None) == (not claimable)
         if claim is not None:
             assert claim.job_id in claimable
@@ -114,7 +124,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def end_claim(self, which: int, how: str) -> None:
         """Also with a claim that is stale by now."""
         claim = self.claims[max(which, -len(self.claims))]
-        job = self.model.jobs[claim.job_id]
+        job = self.model.job(claim.job_id)
         held = job.status == "running" and job.token == claim.token
         if how == "complete":
             assert self.world.ledger.complete(claim, description(), FIELDS) == held
@@ -136,7 +146,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 other.delivery = "superseded"
                 if other.status == "described":
                     other.status = "superseded"
-        job.status = "described"
+        job.status, job.crashes, job.solo_crashes = "described", 0, 0
         job.delivery = "pending" if self.endpoint_enabled else "parked"
         job.sequence = self.model.sequence[job.asset] = self.model.sequence.get(job.asset, 0) + 1
 
@@ -152,7 +162,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def send(self, result: Any) -> None:
         """Claim all that is due; finish the last one at once, or hold it."""
         sending = {j.asset for j in self.model.jobs.values() if j.delivery == "sending"}
-        claims = self.world.deliverable()
+        claims = self.world.ledger.claim_deliveries(worker_id=self.worker, limit=50)
         for claim in claims:
             job = self.model.jobs[claim.job_id]
             assert job.delivery == "pending"
@@ -168,7 +178,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def finish(self, which: int, result: Any) -> None:
         """Also with a claim that is stale by now."""
         claim = self.sendings[max(which, -len(self.sendings))]
-        job = self.model.jobs[claim.job_id]
+        job = self.model.job(claim.job_id)
         held = job.delivery == "sending" and job.delivery_token == claim.token
         good = result in ("delivered", "gone")
         report = AttemptReport(
@@ -192,7 +202,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(enabled=st.sampled_from([True, True, True, False]))
     def enable_endpoint(self, enabled: bool) -> None:
         self.world.ledger.enable_endpoint("end_s", enabled)
-        self.world.deliverable(0)  # settles
+        self.world.ledger.claim_deliveries(worker_id=self.worker, limit=0)  # settles
         self.endpoint_enabled = enabled
         old, new = ("parked", "pending") if enabled else ("pending", "parked")
         for job in self.model.jobs.values():
@@ -206,6 +216,60 @@ class LedgerMachine(RuleBasedStateMachine):
         if job.status in ("accepted", "running", "described"):
             self.model.end(job, "cancelled", "discarded")
         assert self.world.ledger.cancel(job_id) == job.status
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(asset=st.sampled_from(ASSETS))
+    def delete(self, asset: str) -> None:
+        """The asset is deleted in its CMS; claims of its jobs and deliveries stay in our hands, stale. Its hooks come again."""
+        mine = {i: j for i, j in self.model.jobs.items() if j.asset == asset}
+        assert self.world.ledger.erase_asset("s", asset, deleted=True).jobs == len(mine)
+        for job_id, job in mine.items():
+            del self.model.jobs[job_id]
+            [answer] = self.world.ledger.accept([self.world.request(asset, str(job.version))])
+            assert (answer.created, answer.status, answer.job_id) == (False, "cancelled", job_id)
+            job.status, job.delivery = "erased", None
+            self.model.erased[job_id] = job
+
+    @precondition(lambda self: self.model.jobs)
+    @rule(which=st.sampled_from([-1, -2, -3]))
+    def hook_again(self, which: int) -> None:
+        """A late copy of a hook, whatever has become of its job since."""
+        job_id, job = list(self.model.jobs.items())[max(which, -len(self.model.jobs))]
+        newest = [j for j in self.model.jobs.values() if j.asset == job.asset and j.status in LIVE and j is not job]
+        if job.status == "superseded" and not newest:
+            return  # then it is asked for anew: tests/ledger_cases/erasing.py
+        assert self.world.accept(job.asset, str(job.version)) == job_id
+
+    @rule(retires=st.booleans())
+    def worker_ends(self, retires: bool) -> None:
+        """By a crash, noticed by its silence, or in order: its jobs and deliveries go back, charged or not."""
+        if retires:
+            self.world.ledger.retire_worker(self.worker)
+        else:
+            self.world.later(30)
+            assert [e.worker_id for e in self.world.ledger.expire_workers()] == [self.worker]
+        for job in self.model.jobs.values():
+            if job.status == "running":
+                self.crash(job, retires)
+            if job.delivery == "sending":
+                self.put_back(job)
+        assert self.world.ledger.beat(self.worker) is False
+        self.boots += 1
+        self.worker = f"w{self.boots}"
+        self.world.worker(self.worker)
+
+    def crash(self, job: Job, retires: bool) -> None:
+        if retires:
+            job.status = "accepted"
+            return
+        ruling = after_crash(job.lane, job.crashes, job.solo_crashes)  # type: ignore[arg-type]
+        job.status, job.lane, job.crashes, job.solo_crashes = ruling.status, ruling.lane, ruling.crashes, ruling.solo_crashes
+
+    def put_back(self, job: Job) -> None:
+        waits = "pending" if self.endpoint_enabled else "parked"
+        job.delivery = "superseded" if self.model.overtaken(job) else waits
+        if job.status == "described" and job.delivery == "superseded":
+            job.status = "superseded"
 
     @invariant()
     def same_as_the_model(self) -> None:
@@ -223,6 +287,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 LedgerMachine.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=8, stateful_step_count=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 TestLedgerModel = LedgerMachine.TestCase
