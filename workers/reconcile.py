@@ -15,13 +15,13 @@ from typing import Protocol
 
 import structlog
 
-from tagger.errors import LedgerUnavailable, Unavailable
+from tagger.errors import BrokerUnavailable, LedgerUnavailable, Unavailable
 from tagger.job import LANES, Lane
 from tagger.ledger import Expired, LaneCounts
+from tagger.ledger.workers import LEASE_MS
 
 log = structlog.get_logger()
 
-LEASE_MS = 6_000  # a beat older than this is death
 LOOP_SECONDS = 0.25
 JOIN_SECONDS = 10.0  # less than the grace period of a worker process
 GAP_SECONDS = 3.0  # a loop that paused this long was stopped, and so may the workers have been
@@ -177,11 +177,15 @@ class Reconciler:
                 "worker.expired", worker=worker.worker_id, silent_ms=worker.silent_ms, freed=len(worker.freed), dead=worker.dead
             )
             self._on_expired(worker)
-            if worker.lane is not None:  # they have waited already, and a queue that seems long enough is full of others' hints
-                self.hints.send_many(list(worker.freed), worker.lane, front=True)
         overdue = self.ledger.expire_deadlines()
         if overdue:
             log.warning("jobs.overdue", jobs=overdue)
+        for lane, freed in _by_lane(expired).items():
+            # they have waited already, and a queue that seems long enough is full of others' hints
+            try:
+                self.hints.send_many(freed, lane, front=True)
+            except BrokerUnavailable as err:  # the next top-up counts them
+                log.warning("hints.not_sent", lane=lane, count=len(freed), error=str(err))
         if any(worker.freed for worker in expired):
             self.top_up(patient=False)
 
@@ -203,3 +207,14 @@ class Reconciler:
             self._on_top_up(lane, len(jobs))
             log.info("hints.sent", lane=lane, count=len(jobs))
         return sent
+
+
+def _by_lane(expired: Sequence[Expired]) -> Mapping[Lane, list[str]]:
+    """The freed jobs where they wait now: whoever was in two crashes runs alone."""
+    lanes: dict[Lane, list[str]] = {}
+    for worker in expired:
+        for job_id in worker.freed:
+            lane: Lane | None = "solo" if job_id in worker.alone else worker.lane
+            if lane is not None:
+                lanes.setdefault(lane, []).append(job_id)
+    return lanes

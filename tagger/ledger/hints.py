@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, Select, func, select, text, update
 
 from tagger.delivery import DeliveryStatus
 from tagger.job import LANES, JobStatus, Lane
@@ -15,7 +15,7 @@ from tagger.ledger.values import LaneCounts, Stats
 from tagger.ledger.workers import LEASE_MS
 from tagger.ledger.writer import Tx
 
-MOST_WAITING = 10_000
+MOST = 10_000  # rows that one count reads
 ACCEPTED = word_is(jobs.c.status, "accepted")
 
 # A tick in the future is one that a clock set back has left behind.
@@ -96,14 +96,21 @@ def _alive(conn: Connection, now_ms: int) -> dict[str, int]:
     return {f"{r.role}:{r.lane}" if r.lane else r.role: r.number for r in conn.execute(stmt)}
 
 
+def _count(conn: Connection, rows: Select[tuple[int]]) -> int:
+    return int(conn.execute(select(func.count()).select_from(rows.limit(MOST).subquery())).scalar_one())
+
+
 def _lane(conn: Connection, lane: Lane, now_ms: int, kept: dict[tuple[str, str], int]) -> LaneCounts:
     mine = select(jobs.c.due_ms).where(ACCEPTED, jobs.c.lane == lane)
-    later = mine.where(jobs.c.due_ms > now_ms).limit(MOST_WAITING).subquery()
-    waiting = int(conn.execute(select(func.count()).select_from(later)).scalar_one())
-    oldest = conn.execute(mine.where(jobs.c.due_ms <= now_ms).order_by(jobs.c.due_ms).limit(1)).scalar_one_or_none()
     accepted = kept.get((lane, "accepted"), 0)
+    claimable = _count(conn, mine.where(jobs.c.due_ms <= now_ms))
+    waiting = max(0, accepted - claimable)
+    if claimable == MOST:  # there are more; then those that wait are few enough to count, or both are said to be many
+        waiting = _count(conn, mine.where(jobs.c.due_ms > now_ms))
+        claimable = max(MOST, accepted - waiting) if waiting < MOST else MOST
+    oldest = conn.execute(mine.where(jobs.c.due_ms <= now_ms).order_by(jobs.c.due_ms).limit(1)).scalar_one_or_none()
     return LaneCounts(
-        claimable=max(0, accepted - waiting),
+        claimable=claimable,
         waiting=waiting,
         running=kept.get((lane, "running"), 0),
         oldest_claimable_ms=oldest,

@@ -39,12 +39,13 @@ class Expired:
     freed: tuple[str, ...]  # job ids, claimable again, in this lane or in the solo lane
     dead: tuple[str, ...]  # job ids that ended as dead letters (CrashedTooOften)
     silent_ms: int  # age of its last beat
+    alone: tuple[str, ...] = ()  # those of `freed` that run in the solo lane from now on
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaneCounts:
     claimable: int
-    waiting: int  # accepted, but not due before a later time; at most 10,000 are counted
+    waiting: int  # accepted, but not due before a later time. Where both are over 10,000, 10,000 is said of each
     running: int
     oldest_claimable_ms: int | None  # when the oldest claimable job became due
 

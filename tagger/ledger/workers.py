@@ -17,7 +17,7 @@ from tagger.ledger.tables import deliveries, jobs, word_is, workers
 from tagger.ledger.values import Expired
 from tagger.ledger.writer import Tx
 
-LEASE_MS = 6_000
+LEASE_MS = 6_000  # a beat older than this is death
 # A deliverer that lives but holds a delivery for longer has lost it. Longer than it may wait for a thread, and than an attempt.
 SENDING_MS = (2 * MAX_DELIVER_SECONDS + 60) * 1_000
 
@@ -121,6 +121,7 @@ def _free_deliveries(tx: Tx, worker_id: str) -> None:
 def _free(tx: Tx, worker_id: str, lane: Lane | None, silent_ms: int) -> Expired:
     freed: list[str] = []
     dead: list[str] = []
+    alone: list[str] = []
     for row in _held_jobs(tx, worker_id):
         ruling = after_crash(row.lane, row.crashes, row.solo_crashes)
         counts = {"crashes": ruling.crashes, "solo_crashes": ruling.solo_crashes}
@@ -132,5 +133,8 @@ def _free(tx: Tx, worker_id: str, lane: Lane | None, silent_ms: int) -> Expired:
         else:
             move_job(tx, row, "accepted", lane=ruling.lane, **counts)
             freed.append(row.id)
+            if ruling.lane == "solo":
+                alone.append(row.id)
     _free_deliveries(tx, worker_id)
-    return Expired(worker_id=worker_id, lane=lane, freed=tuple(freed), dead=tuple(dead), silent_ms=silent_ms)
+    ends = {"freed": tuple(freed), "dead": tuple(dead), "alone": tuple(alone)}
+    return Expired(worker_id=worker_id, lane=lane, silent_ms=silent_ms, **ends)

@@ -18,7 +18,7 @@ from ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.campaign import Backfill
 from tagger.delivery import AttemptReport
 from tagger.errors import Conflict, IdempotencyConflict, IdempotencyInFlight, NotFound
-from tagger.ledger import IdempotentReply, Ledger, open_ledger
+from tagger.ledger import IdempotentReply, Ledger, hints, open_ledger
 from tagger.ledger.tables import deliveries, jobs, metadata
 
 THREADS = 16
@@ -102,6 +102,25 @@ class SharingCases:
         assert world.ledger.to_hint("upload", 1) == [made[3]]  # those without a hint first
         assert world.ledger.to_hint("upload", 5) == made[2:]
         assert world.ledger.to_hint("upload", 0) == world.ledger.to_hint("solo", 5) == []
+
+    def test_many_jobs_that_wait_for_a_retry_are_not_taken_for_work(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(hints, "MOST", 3)
+
+        def counts() -> tuple[int, int]:
+            found = world.ledger.lane_counts()["upload"]
+            return found.claimable, found.waiting
+
+        for number in range(5):
+            world.ledger.fail(world.claimed(world.accept(f"late{number}")), BROKEN, {})
+        assert counts() == (0, 5)
+        for number in range(2):
+            world.accept(f"now{number}")
+        assert counts() == (2, 5)
+        world.accept("now2")
+        assert counts() == (3, 3)  # at least
+        world.later(60)
+        world.accept("now3")
+        assert counts() == (9, 0)
 
     def test_a_campaign_feeds_counts_and_finishes(self, world: World) -> None:
         ledger = world.ledger

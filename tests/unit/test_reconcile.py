@@ -32,6 +32,7 @@ class FakeLedger:
         self.ticks: dict[str, float] = {}
         self.short: Counter[Lane] = Counter()
         self.silent: list[Expired] = []
+        self.overdue: list[str] = []
         self.away = False
         self.expire_calls = 0
 
@@ -54,7 +55,8 @@ class FakeLedger:
 
     def expire_deadlines(self) -> list[str]:
         self._here()
-        return []
+        overdue, self.overdue = self.overdue, []
+        return overdue
 
     def lane_counts(self) -> dict[Lane, LaneCounts]:
         self._here()
@@ -170,6 +172,26 @@ def test_hints_of_freed_jobs_go_before_a_backlog_that_has_hints_enough(house: Ho
     house.ledger.claimable["upload"] = 12
     house.pass_time(1)
     assert house.hints.queues["upload"][:3] == ["job_1", "job_2", "late_0"]
+
+
+def test_a_freed_job_is_hinted_in_the_lane_where_it_waits_now(house: House) -> None:
+    house.pass_time(10)
+    house.ledger.silent = [
+        Expired(worker_id="w", lane="upload", freed=("job_1", "job_2"), dead=(), silent_ms=6100, alone=("job_2",))
+    ]
+    house.pass_time(1)
+    assert (house.hints.queues["upload"], house.hints.queues["solo"]) == (["job_1"], ["job_2"])
+
+
+def test_a_broker_that_is_away_hides_no_death(house: House) -> None:
+    seen: list[str] = []
+    house.reconcilers[0]._on_expired = lambda expired: seen.append(expired.worker_id)
+    house.pass_time(10)
+    house.hints.away = True
+    house.ledger.overdue = ["job_9"]
+    house.ledger.silent = [Expired(worker_id=w, lane="upload", freed=(f"job_{w}",), dead=(), silent_ms=6100) for w in "ab"]
+    house.pass_time(1)
+    assert (seen, house.ledger.overdue) == (["a", "b"], [])
 
 
 def test_nobody_is_declared_dead_in_the_first_lease(house: House) -> None:
