@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import queue
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -37,8 +38,14 @@ class Hinter:
             log.warning("hint.dropped", job=job_id, lane=lane)
 
     def close(self, timeout: float = 5.0) -> None:
-        self._waiting.put(None)
-        self._thread.join(timeout)
+        """Sends what waits, for `timeout` seconds at most: a broker that does not answer must not keep the process."""
+        last = time.monotonic() + timeout
+        try:
+            self._waiting.put(None, timeout=timeout)
+        except queue.Full:
+            log.warning("hints.left", count=self._waiting.qsize())
+            return
+        self._thread.join(max(0.0, last - time.monotonic()))
 
     def _run(self) -> None:
         while (item := self._waiting.get()) is not None:
@@ -46,6 +53,8 @@ class Hinter:
                 self._send(*item)
             except BrokerUnavailable as err:
                 log.warning("hint.failed", job=item[0], lane=item[1], error=str(err))
+            except Exception as err:  # whatever it is: without this thread every later hint would be lost
+                log.exception("hint.broke", job=item[0], lane=item[1], error=type(err).__name__)
 
 
 class Ingest:

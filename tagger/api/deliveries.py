@@ -78,13 +78,13 @@ def replay(body: ReplayIn, parts: PartsDep, caller: CallerDep) -> dict[str, Any]
     site_id = caller.site_id or body.site
     if body.site not in (None, site_id):
         raise BadRequest("A site's key replays only its own dead letters.", errors=(Pointer(pointer="/site"),))
-    wanted = set(body.ids)
+    if not (body.ids or site_id or body.since or body.reason):
+        raise BadRequest("Say which: ids, site, since or reason.", errors=(Pointer(pointer=""),))
+    chosen: dict[str, Any] = {"site_id": site_id, "since_ms": parse_instant(body.since), "code": body.reason, "ids": body.ids}
     replayed, cursor = 0, None
     while True:
-        page = parts.ledger.dead_letters(
-            site_id=site_id, since_ms=parse_instant(body.since), code=body.reason, cursor=cursor, limit=200
-        )
-        replayed += parts.ledger.replay([d.id for d in page.data if not wanted or d.id in wanted])
+        page = parts.ledger.dead_letters(**chosen, cursor=cursor, limit=200)
+        replayed += parts.ledger.replay([letter.id for letter in page.data])
         if page.next_cursor is None:
             return {"replayed": replayed}
         cursor = page.next_cursor

@@ -26,10 +26,11 @@ class DeadLetters(Store):
         site_id: str | None = None,
         since_ms: int | None = None,
         code: str | None = None,
+        ids: Sequence[str] = (),
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[DeadLetter]:
-        """Newest first, by the age of the job or delivery. `since_ms`: died then or later."""
+        """Newest first, by the age of the job or delivery. `since_ms`: died then or later. `ids`: only of these, if any."""
         stmt = select(dead_letters).order_by(dead_letters.c.id.desc()).limit(limit + 1)
         if site_id is not None:
             stmt = stmt.where(dead_letters.c.site_id == site_id)
@@ -37,6 +38,8 @@ class DeadLetters(Store):
             stmt = stmt.where(dead_letters.c.at_ms >= since_ms)
         if code is not None:
             stmt = stmt.where(dead_letters.c.code == code)
+        if ids:
+            stmt = stmt.where(dead_letters.c.id.in_(ids))
         if cursor is not None:
             stmt = stmt.where(dead_letters.c.id < cursor)
 

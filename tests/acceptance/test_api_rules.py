@@ -248,6 +248,7 @@ def test_a_dead_letter_is_replayed_when_its_cause_is_mended(house: House) -> Non
     assert next(letter for letter in letters if letter["job"] == job_id)["error"] == dead["error"]
     house.pictures.put("mended.png", png((3, 200, 200)))
     assert house.call("POST", "/v1/dead-letters/replay", json={"ids": [job_id]}, key="other").json() == {"replayed": 0}
+    is_problem(house.call("POST", "/v1/dead-letters/replay", key="operator", json={}), 422, "bad_request")  # all of all sites
     assert house.call("POST", "/v1/dead-letters/replay", json={"ids": [job_id]}).json() == {"replayed": 1}
     until(lambda: house.job(job_id)["status"] == "done", "the replayed job is done")
     letters = house.call("GET", "/v1/dead-letters?limit=200").json()["data"]
