@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -235,7 +236,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def hook_again(self, which: int) -> None:
         """A late copy of a hook, whatever has become of its job since."""
         job_id, job = list(self.model.jobs.items())[max(which, -len(self.model.jobs))]
-        newest = [j for j in self.model.jobs.values() if j.asset == job.asset and j.status in LIVE and j is not job]
+        newest = [j for j in self.model.jobs.values() if j.asset == job.asset and j.status in LIVE and j.version > job.version]
         if job.status == "superseded" and not newest:
             return  # then it is asked for anew: tests/ledger_cases/erasing.py
         assert self.world.accept(job.asset, str(job.version)) == job_id
@@ -282,6 +283,8 @@ class LedgerMachine(RuleBasedStateMachine):
         stats = self.world.ledger.stats()
         for status in {j.status for j in self.model.jobs.values()} | set(stats.jobs):
             assert stats.jobs.get(status, 0) == sum(j.status == status for j in self.model.jobs.values())  # type: ignore[call-overload]
+        sent_counts = {status: number for status, number in stats.deliveries.items() if number}
+        assert sent_counts == Counter(j.delivery for j in self.model.jobs.values() if j.delivery)
         sending = [j.asset for j in self.model.jobs.values() if j.delivery == "sending"]
         assert len(sending) == len(set(sending))
 
