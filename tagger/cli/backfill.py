@@ -79,7 +79,7 @@ def start(
         if json:
             console.print_json(row(ledger.backfill(plan.id), ledger.now_ms()))
             return
-        console.out.print(f"{plan.id}: {plan.spec['total']} images of {plan.spec['folder']}", soft_wrap=True)
+        console.out.print(f"{plan.id}: {plan.spec['total']} images of {plan.spec['folder']}")
         if follow:
             watch(ledger, plan.id)
 

@@ -81,7 +81,6 @@ def _report(rows: Sequence[Row], out: Path) -> None:
     console.out.print(
         f"{told['rows']} texts: {told['yes']} fit, {told['maybe']} may fit, {told['no']} do not fit, "
         f"{told['failed']} could not be checked → {out}",
-        soft_wrap=True,
     )
 
 

@@ -19,9 +19,19 @@ from tagger.home import make_home
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, load
 
+PIPED_WIDTH = 10_000  # columns of a table that no terminal shows: nothing is folded
+
+
+class Lines(Console):
+    """Prints lines as they are: a terminal may wrap an id or a URL, but no line break is put into it."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*objects, **{"soft_wrap": not any(isinstance(o, Table) for o in objects), **options})
+
+
 # No markup and no emoji codes: names of files and ids of assets are printed as they are, whatever stands in them.
-out = Console(highlight=False, markup=False, emoji=False)
-err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+out = Lines(highlight=False, markup=False, emoji=False)
+err = Lines(stderr=True, highlight=False, markup=False, emoji=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 HOME: dict[str, Path | None] = {"home": None}  # the global option --home, set once by the root command
@@ -55,16 +65,17 @@ def print_json(value: Any) -> None:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
-    """Rows as a table; `empty` is said when there are none."""
+    """Rows as a table; `empty` is said when there are none. The first column is never broken: it is an id to copy."""
     if not rows:
         out.print(empty)
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    out.print(table)
+    wide = out if out.is_terminal else Lines(width=PIPED_WIDTH, highlight=False, markup=False, emoji=False)
+    wide.print(table)
 
 
 def _cell(value: Any) -> str:
@@ -82,5 +93,5 @@ def complain(error: TaggerError) -> None:
     info = error.info()
     err.print(f"{info.title} ({info.code})", style="bold red")
     if info.detail != info.title:
-        err.print(f"  {info.detail}", soft_wrap=True)
-    err.print(f"  {info.remedy}", soft_wrap=True)
+        err.print(f"  {info.detail}")
+    err.print(f"  {info.remedy}")

@@ -39,7 +39,7 @@ def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale:
         try:
             made = embed(_read(folder / row["file"]), words)
         except EmbedRefused as err:
-            console.err.print(f"not embedded: {row['file']}: {err} {err.info().remedy}", markup=False, soft_wrap=True)
+            console.err.print(f"not embedded: {row['file']}: {err} {err.info().remedy}", markup=False)
             continue
         place = target / row["file"]
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 import typer
 
 from tagger.api import render
-from tagger.api.deliveries import parse_instant
 from tagger.cli import console
 from tagger.errors import BadRequest, NotFound
+from tagger.instants import parse_instant
 
 app = typer.Typer(help="Look at deliveries and their attempts.", no_args_is_help=True)
 
@@ -43,18 +43,26 @@ def show_delivery(delivery_id: str, json: console.Json = False) -> None:
     Example:  tagger deliveries show dlv_01J9Z3…
     """
     with console.ledger() as ledger:
-        body = {
-            **render.delivery(ledger.delivery(delivery_id)),
-            "history": [render.attempt(a) for a in ledger.attempts(delivery_id)],
-        }
+        found = ledger.delivery(delivery_id)
+        endpoint = ledger.endpoint_of(found.site_id)
+        body = {**render.delivery(found), "history": [render.attempt(a) for a in ledger.attempts(delivery_id)]}
     if json:
         console.print_json(body)
         return
-    console.out.print(f"{body['id']}  {body['status']}   job {body['job']}, sequence {body['sequence']}")
+    console.out.print(f"{body['id']}  {body['status']}   site {body['site']}, asset {body['asset']['id']}")
+    console.out.print(f"  job {body['job']}, sequence {body['sequence']}")
+    console.out.print(
+        f"  to {endpoint.url if endpoint else 'no endpoint'}{'' if not endpoint or endpoint.enabled else ' (disabled)'}"
+    )
+    if body["next_attempt_at"]:
+        console.out.print(f"  attempt {body['attempts'] + 1} at {body['next_attempt_at']}")
     for outcome in body["outcomes"]:
         place = f"{outcome['field']} {outcome['locale'] or ''}".strip()
         console.out.print(f"  {place}: {outcome['outcome']} {outcome['reason'] or ''}")
-    console.print_table(body["history"], ["number", "at", "result", "status", "duration_ms"], "No attempt yet.")
+    for tried in body["history"]:
+        cause = tried["error"] or {}
+        tried |= {"code": cause.get("code"), "detail": cause.get("detail")}
+    console.print_table(body["history"], ["number", "at", "result", "status", "duration_ms", "code", "detail"], "No attempt yet.")
 
 
 @app.command("replay")

@@ -46,9 +46,9 @@ def demo(
         _tour(scene, pictures, report)
         lead = f"{len(report.shown)} pictures, described by tagger in the sample media library."
         write_sheet(report.shown, lead, out)
-        console.out.print(f"\nContact sheet  {out.resolve()}", soft_wrap=True)
+        console.out.print(f"\nContact sheet  {out.resolve()}")
         for failure in report.failures:
-            console.err.print(f"failed: {failure}", style="bold red", soft_wrap=True)
+            console.err.print(f"failed: {failure}", style="bold red")
         verdict = "all as promised" if not report.failures else f"{len(report.failures)} checks failed"
         console.out.print(f"{verdict}, in {time.monotonic() - started:.0f} s.")
         if serve:
@@ -160,7 +160,6 @@ def _stay(scene: Scene) -> None:
     console.out.print(
         f"\nMedia library  {scene.library}/\nAPI and docs   {scene.stack.api_url}/docs   (key {scene.key})\n"
         f"Flower         {flower}   (a task's id is the job's id)\nCtrl-C ends everything.",
-        soft_wrap=True,
     )
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -65,9 +65,9 @@ def describe(
         rows = sorted((row(job, review) for job in jobs_of(ledger, plan.id)), key=lambda r: r["file"])
     write_table(rows, out)
     if embed is not None:
-        console.out.print(copies.write(rows, folder, embed, site.locales[0]), soft_wrap=True)
+        console.out.print(copies.write(rows, folder, embed, site.locales[0]))
     good = sum(1 for r in rows if r["status"] == "done")
-    console.out.print(f"{good} described, {len(rows) - good} failed → {out}", soft_wrap=True)
+    console.out.print(f"{good} described, {len(rows) - good} failed → {out}")
     if good < len(rows):
         raise typer.Exit(1)
 

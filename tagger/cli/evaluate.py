@@ -81,10 +81,10 @@ def evaluate(
         console.print_json({"data": [_plain(one, m) for one, m in zip(made, measured, strict=True)], "next_cursor": None})
         return
     for warning in run.warnings:
-        console.err.print(f"note: {warning}", soft_wrap=True)
+        console.err.print(f"note: {warning}")
     for one, some in zip(made, measured, strict=True):
         _say(one, some)
-    console.out.print(f"\nReport  {(out / PAGE).resolve()}", soft_wrap=True)
+    console.out.print(f"\nReport  {(out / PAGE).resolve()}")
 
 
 class _Run:
@@ -237,7 +237,7 @@ def _terms(f: Figures) -> list[dict[str, Any]]:
 
 
 def _say(one: Trial, some: Measured) -> None:
-    console.out.print(f"\n{one.name}  {' '.join(one.models)}", soft_wrap=True)
+    console.out.print(f"\n{one.name}  {' '.join(one.models)}")
     for file, why in one.failed.items():
         console.err.print(f"failed: {file}: {why}")
     for name, f in some.items():

@@ -8,6 +8,8 @@ import typer
 
 from tagger.api import render
 from tagger.cli import console
+from tagger.errors import NotFound
+from tagger.gate import REASONS
 from tagger.job import JobStatus
 
 app = typer.Typer(help="Look at jobs, cancel them.", no_args_is_help=True)
@@ -44,7 +46,10 @@ def show_job(job_id: str, json: console.Json = False) -> None:
     Example:  tagger jobs show job_01J9Z3…
     """
     with console.ledger() as ledger:
-        job = ledger.job(job_id)
+        try:
+            job = ledger.job(job_id)
+        except NotFound as err:
+            raise NotFound(err.detail, "Find its id with `tagger jobs list --asset ID`.") from None
         body = render.job(job, ledger.delivery(job.delivery_id) if job.delivery_id else None)
     if json:
         console.print_json(body)
@@ -55,14 +60,20 @@ def show_job(job_id: str, json: console.Json = False) -> None:
 def _show(body: dict[str, Any]) -> None:
     out = console.out
     out.print(f"{body['id']}  {body['status']}   site {body['site']}, asset {body['asset']['id']}, lane {body['lane']}")
+    if body["next_attempt_at"]:
+        out.print(f"  attempt {body['attempts'] + 1}, next at {body['next_attempt_at']}")
     for found in body["annotations"]:
         value = found["value"]
         text = ", ".join(f"{t['label']} {t['score']:.2f}" for t in value) if isinstance(value, list) else repr(value)
+        text = "–" if value is None or value == [] else text
         rules = f" rules {' '.join(found['rules'])}" if found["rules"] else ""
         reasons = f" ({', '.join(found['verdict']['reasons'])})" if found["verdict"]["reasons"] else ""
         outcome = f" → {found['outcome']}" if found["outcome"] else ""
         out.print(f"  {found['field']} {found['locale']}: {text}")
         out.print(f"      {found['verdict']['action']}{reasons}{outcome}  {found['model'] or ''}{rules}", style="dim")
+        for reason in found["verdict"]["reasons"]:
+            if meaning := REASONS.get(reason):
+                out.print(f"      {reason}: {meaning}", style="dim")
     if body["delivery"]:
         out.print(f"  delivery {body['delivery']['id']}: {body['delivery']['status']}, attempts {body['delivery']['attempts']}")
     if error := body["error"]:

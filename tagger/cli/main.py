@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -41,6 +43,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG})  # of standard output; typer minds a closed pipe
 
 
 def _print_version(wanted: bool) -> None:
@@ -87,7 +92,16 @@ app.add_typer(config.app, name="config")
 def main() -> None:
     """Exit 0: done · 1: an error, told with its remedy · 2: wrong usage · 130: interrupted."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where a full disk can still be told
+    except OSError as error:
+        if error.errno not in UNWRITABLE or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer has nowhere to go
+        console.err.print(f"Standard output cannot be written: {error.strerror}.", style="bold red")
+        sys.exit(1)
     except TaggerError as error:
         console.complain(error)
         sys.exit(1)

@@ -49,7 +49,6 @@ def up(
                 console.out.print(
                     f"API        {stack.api_url}/docs\nHome       {settings.home}\nLogs       {settings.home / 'logs'}"
                     + (f"\nFlower     http://127.0.0.1:{FLOWER_PORT}/tasks" if flower else ""),
-                    soft_wrap=True,
                 )
                 console.out.print("Next:  tagger sites add --help      Ctrl-C ends it.")
             ended.wait()

@@ -98,9 +98,9 @@ def doctor(json: console.Json = False) -> None:
     else:
         for found in findings:
             console.out.print(f"{found.state:8}", end="", style=STYLES[found.state])
-            console.out.print(f"{found.what}: {found.detail}", soft_wrap=True)
+            console.out.print(f"{found.what}: {found.detail}")
             if found.remedy and found.state != "ok":
-                console.out.print(f"        → {found.remedy}", soft_wrap=True)
+                console.out.print(f"        → {found.remedy}")
     if any(found.state == "broken" for found in findings):
         raise typer.Exit(1)
 

@@ -43,7 +43,7 @@ def check(
     except VocabularyInvalid as err:
         if not json:
             for place in err.errors:
-                console.err.print(f"  {place.pointer or '/'}  {place.detail}", markup=False, soft_wrap=True)
+                console.err.print(f"  {place.pointer or '/'}  {place.detail}", markup=False)
             raise
         console.print_json({"valid": False, "error": err.info().to_dict(), "warnings": []})
         raise typer.Exit(1) from err
@@ -53,7 +53,7 @@ def check(
         console.print_json({"valid": True, "name": known.name, "terms": len(known), "warnings": list(warnings)})
         return
     for warning in warnings:
-        console.out.print(f"warning: {warning}", soft_wrap=True)
+        console.out.print(f"warning: {warning}")
     console.out.print(f"{known.name}, version {known.version}: {len(known)} terms, {len(warnings)} warnings.")
 
 
@@ -89,7 +89,7 @@ def build(vocabulary: Named, json: console.Json = False) -> None:
         console.print_json({"name": known.name, **made})
     else:
         told = f"{known.name}: {made['texts']} vectors of {made['dimensions']} numbers by {made['model']} → {made['file']}"
-        console.out.print(told, soft_wrap=True)
+        console.out.print(told)
 
 
 @app.command("export")
@@ -114,7 +114,7 @@ def export(
     else:
         raise BadRequest(f"{out.name} has no ending that names a form.", "End it in .ttl, .jsonld or .yaml.")
     _write(out, text)
-    console.out.print(f"{known.name}: {len(known)} terms → {out}", soft_wrap=True)
+    console.out.print(f"{known.name}: {len(known)} terms → {out}")
 
 
 @app.command("import")
@@ -135,7 +135,7 @@ def import_(
     text = vocabulary_file.dump(known)
     vocabulary_file.parse(text, source=out.name)  # what we write, we can read
     _write(out, text)
-    console.out.print(f"{known.name}: {len(known)} terms in {len(known.categories)} categories → {out}", soft_wrap=True)
+    console.out.print(f"{known.name}: {len(known)} terms in {len(known.categories)} categories → {out}")
 
 
 @app.command("diff")
@@ -158,7 +158,7 @@ def diff(
     for term, parts in found.changed.items():
         console.out.print(f"~ {term}: {', '.join(parts)}", markup=False)
     for warning in found.warnings:
-        console.out.print(f"warning: {warning}", soft_wrap=True)
+        console.out.print(f"warning: {warning}")
     if not (found.added or found.removed or found.changed):
         console.out.print("No term differs.")
 

@@ -13,7 +13,7 @@ import typer
 
 from tagger import signing
 from tagger.cli import console, questions
-from tagger.errors import BadRequest, SignatureInvalid
+from tagger.errors import BadRequest, PortTaken, SignatureInvalid
 
 MAX_BODY = 4 << 20
 SECONDS = 10  # for one request
@@ -77,7 +77,10 @@ def listen(
     Example:  tagger webhooks listen --secret whsec_…
     """
     signing.key_of(secret)
-    server = HTTPServer(("127.0.0.1", port), handler([secret]))
+    try:
+        server = HTTPServer(("127.0.0.1", port), handler([secret]))
+    except OSError as err:
+        raise PortTaken(f"Port {port} of 127.0.0.1 cannot be used: {err.strerror}.", "Choose another with --port.") from err
     console.out.print(f"Listening at http://127.0.0.1:{server.server_port}/")
     with server:
         server.serve_forever()
