@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.errors import Conflict, NotFound
 from tagger.ids import new_id
-from tagger.job import JobRequest, JobStatus
+from tagger.job import JobRequest, JobStatus, Lane
 from tagger.ledger import counters
 from tagger.ledger.again import latest, outdated
 from tagger.ledger.moves import end_job
@@ -143,7 +143,7 @@ def _known(tx: Tx, identities: list[bytes]) -> dict[bytes, Accepted]:
 
 def _supersede(tx: Tx, new: list[dict[str, Any]]) -> None:
     """Another version while one is open supersedes it. Of two versions in one call, the later one stays."""
-    newest = {(row["site_id"], row["asset_id"], row["profile"]): row["id"] for row in new}
+    newest = {(row["site_id"], row["asset_id"], row["profile"]): row for row in new}
     by_site: dict[str, list[str]] = {}
     for site_id, asset_id, _ in newest:
         by_site.setdefault(site_id, []).append(asset_id)
@@ -152,7 +152,15 @@ def _supersede(tx: Tx, new: list[dict[str, Any]]) -> None:
             _supersede_one(tx, old, newest)
 
 
-def _supersede_one(tx: Tx, old: Any, newest: dict[tuple[str, str, str], str]) -> None:
+def _supersede_one(tx: Tx, old: Any, newest: dict[tuple[str, str, str], dict[str, Any]]) -> None:
     successor = newest.get((old.site_id, old.asset_id, old.profile))
-    if successor is not None and old.id != successor:
-        end_job(tx, old, "superseded")
+    if successor is None or old.id == successor["id"]:
+        return
+    end_job(tx, old, "superseded")
+    lane: Lane = successor["lane"]
+    if (old.lane, lane) == ("upload", "backfill"):  # somebody waits for it: a campaign that passes by must not send it to the end
+        successor["lane"] = "upload"
+        tx.conn.execute(update(jobs).where(jobs.c.id == successor["id"]).values(lane="upload"))
+        counters.job_moved(
+            tx, site_id=old.site_id, backfill_id=successor["backfill_id"], old=(lane, "accepted"), new=("upload", "accepted")
+        )

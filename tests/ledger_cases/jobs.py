@@ -54,6 +54,16 @@ class JobCases:
         old, new = world.ledger.accept([world.request("a", "1"), world.request("a", "2")])
         assert (world.status(old.job_id), world.status(new.job_id)) == ("superseded", "accepted")
 
+    def test_a_backfill_that_takes_over_an_upload_is_as_quick_as_the_upload(self, world: World) -> None:
+        upload = world.accept("a", "1")
+        taken = world.accept("a", "2", lane="backfill")
+        plain = world.accept("b", "1", lane="backfill")
+        assert world.status(upload) == "superseded"
+        assert world.claimed(taken).lane == "upload"
+        assert world.claimed(plain, lane="backfill").lane == "backfill"
+        counts = world.ledger.lane_counts()
+        assert [(counts[lane].claimable, counts[lane].running) for lane in ("upload", "backfill")] == [(0, 1), (0, 1)]
+
     def test_describe_supersedes_nothing(self, world: World) -> None:
         """A caller that only reads the result must not take the upload's write-back away."""
         job = world.accept("a", "1")
