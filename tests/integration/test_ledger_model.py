@@ -183,7 +183,7 @@ class LedgerMachine(RuleBasedStateMachine):
         held = job.delivery == "sending" and job.delivery_token == claim.token
         good = result in ("delivered", "gone")
         report = AttemptReport(
-            result=result, status=200 if good else 500, duration_ms=1, error=None if good else AWAY,
+            result=result, status={"delivered": 200, "gone": 404}.get(result, 500), duration_ms=1, error=None if good else AWAY,
             outcomes=(said("written", f"sha256:{job.version}"),) if result == "delivered" else (),
         )  # fmt: skip
         status = self.world.ledger.finish_delivery(claim, report, random.Random(1))
