@@ -126,11 +126,13 @@ def plan_folder(
 
 
 def feed(ledger: Ledger, backfill: Backfill, stop: Callable[[], bool] = lambda: False) -> int:
-    """Top up the window of one running backfill. Returns the number of job rows made.
+    """Top up the window of one running backfill, once there is room worth a walk. Returns the number of job rows made.
 
     `stop` is asked at each picture; a page that it cut short is left for another time, so nothing is skipped.
     """
     made = 0
+    if backfill.room < min(PAGE, max(1, backfill.window // 2)):  # each walk lists the folder anew: not for a few pictures
+        return made
     pictures = walk(Path(backfill.spec["folder"]), backfill.cursor)  # one walk for all pages: a big folder lists slowly
     while backfill.status == "running" and not backfill.exhausted and (room := backfill.room) > 0:
         page = list(takewhile(lambda _: not stop(), islice(pictures, min(PAGE, room))))
@@ -151,9 +153,9 @@ def feed_all(ledger: Ledger, stop: Callable[[], bool] = lambda: False) -> int:
     A campaign that was paused meanwhile, or whose folder is away (a disk that is not mounted), does not hold up the others.
     """
     made = 0
-    for backfill in ledger.backfills():
-        if backfill.status != "running" or stop():
-            continue
+    for backfill in ledger.backfills(status="running"):
+        if stop():
+            break
         try:
             made += feed(ledger, backfill, stop)
         except (Conflict, OSError) as err:

@@ -39,12 +39,16 @@ class Backfills(Store):
 
         return self._read(work)
 
-    def backfills(self) -> list[Backfill]:
+    def backfills(self, *, status: BackfillStatus | None = None) -> list[Backfill]:
         """Newest first."""
+        stmt = select(backfills).order_by(backfills.c.id.desc())
+        if status is not None:
+            stmt = stmt.where(backfills.c.status == status)
 
         def work(conn: Connection) -> list[Backfill]:
-            kept = counters.read(conn, "backfill")
-            return [_to_backfill(row, kept) for row in conn.execute(select(backfills).order_by(backfills.c.id.desc()))]
+            rows = conn.execute(stmt).all()
+            kept = counters.read(conn, "backfill") if rows else {}
+            return [_to_backfill(row, kept) for row in rows]
 
         return self._read(work)
 
@@ -91,10 +95,10 @@ class Backfills(Store):
 
     def finish_backfills(self) -> list[str]:
         """Mark those as done that are fed to the end and have no job left to wait for. Returns their ids."""
-        finished = [b.id for b in self.backfills() if b.status == "running" and b.finished]
-        for backfill_id in finished:
-            self.set_backfill_status(backfill_id, "done")
-        return finished
+        finished = [b.id for b in self.backfills(status="running") if b.finished]
+        # whoever paused or cancelled one of them meanwhile has the last word
+        done = update(backfills).where(backfills.c.id.in_(finished), backfills.c.status == "running").values(status="done")
+        return self._write(lambda tx: list(tx.conn.execute(done.returning(backfills.c.id)).scalars())) if finished else []
 
 
 def _lock(tx: Tx, backfill_id: str) -> Any:

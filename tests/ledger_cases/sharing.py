@@ -149,6 +149,19 @@ class SharingCases:
         [done] = ledger.backfills()
         assert (done.status, done.counts["done"], done.counts["undelivered"], done.spec) == ("done", 1, 1, {"root": "/x"})
 
+    def test_a_campaign_that_is_paused_while_it_comes_to_its_end_stays_paused(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ledger = world.ledger
+        for name in ("bkf_1", "bkf_2"):
+            ledger.start_backfill(Backfill(id=name, site_id="s", kind="folder", spec={}, started_ms=world.now))
+            ledger.feed_backfill(name, [], None, True, after=None)
+        read = ledger.backfills()
+        ledger.set_backfill_status("bkf_1", "paused")
+        monkeypatch.setattr(ledger, "backfills", lambda **_: read)  # as it was a moment ago
+        assert ledger.finish_backfills() == ["bkf_2"]
+        assert ledger.backfill("bkf_1").status == "paused"
+
     def test_cancelling_a_campaign_cancels_what_nobody_claimed(self, world: World) -> None:
         ledger = world.ledger
         ledger.start_backfill(Backfill(id="bkf_1", site_id="s", kind="folder", spec={}, started_ms=world.now))

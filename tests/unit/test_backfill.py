@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger.backfill import count, feed, feed_all, plan_folder, walk
+from tagger import backfill
+from tagger.backfill import Picture, count, feed, feed_all, plan_folder, walk
 from tagger.cli.backfill import row
 from tagger.errors import BadRequest
 from tagger.ledger import Ledger, open_ledger
@@ -106,6 +107,26 @@ def test_feeding_stops_at_the_window_and_skips_nothing(ledger: Ledger, tmp_path:
     assert assets == [f"{n:03}.png" for n in range(12)]
     done = row(ledger.backfill(plan.id), ledger.now_ms())
     assert (done["status"], done["ended"], done["open"], done["seconds_left"], done["rate"]) == ("done", 12, 0, None, None)
+
+
+def test_a_folder_is_not_listed_anew_for_each_job_that_ends(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_folder(SITE, pictures(tmp_path, 12), window=4, now_ms=ledger.now_ms())
+    ledger.start_backfill(plan)
+    walks: list[object] = []
+
+    def counted(folder: Path, after: str | None = None) -> Iterator[Picture]:
+        walks.append(after)
+        yield from walk(folder, after)
+
+    monkeypatch.setattr(backfill, "walk", counted)
+    assert feed_all(ledger) == 4
+    fed = []
+    for job in ledger.jobs(backfill_id=plan.id, limit=100).data:
+        ledger.cancel(job.id)
+        fed.append(feed_all(ledger))
+    assert (fed, len(walks)) == ([0, 2, 0, 2], 3)
 
 
 def test_a_feed_that_is_told_to_stop_leaves_half_a_page_alone(ledger: Ledger, tmp_path: Path) -> None:
