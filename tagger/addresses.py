@@ -7,7 +7,7 @@ and for multicast. So the forbidden ranges are listed (IANA special-purpose regi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
 
@@ -63,6 +63,17 @@ def forbidden(address: Address) -> str | None:
     if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
         return "reserved"
     return None
+
+
+def plainly_forbidden(host: str) -> str | None:
+    """The class that forbids a host which is written as an address, or is `localhost`; None for any other name."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return "loopback"
+    try:
+        return forbidden(ip_address(name))
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

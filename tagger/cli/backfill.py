@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tagger.api import render
 from tagger.backfill import count, plan_folder
 from tagger.campaign import Backfill, BackfillStatus
-from tagger.cli import console
+from tagger.cli import attention, console
 from tagger.job import ENDED
 from tagger.ledger import Ledger
 
@@ -81,11 +81,14 @@ def start(
             return
         console.out.print(f"{plan.id}: {plan.spec['total']} images of {plan.spec['folder']}")
         if follow:
-            watch(ledger, plan.id)
+            _watched(ledger, plan.id)
 
 
 def watch(ledger: Ledger, backfill_id: str) -> Backfill:
-    """A progress bar until the backfill is no longer running."""
+    """A progress bar until the backfill is no longer running; says before what it would wait for in vain."""
+    for trouble in (attention.no_worker(ledger.stats()), attention.paused(ledger, ledger.backfill(backfill_id).site_id)):
+        if trouble is not None:
+            console.err.print(f"{trouble.detail}. {trouble.remedy}", style="yellow")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -103,6 +106,14 @@ def watch(ledger: Ledger, backfill_id: str) -> Backfill:
             if found.status != "running":
                 return found
             time.sleep(FOLLOW_SECONDS)
+
+
+def _watched(ledger: Ledger, backfill_id: str) -> Backfill:
+    try:
+        return watch(ledger, backfill_id)
+    except KeyboardInterrupt:
+        console.err.print(f"It goes on; `tagger backfill status {backfill_id}` tells how far it is.")
+        raise
 
 
 @app.command("list")
@@ -130,7 +141,7 @@ def status(
     Example:  tagger backfill status bkf_01J9Z3… --follow
     """
     with console.ledger() as ledger:
-        found = watch(ledger, backfill_id) if follow else ledger.backfill(backfill_id)
+        found = _watched(ledger, backfill_id) if follow else ledger.backfill(backfill_id)
         body = row(found, ledger.now_ms())
     if json:
         console.print_json(body)

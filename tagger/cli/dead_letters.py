@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tagger.api import render
-from tagger.cli import console
+from tagger.cli import choosing, console
 from tagger.delivery import DeadLetter
 from tagger.errors import BadRequest, NotFound
 from tagger.instants import parse_instant
@@ -23,6 +23,8 @@ All = Annotated[bool, typer.Option("--all", help="Really all, when no option nar
 
 
 def _select(ledger: Ledger, site: str | None, since: str | None, reason: str | None) -> list[DeadLetter]:
+    choosing.check_reason(reason)
+    choosing.check_site(ledger, site)
     found: list[DeadLetter] = []
     cursor: str | None = None
     while True:
@@ -78,7 +80,7 @@ def _told(verb: str, done: int, asked: int, named: bool) -> None:
     """Errors: NotFound when letters were named by id and none of them was there to act on."""
     if named and done == 0:
         raise NotFound("None of these is a dead letter that can be acted on.", "List them with `tagger dead-letters list`.")
-    console.out.print(f"{verb} {done} of {asked}.")
+    console.out.print(f"{verb} {done} of {asked}." if asked else "No dead letter is of that choice; nothing was done.")
 
 
 @app.command("replay")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from tagger.api import render
-from tagger.cli import console
+from tagger.cli import choosing, console
 from tagger.errors import BadRequest, NotFound
 from tagger.instants import parse_instant
 
@@ -21,6 +21,7 @@ def list_deliveries(
     site: Annotated[str | None, typer.Option(help="Only this site's.")] = None,
     status: Annotated[Status | None, typer.Option(help="Only deliveries in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    cursor: choosing.Cursor = None,
     json: console.Json = False,
 ) -> None:
     """Deliveries, newest first.
@@ -28,12 +29,14 @@ def list_deliveries(
     Example:  tagger deliveries list --status parked
     """
     with console.ledger() as ledger:
-        page = ledger.deliveries(site_id=site, status=status, limit=limit)
+        choosing.check_site(ledger, site)
+        page = ledger.deliveries(site_id=site, status=status, cursor=cursor, limit=limit)
     rows = [render.delivery(found) for found in page.data]
     if json:
         console.print_json({"data": rows, "next_cursor": page.next_cursor})
     else:
         console.print_table(rows, ["id", "status", "site", "asset", "attempts", "next_attempt_at"], "No deliveries.")
+        choosing.say_more(page.next_cursor)
 
 
 @app.command("show")
@@ -80,9 +83,9 @@ def replay(
     """
     if not (ids or site or since or reason or everything):
         raise BadRequest("Say which: ids, --site, --since, --reason, or --all.", "Give one of them.")
+    choosing.check_reason(reason)
     with console.ledger() as ledger:
-        if site:
-            ledger.get_site(site)
+        choosing.check_site(ledger, site)
         released = ledger.replay_parked(ids or (), site_id=site, since_ms=parse_instant(since), code=reason)
     if ids and not released:
         raise NotFound("None of these is parked.", "List them with `tagger deliveries list --status parked`.")

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tagger.api import render
-from tagger.cli import console
-from tagger.errors import NotFound
+from tagger.cli import choosing, console
+from tagger.errors import Conflict, NotFound
 from tagger.gate import REASONS
 from tagger.job import JobStatus
 
@@ -22,7 +22,9 @@ def list_jobs(
     site: Annotated[str | None, typer.Option(help="Only this site's.")] = None,
     asset: Annotated[str | None, typer.Option(help="Only this asset's.")] = None,
     status: Annotated[Status | None, typer.Option(help="Only jobs in this state.")] = None,
+    backfill: Annotated[str | None, typer.Option(help="Only this backfill's.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    cursor: choosing.Cursor = None,
     json: console.Json = False,
 ) -> None:
     """Jobs, newest first.
@@ -31,12 +33,16 @@ def list_jobs(
     """
     wanted: JobStatus | None = status
     with console.ledger() as ledger:
-        page = ledger.jobs(site_id=site, asset_id=asset, status=wanted, limit=limit)
+        choosing.check_site(ledger, site)
+        if backfill is not None:
+            ledger.backfill(backfill)
+        page = ledger.jobs(site_id=site, asset_id=asset, status=wanted, backfill_id=backfill, cursor=cursor, limit=limit)
     rows = [render.job(job, None) for job in page.data]
     if json:
         console.print_json({"data": rows, "next_cursor": page.next_cursor})
     else:
         console.print_table(rows, ["id", "status", "lane", "site", "asset", "attempts", "created_at"], "No jobs.")
+        choosing.say_more(page.next_cursor)
 
 
 @app.command("show")
@@ -90,4 +96,7 @@ def cancel_job(job_id: str) -> None:
     Example:  tagger jobs cancel job_01J9Z3…
     """
     with console.ledger() as ledger:
-        console.out.print(f"{job_id} is {ledger.cancel(job_id)}.")
+        status = ledger.cancel(job_id)
+    if status != "cancelled":
+        raise Conflict(f"{job_id} is {status}; it cannot be cancelled any more.", "What was written stays; nothing was changed.")
+    console.out.print(f"{job_id} is cancelled.")

@@ -1,12 +1,14 @@
-"""`tagger sites add | list | show | pause | resume`."""
+"""`tagger sites add | set | list | show | pause | resume`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 from pydantic import ValidationError
 
+from tagger.addresses import PRIVATE, plainly_forbidden
 from tagger.api import render
 from tagger.api.shapes import EndpointIn, SiteIn
 from tagger.cli import console
@@ -43,6 +45,7 @@ def add(
     Example:  tagger sites add blog --endpoint https://blog.example/tagger --locale en
     """
     wanted = _checked(site_id, name, endpoint, allow_private, profile, locale, allow_host)
+    _check_address(endpoint, allow_private)
     hook_secret, callback_secret = new_secret(), new_secret()
     site = Site(
         id=wanted.id,
@@ -67,6 +70,78 @@ def add(
     if endpoint:
         console.out.print(f"  callback secret  {callback_secret}   (the CMS verifies our callbacks with it)")
     console.out.print(f"Next:  tagger keys create --site {site.id}")
+
+
+@app.command("set")
+def change(
+    site_id: str,
+    name: Annotated[str | None, typer.Option(help="Full name.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="URL that takes the signed callback.")] = None,
+    allow_private: Annotated[
+        bool | None,
+        typer.Option("--allow-private/--no-allow-private", help="The endpoint may be at a private or loopback address."),
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="Kind of business: general, news, ecommerce, …")] = None,
+    locale: Annotated[list[str] | None, typer.Option(help="Language of the words, instead of those before; repeat.")] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Host whose private address may be fetched, instead of those before; repeat. '': none."),
+    ] = None,
+    vocabulary: Annotated[str | None, typer.Option(help="Vocabulary instead of the profile's; '' takes the profile's.")] = None,
+    json: console.Json = False,
+) -> None:
+    """Change a site. What is not named stays, its secrets too; another endpoint takes at once what was parked for the old one.
+
+    Example:  tagger sites set blog --endpoint http://127.0.0.1:8401/ --allow-private
+    """
+    with console.ledger() as ledger:
+        site, old = ledger.get_site(site_id), ledger.endpoint_of(site_id)
+        hosts = None if allow_host is None else [host for host in allow_host if host]
+        url = endpoint or (old.url if old else None)
+        private = allow_private if allow_private is not None else bool(old and old.allow_private)
+        wanted = _checked(site_id, name or site.name, url, private, profile or site.profile, locale or list(site.locales), hosts)
+        if endpoint or allow_private is not None:
+            _check_address(url, private)
+        changes: dict[str, Any] = {"name": wanted.name, "locales": wanted.locales}
+        if profile is not None:
+            changes["profile"] = console.catalog().require(profile).name
+        if hosts is not None:
+            changes["allowed_hosts"] = wanted.allowed_hosts
+        if vocabulary is not None:
+            changes["vocabulary"] = _vocabulary(vocabulary)
+        secret = new_secret() if endpoint and old is None else None
+        if old is None and endpoint is None and allow_private is not None:
+            raise BadRequest(f"{site_id} has no endpoint.", "Name it with --endpoint.")
+        ledger.change_site(site_id, changes)
+        if endpoint and secret:
+            made = Endpoint(id=new_id("end"), site_id=site_id, url=endpoint, secrets=(secret,), allow_private=private)
+            ledger.put_endpoint(made)
+        elif endpoint or allow_private is not None:
+            ledger.change_endpoint(site_id, url=endpoint, allow_private=allow_private)
+        body = {**_row(ledger, ledger.get_site(site_id)), **({"callback_secret": secret} if secret else {})}
+    if json:
+        console.print_json(body)
+        return
+    console.out.print(f"{site_id} is changed; see `tagger sites show {site_id}`.")
+    if secret:
+        console.out.print(f"  callback secret  {secret}   (the CMS verifies our callbacks with it; not shown again)")
+
+
+def _vocabulary(name: str) -> str | None:
+    """Errors: BadRequest for a name that no vocabulary has."""
+    known = console.catalog().vocabularies
+    if name and name not in known:
+        raise BadRequest(f"No vocabulary {name!r}.", f"Choose one of: {', '.join(sorted(known))}.")
+    return name or None
+
+
+def _check_address(endpoint: str | None, allow_private: bool) -> None:
+    """What no delivery could reach is refused here, and not with each delivery. Errors: BadRequest."""
+    kind = plainly_forbidden(urlsplit(endpoint or "").hostname or "")
+    if kind is None or (kind in PRIVATE and allow_private):
+        return
+    remedy = "Add --allow-private if that is meant." if kind in PRIVATE else "Name another address; this one is never allowed."
+    raise BadRequest(f"{endpoint} is a {kind} address.", remedy)
 
 
 def _checked(

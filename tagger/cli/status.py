@@ -12,7 +12,7 @@ import requests
 import typer
 
 from tagger.broker import server_binary
-from tagger.cli import console
+from tagger.cli import attention, console
 from tagger.errors import PortTaken, SettingsError, TaggerError
 from tagger.home import check_port, make_home, read_state
 from tagger.job import LANES
@@ -33,7 +33,8 @@ def status(json: console.Json = False) -> None:
     settings = console.settings()
     state = read_state(settings.home)
     with console.ledger() as ledger:
-        body = _status(ledger, state)
+        troubles = attention.troubles(ledger)
+        body = {**_status(ledger, state), "attention": [trouble._asdict() for trouble in troubles]}
     if json:
         console.print_json(body)
         return
@@ -47,6 +48,8 @@ def status(json: console.Json = False) -> None:
         out.print(
             f"Lane       {lane}: {counts['claimable']} to do, {counts['running']} running, {counts['waiting']} retry later{age}"
         )
+    for trouble in troubles:
+        out.print(f"Attention  {trouble.what}: {trouble.detail}. {trouble.remedy}", style="yellow")
 
 
 def _status(ledger: Ledger, state: dict[str, object] | None) -> dict[str, Any]:
@@ -93,6 +96,8 @@ def doctor(json: console.Json = False) -> None:
     findings = [_python(settings), home := _home(settings)]
     # everything else lies in the home: without it one finding is enough
     findings += [check(settings) for check in CHECKS] if home.state != "broken" else []
+    if all(found.state != "broken" for found in findings):
+        findings += _attention(settings)
     if json:
         console.print_json({"data": [asdict(f) for f in findings], "next_cursor": None})
     else:
@@ -188,6 +193,16 @@ def _models(settings: Settings) -> Finding:
     return Finding(
         what="Models", state="ok", detail=f"caption={settings.caption}, embed={settings.embed}, check={settings.check}"
     )
+
+
+def _attention(settings: Settings) -> list[Finding]:
+    """What lies waiting in the ledger for a person."""
+    ledger = open_ledger(settings.ledger)
+    try:
+        told = attention.troubles(ledger)
+        return [Finding(what=t.what, state="warning", detail=t.detail, remedy=t.remedy) for t in told]
+    finally:
+        ledger.close()
 
 
 def _attempt(what: str, look: Callable[[], str]) -> Finding:

@@ -40,7 +40,9 @@ class EndpointMisconfigured(DeliveryError):
 
     code = "endpoint_misconfigured"
     title = "The endpoint's registration cannot be used"
-    default_remedy = "Register the endpoint again, with a URL that may be reached and a secret made by tagger."
+    default_remedy = (
+        "Mend it with `tagger sites set SITE --endpoint URL`, and --allow-private for an address inside your network."
+    )
 
 
 class AnswerIncomplete(DeliveryError):

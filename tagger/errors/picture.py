@@ -36,7 +36,7 @@ class FetchRefused(FetchError):
 class AddressForbidden(FetchError):
     code = "address_forbidden"
     title = "The image's address is not allowed"
-    default_remedy = "Send the bytes, or add the host to the site's allowed hosts."
+    default_remedy = "Send the bytes, or allow the host with `tagger sites set SITE --allow-host HOST:PORT`."
 
 
 class ImageTooLarge(FetchError):

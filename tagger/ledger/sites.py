@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -47,6 +47,34 @@ class Sites(Store):
             index_elements=["id"], set_={"body": row["body"], "writes_paused": row["writes_paused"]}
         )
         self._write(lambda tx: tx.conn.execute(stmt) and None)
+
+    def change_site(self, site_id: str, changes: Mapping[str, Any]) -> None:
+        """Set some of the site's own fields; secrets and the pause stay as they are. Errors: NotFound."""
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in changes.items()}
+
+        def work(tx: Tx) -> None:
+            site = tx.conn.execute(select(sites).where(sites.c.id == site_id).with_for_update()).one_or_none()
+            if site is None:
+                raise NotFound(f"No site {site_id!r}.")
+            tx.conn.execute(update(sites).where(sites.c.id == site_id).values(body={**site.body, **values}))
+
+        self._write(work)
+
+    def change_endpoint(self, site_id: str, *, url: str | None = None, allow_private: bool | None = None) -> None:
+        """Another address, or other leave, with the same secrets. What was learnt of the old one is forgotten: the circuit
+        closes and what is parked goes out; a new address also enables. Errors: NotFound without an endpoint."""
+        changes: dict[str, Any] = dict(NEW_CIRCUIT)
+        if url is not None:
+            changes |= {"url": url, "enabled": True}
+        if allow_private is not None:
+            changes["allow_private"] = allow_private
+
+        def work(tx: Tx) -> int:
+            tx.memo.clear()
+            return tx.conn.execute(update(endpoints).where(endpoints.c.site_id == site_id).values(changes)).rowcount
+
+        if not self._write(work):
+            raise NotFound(f"{site_id} has no endpoint.")
 
     def get_site(self, site_id: str) -> Site:
         row = self._read(lambda conn: conn.execute(select(sites).where(sites.c.id == site_id)).one_or_none())

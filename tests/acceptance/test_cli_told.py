@@ -8,14 +8,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ledger_cases.world import ALT, BROKEN, World
 
-from acceptance.house import ROOT, TAGGER, called, clean_env
+from acceptance.house import ROOT, TAGGER, called, clean_env, told
+from acceptance.pictures import png
 from tagger import signing
 from tagger.annotation import Annotation, Verdict
-from tagger.cli import console
+from tagger.cli import backfill, console
+from tagger.errors import ImageTooLarge
 from tagger.gate import REASONS
 from tagger.job import Description
 
@@ -98,3 +101,94 @@ def test_a_delivery_says_where_it_goes_and_what_each_attempt_met(world: World, t
     said = called("deliveries", "show", str(world.ledger.job(job).delivery_id), home=tmp_path).stdout
     for word in ("site s, asset a", "https://s.example/hook", "attempt 2 at 20", "delivery_failed", "Connection refused."):
         assert word in said, said
+
+
+def test_a_list_that_was_cut_off_says_how_to_go_on(world: World, tmp_path: Path) -> None:
+    jobs = []
+    for n in range(3):
+        world.later(1)
+        jobs.append(world.described(f"a{n}"))
+    first = called("jobs", "list", "--limit", "2", home=tmp_path).stdout
+    assert f"… more: --cursor {jobs[1]}" in first
+    rest = called("jobs", "list", "--limit", "2", "--cursor", jobs[1], home=tmp_path).stdout
+    assert (jobs[0] in rest, jobs[1] in rest, "more" in rest) == (True, False, False)
+    assert "… more: --cursor dlv_" in called("deliveries", "list", "--limit", "1", home=tmp_path).stdout
+
+
+def test_what_is_not_there_does_not_look_like_an_empty_list(world: World, tmp_path: Path) -> None:
+    for command in ("jobs", "deliveries", "dead-letters"):
+        done = called(command, "list", "--site", "nope", home=tmp_path)
+        assert (done.returncode, "not_found" in done.stderr) == (1, True), command
+    assert called("jobs", "list", "--backfill", "bkf_nope", home=tmp_path).returncode == 1
+    for command in (["dead-letters", "list"], ["dead-letters", "discard"], ["deliveries", "replay"]):
+        done = called(*command, "--reason", "nope", home=tmp_path)
+        assert (done.returncode, "bad_request" in done.stderr) == (1, True), command
+    assert "nothing was done" in called("dead-letters", "replay", "--reason", "image_unreadable", home=tmp_path).stdout
+
+
+def test_what_has_ended_cannot_be_cancelled(world: World, tmp_path: Path) -> None:
+    job = world.accept("a")
+    assert world.ledger.complete(world.claimed(job), withheld("x", "too_generic"), None)
+    done = called("jobs", "cancel", job, home=tmp_path)
+    assert (done.returncode, "conflict" in done.stderr) == (1, True)
+    assert "is cancelled" in called("jobs", "cancel", world.accept("b"), home=tmp_path).stdout
+
+
+def test_status_and_doctor_tell_what_keeps_work_from_being_done(world: World, tmp_path: Path) -> None:
+    job = world.accept("a")
+    assert world.ledger.fail(world.claimed(job), ImageTooLarge().info(), {}) == "dead"
+    world.described("b")
+    world.ledger.enable_endpoint("end_s", False)
+    world.deliverable()
+    world.ledger.pause_writes("s", True)
+    for command in ("status", "doctor"):
+        said = called(command, home=tmp_path, TAGGER_API_PORT="0").stdout
+        for word in ("no worker is alive", "writes to s are paused", "endpoint of s is disabled", "1 parked", "Dead letters: 1"):
+            assert word in said, (command, word, said)
+    assert len(told("status", home=tmp_path)["attention"]) == 5
+
+
+def test_who_follows_a_backfill_learns_what_it_waits_for_and_that_it_goes_on(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / "a.png").write_bytes(png())
+    world.ledger.pause_writes("s", True)
+
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backfill, "time", SimpleNamespace(sleep=interrupt))
+    done = called("backfill", "start", "--folder", str(tmp_path / "p"), "--site", "s", home=tmp_path)
+    assert done.returncode == 130
+    for word in ("no worker is alive", "writes to s are paused", "It goes on; `tagger backfill status bkf_"):
+        assert word in done.stderr
+
+
+def test_a_site_is_changed_and_keeps_its_secrets(world: World, tmp_path: Path) -> None:
+    world.described("a")
+    world.ledger.enable_endpoint("end_s", False)
+    world.deliverable()
+    assert world.ledger.stats().deliveries["parked"] == 1
+    for refused in (["--endpoint", "http://127.0.0.1:9/"], ["--endpoint", "http://169.254.169.254/", "--allow-private"],
+                    ["--locale", "no such"], ["--profile", "nope"], ["--vocabulary", "nope"]):  # fmt: skip
+        assert called("sites", "set", "s", *refused, home=tmp_path).returncode == 1, refused
+    loopback = ["--endpoint", "http://localhost:9/"]
+    assert "--allow-private" in called("sites", "add", "t", *loopback, home=tmp_path).stderr
+    assert called("sites", "set", "nope", "--name", "x", home=tmp_path).returncode == 1
+    told("sites", "set", "s", *loopback, "--allow-private", "--locale", "de", "--allow-host", "cms.lan", home=tmp_path)
+    endpoint, site = world.ledger.endpoint_of("s"), world.ledger.get_site("s")
+    assert endpoint is not None
+    assert (endpoint.url, endpoint.allow_private, endpoint.enabled) == ("http://localhost:9/", True, True)
+    assert (endpoint.id, endpoint.secrets) == ("end_s", ("whsec_a",)), "the CMS need not be told anything new"
+    assert (site.locales, site.allowed_hosts, site.name) == (("de",), ("cms.lan",), "s")
+    [claim] = world.deliverable()
+    assert claim.endpoint.url == "http://localhost:9/", "what was parked goes to the new address"
+    told("sites", "set", "s", "--vocabulary", "general", "--allow-host", "", home=tmp_path)
+    assert (world.ledger.get_site("s").vocabulary, world.ledger.get_site("s").allowed_hosts) == ("general", ())
+
+
+def test_a_site_without_an_endpoint_gets_one_with_a_secret(tmp_path: Path) -> None:
+    told("sites", "add", "t", home=tmp_path)
+    made = told("sites", "set", "t", "--endpoint", "https://t.example/cb", home=tmp_path)
+    assert made["callback_secret"].startswith("whsec_")

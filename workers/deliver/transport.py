@@ -97,7 +97,7 @@ class HttpTransport:
         try:
             addresses = resolve_checked(hop.host, hop.port, private=endpoint.allow_private, deadline=soon, resolve=self._resolve)
         except AddressForbidden as err:
-            raise EndpointMisconfigured(str(err), "Register it anew, with leave to be private if that is meant.") from err
+            raise EndpointMisconfigured(str(err)) from err
         except FetchError as err:
             raise EndpointUnreachable(str(err)) from err
         connection: PlainConnection | TlsConnection

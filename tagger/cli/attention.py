@@ -1,0 +1,53 @@
+"""What keeps work from being done, told wherever somebody waits for it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tagger.ledger import Ledger, Stats
+
+LETTERS = 1_000  # dead letters that are counted
+
+
+class Trouble(NamedTuple):
+    """One thing that a person should know of, and what to do."""
+
+    what: str
+    detail: str
+    remedy: str
+
+
+def no_worker(stats: Stats) -> Trouble | None:
+    """Whether nobody is there to describe anything."""
+    if any(count for role, count in stats.workers.items() if role.startswith("tag")):
+        return None
+    return Trouble("Workers", "no worker is alive", "Start `tagger up`.")
+
+
+def paused(ledger: Ledger, site_id: str) -> Trouble | None:
+    """Whether nothing is written to the site."""
+    if not ledger.get_site(site_id).writes_paused:
+        return None
+    return Trouble("Site", f"writes to {site_id} are paused", f"Run `tagger sites resume {site_id}`.")
+
+
+def troubles(ledger: Ledger) -> list[Trouble]:
+    """All of them, the most urgent first."""
+    stats = ledger.stats()
+    found = [no_worker(stats)]
+    for site in ledger.sites():
+        found.append(paused(ledger, site.id))
+        endpoint = ledger.endpoint_of(site.id)
+        if endpoint is not None and not endpoint.enabled:
+            told = f"the endpoint of {site.id} is disabled"
+            found.append(Trouble("Endpoint", told, f"Mend it, then run `tagger sites resume {site.id}`."))
+    if parked := stats.deliveries.get("parked", 0):
+        see = "See `tagger deliveries list --status parked`; they go out by themselves once their endpoint is back."
+        found.append(Trouble("Deliveries", f"{parked} parked", see))
+    letters = ledger.dead_letters(limit=LETTERS)
+    if letters.data:
+        number = f"{len(letters.data)}{' or more' if letters.next_cursor else ''}"
+        found.append(
+            Trouble("Dead letters", number, "See `tagger dead-letters list`, mend the cause, then replay or discard them.")
+        )
+    return [trouble for trouble in found if trouble is not None]

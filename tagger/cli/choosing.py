@@ -1,0 +1,38 @@
+"""Options by which lists are narrowed, and what is refused: a site that is not there must not look like an empty list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from tagger.cli import console
+from tagger.errors import BadRequest, TaggerError
+from tagger.ledger import Ledger
+
+Cursor = Annotated[str | None, typer.Option(help="Go on behind this id, which the end of the list before named.")]
+
+
+def check_site(ledger: Ledger, site: str | None) -> None:
+    """Errors: NotFound for a site that is not there."""
+    if site is not None:
+        ledger.get_site(site)
+
+
+def check_reason(code: str | None) -> None:
+    """Errors: BadRequest for what is no error code of tagger."""
+    if code is not None and code not in {kind.code for kind in _below(TaggerError)}:
+        raise BadRequest(f"{code!r} is no error code.", "docs/errors.md lists them; `tagger dead-letters list` shows those met.")
+
+
+def _below(kind: type[TaggerError]) -> Iterator[type[TaggerError]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _below(child)
+
+
+def say_more(next_cursor: str | None) -> None:
+    """Behind a list that was cut off."""
+    if next_cursor is not None:
+        console.out.print(f"… more: --cursor {next_cursor}")
