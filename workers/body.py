@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from tagger.errors import FetchRefused, ImageTooLarge
 
 CHUNK = 1 << 16
+SMALL = 1 << 20  # a body up to here is read without asking for room
 MAX_RATIO = 100  # decoded over received; real images in gzip stay near 1
 RATIO_FREE = 1 << 20  # bytes below which the ratio does not matter: a blank BMP is honest
 HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body")
+
+
+def no_room(_size: int) -> None:
+    """The default of `room`: nobody counts."""
 
 
 class Raw(Protocol):
     def read(self, amt: int, decode_content: bool) -> bytes: ...
 
 
-def read_body(raw: Raw, headers: Mapping[str, str], max_bytes: int) -> bytes:
-    """The whole body, content decoding undone. Errors: ImageTooLarge; FetchRefused for an encoding that was not asked for."""
+def read_body(raw: Raw, headers: Mapping[str, str], max_bytes: int, room: Callable[[int], None] = no_room) -> bytes:
+    """The whole body, content decoding undone. Errors: ImageTooLarge; FetchRefused for an encoding that was not asked for.
+
+    `room` is asked once, for the size that is to be expected, when a body turns out to be over SMALL: a server that only
+    promises much, or drips, takes nothing from the others.
+    """
     declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise _too_large(max_bytes)
     encoding = headers.get("content-encoding", "").strip().lower()
+    expected = int(declared) if declared.isdecimal() else max_bytes
     chunks = _chunks(raw)
     if encoding in ("gzip", "x-gzip", "deflate"):
-        chunks = _inflated(chunks, max_bytes)
+        chunks, expected = _inflated(chunks, max_bytes), max_bytes
     elif encoding not in ("", "identity"):
         raise FetchRefused("The server sent a content encoding that was not asked for.")
-    data = bytearray()
+    data, asked = bytearray(), False
     for chunk in chunks:
+        if not asked and len(data) + len(chunk) > SMALL:
+            room(expected)
+            asked = True
         data += chunk
         if len(data) > max_bytes:
             raise _too_large(max_bytes)

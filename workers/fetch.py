@@ -24,6 +24,7 @@ from tagger.site import Site
 from workers.body import looks_like_html, read_body
 from workers.files import read_file
 from workers.pinned import PinnedAdapter, Resolve, Route, resolve_checked, system_resolve, tls_context
+from workers.room import Room, Share
 
 MAX_REDIRECTS = 5
 MAX_URL = 8192
@@ -76,18 +77,25 @@ def fetch(
     deadline: float,
     blobs: Blobs | None = None,
     resolve: Resolve = system_resolve,
+    share: Share | None = None,
 ) -> Fetched:
     """Gets the bytes of `source` before `deadline`, a `time.monotonic()` reading.
 
     Errors: AddressForbidden, ImageTooLarge, FetchRefused (4xx, missing, not a plain file), FetchFailed (retryable: network,
-    5xx, time), DecodeError (HTML in place of an image), StorageUnavailable (blobs).
+    5xx, time), DecodeError (HTML in place of an image), StorageUnavailable (blobs), DecoderUnavailable (no room for the bytes).
+    `share`: of the memory for encoded images; the caller drops it with the bytes.
     """
+    share = share or Share(Room())
     if source.kind == "url":
-        return _Walk(policy, deadline, resolve).fetch(source.location)
+        fetched = _Walk(policy, deadline, resolve, share).fetch(source.location)
+        share.keep(len(fetched.data))
+        return fetched
+    share.take(policy.max_bytes, deadline)
     if source.kind == "file":
         data = read_file(source.location, source.root, policy.max_bytes)
     else:
         data = _read_blob(blobs, source.location)
+    share.keep(len(data))
     return Fetched(data=data, sha256=hashlib.sha256(data).hexdigest())
 
 
@@ -159,7 +167,8 @@ def _ascii_host(host: str) -> str:
 class _Walk:
     """One fetch over HTTP: hop by hop until bytes or an error."""
 
-    def __init__(self, policy: FetchPolicy, deadline: float, resolve: Resolve) -> None:
+    def __init__(self, policy: FetchPolicy, deadline: float, resolve: Resolve, share: Share) -> None:
+        self.share = share
         self.policy = policy
         self.deadline = deadline
         self.resolve = resolve
@@ -216,7 +225,7 @@ class _Walk:
             raise FetchFailed(f"{hop.masked} answered {status}.", errors=URL_POINTER)
         if status not in (200, 203):
             raise FetchRefused(f"{hop.masked} answered {status}.", errors=URL_POINTER)
-        data = read_body(response.raw, headers, self.policy.max_bytes)
+        data = read_body(response.raw, headers, self.policy.max_bytes, lambda size: self.share.take(size, self.deadline))
         if looks_like_html(data):
             raise DecodeError(
                 "The URL returned HTML, not an image.", "Send bytes, or allow tagger to fetch the file.", errors=URL_POINTER

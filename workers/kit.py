@@ -16,6 +16,7 @@ from tagger.job import Claim, Description, JobStatus
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction
 from tagger.site import Site
 from workers.decode import Decoded
+from workers.room import Room
 
 End = Literal["described", "failed", "dead", "released", "stale", "abandoned"]
 
@@ -96,6 +97,7 @@ class Kit:
     rules: Rules
     fetch_seconds: float
     max_bytes: int
+    encoded: Room = field(default_factory=Room)  # between fetch and decode
     stopping: threading.Event = field(default_factory=threading.Event)
     on_stage: Callable[[str, float], None] = ignore_stage  # (stage, seconds)
     on_error: Callable[[ErrorInfo], None] = ignore_error

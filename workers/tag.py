@@ -22,6 +22,7 @@ from workers import cached
 from workers.ends import charge, give_back, insist
 from workers.fetch import Fetched, FetchPolicy, fetch
 from workers.kit import End, Kit, Watch
+from workers.room import Share
 
 log = structlog.get_logger()
 
@@ -32,7 +33,8 @@ def describe(claim: Claim, kit: Kit) -> End:
     watch = Watch(claim, kit.on_stage)
     try:
         work = _described if claim.request.check_text is None else _checked
-        found = work(claim, kit, watch, deadline)
+        with kit.encoded.share() as share:
+            found = work(claim, kit, watch, deadline, share)
         with watch.stage("persist"):
             kept = insist(
                 deadline, lambda: kit.ledger.complete(claim, found.description, found.fields, prediction=found.prediction)
@@ -61,11 +63,11 @@ class _Found:
     prediction: tuple[str, bytes] | None  # for the cache; None: it came from there
 
 
-def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float) -> _Found:
+def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Share) -> _Found:
     request = claim.request
     site = kit.ledger.get_site(request.site_id)
     instruction = kit.rules.instruction(claim)
-    fetched = _fetched(claim, kit, site, watch, deadline)
+    fetched = _fetched(claim, kit, site, watch, deadline, share)
     sha256, data = fetched.sha256, fetched.data
     del fetched
     key = cached.key(site_id=site.id, sha256=sha256, models=kit.models.ids, instruction=instruction, context=request.context)
@@ -77,6 +79,7 @@ def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float) -> _Found:
         with watch.stage("decode"):
             decoded = kit.decoder.decode(data, deadline=deadline)
         del data  # the encoded bytes need not wait for the model
+        share.drop()
         if prediction is None:
             with watch.stage("model"):
                 size = {"width": decoded.width, "height": decoded.height}
@@ -107,18 +110,21 @@ def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float) -> _Found:
     return _Found(description=description, fields=judged.delivery_fields if request.deliver else None, prediction=fresh)
 
 
-def _checked(claim: Claim, kit: Kit, watch: Watch, deadline: float) -> _Found:
+def _checked(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Share) -> _Found:
     """Only whether the caller's text describes the image. Errors: NotChecked where no model of this worker can tell."""
     site = kit.ledger.get_site(claim.request.site_id)
-    fetched = _fetched(claim, kit, site, watch, deadline)
+    fetched = _fetched(claim, kit, site, watch, deadline, share)
     with watch.stage("decode"):
         decoded = kit.decoder.decode(fetched.data, deadline=deadline)
+    sha256 = fetched.sha256
+    del fetched
+    share.drop()
     with watch.stage("check"):
         (answer,) = kit.models.check(decoded.pixels, [claim.request.check_text or ""], deadline=deadline)
     description = Description(
         annotations=(),
         verdict=kit.rules.opinion(claim, answer),
-        sha256=fetched.sha256,
+        sha256=sha256,
         width=decoded.width,
         height=decoded.height,
         timings_ms=dict(watch.timings_ms),
@@ -127,13 +133,14 @@ def _checked(claim: Claim, kit: Kit, watch: Watch, deadline: float) -> _Found:
     return _Found(description=description, fields=None, prediction=None)
 
 
-def _fetched(claim: Claim, kit: Kit, site: Site, watch: Watch, deadline: float) -> Fetched:
+def _fetched(claim: Claim, kit: Kit, site: Site, watch: Watch, deadline: float, share: Share) -> Fetched:
     with watch.stage("fetch"):
         return fetch(
             claim.request.source,
             policy=FetchPolicy.of(site, kit.max_bytes),
             deadline=min(deadline, time.monotonic() + kit.fetch_seconds),
             blobs=kit.blobs,
+            share=share,
         )
 
 

@@ -164,6 +164,27 @@ def test_a_good_image_is_described_with_the_time_of_each_stage(desk: Desk) -> No
     assert np.frombuffer(description.embedding[1], "<f2").tolist() == VECTOR.tolist()
 
 
+def test_the_encoded_bytes_take_room_until_they_are_decoded(desk: Desk) -> None:
+    held: dict[str, int] = {}
+    decode, predict = desk.decoder.decode, desk.models.predict
+
+    def decoding(data: bytes, *, deadline: float) -> Decoded:
+        held["decode"] = desk.kit.encoded.held
+        return decode(data, deadline=deadline)
+
+    def predicting(pixels: Pixels, instruction: str, **more: Any) -> Prediction:
+        held["model"] = desk.kit.encoded.held
+        return predict(pixels, instruction, **more)
+
+    desk.decoder.decode, desk.models.predict = decoding, predicting  # type: ignore[method-assign]
+    assert describe(desk.claim(), desk.kit) == "described"
+    assert held == {"decode": len(b"the bytes of an image"), "model": 0}
+    desk.decoder.error = DecodeError("broken")
+    desk.ledger.stored.clear()
+    assert describe(desk.claim(), desk.kit) == "dead"
+    assert desk.kit.encoded.held == 0
+
+
 def test_who_reads_the_result_himself_gets_no_delivery(desk: Desk) -> None:
     describe(desk.claim(deliver=False), desk.kit)
     assert desk.ledger.completed[0][1] is None
