@@ -23,6 +23,7 @@ class Child:
     name: str
     argv: list[str]
     restart: bool = True
+    metrics_port: int = 0  # 0: it serves none
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0  # monotonic
     falls: int = 0

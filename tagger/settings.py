@@ -83,7 +83,12 @@ class Settings(BaseModel):
         default=90, ge=1, description="How long ended jobs, deliveries, attempts and cached predictions are kept."
     )
 
-    metrics_port: int = Field(default=0, ge=0, le=65535, description="First port of the workers' metrics; 0: none.")
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65535,
+        description="Port of a worker's metrics; `tagger up` gives each worker its own, from this one on. 0: none.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level that is logged.")
     log_format: Literal["json", "console"] = Field(default="json", description="Form of a log line.")
 

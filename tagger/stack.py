@@ -6,6 +6,7 @@ Order of the end: workers first (they finish what runs), then the API, then the 
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -22,7 +23,7 @@ from prometheus_client import multiprocess
 
 from tagger.broker import Broker, open_broker
 from tagger.child import Child, end, popen
-from tagger.errors import Unavailable
+from tagger.errors import TaggerError, Unavailable
 from tagger.home import check_port, free_port, lock_home, make_home, write_state
 from tagger.leash import leashed
 from tagger.ledger import Ledger, open_ledger
@@ -97,13 +98,14 @@ class Stack:
             check_port(self.settings.api_host, port, "Choose another with --port, or end what listens there.")
         if self.shape.flower:
             check_port("127.0.0.1", self.shape.flower, "End what listens there, or leave Flower out.")
+        self.children = self._plan()
+        self._give_ports()
         metrics = home / "metrics"
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir(mode=0o700)
         self.broker = open_broker(self.settings)
         self._ledger = open_ledger(self.settings.ledger)
         self._ledger.migrate()
-        self.children = self._plan()
         for child in self.children:
             self._spawn(child)
         self._write_state()
@@ -122,8 +124,18 @@ class Stack:
             children.append(Child("flower", leashed([sys.executable, "-m", "tagger", "flower", port])))
         return children
 
+    def _give_ports(self) -> None:
+        """Each worker its own port for its metrics, from `metrics_port` on, in the order of the plan. Errors: PortTaken."""
+        if not self.settings.metrics_port:
+            return
+        workers = [child for child in self.children if child.name not in ("api", "flower")]
+        for child, port in zip(workers, range(self.settings.metrics_port, 65536), strict=False):
+            check_port("127.0.0.1", port, f"It is for {child.name}: set another `metrics_port`, or end what listens there.")
+            child.metrics_port = port
+
     def _spawn(self, child: Child) -> None:
         env = {**child_env(self.settings), "PROMETHEUS_MULTIPROC_DIR": str(self.settings.home / "metrics")}
+        env["TAGGER_METRICS_PORT"] = str(child.metrics_port)
         env["TAGGER_BROKER_URL"] = self.broker.url if self.broker else ""
         with (self.settings.home / "logs" / f"{child.name}.log").open("ab") as out:
             child.process = popen(child.argv, env, out)
@@ -140,11 +152,13 @@ class Stack:
     ) -> None:
         """Until the API answers and a tag worker of each lane is registered, or until `give_up` is set.
 
-        Errors: Unavailable that names what is missing.
+        Errors: Unavailable that names what is missing; whatever a worker said that it cannot start for.
         """
         deadline = time.monotonic() + seconds
         while (missing := self._missing()) and not (give_up is not None and give_up.is_set()):
             for child in self.children:
+                if child.falls and (cause := self._cause(child)) is not None:
+                    raise cause
                 if child.falls >= len(RESTART_PAUSES):
                     raise Unavailable(f"{child.name} keeps ending: {self._last_words(child)}")
             if time.monotonic() > deadline:
@@ -272,9 +286,20 @@ class Stack:
         pids = {c.name: c.process.pid for c in self.children if c.process is not None}
         write_state(self.settings.home, {"supervisor": os.getpid(), "api": self.api_url, "children": pids})
 
-    def _last_words(self, child: Child) -> str:
+    def _cause(self, child: Child) -> TaggerError | None:
+        """The error that a worker named as its last word, when it will be the same the next time."""
+        try:
+            said = json.loads(self._last_words(child, 10_000))
+            kind = TaggerError.by_code()[said["code"]]
+        except (ValueError, TypeError, KeyError):
+            return None
+        if said.get("event") != "worker.cannot_start" or kind.retryable:
+            return None
+        return kind(f"{child.name} cannot start: {said['error']}", said["remedy"])
+
+    def _last_words(self, child: Child, length: int = 500) -> str:
         lines = (self.settings.home / "logs" / f"{child.name}.log").read_text("utf-8", "replace").splitlines()
-        return lines[-1][:500] if lines else "it left no word"
+        return lines[-1][:length] if lines else "it left no word"
 
 
 def _worker() -> list[str]:

@@ -8,18 +8,22 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from typing import Any, TextIO, get_args
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from tagger.delivery import AttemptResult
+from tagger.errors import PortTaken
 from tagger.job import LANES
+from tagger.operator_event import TYPES
 from tagger.settings import Settings
 
 SECRET_KEYS = frozenset(
     {"authorization", "secret", "secrets", "key", "api_key", "admin_key", "password", "fetch_auth", "hook_secrets"}
 )
 
+ENDS = ("described", "failed", "dead", "released", "stale", "abandoned")  # of a job in a worker
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
 STAGE_SECONDS = Histogram("tagger_stage_seconds", "Time of one image in one stage", ["lane", "stage"], buckets=SECONDS)
@@ -94,13 +98,22 @@ def configure(settings: Settings, role: str, stream: TextIO | None = None) -> No
     structlog.contextvars.bind_contextvars(role=role)
     for lane in LANES:  # so that they read 0, and not nothing, until the first time
         REHINTS.labels(lane)
+        for status in ENDS:
+            JOBS.labels(lane, status)
     for ruling in ("freed", "dead"):
         FREED.labels(ruling)
+    for event in TYPES:
+        EVENTS.labels(event)
+    for result in get_args(AttemptResult):
+        DELIVERIES.labels(result)
 
 
 def serve_metrics(port: int) -> int:
-    """Serve this process's metrics on loopback; returns the port. Port 0 serves nothing."""
+    """Serve this process's metrics on loopback; returns the port. Port 0 serves nothing. Errors: PortTaken."""
     if port == 0:
         return 0
-    start_http_server(port, addr="127.0.0.1")
+    try:
+        start_http_server(port, addr="127.0.0.1")
+    except OSError as err:
+        raise PortTaken(f"Port {port} of 127.0.0.1 cannot be used: {err.strerror}.", "Set another `metrics_port`.") from err
     return port

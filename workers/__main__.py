@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"tagger: {err}", file=sys.stderr)  # noqa: T201 - there is no log before there are settings
         return 1
     telemetry.configure(settings, args.role)
-    telemetry.serve_metrics(settings.metrics_port)
     try:
+        telemetry.serve_metrics(settings.metrics_port)
         return _run(args, settings)
     except TaggerError as err:
         log.critical("worker.cannot_start", code=err.code, error=str(err), remedy=err.info().remedy)

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
@@ -16,12 +16,20 @@ from prometheus_client.core import REGISTRY, GaugeMetricFamily
 from tagger import telemetry
 from tagger.api.deps import Parts, PartsDep
 from tagger.api.problems import respond
+from tagger.delivery import DeliveryStatus
 from tagger.errors import LedgerUnavailable
+from tagger.job import JobStatus
 from tagger.ledger import Ledger
 
 router = APIRouter(tags=["operations"])
 
 GLANCE_SECONDS = 0.3
+LEDGER_GAUGES = {  # read from the ledger at the moment of the scrape
+    "tagger_ledger_up": "1 when the ledger answers",
+    "tagger_jobs": "Jobs in the ledger",
+    "tagger_deliveries": "Deliveries in the ledger",
+    "tagger_workers": "Living worker processes",
+}
 
 
 class Glance:
@@ -110,20 +118,20 @@ class _LedgerCollector:
         self._parts = parts
 
     def collect(self) -> list[GaugeMetricFamily]:
-        up = GaugeMetricFamily("tagger_ledger_up", "1 when the ledger answers")
+        up = GaugeMetricFamily("tagger_ledger_up", LEDGER_GAUGES["tagger_ledger_up"])
         try:
             stats = self._parts.ledger.stats()
         except LedgerUnavailable:
             up.add_metric([], 0)
             return [up]
         up.add_metric([], 1)
-        jobs = GaugeMetricFamily("tagger_jobs", "Jobs in the ledger", labels=["status"])
-        for status, count in stats.jobs.items():
-            jobs.add_metric([status], count)
-        deliveries = GaugeMetricFamily("tagger_deliveries", "Deliveries in the ledger", labels=["status"])
-        for state, count in stats.deliveries.items():
-            deliveries.add_metric([state], count)
-        workers = GaugeMetricFamily("tagger_workers", "Living worker processes", labels=["role"])
+        jobs = GaugeMetricFamily("tagger_jobs", LEDGER_GAUGES["tagger_jobs"], labels=["status"])
+        for status in get_args(JobStatus):  # those without any read 0, so that an alert has something to rise from
+            jobs.add_metric([status], stats.jobs.get(status, 0))
+        deliveries = GaugeMetricFamily("tagger_deliveries", LEDGER_GAUGES["tagger_deliveries"], labels=["status"])
+        for state in get_args(DeliveryStatus):
+            deliveries.add_metric([state], stats.deliveries.get(state, 0))
+        workers = GaugeMetricFamily("tagger_workers", LEDGER_GAUGES["tagger_workers"], labels=["role"])
         for role, count in stats.workers.items():
             workers.add_metric([role], count)
         return [up, jobs, deliveries, workers]

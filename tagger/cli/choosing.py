@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -22,14 +21,8 @@ def check_site(ledger: Ledger, site: str | None) -> None:
 
 def check_reason(code: str | None) -> None:
     """Errors: BadRequest for what is no error code of tagger."""
-    if code is not None and code not in {kind.code for kind in _below(TaggerError)}:
+    if code is not None and code not in TaggerError.by_code():
         raise BadRequest(f"{code!r} is no error code.", "docs/errors.md lists them; `tagger dead-letters list` shows those met.")
-
-
-def _below(kind: type[TaggerError]) -> Iterator[type[TaggerError]]:
-    yield kind
-    for child in kind.__subclasses__():
-        yield from _below(child)
 
 
 def say_more(next_cursor: str | None) -> None:

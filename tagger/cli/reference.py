@@ -1,4 +1,4 @@
-"""The generated pages of docs/: every setting, command, route and error. `python -m tagger.cli.reference docs`
+"""The generated pages of docs/: every setting, command, route, error, reason and metric. `python -m tagger.cli.reference docs`
 
 `make docs` writes them; tests/test_docs.py checks that they are current.
 """
@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 import typer
+from prometheus_client.metrics import MetricWrapperBase
 
+from tagger import telemetry
 from tagger.errors import Stage, TaggerError
+from tagger.gate import REASONS
 from tagger.settings import ENV_PREFIX, Settings, load
 
 WIDTH = 120
@@ -78,6 +81,34 @@ def errors() -> str:
         general, retried = same[0], "yes" if any(kind.retryable for kind in same) else "no"
         cells = (f"`{general.code}`", str(general.status), general.stage, retried, general.title, general.default_remedy)
         lines.append(f"| {' | '.join(_cell(c) for c in cells)} |\n")
+    lines.append(
+        "\n## Reasons\n\nWhy a field was not simply published: the `reasons` of a verdict. They are no errors; "
+        "`tagger jobs show ID` prints them.\n\n| reason | meaning |\n| --- | --- |\n"
+    )
+    lines += [f"| `{code}` | {_cell(meaning)} |\n" for code, meaning in REASONS.items()]
+    return "".join(lines)
+
+
+def metrics() -> str:
+    """Every metric with its labels."""
+    from tagger.api.health import LEDGER_GAUGES  # slow to import
+
+    lines = [
+        "# Metrics\n\n",
+        NOTE,
+        "Under `tagger up` the API's `/metrics` has all of them, of all processes together. Elsewhere it has those of its own "
+        "process and of the ledger, and each worker serves its own on `metrics_port`.\n\n",
+        "| metric | kind | labels | meaning |\n| --- | --- | --- | --- |\n",
+    ]
+    for metric in vars(telemetry).values():
+        if isinstance(metric, MetricWrapperBase):
+            [family] = metric.describe()
+            name = family.name + ("_total" if family.type == "counter" else "")
+            labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+            lines.append(f"| `{name}` | {family.type} | {labels} | {_cell(family.documentation)} |\n")
+    for name, meaning in LEDGER_GAUGES.items():
+        label = {"tagger_jobs": "`status`", "tagger_deliveries": "`status`", "tagger_workers": "`role`"}.get(name, "")
+        lines.append(f"| `{name}` | gauge | {label} | {meaning}; from the ledger, by the API only |\n")
     return "".join(lines)
 
 
@@ -91,7 +122,13 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-PAGES = {"configuration.md": configuration, "cli.md": commands, "errors.md": errors, "openapi.json": routes}
+PAGES = {
+    "configuration.md": configuration,
+    "cli.md": commands,
+    "errors.md": errors,
+    "metrics.md": metrics,
+    "openapi.json": routes,
+}
 
 
 def main(folder: Path) -> None:

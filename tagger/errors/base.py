@@ -67,6 +67,12 @@ class TaggerError(Exception):
     retryable: ClassVar[bool] = False
     default_remedy: ClassVar[str] = "Look into the log by the job's id; if it happens again, report it."
 
+    @classmethod
+    def by_code(cls) -> dict[str, type[TaggerError]]:
+        """Every kind from this one down; of those with one code the most general."""
+        found = {code: kind for child in reversed(cls.__subclasses__()) for code, kind in child.by_code().items()}
+        return {**found, cls.code: cls}
+
     def __str__(self) -> str:
         return self.detail or self.title
 

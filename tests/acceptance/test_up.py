@@ -149,8 +149,15 @@ def test_a_port_that_is_taken_is_named_at_once(home: Path) -> None:
         assert port in checked.stdout
 
 
+def test_a_worker_that_cannot_start_says_why_at_once(home: Path) -> None:
+    with up(home, TAGGER_CAPTION="ofa", TAGGER_MODEL_DIR=str(home / "nothing")) as running:
+        assert running.process.wait(45) == 1
+    for word in ("cannot start", "config.json", "tagger models pull"):
+        assert word in running.said(), running.said()
+
+
 def test_ctrl_c_while_it_starts_ends_it(home: Path) -> None:
-    with up(home, TAGGER_CAPTION="ofa", TAGGER_MODEL_DIR=str(home / "nothing")) as running:  # never ready: no such model
+    with up(home) as running:
         until(lambda: read_state(home) is not None, "it has begun")
         processes = family(running.process.pid)
         assert running.interrupt(45) in (0, 130)

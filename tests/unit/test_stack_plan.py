@@ -1,0 +1,72 @@
+"""The supervisor before it starts anything: ports of metrics, and what a fallen worker said; and telemetry's noughts."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from prometheus_client.core import REGISTRY
+
+from tagger import telemetry
+from tagger.child import Child
+from tagger.errors import PortTaken, WeightsNotFetched
+from tagger.home import free_port
+from tagger.settings import load
+from tagger.stack import Shape, Stack
+
+
+def stack(home: Path, **more: object) -> Stack:
+    made = Stack(load({}, home=home, **more), Shape(upload=2, backfill=1))
+    made.children = made._plan()
+    return made
+
+
+def test_each_worker_has_a_port_of_its_own_for_its_metrics(tmp_path: Path) -> None:
+    first = free_port()
+    made = stack(tmp_path, metrics_port=first)
+    made._give_ports()
+    workers = [child for child in made.children if child.name != "api"]
+    assert [child.metrics_port for child in workers] == [first + n for n in range(5)]
+    none = stack(tmp_path)
+    none._give_ports()
+    assert {child.metrics_port for child in none.children} == {0}
+
+
+def test_a_taken_port_of_metrics_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortTaken, match=str(port)):
+            stack(tmp_path, metrics_port=port)._give_ports()
+        with pytest.raises(PortTaken, match=str(port)):
+            telemetry.serve_metrics(port)
+
+
+def test_a_worker_that_cannot_start_is_quoted_with_its_remedy(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    made, child = stack(tmp_path), Child("tag-upload-0", [])
+    line = {"event": "worker.cannot_start", "code": "weights_not_fetched", "error": "No weights.", "remedy": "Pull them."}
+    log = tmp_path / "logs" / "tag-upload-0.log"
+    log.write_text("noise\n" + json.dumps(line) + "\n")
+    cause = made._cause(child)
+    assert isinstance(cause, WeightsNotFetched)
+    assert (cause.detail, cause.remedy) == ("tag-upload-0 cannot start: No weights.", "Pull them.")
+    for other in (
+        json.dumps({**line, "code": "ledger_unavailable"}),
+        json.dumps({**line, "event": "worker.ended"}),
+        "[]",
+        "Killed",
+    ):
+        log.write_text(other + "\n")
+        assert made._cause(child) is None, "it may start the next time"
+
+
+def test_what_alerts_ask_for_reads_nought_before_the_first_time(tmp_path: Path) -> None:
+    telemetry.configure(load({}, home=tmp_path), "test")
+    for name, labels in (
+        ("tagger_operator_events_total", {"event": "endpoint.disabled"}),
+        ("tagger_jobs_total", {"lane": "upload", "status": "dead"}),
+        ("tagger_deliveries_total", {"result": "reject"}),
+    ):
+        assert REGISTRY.get_sample_value(name, labels) is not None, name
