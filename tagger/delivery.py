@@ -115,7 +115,6 @@ class DeliveryClaim:
     sequence: int
     attempts: int  # attempts spent before this one
     tries: int  # this one included, and those that found nobody: the number of the attempt that follows
-    created_ms: int
     described_ms: int
     fields: Mapping[str, Any]  # API.md's `data.fields` without `if_current`
     provenance: Mapping[tuple[str, str], tuple[str, ...]]  # (field, locale) → hashes of what we wrote, as it was read back

@@ -60,9 +60,6 @@ class Replies(Store):
         value = self._read(lambda conn: conn.execute(stmt).scalar_one_or_none())
         return None if value is None else bytes(value)
 
-    def put_cached(self, key: str, value: bytes) -> None:
-        self._write(lambda tx: keep_prediction(tx, key, value))
-
 
 def keep_prediction(tx: Tx, key: str, value: bytes) -> None:
     tx.conn.execute(PUT, {"key": key, "value": value, "at_ms": tx.now_ms})

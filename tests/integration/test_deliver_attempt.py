@@ -127,7 +127,6 @@ def claim_for(port: int, **endpoint: Any) -> DeliveryClaim:
         sequence=1,
         attempts=0,
         tries=1,
-        created_ms=0,
         described_ms=0,
         fields={"alt_text": {"en": {"value": "A cat", "source": "model", "model": "m@1", "score": 0.9}}},
         provenance={},

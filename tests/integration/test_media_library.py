@@ -143,7 +143,6 @@ def claim_for(cms: Cms, asset_id: str, text: str = "A cat", sequence: int = 1, *
         sequence=sequence,
         attempts=0,
         tries=1,
-        created_ms=0,
         described_ms=0,
         fields={
             "alt_text": {"en": {"value": text, "source": "model", "model": "m@1", "score": 0.9}},

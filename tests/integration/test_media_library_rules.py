@@ -33,7 +33,6 @@ def claim_of(number: int, fields: dict[str, Any]) -> DeliveryClaim:
         sequence=number,
         attempts=0,
         tries=1,
-        created_ms=0,
         described_ms=0,
         fields=fields,
         provenance={},

@@ -59,8 +59,8 @@ def test_an_erased_asset_is_gone_everywhere_and_its_neighbour_stays(world: World
     vector = description("Tabby cat", embedding=("m@1", b"\x00" * 8))
     assert world.ledger.complete(world.claimed(job), vector, FIELDS)
     [sent] = world.deliverable()
-    world.ledger.put_cached("ab" * 32 + "c" * 64, b"of the image")
-    world.ledger.put_cached("ac" * 32 + "c" * 64, b"of another")
+    world.cache("ab" * 32 + "c" * 64, b"of the image")
+    world.cache("ac" * 32 + "c" * 64, b"of another")
     assert world.finish(sent, "delivered") == "delivered"
     open_job = world.accept("cat", "2")
     neighbour = world.described("dog")

@@ -81,7 +81,6 @@ def test_a_chinese_site_gets_chinese_tags_in_its_callback(seen: Mapping[str, Pre
             sequence=1,
             attempts=0,
             tries=1,
-            created_ms=1,
             described_ms=1_795_253_401_000,
             fields=made.delivery_fields,
             provenance={},

@@ -38,7 +38,7 @@ def written_and_open(world: World) -> tuple[str, str]:
     assert world.ledger.complete(world.claimed(first), description(WORDS, ("m@1", b"\x00" * 8)), FIELDS)
     [sent] = world.deliverable()
     world.finish(sent, "delivered", said("written", "sha256:cat"))
-    world.ledger.put_cached("ab" * 32 + "c" * 64, b"of the image")
+    world.cache("ab" * 32 + "c" * 64, b"of the image")
     return first, world.described(CAT, "v2")
 
 
@@ -121,7 +121,7 @@ class ErasureCases:
     def test_what_is_old_goes_and_what_is_young_or_open_stays(self, world: World) -> None:
         old, still_open = world.described(CAT), world.accept("dog")
         world.finish(world.deliverable()[0], "delivered")
-        world.ledger.put_cached("old", b"x")
+        world.cache("old", b"x")
         for n in range(5):
             world.worker(f"old{n}")
             world.ledger.retire_worker(f"old{n}")

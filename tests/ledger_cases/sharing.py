@@ -208,8 +208,8 @@ class SharingCases:
 
     def test_cached_predictions(self, world: World) -> None:
         assert world.ledger.cached("k") is None
-        world.ledger.put_cached("k", b"one")
-        world.ledger.put_cached("k", b"two")
+        world.cache("k", b"one")
+        world.cache("k", b"two")
         assert world.ledger.cached("k") == b"two"
 
     def test_a_write_that_fails_fails_alone(self, world: World) -> None:

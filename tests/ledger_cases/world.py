@@ -13,6 +13,7 @@ from tagger.delivery import AttemptReport, DeliveryClaim, DeliveryStatus, Endpoi
 from tagger.errors import DeliveryError, FetchFailed
 from tagger.job import Claim, Description, JobRequest
 from tagger.ledger import Ledger, open_ledger
+from tagger.ledger.replies import keep_prediction
 from tagger.site import Site
 
 START_MS = 1_790_000_000_000
@@ -82,6 +83,10 @@ class World:
         job_id = self.accept(asset, version, **more)
         assert self.ledger.complete(self.claimed(job_id), description(), FIELDS)
         return job_id
+
+    def cache(self, key: str, value: bytes) -> None:
+        """A prediction, kept as `complete` keeps it."""
+        self.ledger._write(lambda tx: keep_prediction(tx, key, value))
 
     def deliverable(self, limit: int = 50) -> list[DeliveryClaim]:
         return self.ledger.claim_deliveries(worker_id="w", limit=limit)

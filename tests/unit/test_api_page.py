@@ -51,7 +51,7 @@ def claim(
     return DeliveryClaim(
         delivery_id=delivery, job_id="job_1", asset_id="4711", sequence=sequence, fields=fields, described_ms=1_790_000_000_000,
         provenance={PLACE: tuple(callback.text_hash(t) for t in before)}, provenance_tags=("cat",) if before else (),
-        token="t", site_id="blog", attempts=0, tries=1, created_ms=1_790_000_000_000, metadata={}, endpoint=ENDPOINT,
+        token="t", site_id="blog", attempts=0, tries=1, metadata={}, endpoint=ENDPOINT,
     )  # fmt: skip
 
 

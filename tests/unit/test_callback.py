@@ -24,7 +24,6 @@ CLAIM = DeliveryClaim(
     sequence=7,
     attempts=0,
     tries=1,
-    created_ms=1,
     described_ms=1_795_253_401_000,
     fields={"alt_text": {"en": CAT}, "tags": {"add": [{"id": "cat", "label": "Katze", "score": 0.97}], "remove": []}},
     provenance={("alt_text", "en"): ("sha256:9f",)},
