@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from tagger.cli.main import app
 from tagger.cli.reference import PAGES
 from tagger.settings import Settings
 
@@ -55,3 +58,23 @@ def test_every_route_is_told() -> None:
     document = json.loads((DOCS / "openapi.json").read_text("utf-8"))
     for path in ("/v1/jobs", "/v1/jobs/{job_id}", "/v1/describe", "/v1/hooks/{site_id}", "/v1/dead-letters/replay", "/healthz"):
         assert path in document["paths"]
+
+
+def _commands(command: Any, path: tuple[str, ...] = ("tagger",)) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, child in getattr(command, "commands", {}).items():
+        yield from _commands(child, (*path, name))
+
+
+@pytest.mark.parametrize("page", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda p: p.name)
+def test_every_command_that_is_named_exists(page: Path) -> None:
+    known = set(_commands(typer.main.get_command(app)))
+    groups = {path[:-1] for path in known if len(path) == 3}
+    words = r"tagger ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?"
+    text = page.read_text("utf-8")
+    blocks = "".join(re.findall(r"^```.*?^```", text, flags=re.M | re.S))
+    for named in re.findall(rf"(?:`|bin/){words}", text) + re.findall(rf"^{words}", blocks, flags=re.M):
+        path = ("tagger", named[0])
+        assert path in known, f"tagger {' '.join(named)}"
+        if path in groups and named[1]:
+            assert (*path, named[1]) in known, f"tagger {' '.join(named)}"

@@ -122,7 +122,7 @@ def list_backfills(json: console.Json = False) -> None:
 
     Example:  tagger backfill list --json
     """
-    with console.ledger() as ledger:
+    with console.ledger(reading=True) as ledger:
         rows = [row(found, ledger.now_ms()) for found in ledger.backfills()]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
@@ -140,7 +140,7 @@ def status(
 
     Example:  tagger backfill status bkf_01J9Z3… --follow
     """
-    with console.ledger() as ledger:
+    with console.ledger(reading=True) as ledger:
         found = _watched(ledger, backfill_id) if follow else ledger.backfill(backfill_id)
         body = row(found, ledger.now_ms())
     if json:

@@ -16,8 +16,8 @@ from rich.progress import Progress
 
 from tagger import audit
 from tagger.audit import Row
-from tagger.cli import console
-from tagger.cli.describe import SUFFIXES, check_writable, ephemeral
+from tagger.cli import console, models
+from tagger.cli.describe import SUFFIXES, check_writable, ephemeral, text_cell
 from tagger.errors import BadRequest
 from tagger.ledger import Ledger
 from tagger.site import Site
@@ -36,7 +36,7 @@ def check(
 ) -> None:
     """Hold English texts against their images. Flags what does not fit; never changes a text.
 
-    A pair that cannot be checked says why in `status` and does not end the rest.
+    A pair that cannot be checked says why in `status` and does not end the rest; the exit status is 1 then.
 
     Examples:
       tagger check pairs.csv --out report.xlsx
@@ -53,20 +53,27 @@ def check(
         settings = console.settings()
         model = settings.check if settings.check != "none" else "ofa-entailment"
         lone = {"caption": "none", "embed": "none", "check": model}  # only the checking model is needed
+        models.check_chosen(settings.model_copy(update=lone))
         with ephemeral(**lone) as (_, ledger):
             ledger.add_site(Site(id="pairs", name=str(pairs), profile=chosen))
             rows = _with_progress(ledger, "pairs", chosen, rows)
         _report(rows, out)
-        if any(row.failed for row in rows):
-            raise typer.Exit(1)
+        _end(rows)
         return
     with console.ledger() as ledger:
         while True:
             found = list(audit.written(ledger, ledger.get_site(str(site)).id))
-            _report(_with_progress(ledger, str(site), chosen, found), out)
+            rows = _with_progress(ledger, str(site), chosen, found)
+            _report(rows, out)
             if every is None:
-                return
+                break
             time.sleep(every * 3600)
+    _end(rows)
+
+
+def _end(rows: Sequence[Row]) -> None:
+    if any(row.failed for row in rows):
+        raise typer.Exit(1)
 
 
 def _with_progress(ledger: Ledger, site_id: str, profile: str, rows: Sequence[Row]) -> list[Row]:
@@ -96,7 +103,7 @@ def write(rows: Sequence[Row], out: Path) -> None:
         with draft.open("w", encoding="utf-8-sig", newline="") as file:  # the mark makes Excel read it as UTF-8
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
-            writer.writerows([line[name] for name in COLUMNS] for line in lines)
+            writer.writerows([text_cell(line[name]) for name in COLUMNS] for line in lines)
     else:
         _workbook(rows, lines).save(draft)
     draft.replace(out)

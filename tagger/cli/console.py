@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tagger.catalog import Catalog
 from tagger.catalog import load as load_catalog
-from tagger.errors import TaggerError
+from tagger.errors import SettingsError, TaggerError
 from tagger.home import make_home
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, load
@@ -48,9 +48,13 @@ def catalog() -> Catalog:
 
 
 @contextmanager
-def ledger() -> Iterator[Ledger]:
-    """The ledger of this call, brought to the newest schema. Errors: SettingsError, LedgerUnavailable."""
+def ledger(*, reading: bool = False) -> Iterator[Ledger]:
+    """The ledger of this call, brought to the newest schema. `reading`: a home that was named must be there already, for a
+    misspelt one would look like an empty one. Errors: SettingsError, LedgerUnavailable.
+    """
     chosen = settings()
+    if reading and HOME["home"] is not None and not chosen.ledger_url and not chosen.home.exists():
+        raise SettingsError(f"There is no home {chosen.home}.", "Look at --home; `tagger up` and `tagger sites add` make one.")
     make_home(chosen.home)
     opened = open_ledger(chosen.ledger)
     try:

@@ -41,7 +41,7 @@ def list_letters(site: SiteOption = None, since: Since = None, reason: Reason = 
 
     Example:  tagger dead-letters list --reason image_unreadable
     """
-    with console.ledger() as ledger:
+    with console.ledger(reading=True) as ledger:
         rows = [render.dead_letter(letter) for letter in _select(ledger, site, since, reason)]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
@@ -58,7 +58,7 @@ def show_letter(letter_id: str, _json: console.Json = True) -> None:
 
     Example:  tagger dead-letters show job_01J9Z3…
     """
-    with console.ledger() as ledger:
+    with console.ledger(reading=True) as ledger:
         for letter in _select(ledger, None, None, None):
             if letter.id == letter_id:
                 console.print_json(render.dead_letter(letter))

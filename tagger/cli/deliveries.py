@@ -28,7 +28,7 @@ def list_deliveries(
 
     Example:  tagger deliveries list --status parked
     """
-    with console.ledger() as ledger:
+    with console.ledger(reading=True) as ledger:
         choosing.check_site(ledger, site)
         page = ledger.deliveries(site_id=site, status=status, cursor=cursor, limit=limit)
     rows = [render.delivery(found) for found in page.data]
@@ -45,7 +45,7 @@ def show_delivery(delivery_id: str, json: console.Json = False) -> None:
 
     Example:  tagger deliveries show dlv_01J9Z3…
     """
-    with console.ledger() as ledger:
+    with console.ledger(reading=True) as ledger:
         found = ledger.delivery(delivery_id)
         endpoint = ledger.endpoint_of(found.site_id)
         body = {**render.delivery(found), "history": [render.attempt(a) for a in ledger.attempts(delivery_id)]}

@@ -151,13 +151,13 @@ def write_table(rows: list[dict[str, Any]], out: Path) -> None:
         with draft.open("w", encoding="utf-8-sig", newline="") as file:  # the mark makes Excel read it as UTF-8
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
-            writer.writerows([_text(r[column]) for column in COLUMNS] for r in rows)
+            writer.writerows([text_cell(r[column]) for column in COLUMNS] for r in rows)
     else:
         book = Workbook(write_only=True)
         sheet = book.create_sheet("captions")
         sheet.append(list(COLUMNS))
         for r in rows:
-            sheet.append([ILLEGAL_CHARACTERS_RE.sub("\ufffd", _text(r[column])) for column in COLUMNS])
+            sheet.append([ILLEGAL_CHARACTERS_RE.sub("\ufffd", text_cell(r[column])) for column in COLUMNS])
         book.save(draft)
     draft.replace(out)
 
@@ -165,7 +165,7 @@ def write_table(rows: list[dict[str, Any]], out: Path) -> None:
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def _text(value: Any) -> str:
+def text_cell(value: Any) -> str:
     """A cell as text. What a spreadsheet would run as a formula (a file may be named so) gets an apostrophe in front."""
     if value is None:
         return ""

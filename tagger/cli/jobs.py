@@ -32,7 +32,7 @@ def list_jobs(
     Example:  tagger jobs list --site blog --status dead
     """
     wanted: JobStatus | None = status
-    with console.ledger() as ledger:
+    with console.ledger(reading=True) as ledger:
         choosing.check_site(ledger, site)
         if backfill is not None:
             ledger.backfill(backfill)
@@ -51,7 +51,7 @@ def show_job(job_id: str, json: console.Json = False) -> None:
 
     Example:  tagger jobs show job_01J9Z3…
     """
-    with console.ledger() as ledger:
+    with console.ledger(reading=True) as ledger:
         try:
             job = ledger.job(job_id)
         except NotFound as err:

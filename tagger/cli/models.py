@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json as jsons
 import os
 import subprocess
@@ -11,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from tagger.cli import console
-from tagger.settings import to_env
+from tagger.errors import SettingsError, WeightsNotFetched
+from tagger.settings import Settings, to_env
 
 app = typer.Typer(help="Weights of the large models: fetch, list, check, convert.", no_args_is_help=True)
 
@@ -61,13 +63,42 @@ def convert(names: Names = None, json: console.Json = False) -> None:
     _run("convert", names, json)
 
 
-def _run(verb: str, names: list[str] | None, json: bool, *more: str) -> None:
-    """The work is the workers' package; this process has no torch. Exit 1 where something is wrong."""
-    settings = console.settings()
+def check_chosen(settings: Settings) -> list[str]:
+    """The large models that `settings` name, once it is sure that they can be loaded. What is `auto` takes what is there.
+
+    Errors: SettingsError without torch; WeightsNotFetched where weights lack or are broken.
+    """
+    chosen = [("caption", settings.caption, "ofa", "ofa-caption"), ("embed", settings.embed, "gme", "gme"),
+              ("check", settings.check, "ofa-entailment", "ofa-entailment")]  # fmt: skip
+    names = [weights for _, value, wanted, weights in chosen if value == wanted]
+    if not names:
+        return []
+    if importlib.util.find_spec("torch") is None:
+        raise SettingsError(
+            f"{', '.join(names)} need torch, which is not installed.", "Install torch, or choose the model `lite`."
+        )
+    if settings.model_pull:
+        return names  # a worker fetches what lacks
+    rows, _ = _asked("list", names, settings)
+    for row in rows:
+        if "error" in row or not str(row["status"]).startswith("there"):
+            why = row["error"]["detail"] if "error" in row else f"The weights of {row['name']} are {row['status']}."
+            raise WeightsNotFetched(why, f"Run `tagger models pull {row['name']}`.")
+    return names
+
+
+def _asked(verb: str, names: list[str] | None, settings: Settings, *more: str) -> tuple[list[dict[str, Any]], int]:
+    """Rows and exit status. The work is the workers' package; this process has no torch."""
     argv = [sys.executable, "-m", "workers.models.weights", verb, *(names or []), *more]
     with subprocess.Popen(argv, env={**os.environ, **to_env(settings)}, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         rows = [jsons.loads(line) for line in process.stdout if line.startswith("{")]
+    return rows, process.returncode
+
+
+def _run(verb: str, names: list[str] | None, json: bool, *more: str) -> None:
+    """Exit 1 where something is wrong."""
+    rows, status = _asked(verb, names, console.settings(), *more)
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:
@@ -77,7 +108,7 @@ def _run(verb: str, names: list[str] | None, json: bool, *more: str) -> None:
                 told = row["error"]
                 console.err.print(f"{row['name']}: {told['title']} ({told['code']})", style="bold red", markup=False)
                 console.err.print(f"  {told['detail']}\n  {told['remedy']}", markup=False)
-    if process.returncode:
+    if status:
         raise typer.Exit(1)
 
 

@@ -174,7 +174,7 @@ def list_sites(json: console.Json = False) -> None:
 
     Example:  tagger sites list --json
     """
-    with console.ledger() as ledger:
+    with console.ledger(reading=True) as ledger:
         rows = [_row(ledger, site) for site in ledger.sites()]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
@@ -188,7 +188,7 @@ def show(site_id: str, _json: console.Json = True) -> None:
 
     Example:  tagger sites show blog
     """
-    with console.ledger() as ledger:
+    with console.ledger(reading=True) as ledger:
         console.print_json(_row(ledger, ledger.get_site(site_id)))
 
 

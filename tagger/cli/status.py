@@ -12,7 +12,7 @@ import requests
 import typer
 
 from tagger.broker import server_binary
-from tagger.cli import attention, console
+from tagger.cli import attention, console, models
 from tagger.errors import PortTaken, SettingsError, TaggerError
 from tagger.home import check_port, make_home, read_state
 from tagger.job import LANES
@@ -32,7 +32,7 @@ def status(json: console.Json = False) -> None:
     """
     settings = console.settings()
     state = read_state(settings.home)
-    with console.ledger() as ledger:
+    with console.ledger(reading=True) as ledger:
         troubles = attention.troubles(ledger)
         body = {**_status(ledger, state), "attention": [trouble._asdict() for trouble in troubles]}
     if json:
@@ -190,9 +190,11 @@ def _port(settings: Settings) -> Finding:
 
 
 def _models(settings: Settings) -> Finding:
-    return Finding(
-        what="Models", state="ok", detail=f"caption={settings.caption}, embed={settings.embed}, check={settings.check}"
-    )
+    def look() -> str:
+        models.check_chosen(settings)
+        return f"caption={settings.caption}, embed={settings.embed}, check={settings.check}"
+
+    return _attempt("Models", look)
 
 
 def _attention(settings: Settings) -> list[Finding]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import importlib.util
 import os
 import socket
 import subprocess
@@ -17,7 +19,8 @@ from acceptance.house import ROOT, TAGGER, called, clean_env, told
 from acceptance.pictures import png
 from tagger import signing
 from tagger.annotation import Annotation, Verdict
-from tagger.cli import backfill, console
+from tagger.audit import Row
+from tagger.cli import backfill, check, console
 from tagger.errors import ImageTooLarge
 from tagger.gate import REASONS
 from tagger.job import Description
@@ -192,3 +195,30 @@ def test_a_site_without_an_endpoint_gets_one_with_a_secret(tmp_path: Path) -> No
     told("sites", "add", "t", home=tmp_path)
     made = told("sites", "set", "t", "--endpoint", "https://t.example/cb", home=tmp_path)
     assert made["callback_secret"].startswith("whsec_")
+
+
+def test_a_misspelt_home_is_not_made(tmp_path: Path) -> None:
+    for command in (["status"], ["jobs", "list"], ["sites", "list"]):
+        done = called("--home", str(tmp_path / "hmoe"), *command, home=tmp_path)
+        assert (done.returncode, "hmoe" in done.stderr) == (1, True), command
+    assert not (tmp_path / "hmoe").exists()
+
+
+def test_a_model_that_was_chosen_and_is_not_there_is_told_before_it_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("image,text\na.png,A cat\n")
+    checked = called("check", str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "o.csv"), home=tmp_path / "home")
+    looked = called("doctor", home=tmp_path / "home", TAGGER_CHECK="ofa-entailment", TAGGER_API_PORT="0")
+    assert (checked.returncode, looked.returncode) == (1, 1)
+    if importlib.util.find_spec("torch") is None:
+        assert "torch" in checked.stderr
+        return
+    assert "tagger models pull ofa-entailment" in checked.stderr
+    assert "broken  Models: The weights of ofa-entailment are absent." in looked.stdout
+
+
+def test_the_report_of_a_check_runs_no_formula(tmp_path: Path) -> None:
+    row = Row(index=1, image="=cmd|' '!A0", text="+1", source=None, status="ok")
+    check.write([row], tmp_path / "o.csv")
+    with (tmp_path / "o.csv").open(encoding="utf-8-sig", newline="") as file:
+        [line] = csv.DictReader(file)
+    assert (line["image"], line["text"]) == ("'=cmd|' '!A0", "'+1")
