@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from tagger.api import render
-from tagger.api.deps import CallerDep, PartsDep
+from tagger.api.deps import CallerDep, Cursor, PartsDep
 from tagger.api.shapes import ReplayIn
 from tagger.delivery import DeliveryStatus
 from tagger.errors import BadRequest, Pointer
@@ -25,7 +25,7 @@ def list_deliveries(
     caller: CallerDep,
     status: DeliveryStatus | None = None,
     site: SiteQuery = None,
-    cursor: str | None = None,
+    cursor: Cursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     page = parts.ledger.deliveries(site_id=caller.narrowed(site), status=status, cursor=cursor, limit=limit)
@@ -64,7 +64,7 @@ def list_dead_letters(
     since: str | None = None,
     reason: str | None = None,
     site: SiteQuery = None,
-    cursor: str | None = None,
+    cursor: Cursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     page = parts.ledger.dead_letters(

@@ -38,6 +38,7 @@ def parts(request: Request) -> Parts:
 
 
 PartsDep = Annotated[Parts, Depends(parts)]
+Cursor = Annotated[str | None, Query(pattern=r"^(job|dlv)_[0-9A-Z]{26}$", description="`next_cursor` of the part before.")]
 bearer = HTTPBearer(auto_error=False, description="A key made by `tagger keys create --site SITE`.")
 
 

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from tagger.api import render
-from tagger.api.deps import CallerDep, Parts, PartsDep, SiteDep
+from tagger.api.deps import CallerDep, Cursor, Parts, PartsDep, SiteDep
 from tagger.api.shapes import JOB_EXAMPLE, AssetId, ContextIn, JobIn, Locale, Text, Wanted, decode_base64
 from tagger.asset import ImageSource, Role
 from tagger.errors import BadRequest, BodyTooLarge, Pointer
@@ -248,7 +248,7 @@ def list_jobs(
     asset: str | None = None,
     status: JobStatus | None = None,
     site: Annotated[str | None, Query(description="Only this site's; the operator's key sees all.")] = None,
-    cursor: str | None = None,
+    cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> dict[str, Any]:
     page = parts.ledger.jobs(site_id=caller.narrowed(site), asset_id=asset, status=status, cursor=cursor, limit=limit)

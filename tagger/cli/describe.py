@@ -42,6 +42,8 @@ def describe(
 ) -> None:
     """Describe every picture of a folder and write the words into a table. Needs no CMS and leaves nothing running.
 
+    Ctrl-C writes the table of what is done until then; the exit status is 130.
+
     \b
     Examples:
       tagger describe ~/Pictures --out captions.csv
@@ -54,6 +56,7 @@ def describe(
     check_writable(out)
     if count(folder) == 0:
         raise BadRequest(f"{folder} holds no pictures.", "Name a folder of pictures.")
+    interrupted = False
     with ephemeral() as (settings, ledger):
         site = Site(
             id="folder", name=str(folder), profile=console.catalog().require(profile).name, locales=tuple(locale or ["en"])
@@ -61,13 +64,19 @@ def describe(
         ledger.add_site(site)
         plan = plan_folder(site, folder, window=settings.window, now_ms=ledger.now_ms(), deliver=False)
         ledger.start_backfill(plan)
-        watch(ledger, plan.id)
+        try:
+            watch(ledger, plan.id)
+        except KeyboardInterrupt:
+            interrupted = True
         rows = sorted((row(job, review) for job in jobs_of(ledger, plan.id)), key=lambda r: r["file"])
     write_table(rows, out)
     if embed is not None:
         console.out.print(copies.write(rows, folder, embed, site.locales[0]))
     good = sum(1 for r in rows if r["status"] == "done")
-    console.out.print(f"{good} described, {len(rows) - good} failed → {out}")
+    rest = "not done" if interrupted else "failed"
+    console.out.print(f"{good} described, {len(rows) - good} {rest} → {out}")
+    if interrupted:
+        raise typer.Exit(130)
     if good < len(rows):
         raise typer.Exit(1)
 

@@ -65,6 +65,14 @@ def test_bytes_may_come_as_base64_multipart_or_raw(house: House) -> None:
     assert raw.json()["asset"]["id"] == "folder/with space/ünï.png"
 
 
+def test_a_damaged_cursor_is_told_and_not_taken_for_the_end(house: House) -> None:
+    for path in ("/v1/jobs", "/v1/deliveries", "/v1/dead-letters"):
+        for cursor in ("job_", "nonsense", "job_01J9Z3"):
+            answer = house.call("GET", path, params={"cursor": cursor})
+            assert answer.status_code == 422, (path, cursor)
+            assert "cursor" in answer.text
+
+
 def test_lists_page_by_cursor_without_gaps_or_repetition(house: House) -> None:
     url = house.pictures.put("listed.png", png((5, 5, 5)))
     made = [house.posted("listed", url, metadata={"n": str(n)}) for n in range(1)]

@@ -9,21 +9,25 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ledger_cases.world import ALT, BROKEN, World
+from ledger_cases.world import ALT, BROKEN, World, description
 
 from acceptance.house import ROOT, TAGGER, called, clean_env, told
 from acceptance.pictures import png
 from tagger import signing
 from tagger.annotation import Annotation, Verdict
 from tagger.audit import Row
-from tagger.cli import backfill, check, console
+from tagger.backfill import feed
+from tagger.cli import backfill, check, console, describe
 from tagger.errors import ImageTooLarge
 from tagger.gate import REASONS
 from tagger.job import Description
+from tagger.ledger import Ledger
+from tagger.settings import Settings, load
 
 
 @pytest.fixture
@@ -222,3 +226,26 @@ def test_the_report_of_a_check_runs_no_formula(tmp_path: Path) -> None:
     with (tmp_path / "o.csv").open(encoding="utf-8-sig", newline="") as file:
         [line] = csv.DictReader(file)
     assert (line["image"], line["text"]) == ("'=cmd|' '!A0", "'+1")
+
+
+def test_an_interrupted_describe_writes_what_is_done(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a ledger in place of the stack: one picture is done when Ctrl-C comes, the other is not."""
+    (tmp_path / "p").mkdir()
+    for name in ("a.png", "b.png"):
+        (tmp_path / "p" / name).write_bytes(png())
+
+    @contextmanager
+    def stack() -> Iterator[tuple[Settings, Ledger]]:
+        yield load({}, home=tmp_path), world.ledger
+
+    def interrupt(ledger: Ledger, backfill_id: str) -> None:
+        feed(ledger, ledger.backfill(backfill_id))
+        assert ledger.complete(world.claimed(lane="backfill"), description(), None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(describe, "ephemeral", stack)
+    monkeypatch.setattr(describe, "watch", interrupt)
+    done = called("describe", str(tmp_path / "p"), "--out", str(tmp_path / "o.csv"), home=tmp_path)
+    assert (done.returncode, "1 described, 1 not done" in done.stdout) == (130, True), done.stderr
+    with (tmp_path / "o.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert sorted(line["status"] for line in csv.DictReader(file)) == ["accepted", "done"]
