@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from tagger.ledger import Ledger
 app = typer.Typer(help="Describe a library that exists already.", no_args_is_help=True)
 
 FOLLOW_SECONDS = 0.5
+RATE_SECONDS = 60.0  # of the window over which a watched rate is taken
 
 
 def row(found: Backfill, now_ms: int) -> dict[str, Any]:
@@ -98,14 +100,25 @@ def watch(ledger: Ledger, backfill_id: str) -> Backfill:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console.err) as progress:  # standard output is for the answer
+        seen: deque[tuple[int, int]] = deque()  # (when, ended)
         task = progress.add_task("describing", total=None, rate=0.0)
         while True:
             found = ledger.backfill(backfill_id)
             state = row(found, ledger.now_ms())
-            progress.update(task, total=state["total"], completed=state["ended"], rate=state["rate"] or 0.0)
+            rate = recent_rate(seen, ledger.now_ms(), state["ended"] - state["known"])
+            progress.update(task, total=state["total"], completed=state["ended"], rate=rate)
             if found.status != "running":
                 return found
             time.sleep(FOLLOW_SECONDS)
+
+
+def recent_rate(seen: deque[tuple[int, int]], now_ms: int, worked: int) -> float:
+    """Images a second over the last minute that was watched, so that a pause before it does not count. Keeps `seen`."""
+    seen.append((now_ms, worked))
+    while now_ms - seen[0][0] > RATE_SECONDS * 1000:
+        seen.popleft()
+    first_ms, first = seen[0]
+    return 1000 * (worked - first) / (now_ms - first_ms) if now_ms > first_ms else 0.0
 
 
 def _watched(ledger: Ledger, backfill_id: str) -> Backfill:
@@ -133,7 +146,7 @@ def list_backfills(json: console.Json = False) -> None:
 @app.command("status")
 def status(
     backfill_id: str,
-    follow: Annotated[bool, typer.Option("--follow", help="Stay until it ends.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Stay until it ends; with --json one object at the end.")] = False,
     json: console.Json = False,
 ) -> None:
     """How far a backfill is.

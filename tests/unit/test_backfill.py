@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tagger import backfill
 from tagger.backfill import Picture, count, feed, feed_all, plan_folder, walk
-from tagger.cli.backfill import row
+from tagger.cli.backfill import recent_rate, row
 from tagger.errors import BadRequest
 from tagger.ledger import Ledger, open_ledger
 from tagger.site import Site
@@ -184,3 +185,11 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
             count(bad)
         with pytest.raises(BadRequest):
             plan_folder(SITE, bad, window=1, now_ms=1)
+
+
+def test_a_watched_rate_forgets_what_was_before_the_last_minute() -> None:
+    seen: deque[tuple[int, int]] = deque()
+    assert recent_rate(seen, 0, 0) == 0.0
+    assert recent_rate(seen, 10_000, 100) == 10.0
+    assert recent_rate(seen, 3_600_000, 100) == 0.0, "an hour of pause"
+    assert recent_rate(seen, 3_610_000, 150) == 5.0
