@@ -32,10 +32,13 @@ from tagger.home import free_port
 
 GROWTH_BAR = 1.05
 SPARED = ("reconcile", "deliver", UPLOAD, BACKFILL)
-OPEN = text("SELECT count(*) FROM jobs WHERE status NOT IN ('done', 'dead', 'superseded', 'cancelled')")
+OPEN = text(
+    "SELECT count(CASE WHEN status IN ('accepted', 'running', 'described') THEN 1 END), "
+    "count(CASE WHEN status IN ('described', 'done', 'dead', 'superseded', 'cancelled') THEN 1 END) FROM jobs"
+)
 ENDS = text("SELECT lane, status, updated_ms - created_ms AS took FROM jobs")
 CAUSES = text("SELECT j.id, e.error FROM jobs j LEFT JOIN job_errors e ON e.job_id = j.id WHERE j.status = 'dead'")
-DRAIN_S = 240
+STALLED_S = 120  # without one job that ended, what is left will not end
 
 
 def main() -> int:
@@ -102,14 +105,16 @@ def soak(rig: Rig, server: Cluster | None, args: argparse.Namespace) -> int:
 
 
 def drain(rig: Rig) -> int:
-    """Jobs that are still open after the faults have ended and DRAIN_S have passed."""
-    deadline = time.monotonic() + DRAIN_S
+    """Jobs that are still open after the faults have ended, and of which none ended for STALLED_S."""
     pause = threading.Event()
+    ended, since = -1, time.monotonic()
     while True:
         with rig.reader.connect() as conn:
-            left = int(conn.execute(OPEN).scalar_one())
-        if not left or time.monotonic() > deadline:
-            return left
+            left, now = conn.execute(OPEN).one()
+        if now != ended:
+            ended, since = now, time.monotonic()
+        if not left or time.monotonic() - since > STALLED_S:
+            return int(left)
         pause.wait(0.5)
 
 

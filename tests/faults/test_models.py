@@ -1,14 +1,15 @@
-"""G1 and G2 in whole worker processes; G3 to G5, where the process ends, are in tests/integration/test_engine_process.py."""
+"""G1 to G5 in whole worker processes; what the engine itself does is in tests/integration/test_engine_process.py."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 
-from faults.figures import Figures
-from faults.harness import UPLOAD, Rig
-from workers.models.fake import HUNGRY, RAISES
+from faults.figures import LONG, Figures
+from faults.harness import SOLO, UPLOAD, Rig
+from workers.models.fake import HANGS, HUNGRY, POISONS, RAISES, SPOILS
 
 Build = Callable[..., Rig]
 Report = Callable[[Figures], None]
@@ -47,3 +48,31 @@ def test_g1_out_of_memory_in_a_batch_halves_it(build: Build, report: Report) -> 
     report(figures)
     assert (figures.lost, figures.duplicates, charged, rig.effective()) == (0, 0, 0, len(rig.accepted))
     assert all(slot.process.poll() is None for slot in rig.slots)
+
+
+# The engine ends a hung batch, and looks for garbage, after a minute: brief runs leave those to test_engine_process.py.
+FATAL = {"G3": POISONS, **({"G4": SPOILS, "G5": HANGS} if LONG else {})}
+
+
+@pytest.mark.parametrize(("fault", "colour"), FATAL.items(), ids=FATAL)
+def test_a_worker_that_cannot_go_on_ends_and_its_jobs_are_done_by_another(
+    build: Build, report: Report, fault: str, colour: tuple[int, int, int]
+) -> None:
+    rig = build(a_ms=40, b_ms=2, batch_wait_ms=100)
+    healthy = rig.accept(20)
+    [bad] = rig.accept(1, colour=colour)
+    healthy += rig.accept(20)
+    for role in ("reconcile", "deliver", UPLOAD, SOLO):
+        rig.start(role)
+    rig.ready()
+    since = time.monotonic()
+    took = rig.recoveries(healthy, since, 120)
+    rig.until(lambda: rig.falls("tag") > 0, "the process ended", 120)
+    if colour == HANGS:  # alone it would hang for three more minutes, and end as Q9's pictures do
+        rig.ledger.cancel(bad)
+        del rig.accepted[bad]
+    else:
+        rig.until(lambda: rig.states([bad])[bad] == "done", "the picture itself is described", 60)
+    figures = rig.figures(fault, recovery_s=took, deaths=rig.falls("tag"))
+    report(figures)
+    assert (figures.lost, figures.duplicates) == (0, 0)
