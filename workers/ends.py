@@ -28,6 +28,17 @@ def give_back(claim: Claim, kit: Kit, deadline: float, err: TaggerError) -> End:
     return _end(claim, "released", lambda: "released" if insist(deadline, lambda: kit.ledger.release(claim)) else "stale")
 
 
+def charge_crash(claim: Claim, kit: Kit, deadline: float, err: TaggerError) -> End:
+    """The process ends with this image in its device's hands: as if it had died of it."""
+    log.warning("job.crashed", job=claim.job_id, code=err.code, crashes=claim.crashes + 1)
+
+    def write() -> End:
+        status = insist(deadline, lambda: kit.ledger.crash(claim))
+        return "stale" if status is None else "dead" if status == "dead" else "released"
+
+    return _end(claim, "released", write)
+
+
 def charge(claim: Claim, kit: Kit, deadline: float, watch: Watch, error: ErrorInfo) -> End:
     log.warning(
         "job.failed", job=claim.job_id, stage=error.stage, code=error.code, detail=error.detail, attempt=claim.attempts + 1

@@ -19,7 +19,7 @@ from typing import Generic, Literal, TypeVar, cast
 
 import structlog
 
-from tagger.errors import BatchOverdue, EngineStopped, ModelError
+from tagger.errors import BatchOverdue, DeviceLost, EngineStopped, ModelError
 from tagger.prediction import Pixels
 from workers.batcher import Batcher, Entry
 from workers.budget import Budget
@@ -291,6 +291,6 @@ class Engine(Generic[P, R]):
         reason = "The model is shutting down." if self._failure is None else "The model failed; the image is not charged."
         for entry in self._running:
             if not entry.answer.done():
-                entry.answer.set_exception(EngineStopped(reason))
+                entry.answer.set_exception(EngineStopped(reason) if self._failure is None else DeviceLost())
         self._running = []
         self._batcher.abort(reason)

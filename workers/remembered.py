@@ -25,6 +25,7 @@ class Remembered:
         self.complete = ledger.complete
         self.fail = ledger.fail
         self.release = ledger.release
+        self.crash = ledger.crash
 
     def get_site(self, site_id: str) -> Site:
         """Errors: NotFound, LedgerUnavailable."""

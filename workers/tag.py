@@ -14,12 +14,12 @@ from typing import Any
 import structlog
 
 from tagger import metadata
-from tagger.errors import EngineStopped, ErrorInfo, StorageUnavailable, TaggerError, Unavailable
+from tagger.errors import DeviceLost, EngineStopped, ErrorInfo, StorageUnavailable, TaggerError, Unavailable
 from tagger.job import Claim, Description
 from tagger.prediction import EntailmentPrediction, Prediction
 from tagger.site import Site
 from workers import cached
-from workers.ends import charge, give_back, insist
+from workers.ends import charge, charge_crash, give_back, insist
 from workers.fetch import Fetched, FetchPolicy, fetch
 from workers.kit import End, Kit, Watch
 from workers.room import Share
@@ -39,6 +39,8 @@ def describe(claim: Claim, kit: Kit) -> End:
             kept = insist(
                 deadline, lambda: kit.ledger.complete(claim, found.description, found.fields, prediction=found.prediction)
             )
+    except DeviceLost as err:
+        return charge_crash(claim, kit, deadline, err)
     except (EngineStopped, Unavailable) as err:
         return give_back(claim, kit, deadline, err)
     except TaggerError as err:

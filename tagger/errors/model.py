@@ -43,6 +43,14 @@ class EngineStopped(ModelError):
     default_remedy = "Another worker takes the job by itself; if none is left, start one with `tagger up`."
 
 
+class DeviceLost(EngineStopped):
+    """The device failed while it held this image: one of its batch may be the cause, so all are charged a crash."""
+
+    code = "device_lost"
+    title = "The device failed while it held this image"
+    default_remedy = "Another worker takes the job by itself; after repeated failures it is tried alone."
+
+
 class CrashedTooOften(TaggerError):
     code = "crashed_worker"
     title = "The worker process died each time it had this image alone"

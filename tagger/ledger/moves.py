@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 from tagger import delivery as delivery_rules
 from tagger import job as job_rules
 from tagger.delivery import DeliveryStatus
-from tagger.errors import Conflict, ErrorInfo
-from tagger.job import JobStatus, Lane
+from tagger.errors import Conflict, CrashedTooOften, ErrorInfo
+from tagger.job import CrashRuling, JobStatus, Lane
 from tagger.ledger import counters
 from tagger.ledger.tables import dead_letters, deliveries, job_errors, jobs, word_is
 from tagger.ledger.writer import Tx
@@ -57,6 +57,19 @@ def charge(tx: Tx, row: Any, error: ErrorInfo, timings_ms: Mapping[str, int]) ->
         return "dead"
     move_job(tx, row, "accepted", attempts=attempts, due_ms=due)
     return "accepted"
+
+
+def charge_crash(tx: Tx, row: Any) -> CrashRuling:
+    """The process of a running job died, perhaps of it: back, to the solo lane, or the end."""
+    ruling = job_rules.after_crash(row.lane, row.crashes, row.solo_crashes)
+    counts = {"crashes": ruling.crashes, "solo_crashes": ruling.solo_crashes}
+    if ruling.status == "dead":
+        error = CrashedTooOften(f"The process died {ruling.solo_crashes} times while it held this image alone.").info()
+        note_error(tx, row.id, error, {})
+        bury_job(tx, row, error, attempts=row.attempts, **counts)
+    else:
+        move_job(tx, row, "accepted", lane=ruling.lane, **counts)
+    return ruling
 
 
 def bury_delivery(tx: Tx, row: Any, error: Mapping[str, Any], *, attempts: int) -> None:

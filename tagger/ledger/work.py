@@ -18,7 +18,7 @@ from tagger.job import Claim, Description, JobRequest, JobStatus, Lane
 from tagger.ledger import counters
 from tagger.ledger.alive import check_alive
 from tagger.ledger.endpoints import next_sequence, parts_of
-from tagger.ledger.moves import bury_job, charge, move_delivery, move_job, note_error
+from tagger.ledger.moves import bury_job, charge, charge_crash, move_delivery, move_job, note_error
 from tagger.ledger.replies import keep_prediction
 from tagger.ledger.sites import find_endpoint
 from tagger.ledger.store import Store
@@ -171,6 +171,15 @@ class Work(Store):
         def work(tx: Tx) -> JobStatus | None:
             row = _held(tx, claim)
             return None if row is None else charge(tx, row, error, timings_ms)
+
+        return self._write(work)
+
+    def crash(self, claim: Claim) -> JobStatus | None:
+        """Give the job back as if its process had died of it: one crash is charged. None: the token is stale."""
+
+        def work(tx: Tx) -> JobStatus | None:
+            row = _held(tx, claim)
+            return None if row is None else charge_crash(tx, row).status
 
         return self._write(work)
 

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, text, update
 
 from tagger.delivery import MAX_DELIVER_SECONDS
-from tagger.errors import CrashedTooOften, DeadlineExceeded
-from tagger.job import Lane, after_crash
+from tagger.errors import DeadlineExceeded
+from tagger.job import Lane
 from tagger.ledger.endpoints import free_delivery
 from tagger.ledger.engine import IDLE_IN_TRANSACTION_MS
-from tagger.ledger.moves import bury_job, charge, move_job, note_error
+from tagger.ledger.moves import charge, charge_crash, move_job
 from tagger.ledger.store import Store
 from tagger.ledger.tables import deliveries, jobs, word_is, workers
 from tagger.ledger.values import Expired
@@ -123,18 +123,10 @@ def _free(tx: Tx, worker_id: str, lane: Lane | None, silent_ms: int) -> Expired:
     dead: list[str] = []
     alone: list[str] = []
     for row in _held_jobs(tx, worker_id):
-        ruling = after_crash(row.lane, row.crashes, row.solo_crashes)
-        counts = {"crashes": ruling.crashes, "solo_crashes": ruling.solo_crashes}
-        if ruling.status == "dead":
-            error = CrashedTooOften(f"The process died {ruling.solo_crashes} times while it held this image alone.").info()
-            note_error(tx, row.id, error, {})
-            bury_job(tx, row, error, attempts=row.attempts, **counts)
-            dead.append(row.id)
-        else:
-            move_job(tx, row, "accepted", lane=ruling.lane, **counts)
-            freed.append(row.id)
-            if ruling.lane == "solo":
-                alone.append(row.id)
+        ruling = charge_crash(tx, row)
+        (dead if ruling.status == "dead" else freed).append(row.id)
+        if ruling.status != "dead" and ruling.lane == "solo":
+            alone.append(row.id)
     _free_deliveries(tx, worker_id)
     ends = {"freed": tuple(freed), "dead": tuple(dead), "alone": tuple(alone)}
     return Expired(worker_id=worker_id, lane=lane, silent_ms=silent_ms, **ends)

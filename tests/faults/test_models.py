@@ -72,7 +72,7 @@ def test_a_worker_that_cannot_go_on_ends_and_its_jobs_are_done_by_another(
         rig.ledger.cancel(bad)
         del rig.accepted[bad]
     else:
-        rig.until(lambda: rig.states([bad])[bad] == "done", "the picture itself is described", 60)
+        rig.until(lambda: rig.states([bad])[bad] in ("done", "dead"), "the picture itself came to its end", 180)
     figures = rig.figures(fault, recovery_s=took, deaths=rig.falls("tag"))
     report(figures)
     assert (figures.lost, figures.duplicates) == (0, 0)

@@ -12,7 +12,7 @@ from workers.remembered import FRESH_SECONDS, Remembered
 
 
 class CountingLedger:
-    cached = complete = fail = release = None
+    cached = complete = crash = fail = release = None
 
     def __init__(self) -> None:
         self.names = {"s": "Before"}

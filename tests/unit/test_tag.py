@@ -13,7 +13,7 @@ import pytest
 from tagger.annotation import Annotation, Verdict
 from tagger.asset import Context, ImageSource
 from tagger.blobs import LocalBlobs
-from tagger.errors import DecodeError, EngineStopped, ErrorInfo, LedgerUnavailable, PoisonImage
+from tagger.errors import DecodeError, DeviceLost, EngineStopped, ErrorInfo, LedgerUnavailable, PoisonImage
 from tagger.job import Claim, Description, JobRequest, JobStatus
 from tagger.prediction import (
     CaptionPrediction,
@@ -49,7 +49,7 @@ class PaperLedger:
     def __init__(self) -> None:
         self.completed: list[tuple[Description, Mapping[str, Any] | None]] = []
         self.failed: list[ErrorInfo] = []
-        self.released = 0
+        self.released = self.crashed = 0
         self.stored: dict[str, bytes] = {}
         self.away = 0  # so many calls fail first
         self.stale = False
@@ -83,6 +83,11 @@ class PaperLedger:
         self._here()
         self.failed.append(error)
         return None if self.stale else "accepted" if error.retryable else "dead"
+
+    def crash(self, claim: Claim) -> JobStatus | None:
+        self._here()
+        self.crashed += 1
+        return "accepted"
 
     def release(self, claim: Claim) -> bool:
         self._here()
@@ -220,6 +225,12 @@ def test_a_model_that_stops_charges_nobody(desk: Desk) -> None:
     desk.models.error = EngineStopped()
     assert describe(desk.claim(), desk.kit) == "released"
     assert (desk.ledger.released, desk.ledger.failed) == (1, [])
+
+
+def test_an_image_that_the_device_failed_with_is_charged_a_crash(desk: Desk) -> None:
+    desk.models.error = DeviceLost()
+    assert describe(desk.claim(), desk.kit) == "released"
+    assert (desk.ledger.crashed, desk.ledger.released, desk.ledger.failed) == (1, 0, [])
 
 
 def test_an_unforeseen_error_is_charged_and_may_be_tried_again(desk: Desk) -> None:
