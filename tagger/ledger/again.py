@@ -1,4 +1,4 @@
-"""When a job that is known no longer speaks for its asset: the image is again as it was, or another campaign asks.
+"""When a job that is known no longer speaks for its asset: the image is again as it was, or more is asked for than before.
 
 Then one more job is made, whose identity follows from the first one's: as many calls at once still make one.
 """
@@ -6,7 +6,7 @@ Then one more job is made, whose identity follows from the first one's: as many 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -60,6 +60,8 @@ def outdated(tx: Tx, job: Any, request: JobRequest) -> bool:
         return False
     if request.backfill_id not in (None, job.backfill_id) and _falls_short(tx, job, request):
         return True
+    if job.status == "cancelled" or (job.status != "dead" and not covers(_body(tx, job.id), request)):
+        return True
     if not request.deliver:
         return False
     newest = tx.conn.execute(
@@ -76,9 +78,30 @@ def _falls_short(tx: Tx, job: Any, request: JobRequest) -> bool:
     """What another campaign, or an upload, came to is not what this campaign asks for."""
     if job.status in ("cancelled", "dead"):
         return True
-    before = tx.conn.execute(REQUEST, {"job": job.id}).scalar_one()
+    before = _body(tx, job.id)
     wants = (True, list(request.locales), list(request.fields))
     return wants != (before["deliver"] or not request.deliver, before["locales"], before["fields"])
+
+
+def _body(tx: Tx, job_id: str) -> Mapping[str, Any]:
+    body: Mapping[str, Any] = tx.conn.execute(REQUEST, {"job": job_id}).scalar_one()
+    return body
+
+
+def covers(before: Mapping[str, Any], request: JobRequest) -> bool:
+    """Whether a job of the body `before` writes all that `request` asks for, as far as fields and languages go."""
+    words = set(request.fields) <= set(before["fields"]) and set(request.locales) <= set(before["locales"])
+    return words and (before["deliver"] or not request.deliver)
+
+
+def adds_to(tx: Tx, job_id: str, request: JobRequest) -> bool:
+    """Whether `request` is about the very picture of this job and leaves out words that the job writes."""
+    before = _body(tx, job_id)
+    source = before["source"]
+    pictured = (before["asset_revision"], source.get("sha256"), source.get("location"))
+    if pictured != (request.asset_revision, request.source.sha256, request.source.location):
+        return False
+    return not (set(before["fields"]) <= set(request.fields) and set(before["locales"]) <= set(request.locales))
 
 
 def _is_lower(revisions: Sequence[str | None]) -> bool:

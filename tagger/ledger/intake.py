@@ -12,7 +12,7 @@ from tagger.errors import Conflict, NotFound
 from tagger.ids import new_id
 from tagger.job import JobRequest, JobStatus, Lane
 from tagger.ledger import counters
-from tagger.ledger.again import latest, outdated
+from tagger.ledger.again import adds_to, latest, outdated
 from tagger.ledger.moves import end_job
 from tagger.ledger.store import Store
 from tagger.ledger.tables import erased_jobs, job_requests, jobs, word_is
@@ -84,7 +84,7 @@ def _insert(tx: Tx, pairs: Sequence[tuple[dict[str, Any], JobRequest]]) -> set[s
             counters.job_moved(
                 tx, site_id=row["site_id"], backfill_id=row["backfill_id"], old=None, new=(row["lane"], "accepted")
             )
-        _supersede(tx, [row for row, _ in new if row["delivers"]])
+        _supersede(tx, [(row, request) for row, request in new if row["delivers"]])
     return made
 
 
@@ -141,9 +141,12 @@ def _known(tx: Tx, identities: list[bytes]) -> dict[bytes, Accepted]:
     }
 
 
-def _supersede(tx: Tx, new: list[dict[str, Any]]) -> None:
+Pair = tuple[dict[str, Any], JobRequest]
+
+
+def _supersede(tx: Tx, new: list[Pair]) -> None:
     """Another version while one is open supersedes it. Of two versions in one call, the later one stays."""
-    newest = {(row["site_id"], row["asset_id"], row["profile"]): row for row in new}
+    newest = {(row["site_id"], row["asset_id"], row["profile"]): (row, request) for row, request in new}
     by_site: dict[str, list[str]] = {}
     for site_id, asset_id, _ in newest:
         by_site.setdefault(site_id, []).append(asset_id)
@@ -152,10 +155,12 @@ def _supersede(tx: Tx, new: list[dict[str, Any]]) -> None:
             _supersede_one(tx, old, newest)
 
 
-def _supersede_one(tx: Tx, old: Any, newest: dict[tuple[str, str, str], dict[str, Any]]) -> None:
-    successor = newest.get((old.site_id, old.asset_id, old.profile))
-    if successor is None or old.id == successor["id"]:
+def _supersede_one(tx: Tx, old: Any, newest: dict[tuple[str, str, str], Pair]) -> None:
+    successor, request = newest.get((old.site_id, old.asset_id, old.profile), (None, None))
+    if successor is None or request is None or old.id == successor["id"]:
         return
+    if adds_to(tx, old.id, request):
+        return  # other words of the same picture: both have their turn
     end_job(tx, old, "superseded")
     lane: Lane = successor["lane"]
     if (old.lane, lane) == ("upload", "backfill"):  # somebody waits for it: a campaign that passes by must not send it to the end

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from postgres import Cluster, cluster
 
-from faults.figures import SEED, Figures
+from faults.figures import LONG, SEED, Figures
 from faults.harness import Rig
 
 FIGURES = pytest.StashKey[list[Figures]]()
@@ -23,13 +23,20 @@ def server() -> Iterator[Cluster]:
         yield running
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that names no ledger runs on SQLite, and at full length on both."""
+    if "default_ledger" in metafunc.fixturenames:
+        names_one = "ledger" in metafunc.fixturenames
+        metafunc.parametrize("default_ledger", ["sqlite"] if names_one or not LONG else ["sqlite", "postgres"])
+
+
 @pytest.fixture
-def build(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Rig]]:
-    """`build(ledger="sqlite", **settings)`: a rig of its own, ended with the test. "postgres" skips where there is none."""
+def build(request: pytest.FixtureRequest, tmp_path: Path, default_ledger: str) -> Iterator[Callable[..., Rig]]:
+    """`build(ledger, **settings)`: a rig of its own, ended with the test. "postgres" skips where there is none."""
     rigs: list[Rig] = []
     request.node.stash[RIGS] = rigs
 
-    def make(ledger: str = "sqlite", **settings: Any) -> Rig:
+    def make(ledger: str = default_ledger, **settings: Any) -> Rig:
         if ledger == "postgres":
             settings["ledger_url"] = request.getfixturevalue("server").create()
         rigs.append(Rig(tmp_path / f"rig{len(rigs)}", ledger_name=ledger, **settings))

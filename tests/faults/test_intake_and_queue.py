@@ -125,6 +125,10 @@ def freeze(rig: Rig, slot: Slot) -> None:
     writer, which is another promise (Q16).
     """
 
+    if rig.ledger_name == "postgres":  # its server ends such a transaction itself
+        rig.kill(slot, signal.SIGSTOP)
+        return
+
     def caught() -> bool:
         rig.kill(slot, signal.SIGSTOP)
         with contextlib.closing(sqlite3.connect(rig.home / "ledger.sqlite", timeout=1, isolation_level=None)) as probe:
@@ -274,7 +278,7 @@ def test_q11_the_same_hook_five_times_at_once_is_one_job(build: Build, report: R
         assert {a.status_code for a in answers} == {202}, answers[0].text
         ids += sorted({a.json()["id"] for a in answers})
     figures = Figures(
-        fault="Q11", ledger="sqlite", accepted=4, lost=4 - min(4, len(ids)), duplicates=len(ids) - 4, more={"calls": 20}
+        fault="Q11", ledger=rig.ledger_name, accepted=4, lost=4 - min(4, len(ids)), duplicates=len(ids) - 4, more={"calls": 20}
     )
     report(figures)
     assert len(ids) == 4

@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import text
 
 from faults.figures import Figures
@@ -63,8 +64,9 @@ def stop_inside(rig: Rig, pid: Callable[[], int], inside: Callable[[], bool]) ->
     return caught
 
 
-def test_q16_on_sqlite_the_supervisor_ends_it(build: Build, report: Report) -> None:
-    rig = build(a_ms=5, b_ms=5, tag_processes=2)
+@pytest.mark.parametrize("ledger", ["sqlite"])
+def test_q16_on_sqlite_the_supervisor_ends_it(build: Build, report: Report, ledger: str) -> None:
+    rig = build(ledger, a_ms=5, b_ms=5, tag_processes=2)
     rig.start("up", kept=False)
     rig.ready(60)
 
@@ -84,8 +86,9 @@ def test_q16_on_sqlite_the_supervisor_ends_it(build: Build, report: Report) -> N
     assert (figures.lost, figures.duplicates, rig.effective()) == (0, 0, len(rig.accepted))
 
 
-def test_q16_on_postgres_the_server_ends_its_transaction(build: Build, report: Report) -> None:
-    rig = build("postgres", a_ms=5, b_ms=5)
+@pytest.mark.parametrize("ledger", ["postgres"])
+def test_q16_on_postgres_the_server_ends_its_transaction(build: Build, report: Report, ledger: str) -> None:
+    rig = build(ledger, a_ms=5, b_ms=5)
     for role, count in (("reconcile", 1), ("deliver", 1), (UPLOAD, 1)):
         rig.start(role, count=count)
     caught = rig.start(UPLOAD, kept=False)

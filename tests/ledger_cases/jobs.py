@@ -197,3 +197,31 @@ class JobCases:
         assert rest.next_cursor is None
         assert [job.id for job in world.ledger.jobs(asset_id="a2", status="accepted").data] == [made[2]]
         assert world.ledger.jobs(status="done").data == []
+
+    def test_more_words_of_a_picture_that_is_known_are_a_job_of_their_own(self, world: World) -> None:
+        first = world.described("a", fields=("alt_text",), locales=("en",))
+        [again] = world.ledger.accept([world.request("a", fields=("alt_text",), locales=("en",))])
+        assert (again.job_id, again.created) == (first, False)
+        chinese = world.ledger.accept([world.request("a", fields=("alt_text",), locales=("en", "zh-Hans"))])[0]
+        assert chinese.created
+        twice = world.ledger.accept([world.request("a", fields=("alt_text",), locales=("zh-Hans",))])[0]
+        assert (twice.job_id, twice.created) == (chinese.job_id, False)
+
+    def test_other_words_of_the_same_picture_do_not_end_a_job_that_is_open(self, world: World) -> None:
+        first = world.accept("a", fields=("alt_text",))
+        second = world.accept("a", fields=("tags",))
+        assert [world.status(job) for job in (first, second)] == ["accepted", "accepted"]
+        newer = world.accept("a", "2", fields=("tags",))
+        assert [world.status(job) for job in (first, second, newer)] == ["superseded", "superseded", "accepted"]
+
+    def test_what_was_cancelled_may_be_asked_for_again(self, world: World) -> None:
+        first = world.accept("a")
+        world.ledger.cancel(first)
+        again = world.ledger.accept([world.request("a")])[0]
+        assert (again.created, again.status) == (True, "accepted")
+
+    def test_a_job_that_was_only_looked_at_does_not_swallow_one_that_is_to_be_written(self, world: World) -> None:
+        looked = world.accept("a", deliver=False)
+        [written] = world.ledger.accept([world.request("a")])
+        assert written.created
+        assert [world.status(job) for job in (looked, written.job_id)] == ["accepted", "accepted"]
