@@ -14,7 +14,6 @@ class Site:
     vocabulary: str | None = None  # overrides the profile's
     allowed_hosts: tuple[str, ...] = ()  # hosts whose private addresses may be fetched ("cms.lan", "127.0.0.1:8090")
     writes_paused: bool = False  # stops every write to this site at once
-    max_open_jobs: int = 100_000
     hook_secrets: tuple[str, ...] = ()  # secrets that sign this site's own hooks to us, newest first
     fetch_auth: str | None = None  # an Authorization header for the allowed hosts only; in clear only where a port is named
 

@@ -84,7 +84,7 @@ class Hints(Store):
         return self._read(work)
 
     def open_jobs(self, site_id: str) -> int:
-        """Jobs of the site that have not ended, for its quota; a kept counter."""
+        """Jobs of the site that have not ended; a kept counter."""
         return self._read(lambda conn: counters.read(conn, "site", site_id).get((site_id, "open"), 0))
 
 

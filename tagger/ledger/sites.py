@@ -202,7 +202,9 @@ def to_row(site: Site) -> dict[str, Any]:
 
 
 def to_site(row: Any) -> Site:
-    body: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.body.items()}
+    known = Site.__dataclass_fields__  # another version may have stored what this one does not know
+    items = ((name, value) for name, value in row.body.items() if name in known)
+    body: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in items}
     return Site(id=row.id, writes_paused=row.writes_paused, **body)
 
 
