@@ -33,6 +33,7 @@ class Mischief:
     def end(self) -> None:
         self._over.set()
         self.thread.join()
+        self.rig.restart_broker()  # one that was started from the thread ended with it
 
     def total(self) -> int:
         return sum(self.counts.values())
