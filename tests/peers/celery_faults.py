@@ -254,7 +254,7 @@ def worker_killed(stage: Stage, rounds: int) -> dict[str, Any]:
         worker.kill()
         worker.wait()
     stage.start_worker(8)
-    return stage.verdict(names, 15)
+    return stage.verdict(names, 15 if stage.plain else 40)
 
 
 def speed(stage: Stage) -> dict[str, Any]:
