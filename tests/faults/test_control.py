@@ -1,7 +1,7 @@
 """The control: Q2, Q3 and Q4 on plain Celery — a task per image, acks_late, no ledger — on the same machine, beside ours.
 
-Nothing of tagger runs here. What it loses is the reason for the ledger; `lost` is what another worker had not done in time
-within 15 s, since with Celery's own settings for Redis a task comes back after an hour at the earliest.
+Nothing of tagger runs here. What it loses is the reason for the ledger; `lost` is what another worker had not done within
+15 s, since with Celery's own settings for Redis a task comes back after an hour at the earliest.
 """
 
 from __future__ import annotations
