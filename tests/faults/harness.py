@@ -130,9 +130,10 @@ class Rig:
 
     def kill(self, slot: Slot, number: int = signal.SIGKILL) -> None:
         """To the whole process group: decoders and all."""
-        os.killpg(slot.process.pid, number)
+        process = slot.process  # the keeper puts another in its place as soon as it has fallen
+        os.killpg(process.pid, number)
         if number == signal.SIGKILL:
-            slot.process.wait()
+            process.wait()
 
     def falls(self, role: str = "") -> int:
         """How often kept processes of this role were started again."""
