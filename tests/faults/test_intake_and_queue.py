@@ -66,7 +66,7 @@ def test_q2_workers_are_killed_at_random_moments_under_load(build: Build, report
         rig.until(lambda: len(rig.working(UPLOAD)) >= 2 and len(rig.working("deliver")) >= 1, "two workers are at work")
         for _ in range(max(0, 40 - rig.unfinished())):
             assert rig.put().status_code == 202
-        rig.until(lambda: rig.running() >= 4, "images are under way")
+        rig.until(lambda: _more(rig) and rig.running() >= 4, "images are under way")
         time.sleep(rig.rng.uniform(0, 0.3))  # the moment of the fault
         victim = rig.rng.choice(rig.working("deliver" if turn % 5 == 4 else UPLOAD))
         held = rig.held(victim)
@@ -80,6 +80,11 @@ def test_q2_workers_are_killed_at_random_moments_under_load(build: Build, report
     report(figures)
     assert (figures.lost, figures.duplicates, rig.effective()) == (0, 0, len(rig.accepted))
     assert rig.count("dead") == 0
+
+
+def _more(rig: Rig) -> bool:
+    """One more upload where few are open: on a slow machine the first may be done before the last is sent."""
+    return rig.unfinished() > 40 or rig.put().status_code == 202
 
 
 def _watch(rig: Rig, held: dict[str, str], took: list[float], reclaims: list[float]) -> threading.Thread:
