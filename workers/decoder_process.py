@@ -157,4 +157,5 @@ def _command(socket_fd: int, area_fd: int, life_fd: int, limits: Limits) -> list
 def _environment() -> dict[str, str]:
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # the same packages as ours, wherever they came from
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return {**kept, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "1"}  # arenas would eat the limit on address space
+    # Arenas would eat the limit on address space; a fixed threshold gives a large picture's buffers back to the system.
+    return {**kept, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}

@@ -33,7 +33,8 @@ class Mischief:
     def end(self) -> None:
         self._over.set()
         self.thread.join()
-        self.rig.restart_broker()  # one that was started from the thread ended with it
+        self.rig.kill_broker()  # one that was started from the thread ends with it, but not at once
+        self.rig.restart_broker()
 
     def total(self) -> int:
         return sum(self.counts.values())
