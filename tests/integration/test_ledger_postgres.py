@@ -84,7 +84,7 @@ def test_a_process_stopped_inside_a_transaction_does_not_stop_the_others(world: 
                 except LedgerUnavailable:
                     return False
 
-            assert until(beat, 10) < 6
+            assert until(beat, 15) < 10  # 3 s of quiet, and what a busy machine adds
         finally:
             holder.kill()
 
