@@ -218,7 +218,7 @@ def test_evaluate_calibrates_each_term(tmp_path: Path) -> None:
     env = {**os.environ, **{f"TAGGER_{name}": value for name, value in settings.items()}}
     asked = ["--images", tmp_path / "photos", "--labels", tmp_path / "labels.csv", "--tags-from-labels", "--calibrate"]
     argv = [sys.executable, "-m", "tagger", "--home", tmp_path / "home", "evaluate", *asked, "--out", tmp_path / "out"]
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     fitted = Calibration.read(tmp_path / "home" / "models" / "vectors" / FILE)
     assert fitted is not None
