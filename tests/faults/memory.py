@@ -82,7 +82,7 @@ def table(samples: Sequence[Sample], length_s: float) -> list[Row]:
     """Per role: the processes that no fault was aimed at, and apart from them those that were killed and started anew."""
     groups: dict[tuple[str, bool], list[Sample]] = defaultdict(list)
     for sample in samples:
-        if sample.age_s >= (DECODER_WARM_S if sample.role == "decoder" else WARM_S):
+        if sample.age_s >= (DECODER_WARM_S if sample.role.startswith("decoder") else WARM_S):
             groups[sample.role, sample.spared].append(sample)
     rows = []
     for (role, spared), mine in sorted(groups.items()):

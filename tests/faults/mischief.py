@@ -83,7 +83,7 @@ class Mischief:
 
     def _decoder(self) -> None:
         """A decoder falls, as a picture can make it; its worker goes on."""
-        decoders = [one.pid for one in self.living() if one.role == "decoder"]
+        decoders = [one.pid for one in self.living() if one.role.startswith("decoder")]
         if decoders:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.rng.choice(decoders), signal.SIGKILL)
@@ -109,6 +109,10 @@ class Mischief:
 def _decoders(tagger: Living) -> list[Living]:
     try:
         children = psutil.Process(tagger.pid).children()
-        return [Living(role="decoder", pid=c.pid, spared=tagger.spared) for c in children if "decod" in " ".join(c.cmdline())]
+        return [
+            Living(role=f"decoder of {tagger.role}", pid=c.pid, spared=tagger.spared)
+            for c in children
+            if "decod" in " ".join(c.cmdline())
+        ]
     except psutil.NoSuchProcess:
         return []

@@ -143,12 +143,12 @@ def judge(rig: Rig, traffic: Traffic, mischief: Mischief, left: int, rows: list[
             figures |= {f"{lane}_p50_s": round(share(took, 0.5), 2), f"{lane}_p99_s": round(share(took, 0.99), 2)}
     print("\n" + "\n".join(f"{name:>28}  {value}" for name, value in figures.items()))
     print(
-        f"\n{'role':>16} {'processes':>10} " + " ".join(f"{f'quarter {n}':>10}" for n in range(1, 5)) + "   4/2   (MiB, medians)"
+        f"\n{'role':>23} {'processes':>10} " + " ".join(f"{f'quarter {n}':>10}" for n in range(1, 5)) + "   4/2   (MiB, medians)"
     )
     for row in rows:
         cells = " ".join(f"{'' if q is None else f'{q:.1f}':>10}" for q in row.quarters)
         growth = "" if row.growth is None else f"{row.growth:.3f}"
-        print(f"{row.role:>16} {row.processes:>10} {cells}  {growth:>5}   {'spared' if row.spared else 'killed, started anew'}")
+        print(f"{row.role:>23} {row.processes:>10} {cells}  {growth:>5}   {'spared' if row.spared else 'killed, started anew'}")
     grown = [row.role for row in rows if row.spared and row.growth is not None and row.growth > GROWTH_BAR]
     figures["grown"] = grown
     figures["memory"] = [{**vars(row), "growth": row.growth} for row in rows]
