@@ -93,7 +93,7 @@ def table(samples: Sequence[Sample], length_s: float) -> list[Row]:
     return rows
 
 
-WIDTH, HEIGHT, LEFT, TOP, RIGHT = 680, 300, 48, 34, 150
+WIDTH, HEIGHT, LEFT, TOP, RIGHT = 680, 300, 48, 34, 200
 COLOURS = ("#2a6fdb", "#d9822b", "#2f9e5b", "#a34fc4", "#c23b3b", "#0f8f8f", "#7a6a3a", "#555555")
 
 
