@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 from sqlalchemy import bindparam, create_engine, update
 from sqlalchemy.pool import NullPool
 
@@ -128,3 +131,23 @@ class CrashCases:
         assert [letter.id for letter in world.ledger.dead_letters().data] == [broken]
         assert {job.id for job in world.ledger.jobs().data} == {newer, broken, good}
         assert world.claim() is None
+
+    @pytest.mark.parametrize("word", ["complete", "fail", "crash", "release"])
+    def test_who_lost_a_job_has_no_word_on_it_while_another_holds_it(self, world: World, word: str) -> None:
+        """The claim's token is the fence: the job is running, but by another hand."""
+        lost = world.claimed(world.accept("a"))
+        world.later(7)
+        world.worker("other")
+        assert [gone.worker_id for gone in world.ledger.expire_workers()] == ["w"]
+        held = world.claimed(worker="other")
+        assert held.job_id == lost.job_id
+        said: dict[str, Callable[[], object]] = {
+            "complete": lambda: world.ledger.complete(lost, description("Of the dead"), FIELDS),
+            "fail": lambda: world.ledger.fail(lost, BROKEN, {}),
+            "crash": lambda: world.ledger.crash(lost),
+            "release": lambda: world.ledger.release(lost),
+        }
+        assert not said[word]()
+        job = world.ledger.job(held.job_id)
+        assert (job.status, job.attempts, job.crashes) == ("running", 0, 1)
+        assert world.ledger.complete(held, description(), FIELDS)
