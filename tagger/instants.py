@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from tagger.errors import BadRequest, Pointer
 
@@ -18,3 +18,8 @@ def parse_instant(text: str | None) -> int | None:
     if moment.tzinfo is None:
         raise BadRequest(f"{text!r} has no time zone; add Z for UTC.", errors=(Pointer(pointer="/since"),))
     return int(moment.timestamp() * 1000)
+
+
+def format_instant(ms: int) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

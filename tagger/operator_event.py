@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal, get_args
+
+from tagger.instants import format_instant
 
 OperatorEventType = Literal["endpoint.failing", "endpoint.disabled", "delivery.exhausted"]
 TYPES: tuple[OperatorEventType, ...] = get_args(OperatorEventType)
@@ -48,5 +49,5 @@ def data_of(
 
 
 def body(event: OperatorEvent) -> bytes:
-    when = datetime.fromtimestamp(event.at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return json.dumps({"type": event.type, "timestamp": when, "data": dict(event.data)}, separators=(",", ":")).encode()
+    message = {"type": event.type, "timestamp": format_instant(event.at_ms), "data": dict(event.data)}
+    return json.dumps(message, separators=(",", ":")).encode()

@@ -8,6 +8,7 @@ other proxy is refused, because the proxy's own address says nothing about who i
 from __future__ import annotations
 
 import ipaddress
+from functools import cache
 
 from starlette.requests import Request
 
@@ -20,6 +21,7 @@ Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 FORWARDED = ("x-forwarded-for", "forwarded", "x-real-ip")
 
 
+@cache  # asked with every request, of two settings that never change
 def networks(name: str, text: str) -> Networks:
     """The addresses and networks that a setting lists. Errors: SettingsError."""
     try:

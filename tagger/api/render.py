@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from tagger.annotation import Annotation
 from tagger.delivery import Attempt, DeadLetter, Delivery
+from tagger.instants import format_instant
 from tagger.job import Job
 from tagger.site import Site
 
 
 def instant(ms: int | None) -> str | None:
-    """RFC 3339 in UTC with milliseconds."""
-    if ms is None:
-        return None
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if ms is None else format_instant(ms)
 
 
 def receipt(job_id: str, status: str, asset_id: str, created_ms: int) -> dict[str, Any]:

@@ -6,11 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, get_args
 
 from tagger.annotation import Outcome
 from tagger.delivery import DeliveryClaim, FieldOutcome
+from tagger.instants import format_instant
 
 TAGS = "tags"
 REASON_CHARS = 200  # of a receiver's reason that we keep
@@ -38,8 +38,7 @@ def body(claim: DeliveryClaim) -> bytes:
     data: dict[str, Any] = {"job": claim.job_id, "asset": {"id": claim.asset_id}, "sequence": claim.sequence, "fields": fields}
     if claim.metadata:
         data["metadata"] = dict(claim.metadata)
-    when = datetime.fromtimestamp(claim.described_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    message = {"type": "asset.described", "timestamp": when, "data": data}
+    message = {"type": "asset.described", "timestamp": format_instant(claim.described_ms), "data": data}
     return json.dumps(message, separators=(",", ":")).encode()
 
 

@@ -54,13 +54,12 @@ def _repeated(identity: bytes, number: int) -> bytes:
 def outdated(tx: Tx, job: Any, request: JobRequest) -> bool:
     """Whether `request` asks for more than `job`, the last one of its identity, did or will do.
 
-    One event stays one event, however often it comes. A lower number of a revision than the newest is a late copy, too.
+    A lower number of a revision than the newest is a late copy. What is an event never comes here: it stays one, however often.
     """
-    if request.event_id is not None:
-        return False
-    if request.backfill_id not in (None, job.backfill_id) and _falls_short(tx, job, request):
+    campaign = request.backfill_id not in (None, job.backfill_id)
+    if job.status == "cancelled" or (campaign and job.status == "dead"):
         return True
-    if job.status == "cancelled" or (job.status != "dead" and not covers(_body(tx, job.id), request)):
+    if job.status != "dead" and _falls_short(_body(tx, job.id), request, exactly=campaign):
         return True
     if not request.deliver:
         return False
@@ -74,24 +73,19 @@ def outdated(tx: Tx, job: Any, request: JobRequest) -> bool:
     return not _is_lower([request.asset_revision, newest.body["asset_revision"]])
 
 
-def _falls_short(tx: Tx, job: Any, request: JobRequest) -> bool:
-    """What another campaign, or an upload, came to is not what this campaign asks for."""
-    if job.status in ("cancelled", "dead"):
+def _falls_short(before: Mapping[str, Any], request: JobRequest, *, exactly: bool) -> bool:
+    """Whether a job of the body `before` does not write what `request` asks for. `exactly`: nor more, nor in another order."""
+    if request.deliver and not before["deliver"]:
         return True
-    before = _body(tx, job.id)
-    wants = (True, list(request.locales), list(request.fields))
-    return wants != (before["deliver"] or not request.deliver, before["locales"], before["fields"])
+    fields, locales = list(request.fields), list(request.locales)
+    if exactly:
+        return (fields, locales) != (before["fields"], before["locales"])
+    return not (set(fields) <= set(before["fields"]) and set(locales) <= set(before["locales"]))
 
 
 def _body(tx: Tx, job_id: str) -> Mapping[str, Any]:
     body: Mapping[str, Any] = tx.conn.execute(REQUEST, {"job": job_id}).scalar_one()
     return body
-
-
-def covers(before: Mapping[str, Any], request: JobRequest) -> bool:
-    """Whether a job of the body `before` writes all that `request` asks for, as far as fields and languages go."""
-    words = set(request.fields) <= set(before["fields"]) and set(request.locales) <= set(before["locales"])
-    return words and (before["deliver"] or not request.deliver)
 
 
 def adds_to(tx: Tx, job_id: str, request: JobRequest) -> bool:

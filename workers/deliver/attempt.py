@@ -26,7 +26,7 @@ from typing import Any
 
 from tagger import signing
 from tagger.cms import callback
-from tagger.delivery import MAX_RETRY_AFTER_MS, AttemptReport, AttemptResult, DeliveryClaim, FieldOutcome
+from tagger.delivery import MAX_RETRY_AFTER_MS, AttemptReport, AttemptResult, DeliveryClaim, Endpoint, FieldOutcome
 from tagger.errors import (
     AnswerInvalid,
     BadRequest,
@@ -48,17 +48,20 @@ def attempt(claim: DeliveryClaim, transport: Transport, seconds: float, wall: Wa
     started = time.monotonic()
     try:
         body = callback.body(claim)
-        reply = transport.post(claim.endpoint, _headers(claim, body, int(wall())), body, seconds)
+        reply = transport.post(claim.endpoint, headers(claim.endpoint, claim.delivery_id, int(wall()), body), body, seconds)
     except DeliveryError as err:
         result: AttemptResult = "park" if isinstance(err, PARKING) else "retry"
         return AttemptReport(result=result, status=None, duration_ms=_since(started), error=err.info().to_dict())
     return handle(claim, reply, now_s=wall(), duration_ms=_since(started))
 
 
-def _headers(claim: DeliveryClaim, body: bytes, timestamp_s: int) -> dict[str, str]:
-    """Time and signature are of this attempt; the id is the delivery's, the same for every attempt."""
+def headers(endpoint: Endpoint, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
+    """Time and signature are of this attempt; the id is the message's, the same for every attempt.
+
+    Errors: EndpointMisconfigured for an unusable secret.
+    """
     try:
-        signed = signing.sign(claim.endpoint.secrets, claim.delivery_id, timestamp_s, body)
+        signed = signing.sign(endpoint.secrets, message_id, timestamp_s, body)
     except BadRequest as err:
         raise EndpointMisconfigured(str(err)) from err
     return {
@@ -86,13 +89,12 @@ def handle(claim: DeliveryClaim, reply: Reply, *, now_s: float, duration_ms: int
     if reply.status == 404:
         return AttemptReport(result="gone", status=404, duration_ms=duration_ms, outcomes=_all_gone(claim))
     result: AttemptResult = {410: "disable", 413: "reject"}.get(reply.status, "retry")  # type: ignore[assignment]
-    waits = reply.status in ANSWERS_RETRY_AFTER
     return AttemptReport(
         result=result,
         status=reply.status,
         duration_ms=duration_ms,
         error=refusal(reply.status).info().to_dict(),
-        retry_after_ms=retry_after_ms(reply.headers.get("retry-after", ""), now_s) if waits else None,
+        retry_after_ms=patience_ms(reply, now_s),
     )
 
 
@@ -108,6 +110,11 @@ def refusal(status: int) -> DeliveryError:
 
 def _all_gone(claim: DeliveryClaim) -> tuple[FieldOutcome, ...]:
     return tuple(FieldOutcome(field=name, locale=locale, outcome="gone") for name, locale, _ in callback.sent(claim))
+
+
+def patience_ms(reply: Reply, now_s: float) -> int | None:
+    """For how long an endpoint asks to be left alone, where its status may ask for that."""
+    return retry_after_ms(reply.headers.get("retry-after", ""), now_s) if reply.status in ANSWERS_RETRY_AFTER else None
 
 
 def retry_after_ms(text: str, now_s: float) -> int | None:

@@ -15,7 +15,7 @@ from tagger.ledger import Ledger
 from tagger.operator_event import OperatorEvent
 from tagger.settings import Settings
 from tagger.telemetry import EVENTS
-from workers.deliver.attempt import ANSWERS_RETRY_AFTER, retry_after_ms
+from workers.deliver.attempt import headers, patience_ms
 from workers.deliver.transport import Transport
 
 LOG = structlog.get_logger(__name__)
@@ -78,12 +78,10 @@ class Teller:
     def _send(self, endpoint: Endpoint, event: OperatorEvent) -> tuple[str | None, int | None]:
         """What went wrong, and for how many milliseconds the receiver asks to be left alone."""
         body = operator_event.body(event)
-        headers = signing.sign(endpoint.secrets, event.id, int(time.time()), body)
         try:
-            reply = self._transport.post(endpoint, {**headers, "Content-Type": "application/json"}, body, self._seconds)
+            reply = self._transport.post(endpoint, headers(endpoint, event.id, int(time.time()), body), body, self._seconds)
         except DeliveryError as err:
             return str(err), None
         if 200 <= reply.status < 300:
             return None, None
-        asked = reply.headers.get("retry-after", "") if reply.status in ANSWERS_RETRY_AFTER else ""
-        return f"It answered {reply.status}.", retry_after_ms(asked, time.time())
+        return f"It answered {reply.status}.", patience_ms(reply, time.time())

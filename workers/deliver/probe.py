@@ -13,13 +13,14 @@ import sys
 import time
 from typing import Any
 
-from tagger import signing, telemetry
+from tagger import telemetry
 from tagger.delivery import Endpoint
 from tagger.errors import DeliveryError, EndpointGone, NotFound, TaggerError
 from tagger.ids import new_id
+from tagger.instants import format_instant
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, load
-from workers.deliver.attempt import refusal
+from workers.deliver.attempt import headers, refusal
 from workers.deliver.transport import HttpTransport
 
 MESSAGE_TYPE = "webhook.test"
@@ -28,16 +29,15 @@ ANSWER_CHARS = 200
 
 def probe(endpoint: Endpoint, settings: Settings, now_s: float) -> dict[str, Any]:
     """Sends once. What came back, and what it means; never raises for what an endpoint does."""
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_s))
-    message = {"type": MESSAGE_TYPE, "timestamp": stamp, "data": {"site": endpoint.site_id}}
+    message = {"type": MESSAGE_TYPE, "timestamp": format_instant(round(now_s * 1000)), "data": {"site": endpoint.site_id}}
     body = json.dumps(message, separators=(",", ":")).encode()
     transport = HttpTransport()
     started = time.monotonic()
     problem: TaggerError | None = None
     found: dict[str, Any] = {"ok": False, "status": None, "url": endpoint.url, "answer": ""}
     try:
-        headers = signing.sign(endpoint.secrets, new_id("tst", round(now_s * 1000)), int(now_s), body)
-        reply = transport.post(endpoint, {**headers, "Content-Type": "application/json"}, body, settings.deliver_seconds)
+        signed = headers(endpoint, new_id("tst", round(now_s * 1000)), int(now_s), body)
+        reply = transport.post(endpoint, signed, body, settings.deliver_seconds)
         found |= {"status": reply.status, "answer": reply.body[:ANSWER_CHARS].decode("utf-8", "replace")}
         if not 200 <= reply.status < 300:
             problem = _problem(reply.status)
