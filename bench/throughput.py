@@ -41,6 +41,7 @@ BAR = 0.9
 RAMP_SECONDS = 1.0  # bare
 FILL_SECONDS = 5.0  # ours: until the stages hold as many images as they do from then on
 BACKLOG = 400  # jobs that wait, at least
+AHEAD = {"lite": 40, "fake": 200, "large": 10}  # pictures per second to come that are written before; more are meanwhile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +113,9 @@ def ours(run: Run) -> dict[str, Any]:
         if run.model == "large":
             kinds = {**large.CHOSEN, "tag_processes": run.processes}
         with House(shape, **kinds, model_dir=models, max_batch=run.max_batch) as house:
-            stop = threading.Event()
-            feeder = threading.Thread(target=house.keep_fed, args=(cycle(photos(run.side)), "upload", BACKLOG, stop))
+            stop, jpegs = threading.Event(), cycle(photos(run.side))
+            house.write_ahead(jpegs, round(AHEAD[run.model] * (FILL_SECONDS + run.seconds)), "upload")
+            feeder = threading.Thread(target=house.keep_fed, args=(jpegs, "upload", BACKLOG, stop))
             feeder.start()
             while not (first := house.rows("SELECT min(claimed_ms) FROM jobs")[0][0]):
                 stop.wait(0.05)

@@ -9,7 +9,6 @@ import base64
 import binascii
 import hashlib
 import json
-from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -38,10 +37,10 @@ def key(*, site_id: str, sha256: str, models: tuple[str, ...], instruction: str,
 
 
 def dump(prediction: Prediction) -> bytes:
-    body = asdict(replace(prediction, embedding=None))
+    body = {"form": FORM, **vars(prediction)}
     if prediction.embedding is not None:
         body["embedding"] = {"model": prediction.embedding.model, "vector": _encode(prediction.embedding.vector)}
-    return json.dumps({"form": FORM, **body}, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(body, default=vars, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def load(value: bytes) -> Prediction | None:

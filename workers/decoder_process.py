@@ -157,5 +157,7 @@ def _command(socket_fd: int, area_fd: int, life_fd: int, limits: Limits) -> list
 def _environment() -> dict[str, str]:
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # the same packages as ours, wherever they came from
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    # Arenas would eat the limit on address space; a fixed threshold gives a large picture's buffers back to the system.
-    return {**kept, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+    # Arenas would eat the limit on address space. Of an ordinary picture's buffers the memory is kept, since every page anew
+    # cost as much as the decoding; a large picture's goes back to the system.
+    memory = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(8 * MIB), "MALLOC_TRIM_THRESHOLD_": str(16 * MIB)}
+    return {**kept, "PYTHONPATH": path, **memory}

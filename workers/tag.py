@@ -36,6 +36,7 @@ def describe(claim: Claim, kit: Kit) -> End:
         with kit.encoded.share() as share:
             found = work(claim, kit, watch, deadline, share)
         with watch.stage("persist"):
+            kit.give_way()
             kept = insist(
                 deadline, lambda: kit.ledger.complete(claim, found.description, found.fields, prediction=found.prediction)
             )
@@ -95,7 +96,7 @@ def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Sha
             prediction = _with_answers(prediction, answers)
         del decoded
         fresh = key, cached.dump(prediction)
-    with watch.stage("judge"):
+    with watch.stage("judge"), kit.desk:
         judged = kit.rules.judge(claim, site, prediction)
     embedding = prediction.embedding
     description = Description(

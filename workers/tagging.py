@@ -46,7 +46,7 @@ def run(settings: Settings, lane: Lane) -> int:
     polite = Polite(settings.home if on_processor(settings) else None, lane, ending.asked)
     try:
         models = start_models(settings, on_fatal=alarm, before_batch=polite.give_way)
-        kit = _kit(settings, lane, ledger, decoder, models, ending.asked)
+        kit = _kit(settings, lane, ledger, decoder, models, polite, ending.asked)
         models.wait_ready(ending.asked)
         _work(settings, lane, worker_id, ledger, kit, models, alarm, polite, ending.asked)
     except Asked:
@@ -61,7 +61,15 @@ def run(settings: Settings, lane: Lane) -> int:
     return 0
 
 
-def _kit(settings: Settings, lane: Lane, ledger: Ledger, decoder: DecoderPool, models: Models, stopping: threading.Event) -> Kit:
+def _kit(
+    settings: Settings,
+    lane: Lane,
+    ledger: Ledger,
+    decoder: DecoderPool,
+    models: Models,
+    polite: Polite,
+    stopping: threading.Event,
+) -> Kit:
     return Kit(
         ledger=Remembered(ledger),
         blobs=LocalBlobs(settings.blobs),
@@ -70,6 +78,8 @@ def _kit(settings: Settings, lane: Lane, ledger: Ledger, decoder: DecoderPool, m
         rules=SiteRules.load(settings.home, scorer(models.plan, settings.vectors, models), instructed=models.plan.embed == "gme"),
         fetch_seconds=settings.fetch_seconds,
         max_bytes=settings.max_body_bytes,
+        desk=models.desk,
+        give_way=polite.give_way,
         stopping=stopping,
         on_stage=lambda stage, seconds: telemetry.STAGE_SECONDS.labels(lane, stage).observe(seconds),
         on_error=lambda error: telemetry.ERRORS.labels(lane, error.stage, error.code).inc(),

@@ -99,11 +99,14 @@ def a7_no_repetition(text: str, _ask: Ask) -> tuple[Finding, ...]:
 # --- A8, A10, A11, A12 -------------------------------------------------------------------------------------------
 
 
+LEADING_ARTICLE = regex.compile(r"^(?:an?|the) ")
+
+
 def a8_not_redundant(text: str, ask: Ask) -> tuple[Finding, ...]:
     supplied = {fold(s) for s in (ask.context.title, ask.context.caption) if s}
     mine = fold(text)
-    leads = (mine, regex.sub(r"^(?:an?|the) ", "", mine))
-    known = supplied | {regex.sub(r"^(?:an?|the) ", "", s) for s in supplied}
+    leads = (mine, LEADING_ARTICLE.sub("", mine))
+    known = supplied | {LEADING_ARTICLE.sub("", s) for s in supplied}
     return review("redundant") if any(form in known for form in leads) else NONE
 
 

@@ -51,14 +51,17 @@ def _without_format(text: str) -> str:
     return FORMAT.sub(lambda m: m[0] if m.start() in spelling else "", text)
 
 
+BLANKS = regex.compile(r"\s+")
+NO_BLANK = regex.compile(
+    r" (?=[,.;:!?，。；：！？、)\]](?:\s|$))"
+    r"|(?<=\w) (?=['’]s\b)"  # OFA's tokens: "cat 's"
+    r"|(?<=[\p{Han}\p{Hiragana}\p{Katakana}，。、；：]) (?=[\p{Han}\p{Hiragana}\p{Katakana}，。、；：])"
+)
+
+
 def collapse(text: str) -> str:
     """Single blanks, none at the ends or before punctuation, none between Chinese or Japanese characters."""
-    text = regex.sub(r"\s+", " ", text).strip()
-    text = regex.sub(r" (?=[,.;:!?，。；：！？、)\]](?:\s|$))", "", text)
-    text = regex.sub(r"(?<=\w) (?=['’]s\b)", "", text)  # OFA's tokens: "cat 's"
-    return regex.sub(
-        r"(?<=[\p{Han}\p{Hiragana}\p{Katakana}，。、；：]) (?=[\p{Han}\p{Hiragana}\p{Katakana}，。、；：])", "", text
-    )
+    return NO_BLANK.sub("", BLANKS.sub(" ", text).strip())
 
 
 # --- A1 ---------------------------------------------------------------------------------------------------------
@@ -130,6 +133,8 @@ ARTICLE = regex.compile(
     r"(?:an?|the)\s+(?!(?:few|lot|lots|couple|little|bit|great|good|number|hundred|dozen)\b)(?=[\p{L}\p{N}])", regex.I
 )
 FIRST_WORD = regex.compile(r"[\p{L}\p{M}\p{N}'’-]+")
+LONG_WORD = regex.compile(r"\p{L}{4,}")
+INNER_STOP = regex.compile(rf"[{regex.escape(STOPS)}](?=\s|[{CJK}])")
 DANGLING = regex.compile(r"[\s,;:、，；：–—-]+$")
 TURKIC = ("tr", "az")
 
@@ -160,13 +165,13 @@ def _sentence_case(text: str, ask: Ask) -> str:
 
 def _shouted(text: str) -> bool:
     letters = [c for c in text if c.lower() != c.upper()]
-    return len(letters) >= 8 and all(c == c.upper() for c in letters) and len(regex.findall(r"\p{L}{4,}", text)) >= 2
+    return len(letters) >= 8 and all(c == c.upper() for c in letters) and len(LONG_WORD.findall(text)) >= 2
 
 
 def _stop(text: str, ask: Ask) -> str:
     if not text:
         return text
-    inner = regex.search(rf"[{regex.escape(STOPS)}](?=\s|[{CJK}])", text[:-1]) is not None
+    inner = INNER_STOP.search(text[:-1]) is not None
     if ask.final_stop:
         if text[-1] in STOPS:
             return text

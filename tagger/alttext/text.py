@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import regex
 
+WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
+COMPOUND = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*")
 GRAPHEME = regex.compile(r"\X")
 CJK = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}"
 CJK_CHAR = regex.compile(rf"[{CJK}]")
@@ -26,11 +28,11 @@ def bare(text: str) -> str:
 
 def fold(text: str) -> str:
     """For comparing: letters and digits only, without case."""
-    return " ".join(regex.findall(r"[\p{L}\p{M}\p{N}]+", text.casefold()))
+    return " ".join(WORD.findall(text.casefold()))
 
 
 def words(text: str) -> list[str]:
-    return regex.findall(r"[\p{L}\p{M}\p{N}]+(?:['’-][\p{L}\p{M}\p{N}]+)*", text.casefold())
+    return COMPOUND.findall(text.casefold())
 
 
 def article(following: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from tagger.errors import NotFound
 from tagger.ledger.tables import workers
 from tagger.ledger.writer import Tx
+
+ENDED = select(workers.c.ended_ms).where(workers.c.id == bindparam("worker")).with_for_update(read=True)
 
 
 def check_alive(tx: Tx, worker_id: str) -> bool:
@@ -16,8 +18,7 @@ def check_alive(tx: Tx, worker_id: str) -> bool:
     """
     key = ("alive", worker_id)
     if key not in tx.memo:
-        stmt = select(workers.c.ended_ms).where(workers.c.id == worker_id).with_for_update(read=True)
-        row = tx.conn.execute(stmt).one_or_none()
+        row = tx.conn.execute(ENDED, {"worker": worker_id}).one_or_none()
         if row is None:
             raise NotFound(f"Worker {worker_id!r} is not registered.")
         tx.memo[key] = row.ended_ms is None

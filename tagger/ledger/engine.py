@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import random
 import sqlite3
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -24,15 +21,13 @@ from sqlalchemy.exc import (
 )
 
 from tagger.errors import LedgerUnavailable, SettingsError
+from tagger.ledger import sqlite
 
 log = structlog.get_logger()
 
 Clock = Callable[[], int]
 
 QUIET: dict[str, Any] = {"hide_parameters": True}  # an error's text must not hold what was to be stored: some are secrets
-
-LOCK_WAIT_S = 30.0  # SQLite: how long a writer waits for the other processes
-BUSY_MS = 30_000  # SQLite: how long a reader waits; only during recovery does one have to
 
 # PostgreSQL: a process that is stopped inside a transaction loses its session after 3 s, before others give up at 5 s,
 # and both come before a worker's lease of 6 s could end.
@@ -69,7 +64,7 @@ def parse_url(url: str) -> URL:
 def make_engines(url: URL) -> tuple[Engine, Engine]:
     """(writer, reader): one connection for the writer thread, a pool for reads."""
     if url.get_backend_name() == "sqlite":
-        return _sqlite_engines(url)
+        return sqlite.make_engines(url, **QUIET)
     try:
         writer = create_engine(url, pool_size=1, max_overflow=1, pool_pre_ping=True, connect_args=PG_CONNECT, **QUIET)
         reader = create_engine(
@@ -90,58 +85,6 @@ def _set_pg_timeouts(dbapi: Any, _record: Any) -> None:
         cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
         cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}")
     dbapi.autocommit = autocommit
-
-
-def _sqlite_engines(url: URL) -> tuple[Engine, Engine]:
-    _make_file(Path(url.database or ""))
-    args = {"check_same_thread": False, "timeout": BUSY_MS / 1000, "isolation_level": None, "cached_statements": 256}
-    writer = create_engine(url, pool_size=1, max_overflow=1, connect_args=args, **QUIET)
-    # opening a connection costs more than a read: all that task threads may need at once are kept
-    reader = create_engine(url, pool_size=32, max_overflow=0, pool_timeout=10, connect_args=args, **QUIET)
-
-    def prepare(dbapi: sqlite3.Connection, writes: bool) -> None:
-        dbapi.execute("PRAGMA journal_mode = WAL").fetchall()
-        dbapi.execute("PRAGMA synchronous = FULL")  # survives a power cut, not only a crash
-        dbapi.execute("PRAGMA foreign_keys = ON")
-        dbapi.execute("PRAGMA journal_size_limit = 67108864")
-        dbapi.execute(f"PRAGMA busy_timeout = {0 if writes else BUSY_MS}")  # the writer waits in `begin`, more fairly
-        if not writes:
-            dbapi.execute("PRAGMA query_only = ON")
-
-    event.listen(writer, "connect", lambda dbapi, _: prepare(dbapi, writes=True))
-    event.listen(reader, "connect", lambda dbapi, _: prepare(dbapi, writes=False))
-    event.listen(writer, "begin", _begin_immediate)
-    event.listen(reader, "begin", lambda conn: conn.connection.dbapi_connection.execute("BEGIN"))
-    return writer, reader
-
-
-def _make_file(path: Path) -> None:
-    """The ledger holds the sites' secrets: a new file is its owner's alone. Its journal takes the same permissions."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as err:
-        raise SettingsError(f"ledger_url: {path} cannot be opened: {err.strerror}.") from err
-
-
-def _begin_immediate(conn: Connection) -> None:
-    """Take SQLite's one write lock. SQLite's own waiting backs off to 100 ms and starves; this asks every 1–3 ms."""
-    dbapi: Any = conn.connection.dbapi_connection
-    deadline = time.monotonic() + LOCK_WAIT_S
-    while True:
-        try:
-            dbapi.execute("BEGIN IMMEDIATE")
-            return
-        except sqlite3.OperationalError as err:
-            if not _is_busy(err):
-                raise
-            if time.monotonic() > deadline:
-                raise LedgerUnavailable(f"Another process held the ledger's write lock for {LOCK_WAIT_S:.0f} s.") from err
-            time.sleep(random.uniform(0.001, 0.003))
-
-
-def _is_busy(err: sqlite3.OperationalError) -> bool:
-    return (err.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 PG_NOW = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")

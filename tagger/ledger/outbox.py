@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, select, true, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from tagger import circuit as rules
@@ -36,6 +36,9 @@ class Outbox(Store):
 
         An endpoint whose circuit is open gives one, its probe, when its pause is over.
         """
+        now_ms = self.now_ms()
+        if not self._read(lambda conn: conn.execute(ANYTHING, {"now": now_ms}).first()):
+            return []  # an idle deliverer takes no lock
 
         def work(tx: Tx) -> list[DeliveryClaim]:
             if not check_alive(tx, worker_id):
@@ -167,16 +170,28 @@ def _not_paused() -> Any:
     return ~exists().where(sites.c.id == endpoints.c.site_id, sites.c.writes_paused == true())
 
 
+_NOW: Any = bindparam("now")
+UNSETTLED = endpoints.c.unsettled == true()  # a change of the endpoint left something over
+RESTED = and_(endpoints.c.enabled == true(), endpoints.c.circuit == "open", endpoints.c.probe_ms <= _NOW, _not_paused())
+READY = and_(
+    endpoints.c.enabled == true(),
+    endpoints.c.circuit == "closed",
+    endpoints.c.not_before_ms <= _NOW,
+    exists().where(deliveries.c.site_id == endpoints.c.site_id, PENDING, deliveries.c.due_ms <= _NOW),
+    _not_paused(),
+)
+ANYTHING = select(endpoints.c.id).where(or_(UNSETTLED, RESTED, READY)).limit(1)
+
+
 def _ready_endpoints(tx: Tx, skip_sites: Collection[str]) -> list[Any]:
     """Endpoints that take deliveries and have some due, in random order; settles what a change of an endpoint left over."""
-    left = select(endpoints.c.site_id).where(endpoints.c.unsettled == true()).limit(8)
+    left = select(endpoints.c.site_id).where(UNSETTLED).limit(8)
     for site_id in tx.conn.execute(left).scalars().all():
         settle(tx, site_id)
-    due = exists().where(deliveries.c.site_id == endpoints.c.site_id, PENDING, deliveries.c.due_ms <= tx.now_ms)
-    takes = and_(endpoints.c.enabled == true(), endpoints.c.circuit == "closed", endpoints.c.not_before_ms <= tx.now_ms)
+    ready = select(endpoints).where(READY)
     if skip_sites:
-        takes &= endpoints.c.site_id.not_in(skip_sites)
-    return list(tx.conn.execute(select(endpoints).where(takes, due, _not_paused()).order_by(func.random())).all())
+        ready = ready.where(endpoints.c.site_id.not_in(skip_sites))
+    return list(tx.conn.execute(ready.order_by(func.random()), {"now": tx.now_ms}).all())
 
 
 def _due(tx: Tx, endpoint: Any, limit: int) -> Any:
@@ -204,12 +219,9 @@ def _busy() -> Any:
 
 def _probes(tx: Tx, worker_id: str, limit: int) -> list[tuple[Any, Any]]:
     """One parked delivery per endpoint whose pause is over: the one that was tried least."""
-    rested = and_(endpoints.c.circuit == "open", endpoints.c.probe_ms <= tx.now_ms)
-    stmt = (
-        select(endpoints).where(endpoints.c.enabled == true(), rested, _not_paused()).order_by(endpoints.c.probe_ms).limit(limit)
-    )
+    rested = select(endpoints).where(RESTED).order_by(endpoints.c.probe_ms).limit(limit).with_for_update(skip_locked=True)
     found: list[tuple[Any, Any]] = []
-    for endpoint in tx.conn.execute(stmt.with_for_update(skip_locked=True)).all():
+    for endpoint in tx.conn.execute(rested, {"now": tx.now_ms}).all():
         row = _least_tried(tx, endpoint.site_id, PARKED)
         row = _least_tried(tx, endpoint.site_id, PENDING) if row is None else row
         if row is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, delete, select, text, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.errors import IdempotencyConflict, IdempotencyInFlight
@@ -21,6 +21,7 @@ BEGIN = text(
     "body = NULL WHERE idempotency.at_ms <= :expired OR (idempotency.status IS NULL AND idempotency.at_ms <= :stale "
     "AND idempotency.body_sha256 = excluded.body_sha256) RETURNING key"
 )
+CACHED = select(prediction_cache.c.value).where(prediction_cache.c.key == bindparam("of_key"))
 PUT = insert(prediction_cache)
 PUT = PUT.on_conflict_do_update(index_elements=["key"], set_={"value": PUT.excluded.value, "at_ms": PUT.excluded.at_ms})
 
@@ -56,8 +57,7 @@ class Replies(Store):
 
     def cached(self, key: str) -> bytes | None:
         """A prediction by its key (at most 128 characters)."""
-        stmt = select(prediction_cache.c.value).where(prediction_cache.c.key == key)
-        value = self._read(lambda conn: conn.execute(stmt).scalar_one_or_none())
+        value = self._read(lambda conn: conn.execute(CACHED, {"of_key": key}).scalar_one_or_none())
         return None if value is None else bytes(value)
 
 

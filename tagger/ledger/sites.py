@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger import circuit
@@ -20,6 +20,7 @@ from tagger.site import ApiKey, Site
 
 SecretOf = Literal["hook", "callback"]  # of the CMS's hooks, of our callbacks
 
+ENDPOINT = select(endpoints).where(endpoints.c.site_id == bindparam("site"))
 NEW_CIRCUIT: dict[str, Any] = {
     "circuit": "closed",
     "window": [],
@@ -182,7 +183,7 @@ def _rotated(old: Sequence[str], fresh: str | None) -> list[str]:
 
 
 def find_endpoint(conn: Connection, site_id: str) -> Any:
-    return conn.execute(select(endpoints).where(endpoints.c.site_id == site_id)).one_or_none()
+    return conn.execute(ENDPOINT, {"site": site_id}).one_or_none()
 
 
 def to_endpoint(row: Any) -> Endpoint:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import String, and_, bindparam, case, delete, exists, literal_column, select, update
+from sqlalchemy import Select, String, and_, bindparam, case, delete, exists, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.delivery import DeliveryStatus, parts
@@ -51,11 +51,16 @@ _CLAIMED: dict[str, Any] = {
 }
 _NAMED = select(jobs.c.id).where(jobs.c.id == bindparam("job"), *_CLAIMABLE).with_for_update(skip_locked=True)
 _OLDEST = select(jobs.c.id).where(*_CLAIMABLE).order_by(jobs.c.due_ms, jobs.c.id).limit(literal_column("1"))
-CLAIM_NAMED = update(jobs).where(jobs.c.id == _NAMED.scalar_subquery()).values(_CLAIMED).returning(jobs)
-CLAIM_OLDEST = (
-    update(jobs).where(jobs.c.id == _OLDEST.with_for_update(skip_locked=True).scalar_subquery()).values(_CLAIMED).returning(jobs)
-)
-REQUEST = select(job_requests.c.body).where(job_requests.c.job_id == bindparam("job"))
+_REQUEST = select(job_requests.c.body).where(job_requests.c.job_id == jobs.c.id).scalar_subquery()
+
+
+def _claim_of(chosen: Select[tuple[str]]) -> Any:
+    found = update(jobs).where(jobs.c.id == chosen.scalar_subquery())
+    return found.values(_CLAIMED).returning(jobs, _REQUEST.label("request"))
+
+
+CLAIM_NAMED = _claim_of(_NAMED)
+CLAIM_OLDEST = _claim_of(_OLDEST.with_for_update(skip_locked=True))
 
 
 def _complete_as(status: Any) -> Any:
@@ -90,6 +95,8 @@ PUT_EMBEDDING = PUT_EMBEDDING.on_conflict_do_update(
     index_elements=["site_id", "name", "asset_id"],
     set_={name: PUT_EMBEDDING.excluded[name] for name in ("model", "vector", "job_id")},
 )
+PUT_RESULT, PUT_OFFER = job_results.insert(), offers.insert()
+PUT_DELIVERY, PUT_BODY = deliveries.insert(), delivery_bodies.insert()
 WAITING = select(deliveries).where(
     deliveries.c.site_id == bindparam("site"),
     deliveries.c.asset_id == bindparam("asset"),
@@ -119,9 +126,8 @@ class Work(Store):
                 counters.job_moved(
                     tx, site_id=row.site_id, backfill_id=row.backfill_id, old=(lane, "accepted"), new=(lane, "running")
                 )  # fmt: skip
-                body = tx.conn.execute(REQUEST, {"job": row.id}).scalar_one()
                 try:
-                    return to_claim(row, body)
+                    return to_claim(row, row.request)
                 except BadRequest as err:  # raised, it would come again with the next claim, and stop the lane
                     note_error(tx, row.id, err.info(), {})
                     bury_job(tx, row, err.info(), attempts=row.attempts)
@@ -251,7 +257,7 @@ def _store_description(tx: Tx, claim: Claim, description: Description) -> None:
     result = {"job_id": claim.job_id, "sha256": description.sha256, "width": description.width, "height": description.height}
     apart = {"verdict": verdict, "timings_ms": dict(description.timings_ms), "warnings": list(description.warnings)}
     checks = [asdict(check) for check in description.checks] or None
-    tx.conn.execute(job_results.insert(), {**result, **apart, "checks": checks})
+    tx.conn.execute(PUT_RESULT, {**result, **apart, "checks": checks})
     if description.annotations:
         rows = [
             {
@@ -264,7 +270,7 @@ def _store_description(tx: Tx, claim: Claim, description: Description) -> None:
             }
             for n, a in enumerate(description.annotations)
         ]
-        tx.conn.execute(offers.insert(), rows)
+        tx.conn.execute(PUT_OFFER, rows)
     if description.embedding is not None:
         model, vector = description.embedding
         asset = {"site_id": claim.request.site_id, "asset_id": claim.request.asset_id, "job_id": claim.job_id}
@@ -282,7 +288,7 @@ def _store_delivery(tx: Tx, claim: Claim, delivery_id: str, fields: Mapping[str,
                 move_delivery(tx, old, "superseded")
     times = {"due_ms": tx.now_ms, "created_ms": tx.now_ms, "updated_ms": tx.now_ms}
     row = {"id": delivery_id, "job_id": claim.job_id, **asset, "status": status, "sequence": sequence, **times}
-    tx.conn.execute(deliveries.insert(), {**row, "attempts": 0, "tries": 0})
+    tx.conn.execute(PUT_DELIVERY, {**row, "attempts": 0, "tries": 0})
     body = {"delivery_id": delivery_id, "fields": dict(fields), "metadata": dict(request.metadata), "outcomes": []}
-    tx.conn.execute(delivery_bodies.insert(), body)
+    tx.conn.execute(PUT_BODY, body)
     counters.delivery_moved(tx, None, status)

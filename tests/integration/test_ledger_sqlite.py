@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from ledger_cases import LedgerCases, World
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
 from tagger.delivery import Endpoint
@@ -65,3 +69,30 @@ def test_an_error_does_not_tell_what_was_to_be_stored(world: World) -> None:
     with pytest.raises(IntegrityError) as caught:  # the id of another site's endpoint
         world.ledger.put_endpoint(secret)
     assert "very-secret" not in str(caught.value)
+
+
+def test_a_deliverer_with_nothing_to_deliver_asks_without_the_write_lock(world: World, tmp_path: Path) -> None:
+    world.ledger.register_worker("idle", role="deliver", lane=None, host="h", pid=1)
+    world.ledger.claim_deliveries(worker_id="idle", limit=10)  # settles what the new endpoint left over
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # whoever wanted the lock now would wait for half a minute
+        began = time.monotonic()
+        assert world.ledger.claim_deliveries(worker_id="idle", limit=10) == []
+        assert time.monotonic() - began < 5
+        other.execute("ROLLBACK")
+
+
+def test_what_one_read_sees_is_of_one_moment(world: World, tmp_path: Path) -> None:
+    world.site("one")
+
+    def sites(conn: Connection) -> int:
+        return int(conn.execute(text("SELECT count(*) FROM sites")).scalar_one())
+
+    def twice(conn: Connection) -> tuple[int, int]:
+        before = sites(conn)
+        world.site("two")  # another connection writes meanwhile
+        return before, sites(conn)
+
+    before, after = world.ledger._read(twice)
+    assert before == after
+    assert world.ledger._read(sites) == before + 1

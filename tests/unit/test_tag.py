@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,13 @@ def test_a_good_image_is_described_with_the_time_of_each_stage(desk: Desk) -> No
     assert fields == {"alt_text": {}}
     assert description.embedding is not None
     assert np.frombuffer(description.embedding[1], "<f2").tolist() == VECTOR.tolist()
+
+
+def test_an_image_gives_way_before_its_end_is_written(desk: Desk) -> None:
+    written_before: list[int] = []
+    desk.kit = replace(desk.kit, give_way=lambda: written_before.append(len(desk.ledger.completed)))
+    assert describe(desk.claim(), desk.kit) == "described"
+    assert written_before == [0]
 
 
 def test_the_encoded_bytes_take_room_until_they_are_decoded(desk: Desk) -> None:

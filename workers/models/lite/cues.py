@@ -7,7 +7,7 @@ log-odds by a stated amount (`cues.json`). The amounts are common sense, rounded
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ DOUBTED = 0.4
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Rules:
     context: tuple[tuple[int, int, float], ...]  # concept, wider concept, base rate of the first given the second
+    wider: frozenset[int]  # the second ones
     ratios: Mapping[str, tuple[tuple[int, float], ...]]  # cue → (concept, change of the log-odds at full strength)
     animals: npt.NDArray[np.intp]
     animal: int
@@ -41,6 +42,7 @@ def _rules() -> _Rules:
     stored, column = table("cues.json"), lexicon().concept_index
     return _Rules(
         context=tuple((column[c], column[wider], rate) for c, (wider, rate) in stored["context"].items()),
+        wider=frozenset(column[wider] for wider, _ in stored["context"].values()),
         ratios={cue: tuple((column[c], r) for c, r in row.items()) for cue, row in stored["ratios"].items()},
         animals=np.array([column[c] for c in stored["animals"]], np.intp),
         animal=column["animal"],
@@ -58,7 +60,7 @@ def adjust(concepts: Floats, prediction: Prediction) -> Floats:
         shift = np.zeros(len(out))
         for cue, strength in present.items():
             for concept, ratio in rules.ratios.get(cue, ()):
-                if (concept in _wider(rules)) == (step == 0):
+                if (concept in rules.wider) == (step == 0):
                     shift[concept] += strength * ratio
         if step == 1:
             for concept, wider, rate in rules.context:
@@ -66,10 +68,6 @@ def adjust(concepts: Floats, prediction: Prediction) -> Floats:
         moved = shift != 0
         out[moved] = 1.0 / (1.0 + np.exp(-(logit(out[moved]) + shift[moved])))
     return out
-
-
-def _wider(rules: _Rules) -> frozenset[int]:
-    return frozenset(wider for _, wider, _ in rules.context)
 
 
 def strengths(prediction: Prediction) -> dict[str, float]:
@@ -83,23 +81,16 @@ def strengths(prediction: Prediction) -> dict[str, float]:
     return found
 
 
-def names_look(names: frozenset[str]) -> bool:
-    return any(_colour(n) in COLOURS or n in LIGHT for n in names)
+def look_word(names: frozenset[str]) -> str | None:
+    """The first of a term's names that names a colour or the light."""
+    return min((n for n in names if _colour(n) in COLOURS or n in LIGHT), default=None)
 
 
-def by_look(names: Sequence[frozenset[str]], look: Look) -> dict[int, float]:
-    """Index of each term that names a colour or the light → its probability."""
-    return {i: p for i, words in enumerate(names) if (p := _by_look(words, look)) is not None}
-
-
-def _by_look(words: frozenset[str], look: Look) -> float | None:
-    for word in sorted(words):
-        if word in LIGHT:
-            return 0.92 if getattr(look, LIGHT[word]) else 0.03
-        if _colour(word) in COLOURS:
-            share = dict(look.dominant).get(_colour(word), 0.0)
-            return float(min(0.95, share / FULL_SHARE))
-    return None
+def by_look(word: str, look: Look) -> float:
+    """The probability of what `look_word` found."""
+    if word in LIGHT:
+        return 0.92 if getattr(look, LIGHT[word]) else 0.03
+    return float(min(0.95, dict(look.dominant).get(_colour(word), 0.0) / FULL_SHARE))
 
 
 def _area(box: tuple[float, float, float, float]) -> float:

@@ -48,6 +48,7 @@ class _Table:
     near: Floats  # [concepts, terms]: P(term | concept)
     known: npt.NDArray[np.bool_]  # [terms]: a rule names it
     names: tuple[frozenset[str], ...]  # normalised English words of each term
+    looks: tuple[tuple[int, str], ...]  # the terms that name a colour or the light, and the word that does
     mute: npt.NDArray[np.bool_]  # [terms] never said
 
 
@@ -88,7 +89,7 @@ class TermScorer:
         if unsayable(texts):
             return "gender, age and the like are not said from pixels."
         table = self._build(Vocabulary(name="one", version=1, categories=(Category(id=category.id, terms=(term,)),)))
-        if max(table.weights.max(initial=0.0), table.near.max(initial=0.0)) < 0.3 and not cues.names_look(table.names[0]):
+        if max(table.weights.max(initial=0.0), table.near.max(initial=0.0)) < 0.3 and cues.look_word(table.names[0]) is None:
             return "nothing that the lite models see is near it."
         return None
 
@@ -143,12 +144,14 @@ class TermScorer:
             columns.append(reach_of(some, vectors[start : start + len(some)], self._lexicon))
             start += len(some)
         shapes = (len(self._lexicon.words), len(self._lexicon.concepts))
+        names = tuple(frozenset(form for text in some for form in forms(text)) for some in texts)
         return _Table(
             ids=tuple((category.id, term.id) for category, term in pairs),
             weights=np.stack([c[0] for c in columns], axis=1) if columns else np.zeros((shapes[0], 0), np.float32),
             near=np.stack([c[1] for c in columns], axis=1) if columns else np.zeros((shapes[1], 0), np.float32),
             known=np.array([c[2] for c in columns], bool),
-            names=tuple(frozenset(form for text in some for form in forms(text)) for some in texts),
+            names=names,
+            looks=tuple((i, word) for i, some in enumerate(names) if (word := cues.look_word(some)) is not None),
             mute=np.array([not some or unsayable(some) for some in texts], bool),
         )
 
@@ -228,9 +231,10 @@ def _widens(text: str, wanted: frozenset[str]) -> bool:
 
 def _joined(sources: Floats, weights: Floats, classes: int) -> npt.NDArray[np.float64]:
     """[1080] evidence, [1080, n] P(n | source) → [n]: the classes exclude each other and add up; objects stand beside them."""
-    of_classes = np.clip(sources[:classes] @ weights[:classes], 0.0, 1.0)
-    there = np.flatnonzero(sources[classes:])
-    of_objects = (sources[classes:][there, None] * weights[classes:][there]).max(axis=0, initial=0.0)
+    seen = np.flatnonzero(sources)  # few of the sources: the rest of the weights need not be read
+    few, objects = seen[seen < classes], seen[seen >= classes]
+    of_classes = np.clip(sources[few] @ weights[few], 0.0, 1.0)
+    of_objects = (sources[objects, None] * weights[objects]).max(axis=0, initial=0.0)
     out: npt.NDArray[np.float64] = (1.0 - (1.0 - of_classes) * (1.0 - of_objects)).astype(np.float64)
     return out
 
@@ -238,8 +242,8 @@ def _joined(sources: Floats, weights: Floats, classes: int) -> npt.NDArray[np.fl
 def _coloured(probs: npt.NDArray[np.float64], prediction: Prediction, table: _Table) -> npt.NDArray[np.float64]:
     """Terms that name a colour or the light take the pixels' word instead."""
     if prediction.look is not None:
-        for i, p in cues.by_look(table.names, prediction.look).items():
-            probs[i] = p
+        for i, word in table.looks:
+            probs[i] = cues.by_look(word, prediction.look)
     return probs
 
 
