@@ -104,12 +104,9 @@ class JobRequest:
             ) from err
 
 
-def _has_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\x00" in value
-    if isinstance(value, Mapping):
-        return any(_has_nul(part) for pair in value.items() for part in pair)
-    return isinstance(value, (list, tuple)) and any(_has_nul(part) for part in value)
+def _has_nul(value: Mapping[str, Any]) -> bool:
+    text = json.dumps(value, ensure_ascii=False).replace(r"\\", "")  # a backslash of the text's own is two in JSON
+    return r"\u0000" in text
 
 
 @dataclass(frozen=True, kw_only=True)
