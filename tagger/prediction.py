@@ -6,7 +6,7 @@ Cached by site, content hash, model revision, instruction and context; profile, 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -93,9 +93,8 @@ class Prediction:
     file: FileMetadata = field(default_factory=FileMetadata)  # what the file says of itself; of the same bytes, so kept with them
 
 
-@dataclass(frozen=True, kw_only=True)
-class TermScore:
-    """How probable one term of a vocabulary is for one image."""
+class TermScore(NamedTuple):
+    """How probable one term of a vocabulary is for one image. A tuple, since every image has one for every term."""
 
     category: str
     term: str

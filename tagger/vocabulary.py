@@ -123,6 +123,18 @@ class Vocabulary:
         general = category.threshold.for_model(model)
         return DEFAULT_THRESHOLD if general is None else general
 
+    @cached_property
+    def _thresholds(self) -> dict[tuple[str, frozenset[tuple[str, float]]], Mapping[tuple[str, str], float]]:
+        return {}
+
+    def _least_scores(self, model: str, overrides: Mapping[str, float]) -> Mapping[tuple[str, str], float]:
+        """(category, term) → from which score on it is offered. Worked out once for each model and profile."""
+        key = model, frozenset(overrides.items())
+        if key not in self._thresholds:
+            found = (self.find(term_id) for term_id in self._index)
+            self._thresholds[key] = {(c.id, t.id): self.threshold_of(c, t, model, overrides) for c, t in filter(None, found)}
+        return self._thresholds[key]
+
     def select(
         self,
         scores: Sequence[TermScore],
@@ -141,12 +153,12 @@ class Vocabulary:
         `max_tags` are the profile's. Scores of terms that this vocabulary has not are passed over.
         """
         denied = self.denied(site_id, deny)
+        by_model = {model: self._least_scores(model_name or model, thresholds or {}) for model in {s.model for s in scores}}
         best: dict[str, float] = {}
         for score in scores:
-            found = self.find(score.term)
-            if found is None or found[0].id != score.category or score.term in denied:
+            least = by_model[score.model].get((score.category, score.term))
+            if least is None or score.term in denied:
                 continue
-            least = self.threshold_of(*found, model_name or score.model, thresholds or {})
             if score.score >= least and score.score > best.get(score.term, -1.0):
                 best[score.term] = score.score
         ranked = sorted(best.items(), key=lambda item: (-item[1], self._index[item[0]]))
