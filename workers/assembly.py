@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,8 +34,8 @@ GME_BATCH_MS = 10_000  # predicted; far below the watchdog's minute, also on a C
 TEXT_SECONDS = 300.0  # for the vectors of all texts of one vocabulary
 TEXTS_AT_ONCE = 32
 READY_SLICE_SECONDS = 0.5
-LITE_BATCH = 8  # a core is no faster with more, but what ends together is judged and written together, at less cost
-LITE_THREADS = 2 * LITE_BATCH  # the next batch is read and decoded beside the one that the model has
+LITE_BATCH = 1  # a CPU gains nothing from more, and the first of a batch would wait for the last
+LITE_THREADS = 12  # enough to read, decode and judge beside the image that the model has
 CLOSE_SECONDS = 10.0
 
 
@@ -134,9 +133,7 @@ def _weights(name: str, models: Path, settings: Settings) -> Path:
 class Models:
     """The engines of one worker, seen as one model. Thread-safe."""
 
-    def __init__(self, engines: Mapping[str, Engine[Any, Any]], chosen: Plan, desk: AbstractContextManager[Any]) -> None:
-        """`desk`: what a task thread holds while it prepares, finishes or judges an image."""
-        self.desk = desk
+    def __init__(self, engines: Mapping[str, Engine[Any, Any]], chosen: Plan) -> None:
         self._engines = engines
         self._plan = chosen
         self._ids: tuple[str, ...] = ()
@@ -230,12 +227,12 @@ def on_processor(settings: Settings) -> bool:
 
 
 def sized(settings: Settings) -> Settings:
-    """Fewer threads and small batches where only the lite models run: they use one core whatever the batch, so that more
-    images in hand would only take that core from those that are being described. None waits for others to come.
+    """Fewer threads and no batches where only the lite models run: they use one core whatever the batch, so that more
+    images in hand would only take that core from the one that is being described.
     """
     if not on_processor(settings):
         return settings
-    smaller = {"threads": min(settings.threads, LITE_THREADS), "max_batch": LITE_BATCH, "batch_wait_ms": 0.0}
+    smaller = {"threads": min(settings.threads, LITE_THREADS), "max_batch": LITE_BATCH}
     return settings.model_copy(update=smaller)
 
 
@@ -244,8 +241,6 @@ def start_models(settings: Settings, on_fatal: Callable[[str], None], before_bat
     `before_batch`: called before each batch; it may wait.
     """
     chosen = plan(settings)
-    # Threads that all want the interpreter at once hand it to and fro, some 500 times an image, and share one core at that.
-    desk: AbstractContextManager[Any] = threading.Lock() if on_processor(settings) else nullcontext()
     engines: dict[str, Engine[Any, Any]] = {}
     for kind in chosen.kinds:
         engines[kind] = Engine(
@@ -255,14 +250,13 @@ def start_models(settings: Settings, on_fatal: Callable[[str], None], before_bat
             max_batch=settings.max_batch,
             wait_ms=settings.batch_wait_ms,
             before_batch=before_batch,
-            desk=desk,
             on_batch=_measure(kind),
             on_fatal=on_fatal,
         )
     log.info("models.start", caption=chosen.caption, embed=chosen.embed, check=chosen.check)
     for engine in engines.values():
         engine.start()
-    return Models(engines, chosen, desk)
+    return Models(engines, chosen)
 
 
 def _measure(kind: str) -> Callable[[int, float, float, float], None]:

@@ -15,8 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Generic, Literal, TypeVar, cast
 
 import structlog
 
@@ -56,9 +55,6 @@ def at_once() -> None:
     """The default `before_batch`."""
 
 
-ANYWHERE: AbstractContextManager[None] = nullcontext()  # the default `desk`
-
-
 class Engine(Generic[P, R]):
     def __init__(
         self,
@@ -76,7 +72,6 @@ class Engine(Generic[P, R]):
         canary_retry_seconds: float = CANARY_RETRY_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         before_batch: Callable[[], None] = at_once,
-        desk: AbstractContextManager[Any] = ANYWHERE,
         on_batch: Callable[[int, float, float, float], None] = ignore_batch,
         on_fatal: Callable[[str], None] = exit_process,
     ) -> None:
@@ -85,8 +80,7 @@ class Engine(Generic[P, R]):
 
         `batch_seconds`: the watchdog ends the process when one run takes longer. `start_seconds`: the same for a run
         that warms the model; loading that takes longer counts as a stall. `before_batch` is
-        called in the owner thread and may wait, far shorter than `batch_seconds`. `desk` is held by a task thread while it
-        prepares or finishes its image. `on_batch(images, units, seconds, fill)` is
+        called in the owner thread and may wait, far shorter than `batch_seconds`. `on_batch(images, units, seconds, fill)` is
         called in the owner thread after each batch; fill is the used share of the budget, 0..1. `on_fatal(reason)` is
         called in the owner thread when the process must exit; should it return, all waiters get EngineStopped.
         """
@@ -98,7 +92,6 @@ class Engine(Generic[P, R]):
         self._canary_retry_seconds = canary_retry_seconds
         self._clock = clock
         self._before_batch = before_batch
-        self._desk = desk
         self._on_batch = on_batch
         self._on_fatal = on_fatal
         self.budget = Budget(max_batch=max_batch, budget_ms=budget_ms, max_units=max_units)
@@ -173,8 +166,7 @@ class Engine(Generic[P, R]):
         """
         model = self._loaded().model
         raw = self._ask(model, lambda: model.prepare(pixels, instruction), deadline)
-        with self._desk:
-            return finished(model, raw, pixels)
+        return finished(model, raw, pixels)
 
     def read(self, text: str, *, deadline: float) -> R:
         """The raw result of a text alone. Errors: as `predict`; ModelError where the model reads no texts."""
@@ -188,8 +180,7 @@ class Engine(Generic[P, R]):
         """Prepare in this thread, then wait for the owner's answer."""
         if self._clock() >= deadline:
             raise BatchOverdue
-        with self._desk:
-            item, size = prepared(model, prepare)
+        item, size = prepared(model, prepare)
         return self._batcher.submit(item, size=size, deadline=deadline)
 
     def close(self, *, drain: bool = True, timeout: float | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -103,7 +103,6 @@ class Kit:
     fetch_seconds: float
     max_bytes: int
     encoded: Room = field(default_factory=Room)  # between fetch and decode
-    desk: AbstractContextManager[Any] = field(default_factory=nullcontext)  # held while an image is judged
     give_way: Callable[[], None] = ignore_way  # before an image's end is written; it may wait
     stopping: threading.Event = field(default_factory=threading.Event)
     on_stage: Callable[[str, float], None] = ignore_stage  # (stage, seconds)

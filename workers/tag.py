@@ -96,7 +96,7 @@ def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Sha
             prediction = _with_answers(prediction, answers)
         del decoded
         fresh = key, cached.dump(prediction)
-    with watch.stage("judge"), kit.desk:
+    with watch.stage("judge"):
         judged = kit.rules.judge(claim, site, prediction)
     embedding = prediction.embedding
     description = Description(

@@ -78,7 +78,6 @@ def _kit(
         rules=SiteRules.load(settings.home, scorer(models.plan, settings.vectors, models), instructed=models.plan.embed == "gme"),
         fetch_seconds=settings.fetch_seconds,
         max_bytes=settings.max_body_bytes,
-        desk=models.desk,
         give_way=polite.give_way,
         stopping=stopping,
         on_stage=lambda stage, seconds: telemetry.STAGE_SECONDS.labels(lane, stage).observe(seconds),

@@ -372,24 +372,3 @@ def test_every_image_gets_exactly_one_answer_whatever_happens(kinds: list[str], 
         assert isinstance(answer, expected[kind]), (number, kind, answer)
         if isinstance(answer, str):
             assert answer == str(number)
-
-
-def test_one_image_at_a_time_is_prepared_or_finished_at_the_desk_and_none_waits_there_for_its_batch() -> None:
-    model, busy, seen = Scripted(), threading.Lock(), []
-    prepare, finish = model.prepare, model.finish
-
-    def alone(step: Callable[..., Any]) -> Callable[..., Any]:
-        def at_the_desk(*args: Any) -> Any:
-            assert busy.acquire(blocking=False), "two images at the desk at once"
-            seen.append(step)
-            time.sleep(0.001)
-            busy.release()
-            return step(*args)
-
-        return at_the_desk
-
-    model.prepare, model.finish = alone(prepare), alone(finish)  # type: ignore[method-assign]
-    with running(model, desk=threading.Lock(), max_batch=4, wait_ms=50) as (engine, _):
-        assert ask(engine, range(1, 9)) == [str(n) for n in range(1, 9)]
-    assert len(seen) == 16
-    assert max(len(batch) for batch in model.batches) > 1  # the desk is free while an image waits for others
