@@ -1,8 +1,10 @@
-"""Courtesy between the lanes of one machine: while an upload is in hand here, a backfill begins no new image.
+"""Courtesy between the lanes of one machine: while an upload is in hand here, a backfill begins nothing.
 
 Niceness alone is not enough: an image that a backfill works on holds caches, memory bandwidth and now and then the ledger's lock.
 The upload workers hold a shared lock on a file in the home; a lock dies with its process. Nobody ever waits for the lock
-itself, and a backfill waits for at most PATIENCE_SECONDS an image, so that it goes on, slowly, under uploads without end.
+itself, and a backfill waits for at most PATIENCE_SECONDS before each step of an image (its claim, the model, its writing), so
+that it goes on, slowly, under uploads without end. Before the writing, since a backfill that is stopped for an upload inside
+a transaction keeps SQLite's lock.
 """
 
 from __future__ import annotations
