@@ -99,10 +99,10 @@ class _Builder:
         self.seen: set[int] = set()
 
     def build(self, node: Any, path: Path) -> Any:
-        self.places[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
-        if id(node) in self.seen:
-            return self._problem(path, "an alias (`*name`) is not allowed.", "Write the value out.")
+        if id(node) in self.seen:  # its marks are those of what it stands for
+            return self._problem(path, "an alias (`*name`) is not allowed.", "Write the value out.", at_key=True)
         self.seen.add(id(node))
+        self.places[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
         if len(path) > MAX_DEPTH:
             return self._problem(path, "the nesting is too deep.", f"Keep to {MAX_DEPTH} levels.")
         if isinstance(node, MappingNode):
