@@ -1,4 +1,4 @@
-"""Options by which lists are narrowed, and what is refused: a site that is not there must not look like an empty list."""
+"""Options by which lists are narrowed, and what is refused: what is not there must not look like an empty list."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ def check_site(ledger: Ledger, site: str | None) -> None:
     """Errors: NotFound for a site that is not there."""
     if site is not None:
         ledger.get_site(site)
+
+
+def check_backfill(ledger: Ledger, backfill_id: str | None) -> None:
+    """Errors: NotFound for a backfill that is not there."""
+    if backfill_id is not None:
+        ledger.backfill(backfill_id)
 
 
 def check_reason(code: str | None) -> None:

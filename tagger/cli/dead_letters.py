@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
@@ -18,17 +19,28 @@ app = typer.Typer(help="Jobs and deliveries that ended badly: why, and another t
 SiteOption = Annotated[str | None, typer.Option("--site", help="Only this site's.")]
 Since = Annotated[str | None, typer.Option("--since", help="Only those that died since then, e.g. 2026-11-21T09:30:00Z.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Only those with this error code, e.g. image_unreadable.")]
+OfBackfill = Annotated[str | None, typer.Option("--backfill", help="Only those of this backfill's images, by its id.")]
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids; none: all that the options select.")]
 All = Annotated[bool, typer.Option("--all", help="Really all, when no option narrows them.")]
 
 
-def _select(ledger: Ledger, site: str | None, since: str | None, reason: str | None) -> list[DeadLetter]:
-    choosing.check_reason(reason)
-    choosing.check_site(ledger, site)
+@dataclass(frozen=True)
+class Filter:
+    site: str | None = None
+    since: str | None = None
+    reason: str | None = None
+    backfill: str | None = None
+
+
+def _select(ledger: Ledger, by: Filter) -> list[DeadLetter]:
+    choosing.check_reason(by.reason)
+    choosing.check_site(ledger, by.site)
+    choosing.check_backfill(ledger, by.backfill)
+    chosen: dict[str, Any] = {"site_id": by.site, "code": by.reason, "backfill_id": by.backfill}
     found: list[DeadLetter] = []
     cursor: str | None = None
     while True:
-        page = ledger.dead_letters(site_id=site, since_ms=parse_instant(since), code=reason, cursor=cursor, limit=500)
+        page = ledger.dead_letters(**chosen, since_ms=parse_instant(by.since), cursor=cursor, limit=500)
         found += page.data
         if page.next_cursor is None:
             return found
@@ -36,13 +48,19 @@ def _select(ledger: Ledger, site: str | None, since: str | None, reason: str | N
 
 
 @app.command("list")
-def list_letters(site: SiteOption = None, since: Since = None, reason: Reason = None, json: console.Json = False) -> None:
+def list_letters(
+    site: SiteOption = None,
+    since: Since = None,
+    reason: Reason = None,
+    backfill: OfBackfill = None,
+    json: console.Json = False,
+) -> None:
     """Dead letters, newest first.
 
     Example:  tagger dead-letters list --reason image_unreadable
     """
     with console.ledger(reading=True) as ledger:
-        rows = [render.dead_letter(letter) for letter in _select(ledger, site, since, reason)]
+        rows = [render.dead_letter(letter) for letter in _select(ledger, Filter(site, since, reason, backfill))]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
         return
@@ -59,21 +77,19 @@ def show_letter(letter_id: str, _json: console.Json = True) -> None:
     Example:  tagger dead-letters show job_01J9Z3…
     """
     with console.ledger(reading=True) as ledger:
-        for letter in _select(ledger, None, None, None):
+        for letter in _select(ledger, Filter()):
             if letter.id == letter_id:
                 console.print_json(render.dead_letter(letter))
                 return
     raise NotFound(f"No dead letter {letter_id}.", "List them with `tagger dead-letters list`.")
 
 
-def _ids(
-    ledger: Ledger, ids: list[str] | None, site: str | None, since: str | None, reason: str | None, everything: bool
-) -> list[str]:
+def _ids(ledger: Ledger, ids: list[str] | None, by: Filter, everything: bool) -> list[str]:
     if ids:
         return ids
-    if not (site or since or reason or everything):
-        raise BadRequest("Say which: ids, --site, --since, --reason, or --all.", "Give one of them.")
-    return [letter.id for letter in _select(ledger, site, since, reason)]
+    if by == Filter() and not everything:
+        raise BadRequest("Say which: ids, --site, --since, --reason, --backfill, or --all.", "Give one of them.")
+    return [letter.id for letter in _select(ledger, by)]
 
 
 def _told(verb: str, done: int, asked: int, named: bool) -> None:
@@ -84,24 +100,36 @@ def _told(verb: str, done: int, asked: int, named: bool) -> None:
 
 
 @app.command("replay")
-def replay(ids: Ids = None, site: SiteOption = None, since: Since = None, reason: Reason = None, everything: All = False) -> None:
+def replay(
+    ids: Ids = None,
+    site: SiteOption = None,
+    since: Since = None,
+    reason: Reason = None,
+    backfill: OfBackfill = None,
+    everything: All = False,
+) -> None:
     """Send dead letters on their way again, with fresh attempts.
 
     Example:  tagger dead-letters replay --site blog --since 2026-11-21T00:00:00Z
     """
     with console.ledger() as ledger:
-        chosen = _ids(ledger, ids, site, since, reason, everything)
+        chosen = _ids(ledger, ids, Filter(site, since, reason, backfill), everything)
         _told("Replayed", ledger.replay(chosen), len(chosen), bool(ids))
 
 
 @app.command("discard")
 def discard(
-    ids: Ids = None, site: SiteOption = None, since: Since = None, reason: Reason = None, everything: All = False
+    ids: Ids = None,
+    site: SiteOption = None,
+    since: Since = None,
+    reason: Reason = None,
+    backfill: OfBackfill = None,
+    everything: All = False,
 ) -> None:
     """Drop dead letters; their words will not be written.
 
     Example:  tagger dead-letters discard dlv_01J9Z3…
     """
     with console.ledger() as ledger:
-        chosen = _ids(ledger, ids, site, since, reason, everything)
+        chosen = _ids(ledger, ids, Filter(site, since, reason, backfill), everything)
         _told("Discarded", ledger.discard(chosen), len(chosen), bool(ids))

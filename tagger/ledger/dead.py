@@ -26,11 +26,14 @@ class DeadLetters(Store):
         site_id: str | None = None,
         since_ms: int | None = None,
         code: str | None = None,
+        backfill_id: str | None = None,
         ids: Sequence[str] = (),
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[DeadLetter]:
-        """Newest first, by the age of the job or delivery. `since_ms`: died then or later. `ids`: only of these, if any."""
+        """Newest first, by the age of the job or delivery. `since_ms`: died then or later. `backfill_id`: of its jobs and of
+        their deliveries. `ids`: only of these, if any.
+        """
         stmt = select(dead_letters).order_by(dead_letters.c.id.desc()).limit(limit + 1)
         if site_id is not None:
             stmt = stmt.where(dead_letters.c.site_id == site_id)
@@ -38,6 +41,8 @@ class DeadLetters(Store):
             stmt = stmt.where(dead_letters.c.at_ms >= since_ms)
         if code is not None:
             stmt = stmt.where(dead_letters.c.code == code)
+        if backfill_id is not None:
+            stmt = stmt.where(dead_letters.c.job_id.in_(select(jobs.c.id).where(jobs.c.backfill_id == backfill_id)))
         if ids:
             stmt = stmt.where(dead_letters.c.id.in_(ids))
         if cursor is not None:

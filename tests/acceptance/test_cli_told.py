@@ -22,6 +22,7 @@ from tagger import signing
 from tagger.annotation import Annotation, Verdict
 from tagger.audit import Row
 from tagger.backfill import feed
+from tagger.campaign import Backfill
 from tagger.cli import backfill, check, console, describe
 from tagger.errors import ImageTooLarge
 from tagger.gate import REASONS
@@ -249,3 +250,20 @@ def test_an_interrupted_describe_writes_what_is_done(world: World, tmp_path: Pat
     assert (done.returncode, "1 described, 1 not done" in done.stdout) == (130, True), done.stderr
     with (tmp_path / "o.csv").open(encoding="utf-8-sig", newline="") as file:
         assert sorted(line["status"] for line in csv.DictReader(file)) == ["accepted", "done"]
+
+
+def test_the_dead_letters_of_one_backfill_are_listed_and_replayed_apart(world: World, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        world.ledger.start_backfill(Backfill(id=f"bkf_{name}", site_id="s", kind="folder", spec={}, started_ms=world.now))
+    jobs = {name: world.accept(name, backfill_id=f"bkf_{name}") for name in ("one", "two")}
+    jobs["alone"] = world.accept("alone")
+    for job_id in jobs.values():
+        assert world.ledger.fail(world.claimed(job_id), ImageTooLarge("The image is over 1 MiB.").info(), {}) == "dead"
+    rows = told("dead-letters", "list", "--backfill", "bkf_one", home=tmp_path)["data"]
+    assert [row["id"] for row in rows] == [jobs["one"]]
+    assert "Replayed 1 of 1." in called("dead-letters", "replay", "--backfill", "bkf_one", home=tmp_path).stdout
+    left = told("dead-letters", "list", home=tmp_path)["data"]
+    assert {row["id"] for row in left} == {jobs["two"], jobs["alone"]}
+    wrong = called("dead-letters", "discard", "--backfill", "bkf_none", home=tmp_path)
+    assert wrong.returncode != 0
+    assert "No backfill 'bkf_none'" in wrong.stderr
