@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class Slot:
     kept: bool
     process: subprocess.Popen[bytes]
     starts: int = 1
+    falls: list[str] = field(default_factory=list)  # exit status and last words of each process that had to be replaced
 
 
 class Rig:
@@ -144,6 +145,7 @@ class Rig:
             with self._lock:
                 for slot in self.slots:
                     if slot.kept and slot.process.poll() is not None and not self._closing:
+                        slot.falls.append(f"exit {slot.process.returncode}: {_tail(slot.log)}")
                         slot.process = _popen(slot.argv, slot.env, slot.log)
                         slot.starts += 1
 
@@ -314,9 +316,8 @@ class Rig:
         return any(word in file.read_text("utf-8", "replace") for file in self.logs_folder.glob("*.log"))
 
     def last_words(self) -> str:
-        return "\n".join(
-            f"--- {f.name}\n{f.read_text('utf-8', 'replace')[-800:]}" for f in sorted(self.logs_folder.glob("*.log"))
-        )
+        fallen = [f"--- {slot.role} fell: {fall}" for slot in self.slots for fall in slot.falls]
+        return "\n".join([*fallen, *(f"--- {f.name}\n{_tail(f)}" for f in sorted(self.logs_folder.glob("*.log")))])
 
     # --- the broker ---
 
@@ -354,6 +355,10 @@ def png(colour: tuple[int, int, int]) -> bytes:
 
 # Ends the process with the one that started it, so that an interrupted test leaves nothing behind; the flag survives exec.
 LAUNCH = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+def _tail(log: Path) -> str:
+    return log.read_text("utf-8", "replace")[-800:]
 
 
 def _popen(argv: list[str], env: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
