@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -92,11 +93,14 @@ def _ids(ledger: Ledger, ids: list[str] | None, by: Filter, everything: bool) ->
     return [letter.id for letter in _select(ledger, by)]
 
 
-def _told(verb: str, done: int, asked: int, named: bool) -> None:
+def _act(verb: str, act: Callable[[Ledger, list[str]], int], ids: list[str] | None, by: Filter, everything: bool) -> None:
     """Errors: NotFound when letters were named by id and none of them was there to act on."""
-    if named and done == 0:
+    with console.ledger() as ledger:
+        chosen = _ids(ledger, ids, by, everything)
+        done = act(ledger, chosen)
+    if ids and done == 0:
         raise NotFound("None of these is a dead letter that can be acted on.", "List them with `tagger dead-letters list`.")
-    console.out.print(f"{verb} {done} of {asked}." if asked else "No dead letter is of that choice; nothing was done.")
+    console.out.print(f"{verb} {done} of {len(chosen)}." if chosen else "No dead letter is of that choice; nothing was done.")
 
 
 @app.command("replay")
@@ -112,9 +116,7 @@ def replay(
 
     Example:  tagger dead-letters replay --site blog --since 2026-11-21T00:00:00Z
     """
-    with console.ledger() as ledger:
-        chosen = _ids(ledger, ids, Filter(site, since, reason, backfill), everything)
-        _told("Replayed", ledger.replay(chosen), len(chosen), bool(ids))
+    _act("Replayed", Ledger.replay, ids, Filter(site, since, reason, backfill), everything)
 
 
 @app.command("discard")
@@ -130,6 +132,4 @@ def discard(
 
     Example:  tagger dead-letters discard dlv_01J9Z3…
     """
-    with console.ledger() as ledger:
-        chosen = _ids(ledger, ids, Filter(site, since, reason, backfill), everything)
-        _told("Discarded", ledger.discard(chosen), len(chosen), bool(ids))
+    _act("Discarded", Ledger.discard, ids, Filter(site, since, reason, backfill), everything)

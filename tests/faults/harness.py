@@ -60,7 +60,6 @@ class Slot:
     log: Path
     kept: bool
     process: subprocess.Popen[bytes]
-    starts: int = 1
     falls: list[str] = field(default_factory=list)  # exit status and last words of each process that had to be replaced
 
 
@@ -138,7 +137,7 @@ class Rig:
 
     def falls(self, role: str = "") -> int:
         """How often kept processes of this role were started again."""
-        return sum(s.starts - 1 for s in self.slots if s.role.startswith(role))
+        return sum(len(s.falls) for s in self.slots if s.role.startswith(role))
 
     def _keep(self) -> None:
         while not self._watching.wait(0.1):
@@ -147,7 +146,6 @@ class Rig:
                     if slot.kept and slot.process.poll() is not None and not self._closing:
                         slot.falls.append(f"exit {slot.process.returncode}: {_tail(slot.log)}")
                         slot.process = _popen(slot.argv, slot.env, slot.log)
-                        slot.starts += 1
 
     def _answers(self) -> bool:
         try:

@@ -47,7 +47,6 @@ class _Table:
     weights: Floats  # [1080, terms]: P(term | source) by the source's own words
     near: Floats  # [concepts, terms]: P(term | concept)
     known: npt.NDArray[np.bool_]  # [terms]: a rule names it
-    names: tuple[frozenset[str], ...]  # normalised English words of each term
     looks: tuple[tuple[int, str], ...]  # the terms that name a colour or the light, and the word that does
     mute: npt.NDArray[np.bool_]  # [terms] never said
 
@@ -89,7 +88,7 @@ class TermScorer:
         if unsayable(texts):
             return "gender, age and the like are not said from pixels."
         table = self._build(Vocabulary(name="one", version=1, categories=(Category(id=category.id, terms=(term,)),)))
-        if max(table.weights.max(initial=0.0), table.near.max(initial=0.0)) < 0.3 and cues.look_word(table.names[0]) is None:
+        if max(table.weights.max(initial=0.0), table.near.max(initial=0.0)) < 0.3 and not table.looks:
             return "nothing that the lite models see is near it."
         return None
 
@@ -150,7 +149,6 @@ class TermScorer:
             weights=np.stack([c[0] for c in columns], axis=1) if columns else np.zeros((shapes[0], 0), np.float32),
             near=np.stack([c[1] for c in columns], axis=1) if columns else np.zeros((shapes[1], 0), np.float32),
             known=np.array([c[2] for c in columns], bool),
-            names=names,
             looks=tuple((i, word) for i, some in enumerate(names) if (word := cues.look_word(some)) is not None),
             mute=np.array([not some or unsayable(some) for some in texts], bool),
         )
