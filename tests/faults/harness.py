@@ -24,6 +24,7 @@ import redis
 import requests
 from PIL import Image
 from sqlalchemy import bindparam, create_engine, text
+from stopping import stop_outside, writable
 
 from faults.figures import SEED, Figures
 from faults.receiver import Receiver
@@ -134,6 +135,17 @@ class Rig:
         os.killpg(process.pid, number)
         if number == signal.SIGKILL:
             process.wait()
+
+    def freeze(self, slot: Slot) -> None:
+        """Stops it outside a transaction: one inside is Q16's."""
+        if self.ledger_name == "postgres":  # its server ends such a transaction itself
+            self.kill(slot, signal.SIGSTOP)
+        else:
+            stop_outside(slot.process.pid, self.home / "ledger.sqlite")
+
+    def writable(self, seconds: float) -> bool:
+        """Whether SQLite's write lock comes free within so many seconds."""
+        return writable(self.home / "ledger.sqlite", seconds)
 
     def falls(self, role: str = "") -> int:
         """How often kept processes of this role were started again."""

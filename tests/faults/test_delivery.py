@@ -72,7 +72,7 @@ def test_w2_a_paused_deliverers_message_arrives_after_a_newer_write(build: Build
         [old] = rig.accept(1, asset="one", revision="1")
         rig.until(lambda: delivery_status(rig, old) == "sending", "the first message is under way")
         [paused] = rig.working("deliver")
-        rig.kill(paused, signal.SIGSTOP)
+        rig.freeze(paused)
         redirect_endpoint(rig, receiver.url)
         since = time.monotonic()
         rig.start("deliver")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import socket
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +13,7 @@ import pytest
 import requests
 
 from faults.figures import LONG, Figures, share
-from faults.harness import BACKFILL, SOLO, UPLOAD, Rig, Slot
+from faults.harness import BACKFILL, SOLO, UPLOAD, Rig
 from workers.models.fake import KILLS
 
 Build = Callable[..., Rig]
@@ -112,7 +110,7 @@ def test_q3_a_worker_is_frozen_while_idle_and_then_killed(build: Build, report: 
     for _ in range(11 if LONG else 3):
         warm = rig.put().json()["id"]
         rig.all_done(20, [warm])
-        rig.kill(idle, signal.SIGSTOP)
+        rig.freeze(idle)
         job = rig.put().json()["id"]
         rig.until(lambda: rig.redis().llen("upload") == 0, "the hint is gone from the broker", 5)
         swallowed += rig.states([job])[job] == "accepted"
@@ -127,29 +125,6 @@ def test_q3_a_worker_is_frozen_while_idle_and_then_killed(build: Build, report: 
     assert max(took) <= 15
 
 
-def freeze(rig: Rig, slot: Slot) -> None:
-    """SIGSTOP at a moment when the process holds no lock of SQLite's: stopped inside a transaction it would hold up every
-    writer, which is another promise (Q16).
-    """
-
-    if rig.ledger_name == "postgres":  # its server ends such a transaction itself
-        rig.kill(slot, signal.SIGSTOP)
-        return
-
-    def caught() -> bool:
-        rig.kill(slot, signal.SIGSTOP)
-        with contextlib.closing(sqlite3.connect(rig.home / "ledger.sqlite", timeout=1, isolation_level=None)) as probe:
-            try:
-                probe.execute("BEGIN IMMEDIATE")
-                probe.execute("ROLLBACK")
-            except sqlite3.OperationalError:
-                rig.kill(slot, signal.SIGCONT)
-                return False
-        return True
-
-    rig.until(caught, "the worker stops outside a transaction")
-
-
 def test_q7_a_frozen_worker_wakes_after_another_did_its_jobs(build: Build, report: Report) -> None:
     rig = build(a_ms=10, b_ms=100)
     frozen = rig.start(UPLOAD, kept=False)
@@ -158,7 +133,7 @@ def test_q7_a_frozen_worker_wakes_after_another_did_its_jobs(build: Build, repor
     rig.ready()
     rig.accept(24)
     rig.until(lambda: len(rig.held(frozen)) >= 4, "images are in its hands")
-    freeze(rig, frozen)
+    rig.freeze(frozen)
     held, since = rig.held(frozen), time.monotonic()
     rig.start(UPLOAD)
     took = rig.recoveries(list(held), since, 40)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import sqlite3
 import time
 from collections.abc import Callable
 
@@ -26,16 +24,6 @@ LEFT_ALONE = text(
     "AND state_change < now() - interval '0.4 s'"
 )
 SERVER_ENDS_S = 5.0  # the server's own timeouts lie below that (ledger/engine.py)
-
-
-def writable(rig: Rig, seconds: float) -> bool:
-    with contextlib.closing(sqlite3.connect(rig.home / "ledger.sqlite", timeout=seconds, isolation_level=None)) as probe:
-        try:
-            probe.execute("BEGIN IMMEDIATE")
-            probe.execute("ROLLBACK")
-        except sqlite3.OperationalError:
-            return False
-    return True
 
 
 def left_alone(rig: Rig) -> int:
@@ -75,9 +63,9 @@ def test_q16_on_sqlite_the_supervisor_ends_it(build: Build, report: Report, ledg
         assert state is not None
         return int(state["children"]["tag-upload-0"])  # type: ignore[call-overload]
 
-    stopped = stop_inside(rig, worker, lambda: not writable(rig, 0.4))
+    stopped = stop_inside(rig, worker, lambda: not rig.writable(0.4))
     since = time.monotonic()
-    held_s = rig.until(lambda: writable(rig, 0.2), "others may write again", STOPPED_SECONDS + 10)
+    held_s = rig.until(lambda: rig.writable(0.2), "others may write again", STOPPED_SECONDS + 10)
     took = rig.recoveries([job for job, state in rig.states().items() if state != "done"], since, 60)
     rig.until(lambda: worker() != stopped, "another stands in its place")
     rig.all_done(60)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import redis
+from stopping import stop_outside
 from worker_house import WorkerHouse
 
 from tagger import broker
@@ -121,7 +122,7 @@ def test_a_frozen_worker_is_replaced_and_ends_when_it_wakes(build: Any) -> None:
     frozen = house.tag()
     house.start("reconcile")
     house.until(lambda: house.workers("reconcile") == 1, "the reconciler is registered")
-    frozen.send_signal(signal.SIGSTOP)
+    stop_outside(frozen.pid, house.home / "ledger.sqlite")
     ids = house.submit(1)
     house.tag()
     house.until(lambda: house.all_done(ids), "another worker does it", seconds=15)
