@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import random
 import socket
 import time
 from collections.abc import Mapping
@@ -14,6 +16,8 @@ from typing import IO
 from tagger.errors import Conflict, PortTaken, SettingsError
 
 LOCK_SECONDS = 1.0  # `read_state` holds the lock for an instant
+PORTS = range(20_000, 32_768)  # below the ephemeral ports of Linux (32768) and macOS (49152)
+TRIES = 50
 
 
 def make_home(home: Path) -> None:
@@ -68,10 +72,11 @@ def read_state(home: Path) -> dict[str, object] | None:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server((host, 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
+    """A free port that stays free until it is used: the kernel gives none of these to a connection. Errors: PortTaken."""
+    for port in random.sample(PORTS, TRIES):
+        with contextlib.suppress(OSError), socket.create_server((host, port)):
+            return port
+    raise PortTaken(f"None of {TRIES} ports of {host} could be used.", "Choose a port with TAGGER_API_PORT.")
 
 
 def check_port(host: str, port: int, remedy: str) -> None:

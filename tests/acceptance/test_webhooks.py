@@ -13,7 +13,7 @@ import pytest
 
 from acceptance.house import ROOT, TAGGER, called, clean_env, told
 from tagger import signing
-from tagger.stack import free_port
+from tagger.home import free_port
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from tagger import signing
+from tagger.home import free_port
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Receiver:
         self.refused: Counter[str] = Counter()  # older sequences, per asset
         self.came: dict[str, list[float]] = {}  # moments per asset, monotonic
         self.other_paths: Counter[str] = Counter()
-        self.server = _Server(("127.0.0.1", port), _handler(self))
+        self.server = _Server(("127.0.0.1", port or free_port()), _handler(self))  # nobody takes it while it is away
         self.port: int = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/callback"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()

@@ -24,6 +24,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tagger.home import free_port
 from tagger.keys import hash_key
 from tagger.ledger import open_ledger
 from tagger.settings import Settings, child_env, load
@@ -48,8 +49,7 @@ app.serve(settings)
 
 class Server:
     def __init__(self, home: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port: int = free.getsockname()[1]
+        port = free_port()
         own: dict[str, Any] = {"broker_url": f"redis+socket://{home}/none.sock", "compat_site": "site", "admin_key": "operator"}
         self.settings: Settings = load(
             {},

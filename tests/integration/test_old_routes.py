@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +20,7 @@ from worker_house import WorkerHouse
 from tagger.api import compat
 from tagger.api.app import create_app
 from tagger.errors import SettingsError
+from tagger.home import free_port
 from tagger.keys import hash_key
 from tagger.settings import Settings, load
 from tagger.site import Site
@@ -41,8 +41,7 @@ class Api:
     """The API of a house, served in this process on a free port."""
 
     def __init__(self, settings: Settings) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port: int = free.getsockname()[1]
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._server = uvicorn.Server(uvicorn.Config(create_app(settings), port=port, log_config=None, access_log=False))
         self._thread = threading.Thread(target=self._server.run)

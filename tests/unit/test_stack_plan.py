@@ -70,3 +70,15 @@ def test_what_alerts_ask_for_reads_nought_before_the_first_time(tmp_path: Path) 
         ("tagger_deliveries_total", {"result": "reject"}),
     ):
         assert REGISTRY.get_sample_value(name, labels) is not None, name
+
+
+def test_a_free_port_is_none_that_the_kernel_gives_to_a_connection() -> None:
+    for _ in range(20):
+        with socket.create_server(("127.0.0.1", free_port())) as server:
+            assert server.getsockname()[1] < 32_768
+
+
+def test_where_no_port_is_free_the_remedy_is_told() -> None:
+    with pytest.raises(PortTaken) as told:
+        free_port("192.0.2.1")  # no address of this machine
+    assert "TAGGER_API_PORT" in told.value.remedy
