@@ -36,9 +36,11 @@ def letterbox(image: Image.Image) -> Letterboxed:
     width, height = image.size
     scale = SIDE / max(width, height)
     w, h = max(1, round(width * scale)), max(1, round(height * scale))
-    canvas = np.full((SIDE, SIDE, 3), GREY, np.uint8)
-    canvas[:h, :w] = np.asarray(image.resize((w, h), Image.Resampling.BILINEAR, reducing_gap=2.0))
-    tensor = np.ascontiguousarray((canvas.astype(np.float32) / 255.0).transpose(2, 0, 1)[None])
+    small = image.resize((w, h), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    tensor = np.full((1, 3, SIDE, SIDE), GREY, np.float32)
+    for channel, band in enumerate(small.split()):  # half the time of turning [height, width, 3] in numpy
+        tensor[0, channel, :h, :w] = np.asarray(band)
+    tensor /= np.float32(255.0)
     return Letterboxed(tensor=tensor, width=w / SIDE, height=h / SIDE)
 
 

@@ -5,6 +5,8 @@ Rules of thumb on a 64-pixel thumbnail: hue, saturation and lightness decide the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -18,6 +20,8 @@ MOST = 5  # dominant colours named
 LEAST_SHARE = 0.08  # a colour under this share is not dominant
 GREY_SATURATION = 0.14  # HSV saturation under which a pixel has no hue
 HUES = ((12, "red"), (42, "orange"), (68, "yellow"), (165, "green"), (195, "cyan"), (258, "blue"), (290, "purple"), (338, "pink"))
+NAMES = (*(name for _, name in HUES), "brown", "white", "grey", "black")
+RED, ORANGE, YELLOW, BROWN, WHITE, GREY, BLACK = map(NAMES.index, ("red", "orange", "yellow", "brown", "white", "grey", "black"))
 UNIFORM_SPREAD = 6  # of 255, between the least and the largest value of a channel
 WARM, COLD = ("red", "orange", "yellow", "brown", "pink"), ("blue", "cyan", "purple")
 
@@ -27,26 +31,45 @@ def thumbnail(image: Image.Image) -> Pixels:
     return np.asarray(image.resize((THUMB, THUMB), Image.Resampling.BOX, reducing_gap=2.0))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Hsv:
+    """[64, 64] each, of the thumbnail."""
+
+    hue: Floats  # degrees, 0 for grey
+    saturation: Floats  # 0..1
+    high: Floats  # the greatest of the three channels, 0..1
+    chroma: Floats  # the greatest less the least
+
+    @classmethod
+    def of(cls, rgb: Floats) -> _Hsv:
+        """[64, 64, 3] in 0..1. By planes: numpy is slow along an axis of three."""
+        r, g, b = np.ascontiguousarray(rgb.transpose(2, 0, 1))
+        high = np.maximum(np.maximum(r, g), b)
+        chroma = high - np.minimum(np.minimum(r, g), b)
+        safe = np.maximum(chroma, 1e-9)
+        hue = np.where(high == r, (g - b) / safe % 6, np.where(high == g, (b - r) / safe + 2, (r - g) / safe + 4)) * 60
+        return cls(hue=np.where(chroma > 0, hue, 0.0), saturation=chroma / np.maximum(high, 1e-9), high=high, chroma=chroma)
+
+
 def look(pixels: Pixels, thumb: Pixels | None = None) -> Look:
     """Pixels [h, w, 3] uint8 → Look. `thumb`: what `thumbnail` gave, where it is at hand."""
     height, width = pixels.shape[:2]
     thumb = thumbnail(Image.fromarray(pixels)) if thumb is None else thumb
-    rgb = thumb.reshape(-1, 3).astype(np.float64) / 255.0
-    names, shares = _named(rgb)
-    colours = sorted(zip(names, shares, strict=True), key=lambda pair: (-pair[1], pair[0]))
-    light = float((rgb @ np.array([0.2126, 0.7152, 0.0722])).mean())
-    share = dict(colours)
+    rgb = thumb.astype(np.float64) / 255.0
+    hsv = _Hsv.of(rgb)
+    share = _shares(hsv)
+    colours = sorted(share.items(), key=lambda pair: (-pair[1], pair[0]))
+    light = float((rgb.reshape(-1, 3) @ np.array([0.2126, 0.7152, 0.0722])).mean())
     warm, cold = (sum(share.get(name, 0.0) for name in group) for group in (WARM, COLD))
-    chroma = rgb.max(axis=1) - rgb.min(axis=1)
     return Look(
-        dominant=tuple((name, round(float(s), 4)) for name, s in colours if s >= LEAST_SHARE)[:MOST],
+        dominant=tuple((name, round(s, 4)) for name, s in colours if s >= LEAST_SHARE)[:MOST],
         warm=bool(warm >= 0.35 and warm > 2 * cold),
         cold=bool(cold >= 0.35 and cold > 2 * warm),
         bright=light >= 0.62,
         dark=light <= 0.28,
-        black_and_white=bool(np.quantile(chroma, 0.98) <= 0.06),
+        black_and_white=bool(np.quantile(hsv.chroma, 0.98) <= 0.06),
         uniform=min(height, width) <= 2 or _flat(pixels, thumb),
-        cues=cues(rgb.reshape(THUMB, THUMB, 3)),
+        cues=_cues(rgb, hsv),
     )
 
 
@@ -62,11 +85,9 @@ def _extremes(pixels: Pixels) -> tuple[tuple[int, int], ...]:
     return tuple((int(c.min()), int(c.max())) for c in np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
 
-def cues(rgb: Floats) -> tuple[tuple[str, float], ...]:
-    """[64, 64, 3] in 0..1 → hints at the scene with their strengths; those under 0.05 are left out."""
-    high, low = rgb.max(axis=2), rgb.min(axis=2)
-    saturation = (high - low) / np.maximum(high, 1e-9)
-    hue = _hue(rgb.reshape(-1, 3), high.ravel(), (high - low).ravel()).reshape(high.shape)
+def _cues(rgb: Floats, hsv: _Hsv) -> tuple[tuple[str, float], ...]:
+    """Hints at the scene with their strengths; those under 0.05 are left out."""
+    hue, saturation, high = hsv.hue, hsv.saturation, hsv.high
     across, down = np.abs(np.diff(high, axis=1, append=high[:, -1:])), np.abs(np.diff(high, axis=0, append=high[-1:]))
     smooth = np.maximum(across, down) < 0.025 + 0.05 * high
     top, bottom = slice(0, THUMB // 3), slice(2 * THUMB // 3, THUMB)
@@ -102,28 +123,14 @@ def _ramp(value: float, start: float, end: float) -> float:
     return float(min(1.0, max(0.0, (value - start) / (end - start))))
 
 
-def _named(rgb: Floats) -> tuple[tuple[str, ...], Floats]:
-    """[n, 3] in 0..1 → colour names and the share of pixels of each."""
-    high, low = rgb.max(axis=1), rgb.min(axis=1)
-    chroma = high - low
-    saturation = np.where(high > 0, chroma / np.maximum(high, 1e-9), 0.0)
-    hue = _hue(rgb, high, chroma)
+def _shares(hsv: _Hsv) -> dict[str, float]:
+    """Colour names and the share of pixels of each."""
+    hue, saturation, high = hsv.hue, hsv.saturation, hsv.high
+    code = np.digitize(hue, [end for end, _ in HUES])
+    code[code == len(HUES)] = RED
+    reddish = (code == RED) | (code == ORANGE) | (code == YELLOW)
+    code[reddish & (high < 0.55) & (saturation > 0.25) & (hue > 8) & (hue < 60)] = BROWN
     grey = (saturation < GREY_SATURATION) | (high < 0.13)
-    named = np.full(len(rgb), "red", dtype="<U8")
-    start = 0
-    for end, name in HUES:
-        named[(hue >= start) & (hue < end)] = name
-        start = end
-    named[(np.isin(named, ("orange", "red", "yellow"))) & (high < 0.55) & (saturation > 0.25) & (hue > 8) & (hue < 60)] = "brown"
-    named[grey] = np.where(high[grey] > 0.85, "white", np.where(high[grey] < 0.2, "black", "grey"))
-    names, counts = np.unique(named, return_counts=True)
-    return tuple(str(n) for n in names), counts / len(rgb)
-
-
-def _hue(rgb: Floats, high: Floats, chroma: Floats) -> Floats:
-    """Hue in degrees, 0 for grey."""
-    safe = np.maximum(chroma, 1e-9)
-    r, g, b = rgb.T
-    hue = np.where(high == r, (g - b) / safe % 6, np.where(high == g, (b - r) / safe + 2, (r - g) / safe + 4)) * 60
-    out: Floats = np.where(chroma > 0, hue, 0.0)
-    return out
+    code[grey] = np.where(high[grey] > 0.85, WHITE, np.where(high[grey] < 0.2, BLACK, GREY))
+    counts = np.bincount(code.ravel(), minlength=len(NAMES))
+    return {name: float(count / code.size) for name, count in zip(NAMES, counts, strict=True) if count}
