@@ -107,16 +107,19 @@ class Stack:
         self._ledger = open_ledger(self.settings.ledger)
         self._ledger.migrate()
         for child in self.children:
-            self._spawn(child)
+            if child.restart:
+                self._spawn(child)
         self._write_state()
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._watcher.start()
 
     def _plan(self) -> list[Child]:
-        worker = _worker()
+        worker = [sys.executable, "-m", "workers", "--parent", str(os.getpid())]
         children = [Child("reconcile", [*worker, "reconcile"]), Child("deliver", [*worker, "deliver"])]
         children += [Child(f"tag-upload-{i}", [*worker, "tag", "--lane", "upload"]) for i in range(self.shape.upload)]
         children += [Child(f"tag-backfill-{i}", [*worker, "tag", "--lane", "backfill"]) for i in range(self.shape.backfill)]
+        if self.shape.solo_on_demand:
+            children.append(Child("tag-solo", [*worker, "tag", "--lane", "solo"], restart=False))
         if self.shape.api:
             children.insert(0, Child("api", leashed([sys.executable, "-m", "tagger", "api"])))
         if self.shape.flower:
@@ -213,8 +216,9 @@ class Stack:
         if self.broker is not None and not self.broker.alive():
             log.warning("stack.broker_ended")
             self._revive_broker()
-        if self.shape.solo_on_demand:
-            self._mind_solo(now)
+        solo = next((child for child in self.children if child.name == "tag-solo"), None)
+        if solo is not None:
+            self._mind_solo(solo, now)
 
     def _revive(self, child: Child, now: float) -> None:
         if child.process is not None:
@@ -222,6 +226,7 @@ class Stack:
             multiprocess.mark_process_dead(pid, str(self.settings.home / "metrics"))  # type: ignore[no-untyped-call]
             child.process = None
             if not child.restart:
+                self._write_state()
                 return
             child.falls = child.falls + 1 if now - child.started < STABLE_SECONDS else 1
             pause = RESTART_PAUSES[min(child.falls, len(RESTART_PAUSES)) - 1]
@@ -237,23 +242,18 @@ class Stack:
         except Unavailable as err:
             log.error("stack.broker_absent", error=str(err))
 
-    def _mind_solo(self, now: float) -> None:
-        """A solo worker lives only while its lane has jobs."""
+    def _mind_solo(self, solo: Child, now: float) -> None:
+        """A solo worker lives only while its lane has jobs; the next look starts it."""
         assert self._ledger is not None
         try:
             counts = self._ledger.lane_counts()["solo"]
         except Unavailable:
             return
         busy = counts.claimable + counts.waiting + counts.running > 0
-        solo = next((c for c in self.children if c.name == "tag-solo"), None)
         if busy:
             self._solo_idle_since = now
-            if solo is None:
-                solo = Child("tag-solo", [*_worker(), "tag", "--lane", "solo"])
-                self.children.append(solo)
-                self._spawn(solo)
             solo.restart = True
-        elif solo is not None and solo.running and now - self._solo_idle_since > SOLO_IDLE_SECONDS:
+        elif solo.running and now - self._solo_idle_since > SOLO_IDLE_SECONDS:
             solo.restart = False
             assert solo.process is not None
             solo.process.terminate()
@@ -300,7 +300,3 @@ class Stack:
     def _last_words(self, child: Child, length: int = 500) -> str:
         lines = (self.settings.home / "logs" / f"{child.name}.log").read_text("utf-8", "replace").splitlines()
         return lines[-1][:length] if lines else "it left no word"
-
-
-def _worker() -> list[str]:
-    return [sys.executable, "-m", "workers", "--parent", str(os.getpid())]

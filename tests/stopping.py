@@ -36,3 +36,4 @@ def stop_outside(pid: int, ledger: Path) -> None:
             return
         assert time.monotonic() < deadline, f"process {pid} was inside a transaction whenever it was stopped"
         os.kill(pid, signal.SIGCONT)
+        time.sleep(0.03)  # it must run for a while: stopped again at once, it would stand at the same place

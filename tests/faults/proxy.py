@@ -19,6 +19,7 @@ class Proxy:
         self.connect = connect
         self.black_hole = threading.Event()  # while set, bytes vanish; a connection that lost some never carries again
         self.hold = threading.Event()  # while set, bytes wait
+        self.held = b""  # what waits, or waited last
         self.delay_s = 0.0
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.server.getsockname()[1]
@@ -76,9 +77,12 @@ class Proxy:
             while data := source.recv(65536):
                 swallowed = swallowed or self.black_hole.is_set()
                 while self.hold.is_set() or self.delay_s:
+                    self.held = data
                     time.sleep(self.delay_s or 0.02)
                     if not self.hold.is_set():
                         break
+                    with contextlib.suppress(BlockingIOError):
+                        data += source.recv(65536, socket.MSG_DONTWAIT)
                 if not swallowed:
                     sink.sendall(data)
         if not swallowed:
