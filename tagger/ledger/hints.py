@@ -27,6 +27,7 @@ SHORT = text(
     "INSERT INTO ticks (name, at_ms, count) VALUES (:name, :now, :short) ON CONFLICT (name) DO UPDATE "
     "SET at_ms = excluded.at_ms, count = (ticks.count + 1) * excluded.count RETURNING count"
 )
+SHORT_BEFORE = text("SELECT count FROM ticks WHERE name = :name")
 
 
 class Hints(Store):
@@ -39,6 +40,8 @@ class Hints(Store):
     def note_short(self, lane: Lane, short: bool) -> int:
         """Note whether the lane's queue was short at this tick; returns how many ticks running it was."""
         params = {"name": f"short/{lane}", "short": int(short)}
+        if not short and not self._read(lambda conn: conn.execute(SHORT_BEFORE, params).scalar()):
+            return 0  # as it was: an idle fleet writes nothing
         return self._write(lambda tx: int(tx.conn.execute(SHORT, {**params, "now": tx.now_ms}).scalar_one()))
 
     def lane_counts(self) -> dict[Lane, LaneCounts]:

@@ -71,13 +71,14 @@ def test_an_error_does_not_tell_what_was_to_be_stored(world: World) -> None:
     assert "very-secret" not in str(caught.value)
 
 
-def test_a_deliverer_with_nothing_to_deliver_asks_without_the_write_lock(world: World, tmp_path: Path) -> None:
+def test_with_nothing_to_deliver_and_nothing_to_hint_nobody_asks_for_the_write_lock(world: World, tmp_path: Path) -> None:
     world.ledger.register_worker("idle", role="deliver", lane=None, host="h", pid=1)
     world.ledger.claim_deliveries(worker_id="idle", limit=10)  # settles what the new endpoint left over
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")  # whoever wanted the lock now would wait for half a minute
         began = time.monotonic()
         assert world.ledger.claim_deliveries(worker_id="idle", limit=10) == []
+        assert world.ledger.note_short("upload", False) == 0
         assert time.monotonic() - began < 5
         other.execute("ROLLBACK")
 
