@@ -21,7 +21,6 @@ import structlog
 
 from tagger.errors import BatchOverdue, DeviceLost, EngineStopped, ModelError
 from tagger.prediction import Pixels
-from workers import watchdog
 from workers.batcher import Batcher, Entry
 from workers.budget import Budget
 from workers.device import WatchedDevice
@@ -110,7 +109,6 @@ class Engine(Generic[P, R]):
     # --- any thread ------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        watchdog.install()
         self._progress = self._clock()
         self._thread.start()
 
