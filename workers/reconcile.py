@@ -25,6 +25,7 @@ log = structlog.get_logger()
 LOOP_SECONDS = 0.25
 JOIN_SECONDS = 10.0  # less than the grace period of a worker process
 GAP_SECONDS = 3.0  # a loop that paused this long was stopped, and so may the workers have been
+PAGE = 50  # hints between two looks at the queue
 SHORT_TICKS = 2  # a lane is topped up when it was short this many ticks running: hints may just be on their way
 
 
@@ -197,16 +198,24 @@ class Reconciler:
         sent: dict[Lane, int] = {}
         counts = self.ledger.lane_counts()
         for lane in LANES:
-            missing = min(self.window, counts[lane].claimable) - self.hints.depth(lane)
+            wanted = min(self.window, counts[lane].claimable)
+            missing = wanted - self.hints.depth(lane)
             ticks = self.ledger.note_short(lane, missing > 0) if patient else SHORT_TICKS
             if missing <= 0 or ticks < SHORT_TICKS:
                 continue
-            jobs = self.ledger.to_hint(lane, missing)
-            self.hints.send_many(jobs, lane)
-            sent[lane] = len(jobs)
-            self._on_top_up(lane, len(jobs))
-            log.info("hints.sent", lane=lane, count=len(jobs))
+            sent[lane] = self._fill(lane, self.ledger.to_hint(lane, missing), wanted)
+            self._on_top_up(lane, sent[lane])
+            log.info("hints.sent", lane=lane, count=sent[lane])
         return sent
+
+    def _fill(self, lane: Lane, jobs: list[str], wanted: int) -> int:
+        """Sends hints until so many wait; how many it sent. Page by page: where sending takes over a second, it is another
+        reconciler's turn meanwhile."""
+        for first in range(0, len(jobs), PAGE):
+            if first and self.hints.depth(lane) >= wanted:
+                return first
+            self.hints.send_many(jobs[first : first + PAGE], lane)
+        return len(jobs)
 
 
 def _by_lane(expired: Sequence[Expired]) -> Mapping[Lane, list[str]]:

@@ -157,6 +157,20 @@ def test_eight_reconcilers_send_no_more_than_one() -> None:
     assert house.hints.sent == 1000
 
 
+def test_two_that_top_up_in_one_moment_do_not_fill_the_queue_over() -> None:
+    house = House(window=200)
+    house.ledger.claimable["backfill"] = 1_000
+    send = house.hints.send_many
+
+    def send_beside_another(job_ids: list[str], lane: Lane, *, front: bool = False) -> None:
+        send(job_ids, lane, front=front)
+        send([f"other-{job}" for job in job_ids], lane)
+
+    house.hints.send_many = send_beside_another  # type: ignore[method-assign]
+    assert house.reconcilers[0].top_up(patient=False) == {"backfill": 100}
+    assert len(house.hints.queues["backfill"]) == 200
+
+
 def test_hints_of_freed_jobs_go_out_at_once(house: House) -> None:
     house.pass_time(10)
     house.ledger.silent = [Expired(worker_id="w", lane="upload", freed=("job_1", "job_2"), dead=(), silent_ms=6100)]
