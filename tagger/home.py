@@ -72,7 +72,7 @@ def read_state(home: Path) -> dict[str, object] | None:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A free port that stays free until it is used: the kernel gives none of these to a connection. Errors: PortTaken."""
+    """A free port, of those that the kernel gives to no connection before it is used. Errors: PortTaken."""
     for port in random.sample(PORTS, TRIES):
         with contextlib.suppress(OSError), socket.create_server((host, port)):
             return port

@@ -37,11 +37,12 @@ def _select(ledger: Ledger, by: Filter) -> list[DeadLetter]:
     choosing.check_reason(by.reason)
     choosing.check_site(ledger, by.site)
     choosing.check_backfill(ledger, by.backfill)
-    chosen: dict[str, Any] = {"site_id": by.site, "code": by.reason, "backfill_id": by.backfill}
+    since_ms = parse_instant(by.since)
+    chosen: dict[str, Any] = {"site_id": by.site, "since_ms": since_ms, "code": by.reason, "backfill_id": by.backfill}
     found: list[DeadLetter] = []
     cursor: str | None = None
     while True:
-        page = ledger.dead_letters(**chosen, since_ms=parse_instant(by.since), cursor=cursor, limit=500)
+        page = ledger.dead_letters(**chosen, cursor=cursor, limit=500)
         found += page.data
         if page.next_cursor is None:
             return found
@@ -78,11 +79,10 @@ def show_letter(letter_id: str, _json: console.Json = True) -> None:
     Example:  tagger dead-letters show job_01J9Z3…
     """
     with console.ledger(reading=True) as ledger:
-        for letter in _select(ledger, Filter()):
-            if letter.id == letter_id:
-                console.print_json(render.dead_letter(letter))
-                return
-    raise NotFound(f"No dead letter {letter_id}.", "List them with `tagger dead-letters list`.")
+        found = ledger.dead_letters(ids=[letter_id]).data
+    if not found:
+        raise NotFound(f"No dead letter {letter_id}.", "List them with `tagger dead-letters list`.")
+    console.print_json(render.dead_letter(found[0]))
 
 
 def _ids(ledger: Ledger, ids: list[str] | None, by: Filter, everything: bool) -> list[str]:
