@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Field = Literal["alt_text", "caption", "title", "tags"]
@@ -43,7 +43,7 @@ class Annotation:
         return {
             "field": self.field,
             "locale": self.locale,
-            "value": [asdict(t) for t in self.value] if isinstance(self.value, tuple) else self.value,
+            "value": [dict(vars(t)) for t in self.value] if isinstance(self.value, tuple) else self.value,
             "score": self.score,
             "model": self.model,
             "rules": list(self.rules),

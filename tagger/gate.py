@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 from tagger import alttext
@@ -176,7 +177,7 @@ def _tags(scores: Sequence[TermScore], vocabulary: Vocabulary, profile: Profile,
         deny=profile.deny,
         max_tags=profile.max_tags,
     )
-    models = tuple(dict.fromkeys(s.model for s in scores))
+    models = tuple(dict.fromkeys(map(attrgetter("model"), scores)))
     if not tags:
         verdict = Verdict(action="suppress", reasons=("no_tags",))
         return Annotation(field="tags", locale=locale, value=None, score=None, model=None, rules=(), verdict=verdict)

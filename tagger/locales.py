@@ -12,6 +12,7 @@ T = TypeVar("T")
 TRADITIONAL_REGIONS = frozenset({"TW", "HK", "MO"})
 
 
+@functools.lru_cache(maxsize=1024)  # asked by every text rule, for every image
 def language(locale: str) -> str:
     """`en-GB` → `en`; `zh-Hans-CN` → `zh`."""
     return locale.replace("_", "-").split("-")[0].lower()
@@ -44,6 +45,9 @@ def stand_ins(locale: str) -> tuple[str, ...]:
 
 def pick(texts: Mapping[str, T], locale: str) -> T | None:
     """The entry for `locale` or one that stands in for it; None where the language is missing altogether."""
+    best = stand_ins(locale)[0]
+    if best in texts:
+        return texts[best]
     lowered = {key.replace("_", "-").lower(): value for key, value in texts.items()}
     for candidate in stand_ins(locale):
         if candidate.lower() in lowered:

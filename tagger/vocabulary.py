@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 
 from tagger.annotation import Tag
 from tagger.locales import pick, pick_or_any
@@ -153,14 +154,13 @@ class Vocabulary:
         `max_tags` are the profile's. Scores of terms that this vocabulary has not are passed over.
         """
         denied = self.denied(site_id, deny)
-        by_model = {model: self._least_scores(model_name or model, thresholds or {}) for model in {s.model for s in scores}}
+        models = set(map(attrgetter("model"), scores))
+        by_model = {model: self._least_scores(model_name or model, thresholds or {}) for model in models}
         best: dict[str, float] = {}
-        for score in scores:
-            least = by_model[score.model].get((score.category, score.term))
-            if least is None or score.term in denied:
-                continue
-            if score.score >= least and score.score > best.get(score.term, -1.0):
-                best[score.term] = score.score
+        for category, term, score, model in scores:
+            least = by_model[model].get((category, term))
+            if least is not None and score >= least and score > best.get(term, -1.0) and term not in denied:
+                best[term] = score
         ranked = sorted(best.items(), key=lambda item: (-item[1], self._index[item[0]]))
         return self._cut(ranked, locale, limits or {}, max_tags)
 

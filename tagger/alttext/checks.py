@@ -34,6 +34,7 @@ CAMERA_NAME = regex.compile(
     regex.I,
 )
 SLUG = regex.compile(r"^(?=\S*[_\d])[\p{Latin}\d]+(?:[_-][\p{Latin}\d]+){1,}$|^[0-9a-f]{8,}$", regex.I)
+LETTER = regex.compile(r"\p{L}")
 PLACEHOLDER = listed(
     "image images photo photos picture pictures pic graphic icon placeholder untitled unnamed alt alt_text caption description "
     "title test none null nil undefined n_a na no_description no_description_available no_caption image_description tbd todo "
@@ -46,7 +47,7 @@ def a2_no_file_name(text: str, ask: Ask) -> tuple[Finding, ...]:
     plain = bare(text)
     if EXTENSION.match(plain) or CAMERA_NAME.match(plain) or SLUG.match(plain):
         return suppress("file_name")
-    if fold(plain).replace(" ", "_") in PLACEHOLDER or not regex.search(r"\p{L}", plain) or only_lead_in(plain, ask):
+    if fold(plain).replace(" ", "_") in PLACEHOLDER or not LETTER.search(plain) or only_lead_in(plain, ask):
         return suppress("placeholder")
     return NONE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import regex
@@ -117,12 +118,17 @@ def wrong_script(text: str, locale: str) -> bool:
     units = UNIT.findall(text)
     if script is None or not units:
         return False
-    wanted = regex.compile("[" + CLASSES.get(script, "\\p{" + script + "}") + "]")
+    wanted = _letters(script)
     if 2 * sum(wanted.match(unit) is not None for unit in units) < len(units):
         return True
     other = {"Hans": ONLY_HANT, "Hant": ONLY_HANS}.get(chinese_script(locale) or "")
     own = {"Hans": ONLY_HANS, "Hant": ONLY_HANT}.get(chinese_script(locale) or "")
     return bool(other and own and len(other & set(text)) > len(own & set(text)))
+
+
+@functools.cache
+def _letters(script: str) -> regex.Pattern[str]:
+    return regex.compile("[" + CLASSES.get(script, "\\p{" + script + "}") + "]")
 
 
 def counts(text: str, locale: str) -> list[tuple[int, str]]:

@@ -30,10 +30,17 @@ FORMAT = regex.compile(r"[\p{Cf}\uFE00-\uFE0F\u20E3\U000E0100-\U000E01EF]")
 # Joiners that shape letters of Arabic and Indic scripts are spelling; anywhere else they only hide.
 SHAPED = r"[\p{Arabic}\p{Devanagari}\p{Bengali}\p{Tamil}\p{Sinhala}\p{Malayalam}]"
 JOINER = regex.compile(rf"(?<={SHAPED})[\u200c\u200d](?={SHAPED})")
+# Words of ASCII letters and digits with single blanks between them, as nearly all captions are: A3 has nothing to do there.
+WORD_OF_ASCII = r"[A-Za-z0-9(][A-Za-z0-9,'()-]*"
+NOTHING_ELSE = regex.compile(rf"{WORD_OF_ASCII}(?: {WORD_OF_ASCII})*+(?:(?<![wW]{{3}})\.)?")
 
 
 def a3_plain_text(text: str, _ask: Ask) -> str:
     """No markup, address, control character, emoji or line break; safe for any place in a page."""
+    return text if NOTHING_ELSE.fullmatch(text) else _plain_text(text)
+
+
+def _plain_text(text: str) -> str:
     text = ENTITY.sub(lambda m: html.unescape(m[0]), text)  # first: "&lt;b&gt;" is markup too
     text = HIDDEN_ELEMENT.sub(" ", text)
     text = TAG.sub(" ", text)

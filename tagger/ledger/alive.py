@@ -5,10 +5,11 @@ from __future__ import annotations
 from sqlalchemy import bindparam, select
 
 from tagger.errors import NotFound
+from tagger.ledger.prepared import Prepared
 from tagger.ledger.tables import workers
 from tagger.ledger.writer import Tx
 
-ENDED = select(workers.c.ended_ms).where(workers.c.id == bindparam("worker")).with_for_update(read=True)
+ENDED = Prepared(select(workers.c.ended_ms).where(workers.c.id == bindparam("worker")).with_for_update(read=True))
 
 
 def check_alive(tx: Tx, worker_id: str) -> bool:
@@ -18,7 +19,7 @@ def check_alive(tx: Tx, worker_id: str) -> bool:
     """
     key = ("alive", worker_id)
     if key not in tx.memo:
-        row = tx.conn.execute(ENDED, {"worker": worker_id}).one_or_none()
+        row = ENDED.one_or_none(tx.conn, {"worker": worker_id})
         if row is None:
             raise NotFound(f"Worker {worker_id!r} is not registered.")
         tx.memo[key] = row.ended_ms is None

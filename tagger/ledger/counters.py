@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select, text
 
 from tagger.delivery import DeliveryStatus
 from tagger.job import OPEN, JobStatus, Lane
+from tagger.ledger.prepared import Prepared
 from tagger.ledger.tables import counters
 
 if TYPE_CHECKING:
@@ -19,9 +20,11 @@ Key = tuple[str, str, str]  # scope, owner, word
 Deltas = Counter[Key]
 SHARDS = 8
 
-ADD = text(
-    "INSERT INTO counters (scope, owner, word, shard, value) VALUES (:scope, :owner, :word, :shard, :delta) "
-    "ON CONFLICT (scope, owner, word, shard) DO UPDATE SET value = counters.value + excluded.value"
+ADD = Prepared(
+    text(
+        "INSERT INTO counters (scope, owner, word, shard, value) VALUES (:scope, :owner, :word, :shard, :delta) "
+        "ON CONFLICT (scope, owner, word, shard) DO UPDATE SET value = counters.value + excluded.value"
+    )
 )
 SUM = select(counters.c.owner, counters.c.word, func.sum(counters.c.value)).group_by(counters.c.owner, counters.c.word)
 
@@ -35,7 +38,7 @@ def apply(conn: Connection, deltas: Deltas) -> None:
         if delta
     ]
     if rows:
-        conn.execute(ADD, rows)
+        ADD.run_many(conn, rows)
 
 
 def read(conn: Connection, scope: str, owner: str | None = None) -> dict[tuple[str, str], int]:

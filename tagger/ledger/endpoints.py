@@ -12,14 +12,16 @@ from tagger.circuit import Circuit, Slot
 from tagger.delivery import DeliveryStatus, parts
 from tagger.ledger import counters
 from tagger.ledger.moves import move_delivery
+from tagger.ledger.prepared import Prepared, columns_of
 from tagger.ledger.tables import assets, deliveries, delivery_bodies, endpoints, jobs, word_is
 from tagger.ledger.writer import Tx
 
 SETTLE = 1_000  # deliveries that are parked or unparked in one transaction
-NEXT_SEQUENCE = (
+NEXT_SEQUENCE = Prepared(
     insert(assets)
     .on_conflict_do_update(index_elements=["site_id", "asset_id"], set_={"sequence": assets.c.sequence + 1})
-    .returning(assets.c.sequence)
+    .returning(assets.c.sequence),
+    columns_of(assets),
 )
 
 
@@ -103,7 +105,8 @@ def overtaken(tx: Tx, row: Any) -> bool:
 def next_sequence(tx: Tx, site_id: str, asset_id: str) -> int:
     """The number of the asset's next delivery. Takes the asset's row until the end of the transaction."""
     first = {"site_id": site_id, "asset_id": asset_id, "sequence": 1}
-    return int(tx.conn.execute(NEXT_SEQUENCE, first).scalar_one())
+    row: Any = NEXT_SEQUENCE.one_or_none(tx.conn, first)
+    return int(row.sequence)
 
 
 def parts_of(tx: Tx, delivery_id: str) -> frozenset[tuple[str, str]]:

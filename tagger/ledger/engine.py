@@ -107,9 +107,15 @@ def is_broken(err: BaseException) -> bool:
     return isinstance(err, LedgerUnavailable) or (isinstance(err, DBAPIError) and err.connection_invalidated)
 
 
+OURS = (  # SQLAlchemy's words for it, and those of the driver that runs what is prepared
+    IntegrityError, DataError, ProgrammingError, NotSupportedError,
+    sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.NotSupportedError,
+)  # fmt: skip
+
+
 def translate(err: BaseException) -> BaseException:
     """LedgerUnavailable for whatever says that the database is away; the error itself where we are at fault."""
-    if isinstance(err, (IntegrityError, DataError, ProgrammingError, NotSupportedError)):
+    if isinstance(err, OURS):
         return err
     if isinstance(err, (DBAPIError, TimeoutError, sqlite3.Error)):
         cause = getattr(err, "orig", None) or err

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import ColumnElement, bindparam, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.errors import IdempotencyConflict, IdempotencyInFlight
+from tagger.ledger.prepared import Prepared, columns_of
 from tagger.ledger.store import Store
 from tagger.ledger.tables import idempotency, prediction_cache
 from tagger.ledger.values import IdempotentReply
@@ -21,9 +24,10 @@ BEGIN = text(
     "body = NULL WHERE idempotency.at_ms <= :expired OR (idempotency.status IS NULL AND idempotency.at_ms <= :stale "
     "AND idempotency.body_sha256 = excluded.body_sha256) RETURNING key"
 )
-CACHED = select(prediction_cache.c.value).where(prediction_cache.c.key == bindparam("of_key"))
-PUT = insert(prediction_cache)
-PUT = PUT.on_conflict_do_update(index_elements=["key"], set_={"value": PUT.excluded.value, "at_ms": PUT.excluded.at_ms})
+CACHED = Prepared(select(prediction_cache.c.value).where(prediction_cache.c.key == bindparam("of_key")))
+_PUT = insert(prediction_cache)
+_PUT = _PUT.on_conflict_do_update(index_elements=["key"], set_={"value": _PUT.excluded.value, "at_ms": _PUT.excluded.at_ms})
+PUT = Prepared(_PUT, columns_of(prediction_cache))
 
 
 class Replies(Store):
@@ -57,12 +61,12 @@ class Replies(Store):
 
     def cached(self, key: str) -> bytes | None:
         """A prediction by its key (at most 128 characters)."""
-        value = self._read(lambda conn: conn.execute(CACHED, {"of_key": key}).scalar_one_or_none())
-        return None if value is None else bytes(value)
+        row: Any = self._read(lambda conn: CACHED.one_or_none(conn, {"of_key": key}))
+        return None if row is None else bytes(row.value)
 
 
 def keep_prediction(tx: Tx, key: str, value: bytes) -> None:
-    tx.conn.execute(PUT, {"key": key, "value": value, "at_ms": tx.now_ms})
+    PUT.run(tx.conn, {"key": key, "value": value, "at_ms": tx.now_ms})
 
 
 def _is(site_id: str, key: str) -> ColumnElement[bool]:

@@ -19,13 +19,14 @@ from tagger.ledger import counters
 from tagger.ledger.alive import check_alive
 from tagger.ledger.endpoints import next_sequence, parts_of
 from tagger.ledger.moves import bury_job, charge, charge_crash, move_delivery, move_job, note_error
+from tagger.ledger.prepared import Prepared, columns_of
 from tagger.ledger.replies import keep_prediction
-from tagger.ledger.sites import find_endpoint
 from tagger.ledger.store import Store
 from tagger.ledger.tables import (
     deliveries,
     delivery_bodies,
     embeddings,
+    endpoints,
     job_errors,
     job_requests,
     job_results,
@@ -59,8 +60,8 @@ def _claim_of(chosen: Select[tuple[str]]) -> Any:
     return found.values(_CLAIMED).returning(jobs, _REQUEST.label("request"))
 
 
-CLAIM_NAMED = _claim_of(_NAMED)
-CLAIM_OLDEST = _claim_of(_OLDEST.with_for_update(skip_locked=True))
+CLAIM_NAMED = Prepared(_claim_of(_NAMED))
+CLAIM_OLDEST = Prepared(_claim_of(_OLDEST.with_for_update(skip_locked=True)))
 
 
 def _complete_as(status: Any) -> Any:
@@ -71,7 +72,7 @@ def _complete_as(status: Any) -> Any:
     ).returning(jobs.c.lane, jobs.c.attempts, jobs.c.backfill_id, jobs.c.status)  # fmt: skip
 
 
-COMPLETE = _complete_as(bindparam("new"))
+COMPLETE = Prepared(_complete_as(bindparam("new")))
 # On PostgreSQL two processes that accept two versions of an image in one moment do not see each other's job, and both stay
 # open: then the older one must not have the last word. On SQLite they take turns.
 _OTHER = jobs.alias("other")
@@ -86,17 +87,21 @@ _NEWER = exists().where(
     word_is(_OTHER.c.status, "accepted", "running", "described", "done"),
 )
 _DELIVERS = bindparam("new", type_=String) == "described"
-COMPLETE_UNLESS_OVERTAKEN = _complete_as(
-    case((and_(_DELIVERS, _NEWER.correlate(jobs)), literal_column("'superseded'")), else_=bindparam("new"))
+COMPLETE_UNLESS_OVERTAKEN = Prepared(
+    _complete_as(case((and_(_DELIVERS, _NEWER.correlate(jobs)), literal_column("'superseded'")), else_=bindparam("new")))
 )
 OVERTAKEN = update(jobs).where(jobs.c.id == bindparam("job")).values(delivery_id=None)
-PUT_EMBEDDING = insert(embeddings)
-PUT_EMBEDDING = PUT_EMBEDDING.on_conflict_do_update(
+_EMBEDDING = insert(embeddings)
+_EMBEDDING = _EMBEDDING.on_conflict_do_update(
     index_elements=["site_id", "name", "asset_id"],
-    set_={name: PUT_EMBEDDING.excluded[name] for name in ("model", "vector", "job_id")},
+    set_={name: _EMBEDDING.excluded[name] for name in ("model", "vector", "job_id")},
 )
-PUT_RESULT, PUT_OFFER = job_results.insert(), offers.insert()
-PUT_DELIVERY, PUT_BODY = deliveries.insert(), delivery_bodies.insert()
+PUT_EMBEDDING = Prepared(_EMBEDDING, columns_of(embeddings))
+PUT_RESULT = Prepared(job_results.insert(), columns_of(job_results))
+PUT_OFFER = Prepared(offers.insert(), columns_of(offers))
+PUT_DELIVERY = Prepared(deliveries.insert(), columns_of(deliveries, without=("replayed_ms", "token", "worker_id")))
+PUT_BODY = Prepared(delivery_bodies.insert(), columns_of(delivery_bodies, without=("error",)))
+TAKES = Prepared(select(endpoints.c.enabled, endpoints.c.circuit).where(endpoints.c.site_id == bindparam("site")))
 WAITING = select(deliveries).where(
     deliveries.c.site_id == bindparam("site"),
     deliveries.c.asset_id == bindparam("asset"),
@@ -117,10 +122,10 @@ class Work(Store):
                 return None
             token = secrets.token_hex(16)
             params = {"of_lane": lane, "now": tx.now_ms, "new_token": token, "by": worker_id, "deadline": tx.now_ms + lease_ms}
-            row = tx.conn.execute(CLAIM_NAMED, {**params, "job": job_id}).one_or_none() if job_id else None
+            row = CLAIM_NAMED.one_or_none(tx.conn, {**params, "job": job_id}) if job_id else None
             for _ in range(MOST_UNREADABLE):
                 if row is None:
-                    row = tx.conn.execute(CLAIM_OLDEST, params).one_or_none()
+                    row = CLAIM_OLDEST.one_or_none(tx.conn, params)
                 if row is None:
                     return None
                 counters.job_moved(
@@ -221,12 +226,12 @@ def _complete(
     prediction: tuple[str, bytes] | None,
 ) -> bool:
     request = claim.request
-    endpoint = None if fields is None else _endpoint(tx, request.site_id)
+    endpoint = None if fields is None else _endpoint(tx, request.site_id)  # whether it takes deliveries now
     delivery_id = None if endpoint is None else new_id("dlv", tx.now_ms)
     new: JobStatus = "done" if delivery_id is None else "described"
     held = {"job": claim.job_id, "held": claim.token, "now": tx.now_ms, "new": new, "delivery": delivery_id}
     statement = COMPLETE_UNLESS_OVERTAKEN if tx.conn.dialect.name == "postgresql" else COMPLETE
-    row = tx.conn.execute(statement, held).one_or_none()
+    row: Any = statement.one_or_none(tx.conn, held)
     if row is None:
         return False
     new = row.status
@@ -248,7 +253,7 @@ def _complete(
 def _endpoint(tx: Tx, site_id: str) -> Any:
     key = ("endpoint", site_id)
     if key not in tx.memo:
-        tx.memo[key] = find_endpoint(tx.conn, site_id)
+        tx.memo[key] = TAKES.one_or_none(tx.conn, {"site": site_id})
     return tx.memo[key]
 
 
@@ -257,7 +262,7 @@ def _store_description(tx: Tx, claim: Claim, description: Description) -> None:
     result = {"job_id": claim.job_id, "sha256": description.sha256, "width": description.width, "height": description.height}
     apart = {"verdict": verdict, "timings_ms": dict(description.timings_ms), "warnings": list(description.warnings)}
     checks = [asdict(check) for check in description.checks] or None
-    tx.conn.execute(PUT_RESULT, {**result, **apart, "checks": checks})
+    PUT_RESULT.run(tx.conn, {**result, **apart, "checks": checks})
     if description.annotations:
         rows = [
             {
@@ -270,11 +275,11 @@ def _store_description(tx: Tx, claim: Claim, description: Description) -> None:
             }
             for n, a in enumerate(description.annotations)
         ]
-        tx.conn.execute(PUT_OFFER, rows)
+        PUT_OFFER.run_many(tx.conn, rows)
     if description.embedding is not None:
         model, vector = description.embedding
         asset = {"site_id": claim.request.site_id, "asset_id": claim.request.asset_id, "job_id": claim.job_id}
-        tx.conn.execute(PUT_EMBEDDING, {**asset, "name": model.split("@")[0], "model": model, "vector": vector})
+        PUT_EMBEDDING.run(tx.conn, {**asset, "name": model.split("@")[0], "model": model, "vector": vector})
 
 
 def _store_delivery(tx: Tx, claim: Claim, delivery_id: str, fields: Mapping[str, Any], status: DeliveryStatus) -> None:
@@ -288,7 +293,7 @@ def _store_delivery(tx: Tx, claim: Claim, delivery_id: str, fields: Mapping[str,
                 move_delivery(tx, old, "superseded")
     times = {"due_ms": tx.now_ms, "created_ms": tx.now_ms, "updated_ms": tx.now_ms}
     row = {"id": delivery_id, "job_id": claim.job_id, **asset, "status": status, "sequence": sequence, **times}
-    tx.conn.execute(PUT_DELIVERY, {**row, "attempts": 0, "tries": 0})
+    PUT_DELIVERY.run(tx.conn, {**row, "attempts": 0, "tries": 0})
     body = {"delivery_id": delivery_id, "fields": dict(fields), "metadata": dict(request.metadata), "outcomes": []}
-    tx.conn.execute(PUT_BODY, body)
+    PUT_BODY.run(tx.conn, body)
     counters.delivery_moved(tx, None, status)

@@ -90,7 +90,8 @@ def lexicon() -> Lexicon:
     column = {c: i for i, c in enumerate(concepts)}
     matrix = np.full((len(classes) + len(known["coco"]), len(concepts)), np.nan, np.float32)
     for row, words in enumerate(known["words"]):
-        for word in sorted(set(words), key=lambda w: -spread[w]):  # broad words first, so that narrow ones overwrite
+        # Broad words first, so that narrow ones overwrite; among equals in the order of the list, never in that of a set.
+        for word in sorted(dict.fromkeys(reversed(words)), key=lambda w: -spread[w]):
             _write(matrix[row], rules["class"].get(word, {}), column)
     for row, name in enumerate(known["coco"], start=len(classes)):
         _write(matrix[row], rules["coco"].get(name, {}), column)

@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -40,12 +41,38 @@ TABLES = 16  # vocabularies remembered
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class _Links:
+    """P(term | concept) of the pairs for which it is not 0: one in two hundred, so that an image need not read the others."""
+
+    concepts: npt.NDArray[np.intp]  # [links] in the order of the terms
+    shares: Floats  # [links]
+    terms: npt.NDArray[np.intp]  # [linked] that have any
+    starts: npt.NDArray[np.intp]  # [linked] where the links of each begin
+    count: int  # of all terms
+
+    @classmethod
+    def of(cls, near: Floats) -> _Links:
+        """From [concepts, terms]."""
+        terms, concepts = np.nonzero(near.T)
+        linked, starts = np.unique(terms, return_index=True)
+        return cls(concepts=concepts, shares=near[concepts, terms], terms=linked, starts=starts, count=near.shape[1])
+
+    def best(self, concepts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """[concepts] probabilities → of each term the largest P(concept) · P(term | concept)."""
+        found = np.zeros(self.count)
+        if len(self.starts):
+            found[self.terms] = np.maximum.reduceat(concepts[self.concepts] * self.shares, self.starts)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Table:
     """All that scoring needs to know about one vocabulary."""
 
-    ids: tuple[tuple[str, str], ...]  # (category, term)
+    categories: tuple[str, ...]  # [terms] of each its category
+    terms: tuple[str, ...]
     weights: Floats  # [1080, terms]: P(term | source) by the source's own words
-    near: Floats  # [concepts, terms]: P(term | concept)
+    near: _Links  # P(term | concept)
     known: npt.NDArray[np.bool_]  # [terms]: a rule names it
     looks: tuple[tuple[int, str], ...]  # the terms that name a colour or the light, and the word that does
     mute: npt.NDArray[np.bool_]  # [terms] never said
@@ -75,10 +102,7 @@ class TermScorer:
         table = self.table(vocabulary)
         probs = self._calibrator.apply(self.raw(prediction, table), table.known)
         probs = np.where(table.mute, 0.0, probs)
-        return tuple(
-            TermScore(category=category, term=term, score=float(p), model=self.model)
-            for (category, term), p in zip(table.ids, probs, strict=True)
-        )
+        return tuple(map(TermScore, table.categories, table.terms, probs.tolist(), repeat(self.model)))
 
     def reach(self, category: Category, term: Term) -> str | None:
         """Why this model cannot find a term, or None when it can. For `tagger.vocabulary.check`."""
@@ -88,7 +112,7 @@ class TermScorer:
         if unsayable(texts):
             return "gender, age and the like are not said from pixels."
         table = self._build(Vocabulary(name="one", version=1, categories=(Category(id=category.id, terms=(term,)),)))
-        if max(table.weights.max(initial=0.0), table.near.max(initial=0.0)) < 0.3 and not table.looks:
+        if max(table.weights.max(initial=0.0), table.near.shares.max(initial=0.0)) < 0.3 and not table.looks:
             return "nothing that the lite models see is near it."
         return None
 
@@ -99,11 +123,11 @@ class TermScorer:
     def raw(self, prediction: Prediction, table: _Table) -> npt.NDArray[np.float64]:
         """[terms] uncalibrated probabilities."""
         if prediction.look is not None and prediction.look.uniform:
-            return _coloured(np.zeros(len(table.ids)), prediction, table)  # one colour all over: nothing else is on it
+            return _coloured(np.zeros(len(table.terms)), prediction, table)  # one colour all over: nothing else is on it
         sources = evidence(prediction, self._lexicon)
         direct = _joined(sources, table.weights, len(self._lexicon.classes))
         concepts = cues.adjust(_joined(sources, self._lexicon.rules, len(self._lexicon.classes)), prediction)
-        return _coloured(np.maximum(direct, (concepts[:, None] * table.near).max(axis=0, initial=0.0)), prediction, table)
+        return _coloured(np.maximum(direct, table.near.best(concepts)), prediction, table)
 
     def table(self, vocabulary: Vocabulary) -> _Table:
         latest = self._latest
@@ -145,9 +169,10 @@ class TermScorer:
         shapes = (len(self._lexicon.words), len(self._lexicon.concepts))
         names = tuple(frozenset(form for text in some for form in forms(text)) for some in texts)
         return _Table(
-            ids=tuple((category.id, term.id) for category, term in pairs),
+            categories=tuple(category.id for category, _ in pairs),
+            terms=tuple(term.id for _, term in pairs),
             weights=np.stack([c[0] for c in columns], axis=1) if columns else np.zeros((shapes[0], 0), np.float32),
-            near=np.stack([c[1] for c in columns], axis=1) if columns else np.zeros((shapes[1], 0), np.float32),
+            near=_Links.of(np.stack([c[1] for c in columns], axis=1) if columns else np.zeros((shapes[1], 0), np.float32)),
             known=np.array([c[2] for c in columns], bool),
             looks=tuple((i, word) for i, some in enumerate(names) if (word := cues.look_word(some)) is not None),
             mute=np.array([not some or unsayable(some) for some in texts], bool),
@@ -258,10 +283,9 @@ def nearness(cosines: Floats, best: float) -> Floats:
 def evidence(prediction: Prediction, known: Lexicon) -> Floats:
     """[1080]: p(class) of each class, then the probability that each kind of object is there."""
     sources = np.zeros(len(known.words), np.float32)
-    for seen in prediction.classes:
-        row = known.class_index.get(seen.label)
-        if row is not None:
-            sources[row] += max(seen.score, 0.0) ** SHARPEN
+    seen = [(row, c.score) for c in prediction.classes if (row := known.class_index.get(c.label)) is not None]
+    shares = np.array([max(score, 0.0) ** SHARPEN for _, score in seen], np.float32)
+    np.add.at(sources, np.array([row for row, _ in seen], np.intp), shares)
     sources /= max(float(sources.sum()), TAIL)
     for thing in prediction.objects:
         row = known.object_index.get(thing.label)
