@@ -152,8 +152,11 @@ def feed_all(ledger: Ledger, stop: Callable[[], bool] = lambda: False) -> int:
 
     A campaign that was paused meanwhile, or whose folder is away (a disk that is not mounted), does not hold up the others.
     """
+    running = ledger.backfills(status="running")
+    if not running:
+        return 0
     made = 0
-    for backfill in ledger.backfills(status="running"):
+    for backfill in running:
         if stop():
             break
         try:

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, bindparam, func, select, text
 
 from tagger.delivery import DeliveryStatus
 from tagger.job import OPEN, JobStatus, Lane
@@ -26,7 +26,9 @@ ADD = Prepared(
         "ON CONFLICT (scope, owner, word, shard) DO UPDATE SET value = counters.value + excluded.value"
     )
 )
-SUM = select(counters.c.owner, counters.c.word, func.sum(counters.c.value)).group_by(counters.c.owner, counters.c.word)
+_SUM = select(counters.c.owner, counters.c.word, func.sum(counters.c.value)).group_by(counters.c.owner, counters.c.word)
+OF_SCOPE = _SUM.where(counters.c.scope == bindparam("of_scope"))
+OF_OWNER = OF_SCOPE.where(counters.c.owner == bindparam("of_owner"))
 
 
 def apply(conn: Connection, deltas: Deltas) -> None:
@@ -43,10 +45,8 @@ def apply(conn: Connection, deltas: Deltas) -> None:
 
 def read(conn: Connection, scope: str, owner: str | None = None) -> dict[tuple[str, str], int]:
     """(owner, word) → value."""
-    query = SUM.where(counters.c.scope == scope)
-    if owner is not None:
-        query = query.where(counters.c.owner == owner)
-    return {(o, w): int(value) for o, w, value in conn.execute(query)}
+    rows = conn.execute(OF_SCOPE if owner is None else OF_OWNER, {"of_scope": scope, "of_owner": owner})
+    return {(o, w): int(value) for o, w, value in rows}
 
 
 def job_moved(

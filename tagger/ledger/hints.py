@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, text, update
+from sqlalchemy import Connection, Integer, Select, bindparam, column, func, literal_column, select, text, update
 
 from tagger.delivery import DeliveryStatus
 from tagger.job import LANES, JobStatus, Lane
 from tagger.ledger import counters
+from tagger.ledger.prepared import Prepared
 from tagger.ledger.store import Store
-from tagger.ledger.tables import jobs, word_is, workers
+from tagger.ledger.tables import jobs, ticks, word_is, workers
 from tagger.ledger.values import LaneCounts, Stats
 from tagger.ledger.workers import LEASE_MS
 from tagger.ledger.writer import Tx
@@ -19,30 +20,45 @@ MOST = 10_000  # rows that one count reads
 ACCEPTED = word_is(jobs.c.status, "accepted")
 
 # A tick in the future is one that a clock set back has left behind.
-TICK = text(
-    "INSERT INTO ticks (name, at_ms, count) VALUES (:name, :now, 0) ON CONFLICT (name) DO UPDATE SET at_ms = excluded.at_ms "
-    "WHERE ticks.at_ms <= :now - :every OR ticks.at_ms > :now + :every RETURNING name"
+TICK = Prepared(
+    text(
+        "INSERT INTO ticks (name, at_ms, count) VALUES (:name, :now, 0) ON CONFLICT (name) DO UPDATE SET at_ms = excluded.at_ms "
+        "WHERE ticks.at_ms <= :now - :every OR ticks.at_ms > :now + :every RETURNING name"
+    ).columns(ticks.c.name)
 )
-SHORT = text(
-    "INSERT INTO ticks (name, at_ms, count) VALUES (:name, :now, :short) ON CONFLICT (name) DO UPDATE "
-    "SET at_ms = excluded.at_ms, count = (ticks.count + 1) * excluded.count RETURNING count"
+SHORT = Prepared(
+    text(
+        "INSERT INTO ticks (name, at_ms, count) VALUES (:name, :now, :short) ON CONFLICT (name) DO UPDATE "
+        "SET at_ms = excluded.at_ms, count = (ticks.count + 1) * excluded.count RETURNING count AS number"
+    ).columns(column("number", Integer))
 )
-SHORT_BEFORE = text("SELECT count FROM ticks WHERE name = :name")
+SHORT_BEFORE = Prepared(select(ticks.c.name).where(ticks.c.name == bindparam("of_name"), ticks.c["count"] > literal_column("0")))
+
+_WAITS = select(jobs.c.due_ms).where(ACCEPTED, jobs.c.lane == bindparam("of_lane"))
+_DUE, _LATER = _WAITS.where(jobs.c.due_ms <= bindparam("now")), _WAITS.where(jobs.c.due_ms > bindparam("now"))
+
+
+def _count_of(rows: Select[tuple[int]]) -> Prepared:
+    """How many, up to so many; and the least."""
+    few = rows.order_by(jobs.c.due_ms).limit(bindparam("most", type_=Integer)).subquery()
+    return Prepared(select(func.count().label("number"), func.min(few.c.due_ms).label("first_ms")).select_from(few))
+
+
+DUE, LATER = _count_of(_DUE), _count_of(_LATER)
 
 
 class Hints(Store):
     def claim_tick(self, name: str, every_ms: int) -> bool:
         """True for one caller per period, over all processes."""
-        return self._write(
-            lambda tx: tx.conn.execute(TICK, {"name": name, "now": tx.now_ms, "every": every_ms}).first() is not None
-        )  # fmt: skip
+        return self._write(lambda tx: TICK.any(tx.conn, {"name": name, "now": tx.now_ms, "every": every_ms}))
 
     def note_short(self, lane: Lane, short: bool) -> int:
         """Note whether the lane's queue was short at this tick; returns how many ticks running it was."""
-        params = {"name": f"short/{lane}", "short": int(short)}
-        if not short and not self._read(lambda conn: conn.execute(SHORT_BEFORE, params).scalar()):
+        name = f"short/{lane}"
+        if not short and not self._read(lambda conn: SHORT_BEFORE.any(conn, {"of_name": name})):
             return 0  # as it was: an idle fleet writes nothing
-        return self._write(lambda tx: int(tx.conn.execute(SHORT, {**params, "now": tx.now_ms}).scalar_one()))
+        tick = {"name": name, "short": int(short)}
+        return self._write(lambda tx: int(SHORT.one_or_none(tx.conn, {**tick, "now": tx.now_ms}).number))
 
     def lane_counts(self) -> dict[Lane, LaneCounts]:
         """From kept counters and short ranges of an index."""
@@ -99,22 +115,18 @@ def _alive(conn: Connection, now_ms: int) -> dict[str, int]:
     return {f"{r.role}:{r.lane}" if r.lane else r.role: r.number for r in conn.execute(stmt)}
 
 
-def _count(conn: Connection, rows: Select[tuple[int]]) -> int:
-    return int(conn.execute(select(func.count()).select_from(rows.limit(MOST).subquery())).scalar_one())
-
-
 def _lane(conn: Connection, lane: Lane, now_ms: int, kept: dict[tuple[str, str], int]) -> LaneCounts:
-    mine = select(jobs.c.due_ms).where(ACCEPTED, jobs.c.lane == lane)
+    of_lane = {"of_lane": lane, "now": now_ms, "most": MOST}
     accepted = kept.get((lane, "accepted"), 0)
-    claimable = _count(conn, mine.where(jobs.c.due_ms <= now_ms))
+    due = DUE.one_or_none(conn, of_lane)
+    claimable = int(due.number)
     waiting = max(0, accepted - claimable)
     if claimable == MOST:  # there are more; then those that wait are few enough to count, or both are said to be many
-        waiting = _count(conn, mine.where(jobs.c.due_ms > now_ms))
+        waiting = int(LATER.one_or_none(conn, of_lane).number)
         claimable = max(MOST, accepted - waiting) if waiting < MOST else MOST
-    oldest = conn.execute(mine.where(jobs.c.due_ms <= now_ms).order_by(jobs.c.due_ms).limit(1)).scalar_one_or_none()
     return LaneCounts(
         claimable=claimable,
         waiting=waiting,
         running=kept.get((lane, "running"), 0),
-        oldest_claimable_ms=oldest,
+        oldest_claimable_ms=due.first_ms,
     )

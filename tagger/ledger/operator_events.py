@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, literal_column, select, update
 
 from tagger.ids import new_id
 from tagger.ledger.engine import read_clock
+from tagger.ledger.prepared import Prepared
 from tagger.ledger.store import Store
 from tagger.ledger.tables import operator_events
 from tagger.ledger.writer import Tx
 from tagger.operator_event import OperatorEvent, OperatorEventType, data_of
+
+DUE = Prepared(select(operator_events.c.id).where(operator_events.c.due_ms <= bindparam("now")).limit(literal_column("1")))
 
 
 def note(tx: Tx, kind: OperatorEventType, **data: Any) -> None:
@@ -42,7 +45,7 @@ class OperatorEvents(Store):
 
     def _any_due(self, conn: Connection) -> bool:
         now = self._clock() if self._clock else read_clock(conn)
-        return conn.execute(select(operator_events.c.id).where(operator_events.c.due_ms <= now).limit(1)).first() is not None
+        return DUE.any(conn, {"now": now})
 
     def finish_event(self, event_id: str, *, wait_ms: int | None = None, spent: bool = False) -> None:
         """The event is in the log and in the metrics. Without `wait_ms` it is done with; else its webhook goes then.

@@ -18,6 +18,7 @@ from tagger.ledger.alive import check_alive
 from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back, settle
 from tagger.ledger.finishing import bury, finish, store_attempt
 from tagger.ledger.moves import move_delivery
+from tagger.ledger.prepared import Prepared
 from tagger.ledger.sites import find_endpoint, to_endpoint
 from tagger.ledger.store import Store
 from tagger.ledger.tables import deliveries, delivery_bodies, endpoints, sites, word_is
@@ -37,7 +38,7 @@ class Outbox(Store):
         An endpoint whose circuit is open gives one, its probe, when its pause is over.
         """
         now_ms = self.now_ms()
-        if not self._read(lambda conn: conn.execute(ANYTHING, {"now": now_ms}).first()):
+        if not self._read(lambda conn: ANYTHING.any(conn, {"now": now_ms})):
             return []  # an idle deliverer takes no lock
 
         def work(tx: Tx) -> list[DeliveryClaim]:
@@ -180,7 +181,7 @@ READY = and_(
     exists().where(deliveries.c.site_id == endpoints.c.site_id, PENDING, deliveries.c.due_ms <= _NOW),
     _not_paused(),
 )
-ANYTHING = select(endpoints.c.id).where(or_(UNSETTLED, RESTED, READY)).limit(1)
+ANYTHING = Prepared(select(endpoints.c.id).where(or_(UNSETTLED, RESTED, READY)).limit(1))
 
 
 def _ready_endpoints(tx: Tx, skip_sites: Collection[str]) -> list[Any]:

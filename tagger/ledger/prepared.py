@@ -11,7 +11,7 @@ from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Executable, Row, Table
+from sqlalchemy import Connection, Dialect, Executable, Table
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
@@ -20,7 +20,10 @@ Convert = Callable[[Any], Any] | None  # None: as it is
 
 
 class Prepared:
-    """A statement without lists that expand and without defaults that Python works out. Thread-safe."""
+    """A statement without lists that expand and without defaults that Python works out. Thread-safe.
+
+    It begins no transaction: on a connection for reading that has none, it sees the moment.
+    """
 
     def __init__(self, statement: Any, columns: Sequence[str] = ()) -> None:
         """`columns`: those that an insert is given."""
@@ -40,14 +43,19 @@ class Prepared:
         else:
             _driver(conn).executemany(lite.sql, [lite.bind(row) for row in values])
 
-    def one_or_none(self, conn: Connection, values: Values) -> Row[Any] | Any | None:
-        """The only row, its columns as attributes. On a connection that only reads it sees the moment, not a transaction's."""
+    def one_or_none(self, conn: Connection, values: Values) -> Any:
+        """The only row, its columns as attributes, or None. Errors: ValueError for more than one."""
         if (lite := self._lite(conn)) is None:
-            return conn.execute(self._statement, values).one_or_none()
-        rows = _driver(conn).execute(lite.sql, lite.bind(values)).fetchall()
+            rows = list(conn.execute(self._statement, values))
+        else:
+            rows = _driver(conn).execute(lite.sql, lite.bind(values)).fetchall()
         if len(rows) > 1:
             raise ValueError(f"{len(rows)} rows where one was expected.")
-        return lite.row(rows[0]) if rows else None
+        return None if not rows else rows[0] if lite is None else lite.row(rows[0])
+
+    def any(self, conn: Connection, values: Values) -> bool:
+        """Whether there is a row."""
+        return self.one_or_none(conn, values) is not None
 
     def _lite(self, conn: Connection) -> _OnSqlite | None:
         if conn.dialect.name != "sqlite":

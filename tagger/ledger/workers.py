@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import Connection, Integer, bindparam, func, literal_column, select, text, update
 
 from tagger.delivery import MAX_DELIVER_SECONDS
 from tagger.errors import DeadlineExceeded
@@ -12,6 +12,7 @@ from tagger.job import Lane
 from tagger.ledger.endpoints import free_delivery
 from tagger.ledger.engine import IDLE_IN_TRANSACTION_MS
 from tagger.ledger.moves import charge, charge_crash, move_job
+from tagger.ledger.prepared import Prepared
 from tagger.ledger.store import Store
 from tagger.ledger.tables import deliveries, jobs, word_is, workers
 from tagger.ledger.values import Expired
@@ -33,6 +34,10 @@ ALIVE = workers.c.ended_ms.is_(None)
 BEAT = update(workers).where(workers.c.id == bindparam("worker"), ALIVE).values(beat_ms=bindparam("now"))
 RUNNING = word_is(jobs.c.status, "running")
 SENDING = word_is(deliveries.c.status, "sending")
+_ONE = literal_column("1", Integer)
+SILENT = Prepared(select(workers.c.id).where(ALIVE, workers.c.beat_ms <= bindparam("before")).limit(_ONE))
+LATE = Prepared(select(jobs.c.id).where(RUNNING, jobs.c.deadline_ms < bindparam("before")).limit(_ONE))
+STUCK = Prepared(select(deliveries.c.id).where(SENDING, deliveries.c.updated_ms < bindparam("before")).limit(_ONE))
 
 
 class Workers(Store):
@@ -77,6 +82,9 @@ class Workers(Store):
 
         if self._url.get_backend_name() == "postgresql":
             self._read(lambda conn: conn.execute(END_LEFT_ALONE).all())
+        before = {"before": self.now_ms() - lease_ms}
+        if not self._read(lambda conn: SILENT.any(conn, before)):
+            return []  # a look costs nobody a lock
 
         def work(tx: Tx) -> list[Expired]:
             if tx.now_ms - tx.calm_since_ms < lease_ms:
@@ -104,7 +112,14 @@ class Workers(Store):
                 free_delivery(tx, delivery)
             return [row.id for row in rows]
 
+        now_ms = self.now_ms()
+        if not self._read(lambda conn: _any_overdue(conn, now_ms)):
+            return []
         return self._write(work)
+
+
+def _any_overdue(conn: Connection, now_ms: int) -> bool:
+    return LATE.any(conn, {"before": now_ms}) or STUCK.any(conn, {"before": now_ms - SENDING_MS})
 
 
 def _held_jobs(tx: Tx, worker_id: str) -> list[Any]:
