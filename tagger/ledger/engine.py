@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -87,6 +88,7 @@ def _set_pg_timeouts(dbapi: Any, _record: Any) -> None:
     dbapi.autocommit = autocommit
 
 
+PG_NO_WAIT = text("SET LOCAL synchronous_commit TO OFF")
 PG_NOW = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
 
 
@@ -95,6 +97,19 @@ def read_clock(conn: Connection) -> int:
     if conn.dialect.name == "sqlite":
         return time.time_ns() // 1_000_000
     return int(conn.execute(PG_NOW).scalar_one())
+
+
+@contextmanager
+def begin(conn: Connection, *, durable: bool) -> Iterator[None]:
+    """A transaction for writing. Whose commit need not be on the disk yet does not wait for it: the next durable one takes it
+    along. After a power cut such a commit may be gone, and with it only what came after it.
+    """
+    if conn.dialect.name == "sqlite":
+        sqlite.wait_for_disk(conn, durable)
+    with conn.begin():
+        if conn.dialect.name == "postgresql" and not durable:
+            conn.execute(PG_NO_WAIT)
+        yield
 
 
 def is_transient(err: BaseException) -> bool:

@@ -50,7 +50,8 @@ DUE, LATER = _count_of(_DUE), _count_of(_LATER)
 class Hints(Store):
     def claim_tick(self, name: str, every_ms: int) -> bool:
         """True for one caller per period, over all processes."""
-        return self._write(lambda tx: TICK.any(tx.conn, {"name": name, "now": tx.now_ms, "every": every_ms}))
+        tick = {"name": name, "every": every_ms}
+        return self._write(lambda tx: TICK.any(tx.conn, {**tick, "now": tx.now_ms}), durable=False)
 
     def note_short(self, lane: Lane, short: bool) -> int:
         """Note whether the lane's queue was short at this tick; returns how many ticks running it was."""
@@ -58,7 +59,7 @@ class Hints(Store):
         if not short and not self._read(lambda conn: SHORT_BEFORE.any(conn, {"of_name": name})):
             return 0  # as it was: an idle fleet writes nothing
         tick = {"name": name, "short": int(short)}
-        return self._write(lambda tx: int(SHORT.one_or_none(tx.conn, {**tick, "now": tx.now_ms}).number))
+        return self._write(lambda tx: int(SHORT.one_or_none(tx.conn, {**tick, "now": tx.now_ms}).number), durable=False)
 
     def lane_counts(self) -> dict[Lane, LaneCounts]:
         """From kept counters and short ranges of an index."""
@@ -83,7 +84,7 @@ class Hints(Store):
                 tx.conn.execute(update(jobs).where(jobs.c.id.in_(ids)).values(hinted_ms=tx.now_ms))
             return ids
 
-        return self._write(work) if limit > 0 else []
+        return self._write(work, durable=False) if limit > 0 else []
 
     def stats(self) -> Stats:
         """Jobs and deliveries per status (kept counters) and workers alive."""

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
@@ -69,6 +69,14 @@ def _prepare(dbapi: sqlite3.Connection, writes: bool) -> None:
     dbapi.execute(f"PRAGMA busy_timeout = {0 if writes else BUSY_MS}")  # the writer waits in `_begin_immediate`, more fairly
     if not writes:
         dbapi.execute("PRAGMA query_only = ON")
+
+
+def wait_for_disk(conn: Connection, durable: bool) -> None:
+    """Whether the commits of this connection wait for the disk from now on. Not inside a transaction."""
+    if conn.info.get("durable", True) != durable:
+        driver: Any = conn.connection.driver_connection
+        driver.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        conn.info["durable"] = durable
 
 
 def _make_file(path: Path) -> None:

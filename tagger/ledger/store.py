@@ -43,8 +43,8 @@ class Store:
         """Errors: LedgerUnavailable."""
         self._read(lambda conn: conn.execute(text("SELECT 1")).scalar_one())
 
-    def _write(self, work: Callable[[Tx], R], *, urgent: bool = False) -> R:
-        return self._writer.submit(work, urgent=urgent)
+    def _write(self, work: Callable[[Tx], R], *, urgent: bool = False, durable: bool = True) -> R:
+        return self._writer.submit(work, urgent=urgent, durable=durable)
 
     def _read(self, work: Callable[[Connection], R]) -> R:
         try:

@@ -139,7 +139,7 @@ class Work(Store):
                     row = None
             return None
 
-        return self._write(work)
+        return self._write(work, durable=False)  # who claimed what a power cut forgot finds its word refused, and the job is free
 
     def complete(
         self,

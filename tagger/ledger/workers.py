@@ -53,7 +53,11 @@ class Workers(Store):
 
     def beat(self, worker_id: str) -> bool:
         """I am alive. False: the row is dead, and the process must exit."""
-        return self._write(lambda tx: tx.conn.execute(BEAT, {"worker": worker_id, "now": tx.now_ms}).rowcount == 1, urgent=True)
+
+        def work(tx: Tx) -> bool:
+            return tx.conn.execute(BEAT, {"worker": worker_id, "now": tx.now_ms}).rowcount == 1
+
+        return self._write(work, urgent=True, durable=False)
 
     def retire_worker(self, worker_id: str) -> None:
         """A clean exit: what it still holds goes back, uncharged."""

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 
 from tagger.errors import LedgerUnavailable
 from tagger.ledger import counters
-from tagger.ledger.engine import Clock, is_broken, is_transient, read_clock, translate
+from tagger.ledger.engine import Clock, begin, is_broken, is_transient, read_clock, translate
 
 R = TypeVar("R")
 
@@ -57,6 +57,7 @@ class Tx:
 @dataclass(eq=False)
 class _Item:
     work: Callable[[Tx], Any]
+    durable: bool
     future: Future[Any] = field(default_factory=Future)
     started: bool = False
     tries: int = 0
@@ -81,12 +82,14 @@ class Writer:
         self._thread = threading.Thread(target=self._loop, name="ledger-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, work: Callable[[Tx], R], *, urgent: bool = False) -> R:
+    def submit(self, work: Callable[[Tx], R], *, urgent: bool = False, durable: bool = True) -> R:
         """Run `work` inside the next group and return its result once that is committed.
+
+        `durable`: and on the disk. What is not may be gone after a power cut, but never without all that was committed later.
 
         Errors: whatever `work` raised; LedgerUnavailable when the database is away, which leaves open whether it was committed.
         """
-        item = _Item(work)
+        item = _Item(work, durable)
         with self._wake:
             if self._closing:
                 raise LedgerUnavailable("The ledger is closed.")
@@ -142,7 +145,8 @@ class Writer:
             return
         again: list[_Item] = []
         try:
-            with self._engine.connect() as conn, conn.begin():
+            durable = any(item.durable for item in group)
+            with self._engine.connect() as conn, begin(conn, durable=durable):
                 tx = self._begin(conn)
                 began = time.monotonic()
                 for item in group:

@@ -14,9 +14,11 @@ import pytest
 from ledger_cases import LedgerCases, World
 from ledger_cases.world import FIELDS, description
 from postgres import Cluster, cluster
+from sqlalchemy import text
 
 from tagger.errors import LedgerUnavailable
 from tagger.ledger import open_ledger
+from tagger.ledger.writer import Tx
 
 # Holds the row of worker `w` locked inside a group transaction, and is stopped there.
 HOLDER = """
@@ -140,3 +142,11 @@ def test_of_two_versions_that_were_accepted_in_one_moment_only_the_newer_is_writ
         assert [(d.job_id, d.sequence) for d in world.deliverable()] == [(claims[1].job_id, 1)]
     stats = world.ledger.stats()
     assert (stats.jobs["superseded"], stats.jobs["described"], stats.jobs.get("running", 0)) == (2, 2, 0)
+
+
+def test_only_what_must_outlast_a_power_cut_waits_for_the_disk(world: World) -> None:
+    def synchronous(tx: Tx) -> str:
+        return str(tx.conn.execute(text("SHOW synchronous_commit")).scalar_one())
+
+    seen = [world.ledger._write(synchronous, durable=durable) for durable in (True, False, False, True)]
+    assert seen == ["on", "off", "off", "on"]

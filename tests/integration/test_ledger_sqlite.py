@@ -12,12 +12,15 @@ from pathlib import Path
 
 import pytest
 from ledger_cases import LedgerCases, World
-from sqlalchemy import Connection, text
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, bindparam, select, text
 from sqlalchemy.exc import IntegrityError
 
 from tagger.delivery import Endpoint
 from tagger.errors import SettingsError
 from tagger.ledger import open_ledger
+from tagger.ledger.prepared import Prepared
+from tagger.ledger.tables import sites
+from tagger.ledger.writer import Tx
 
 
 @pytest.fixture
@@ -71,14 +74,16 @@ def test_an_error_does_not_tell_what_was_to_be_stored(world: World) -> None:
     assert "very-secret" not in str(caught.value)
 
 
-def test_with_nothing_to_deliver_and_nothing_to_hint_nobody_asks_for_the_write_lock(world: World, tmp_path: Path) -> None:
+def test_with_nothing_to_deliver_to_hint_or_to_free_nobody_asks_for_the_write_lock(world: World, tmp_path: Path) -> None:
     world.ledger.register_worker("idle", role="deliver", lane=None, host="h", pid=1)
     world.ledger.claim_deliveries(worker_id="idle", limit=10)  # settles what the new endpoint left over
+    world.ledger.beat("w")
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")  # whoever wanted the lock now would wait for half a minute
         began = time.monotonic()
         assert world.ledger.claim_deliveries(worker_id="idle", limit=10) == []
         assert world.ledger.note_short("upload", False) == 0
+        assert (world.ledger.expire_workers(), world.ledger.expire_deadlines()) == ([], [])
         assert time.monotonic() - began < 5
         other.execute("ROLLBACK")
 
@@ -97,3 +102,29 @@ def test_what_one_read_sees_is_of_one_moment(world: World, tmp_path: Path) -> No
     before, after = world.ledger._read(twice)
     assert before == after
     assert world.ledger._read(sites) == before + 1
+
+
+def test_only_what_must_outlast_a_power_cut_waits_for_the_disk(world: World) -> None:
+    def synchronous(tx: Tx) -> int:
+        return int(tx.conn.execute(text("PRAGMA synchronous")).scalar_one())
+
+    full, normal = 2, 1
+    seen = [world.ledger._write(synchronous, durable=durable) for durable in (True, False, False, True)]
+    assert seen == [full, normal, normal, full]
+
+
+def test_a_prepared_statement_takes_the_values_that_it_asks_for_and_no_others(world: World) -> None:
+    of_site = Prepared(select(sites.c.id).where(sites.c.id == bindparam("site")))
+    world.site("one")
+    assert world.ledger._read(lambda conn: of_site.one_or_none(conn, {"site": "one"})).id == "one"
+    assert not world.ledger._read(lambda conn: of_site.any(conn, {"site": "another"}))
+    for values in ({}, {"site": "one", "more": 1}):
+        with pytest.raises(KeyError):
+            world.ledger._read(lambda conn, given=values: of_site.one_or_none(conn, given))
+
+
+def test_a_statement_with_values_of_its_own_making_is_not_prepared(world: World) -> None:
+    counted = Table("counted", MetaData(), Column("id", Integer, primary_key=True), Column("made", Integer, default=lambda: 1))
+    statement = Prepared(counted.insert(), ["id"])
+    with pytest.raises(ValueError, match="counted"):
+        world.ledger._write(lambda tx: statement.run(tx.conn, {"id": 1}))
