@@ -37,6 +37,7 @@ SEND_SECONDS = 1.5  # the same for senders and counters: behind them a caller ma
 HEALTH_SECONDS = 5  # an idle connection is asked this often; a silent one is dropped after 11 s
 KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}
 LOCK_SECONDS = 1.0  # longest wait behind other threads of this process that are sending
+PAGE = 100  # hints that go out in one round trip
 PAUSE_SECONDS = 1.0  # after a failure, `send` refuses at once for this long instead of queueing up callers
 
 T = TypeVar("T")
@@ -141,6 +142,19 @@ def _one_client(original: Callable[..., Any]) -> Callable[..., Any]:
     return create_client
 
 
+@contextlib.contextmanager
+def _gathered(channel: Any) -> Iterator[Any]:
+    """What the channel would send one by one goes out together at the end, in one round trip."""
+    client = channel._create_client()
+    together = client.pipeline(transaction=False)
+    channel.__dict__["held_client"] = together
+    try:
+        yield together
+        together.execute()
+    finally:
+        channel.__dict__["held_client"] = client
+
+
 class HintQoS(kombu_redis.QoS):
     """A hint is done with once it was read: no `unacked` record is written and none removed, two round trips less a task."""
 
@@ -176,19 +190,18 @@ class Hints:
 
         Errors: BrokerUnavailable; then some may have been sent, which harms nothing.
         """
+        ordered = list(reversed(job_ids)) if front else list(job_ids)
+        for page in (ordered[first : first + PAGE] for first in range(0, len(ordered), PAGE)):
+            self._with_producer(functools.partial(self._publish, page, lane, front))
 
-        def publish(producer: Producer) -> None:
-            while pending:
+    def _publish(self, job_ids: list[str], lane: Lane, front: bool, producer: Producer) -> None:
+        with _gathered(producer.channel) as together:
+            for job_id in job_ids:
                 self.app.send_task(
-                    TASK, args=(pending[0],), task_id=pending[0], queue=lane, producer=producer, retry=False, ignore_result=True
+                    TASK, args=(job_id,), task_id=job_id, queue=lane, producer=producer, retry=False, ignore_result=True
                 )
-                del pending[0]
                 if front:  # workers read on the right; should another sender's hint be moved instead, no harm is done
-                    producer.channel.client.lmove(lane, lane, "LEFT", "RIGHT")
-
-        pending = list(reversed(job_ids)) if front else list(job_ids)
-        if pending:
-            self._with_producer(publish)
+                    together.lmove(lane, lane, "LEFT", "RIGHT")
 
     def depth(self, lane: Lane) -> int:
         """Hints that wait in a lane's queue; those in a worker's hands are not among them. Errors: BrokerUnavailable."""

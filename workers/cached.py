@@ -26,7 +26,7 @@ from tagger.prediction import (
     Vector,
 )
 
-FORM = 2  # of the JSON; another form is not read
+FORM = 3  # of the JSON; another form is not read
 
 
 def key(*, site_id: str, sha256: str, models: tuple[str, ...], instruction: str, context: Context) -> str:
@@ -38,6 +38,7 @@ def key(*, site_id: str, sha256: str, models: tuple[str, ...], instruction: str,
 
 def dump(prediction: Prediction) -> bytes:
     body = {"form": FORM, **vars(prediction)}
+    body["classes"] = [(c.label, c.score) for c in prediction.classes]  # many: a list is half as long as names and values
     if prediction.embedding is not None:
         body["embedding"] = {"model": prediction.embedding.model, "vector": _encode(prediction.embedding.vector)}
     return json.dumps(body, default=vars, ensure_ascii=False, separators=(",", ":")).encode()
@@ -80,7 +81,7 @@ def _read(body: dict[str, Any]) -> Prediction:
         height=body["height"],
         caption=CaptionPrediction(**caption) if caption else None,
         embedding=EmbeddingPrediction(model=embedding["model"], vector=_decode(embedding["vector"])) if embedding else None,
-        classes=tuple(ClassScore(**c) for c in body["classes"]),
+        classes=tuple(ClassScore(label=label, score=score) for label, score in body["classes"]),
         objects=tuple(DetectedObject(**o) for o in body["objects"]),
         look=Look(**look) if look else None,
         entailment=tuple(EntailmentPrediction(**e) for e in body["entailment"]),

@@ -19,11 +19,9 @@ def read_file(location: str, root: str, max_bytes: int) -> bytes:
     try:
         if not root:
             raise AddressForbidden("A file is read only inside a folder that was named.")
-        real_root = Path(root).resolve(strict=True)
-        path = Path(root, location).resolve(strict=True)
-        if not path.is_relative_to(real_root):
-            raise AddressForbidden("The file is outside of its folder.", "Copy it into the folder; links may not lead out.")
-        fd = _open_inside(real_root, path.relative_to(real_root).parts)
+        fd = _open_without_links(root, location)
+        if fd is None:
+            fd = _open_resolved(root, location)
     except (FileNotFoundError, NotADirectoryError):
         raise FetchRefused("The file is not there.", "Check the path.") from None
     except (OSError, RuntimeError, ValueError) as err:  # RuntimeError: links in a circle; ValueError: a null byte
@@ -37,7 +35,29 @@ def read_file(location: str, root: str, max_bytes: int) -> bytes:
         os.close(fd)
 
 
-def _open_inside(root: Path, parts: tuple[str, ...]) -> int:
+def _open_without_links(root: str, location: str) -> int | None:
+    """The usual case: a plain path below `root`. None where it is not, or a part of it cannot be opened: perhaps a link."""
+    below = os.path.join(root, "")
+    path = os.path.join(root, location)
+    parts = tuple(path[len(below) :].split("/"))
+    if not path.startswith(below) or any(part in ("", ".", "..") for part in parts):
+        return None
+    try:
+        return _open_inside(root, parts)
+    except (OSError, ValueError):
+        return None
+
+
+def _open_resolved(root: str, location: str) -> int:
+    """Links followed first; they may not lead out."""
+    real_root = Path(root).resolve(strict=True)
+    path = Path(root, location).resolve(strict=True)
+    if not path.is_relative_to(real_root):
+        raise AddressForbidden("The file is outside of its folder.", "Copy it into the folder; links may not lead out.")
+    return _open_inside(real_root, path.relative_to(real_root).parts)
+
+
+def _open_inside(root: str | Path, parts: tuple[str, ...]) -> int:
     # Component by component without following links: the path was resolved, so a link here was put in between, by an attacker.
     fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     for index, part in enumerate(parts):
