@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import threading
 import time
@@ -19,6 +20,7 @@ from tagger.calibration import Calibration
 from tagger.errors import EngineStopped, ModelDirectoryInvalid, NotChecked
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction, Vector
 from tagger.settings import Settings
+from workers.batcher import always
 from workers.engine import Engine, at_once
 from workers.models.base import Model, PartialPrediction, merge
 from workers.process import Asked
@@ -34,8 +36,7 @@ GME_BATCH_MS = 10_000  # predicted; far below the watchdog's minute, also on a C
 TEXT_SECONDS = 300.0  # for the vectors of all texts of one vocabulary
 TEXTS_AT_ONCE = 32
 READY_SLICE_SECONDS = 0.5
-LITE_BATCH = 1  # a CPU gains nothing from more, and the first of a batch would wait for the last
-LITE_THREADS = 12  # enough to read, decode and judge beside the image that the model has
+LITE_THREADS = 16  # two batches: one that the model has, and one that is read, decoded and judged
 CLOSE_SECONDS = 10.0
 
 
@@ -80,9 +81,10 @@ def scorer(chosen: Plan, vectors: Path | None = None, models: Models | None = No
     return TermScorer(TextEncoder(cache_dir=vectors))
 
 
-def loader(kind: str, models: Path, settings: Settings | None = None) -> Loader:
+def loader(kind: str, models: Path, settings: Settings | None = None, between: Callable[[], None] | None = None) -> Loader:
     """How to load one kind of model, from its folder in `models`. What only one kind needs is imported only for it.
-    `settings`: whether absent weights are fetched, and the bounds of GME; None: not, and the usual ones."""
+    `settings`: whether absent weights are fetched, and the bounds of GME; None: not, and the usual ones. `between`: called
+    between the images of a batch by a model that takes them in turn."""
     if kind == "fake":
         from workers.models import fake
 
@@ -90,7 +92,7 @@ def loader(kind: str, models: Path, settings: Settings | None = None) -> Loader:
     if kind == "lite":
         from workers.models import lite
 
-        return lite.load
+        return functools.partial(lite.load, between)
     if kind in ("ofa", "ofa-entailment", "gme"):
         return _torch_loader(kind, models, settings or Settings())
     raise ModelDirectoryInvalid(f"No model of the kind {kind!r} is known.")
@@ -227,29 +229,37 @@ def on_processor(settings: Settings) -> bool:
 
 
 def sized(settings: Settings) -> Settings:
-    """Fewer threads and no batches where only the lite models run: they use one core whatever the batch, so that more
-    images in hand would only take that core from the one that is being described.
+    """Fewer threads and small batches where only the lite models run: they use one core whatever the batch, so that more
+    images in hand would only take that core from those that are being described.
     """
     if not on_processor(settings):
         return settings
-    smaller = {"threads": min(settings.threads, LITE_THREADS), "max_batch": LITE_BATCH}
-    return settings.model_copy(update=smaller)
+    threads = min(settings.threads, LITE_THREADS)
+    return settings.model_copy(update={"threads": threads, "max_batch": max(1, min(settings.max_batch, threads // 2))})
 
 
-def start_models(settings: Settings, on_fatal: Callable[[str], None], before_batch: Callable[[], None] = at_once) -> Models:
+def start_models(
+    settings: Settings,
+    on_fatal: Callable[[str], None],
+    before_batch: Callable[[], None] = at_once,
+    backlog: Callable[[], bool] = always,
+) -> Models:
     """Starts one engine per model; they load in their own threads. `on_fatal`: a model or its device is beyond help.
-    `before_batch`: called before each batch; it may wait.
+    `before_batch`: called before each batch, and between the images of one where the model takes them in turn; it may wait.
+    `backlog`: whether more images wait than are in hand. Without it an image of the lite models runs alone, at once, since a
+    batch would gain it nothing; a device is worth a wait for others in any case.
     """
     chosen = plan(settings)
     engines: dict[str, Engine[Any, Any]] = {}
     for kind in chosen.kinds:
         engines[kind] = Engine(
-            loader(kind, settings.models, settings),
+            loader(kind, settings.models, settings, before_batch),
             max_units=GME_TOKENS if kind == "gme" else None,
             budget_ms=GME_BATCH_MS if kind == "gme" else None,
             max_batch=settings.max_batch,
             wait_ms=settings.batch_wait_ms,
             before_batch=before_batch,
+            patient=backlog if on_processor(settings) else always,
             on_batch=_measure(kind),
             on_fatal=on_fatal,
         )

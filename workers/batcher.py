@@ -22,6 +22,11 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 
+def always() -> bool:
+    """The default `patient`."""
+    return True
+
+
 @dataclass(kw_only=True, eq=False)
 class Entry(Generic[P, R]):
     """One item in the queue, and the promise to its waiter. Answered exactly once."""
@@ -42,13 +47,16 @@ class Batcher(Generic[P, R]):
         *,
         wait_ms: float = 15.0,
         max_waiting: int | None = None,
+        patient: Callable[[], bool] = always,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`wait_ms`: how long an idle owner waits for a batch to fill. `max_waiting`: items in the queue before
-        `submit` blocks outside it; default four full batches."""
+        `submit` blocks outside it; default four full batches. `patient`: while it says no, each item goes alone, at once.
+        """
         self.budget = budget
         self._wait = wait_ms / 1000
         self._most = 4 * budget.max_batch if max_waiting is None else max_waiting
+        self._patient = patient
         self._clock = clock
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)  # the owner waits here
@@ -101,10 +109,12 @@ class Batcher(Generic[P, R]):
                 self._arrived.wait(timeout)
             if not self._queue:
                 return None if self._closed else []
+            if not self._patient():
+                return self._cut(1)
             until = self._clock() + self._wait
             while not self._full() and not self._closed and (left := until - self._clock()) > 0:
                 self._arrived.wait(left)
-            return self._cut()
+            return self._cut(self.budget.max_batch)
 
     def close(self) -> None:
         """Accept no more; what is in the queue stays to be taken."""
@@ -150,12 +160,12 @@ class Batcher(Generic[P, R]):
         count = len(self._queue)
         return count >= self._most or not self.budget.fits(count + 1, self._units * (count + 1) / count)
 
-    def _cut(self) -> list[Entry[P, R]]:
-        """Take the longest prefix of live entries that fits."""
+    def _cut(self, most: int) -> list[Entry[P, R]]:
+        """Take the longest prefix of live entries that fits, but no more than `most`."""
         now = self._clock()
         batch: list[Entry[P, R]] = []
         size = 0.0
-        while self._queue:
+        while self._queue and len(batch) < most:
             entry = self._queue[0]
             if entry.deadline > now and not self.budget.fits(len(batch) + 1, size + entry.size):
                 break

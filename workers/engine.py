@@ -21,7 +21,7 @@ import structlog
 
 from tagger.errors import BatchOverdue, DeviceLost, EngineStopped, ModelError
 from tagger.prediction import Pixels
-from workers.batcher import Batcher, Entry
+from workers.batcher import Batcher, Entry, always
 from workers.budget import Budget
 from workers.device import WatchedDevice
 from workers.isolate import DeviceFault, isolate
@@ -72,11 +72,12 @@ class Engine(Generic[P, R]):
         canary_retry_seconds: float = CANARY_RETRY_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         before_batch: Callable[[], None] = at_once,
+        patient: Callable[[], bool] = always,
         on_batch: Callable[[int, float, float, float], None] = ignore_batch,
         on_fatal: Callable[[str], None] = exit_process,
     ) -> None:
         """`loader` runs in the owner thread. A batch has at most `max_batch` images, `max_units` cost units and
-        `budget_ms` predicted milliseconds, and waits `wait_ms` to fill.
+        `budget_ms` predicted milliseconds, and waits `wait_ms` to fill; while `patient` says no, an image runs alone, at once.
 
         `batch_seconds`: the watchdog ends the process when one run takes longer. `start_seconds`: the same for a run
         that warms the model; loading that takes longer counts as a stall. `before_batch` is
@@ -95,7 +96,9 @@ class Engine(Generic[P, R]):
         self._on_batch = on_batch
         self._on_fatal = on_fatal
         self.budget = Budget(max_batch=max_batch, budget_ms=budget_ms, max_units=max_units)
-        self._batcher: Batcher[P, R] = Batcher(self.budget, wait_ms=wait_ms, max_waiting=max_waiting, clock=clock)
+        self._batcher: Batcher[P, R] = Batcher(
+            self.budget, wait_ms=wait_ms, max_waiting=max_waiting, patient=patient, clock=clock
+        )
         self._thread = threading.Thread(target=self._own, name="engine-owner", daemon=True)
         self._changed = threading.Condition()
         self._state: State = "starting"

@@ -20,6 +20,7 @@ from workers.assembly import Alarm, Models, on_processor, scorer, sized, start_m
 from workers.courtesy import Polite
 from workers.decode import DecoderPool
 from workers.ending import Ending
+from workers.hands import Hands
 from workers.kit import End, Kit
 from workers.process import Asked, enrolled, new_worker_id, retire
 from workers.remembered import Remembered
@@ -47,10 +48,11 @@ def run(settings: Settings, lane: Lane) -> int:
     alarm = Alarm()
     polite = Polite(settings.home if on_processor(settings) else None, lane, ending.asked)
     try:
-        models = start_models(settings, on_fatal=alarm, before_batch=polite.give_way)
+        hands = Hands(settings.threads)
+        models = start_models(settings, on_fatal=alarm, before_batch=polite.give_way, backlog=hands.full)
         kit = _kit(settings, lane, ledger, decoder, models, polite, ending.asked)
         models.wait_ready(ending.asked)
-        _work(settings, lane, worker_id, ledger, kit, models, alarm, polite, ending.asked)
+        _work(settings, lane, worker_id, ledger, kit, models, alarm, polite, hands, ending.asked)
     except Asked:
         log.info("worker.ended_early")
     finally:
@@ -105,6 +107,7 @@ def _work(
     models: Models,
     alarm: Alarm,
     polite: Polite,
+    hands: Hands,
     asked: threading.Event,
 ) -> None:
     """Registered and beating, takes hints until asked to end; then what runs finishes."""
@@ -116,7 +119,8 @@ def _work(
         return models.wrong()
 
     def describe_counted(claim: Claim) -> End:
-        end = describe(claim, kit)
+        with hands.hold():
+            end = describe(claim, kit)
         telemetry.JOBS.labels(lane, end).inc()
         return end
 
