@@ -14,12 +14,25 @@ import pytest
 
 from tagger.errors import ModelDirectoryInvalid
 from tagger.settings import load
-from workers.assembly import Plan, loader, plan, start_models
+from workers.assembly import Plan, loader, plan, sized, start_models
 
 
 def test_without_large_models_auto_means_the_lite_ones(tmp_path: Path) -> None:
     assert plan(load({}, home=tmp_path)) == Plan(caption="lite", embed="lite", check="none")
     assert plan(load({}, home=tmp_path)).kinds == ("lite",)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"), [({}, (16, 8)), ({"threads": 4}, (4, 2)), ({"threads": 1}, (1, 1)), ({"max_batch": 3}, (16, 3))]
+)
+def test_the_lite_models_get_threads_for_two_batches(tmp_path: Path, asked: dict[str, int], given: tuple[int, int]) -> None:
+    small = sized(load({}, home=tmp_path, **asked))
+    assert (small.threads, small.max_batch) == given
+
+
+def test_models_with_a_device_keep_what_was_asked_for(tmp_path: Path) -> None:
+    settings = load({}, home=tmp_path, caption="fake", embed="fake", max_batch=24)
+    assert sized(settings) == settings
 
 
 def test_an_unknown_kind_and_a_missing_torch_are_explained(tmp_path: Path) -> None:

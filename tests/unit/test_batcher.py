@@ -96,6 +96,21 @@ def test_an_item_over_the_budget_heads_the_next_batch_and_nobody_overtakes_it() 
     assert waiters[3].outcome() == "HUGE"
 
 
+def test_without_patience_each_item_goes_alone_and_at_once() -> None:
+    backlog = [False]
+    queue = batcher(max_batch=4, wait_ms=60_000, patient=lambda: backlog[0])
+    waiters = in_order(queue, [(name, 1) for name in "abcdef"])
+    started = time.monotonic()
+    first, second = queue.take(), queue.take()
+    assert time.monotonic() - started < FAR / 2
+    backlog[0] = True
+    third = queue.take()
+    assert [names(batch) for batch in (first, second, third)] == [["a"], ["b"], ["c", "d", "e", "f"]]
+    for batch in (first, second, third):
+        answer(batch)
+    assert [w.outcome() for w in waiters] == list("ABCDEF")
+
+
 def test_a_full_batch_does_not_wait_and_a_lonely_one_waits_only_so_long() -> None:
     queue = batcher(max_batch=2, wait_ms=60)
     waiters = in_order(queue, [("a", 1), ("b", 1), ("c", 1)])
