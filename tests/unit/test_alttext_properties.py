@@ -7,7 +7,7 @@ from alttext_linter import faults
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger.alttext import CLEANERS, Cleaned, TextField, TextRules
+from tagger.alttext import CLEANERS, Cleaned, TextField, TextRules, form
 from tagger.asset import Context
 
 GRAPHEMES = regex.compile(r"\X")
@@ -112,3 +112,15 @@ def test_an_empty_text_is_never_made_by_cleaning(text: str, field: TextField, lo
     assert out.value != ""
     assert (out.value is None) == (out.action == "suppress")
     assert out.action == "publish" or out.reasons
+
+
+PIECES = st.sampled_from(
+    ["www", "com", "a", "Cat", "9", " ", "'s", "-", ",", "(", ")", ".", ":", "/", "@", "&amp;", "<b>", "*", "_", "#"]
+)
+
+
+@settings(max_examples=1_000)
+@given(st.lists(PIECES, max_size=8).map("".join))
+def test_what_is_taken_for_plain_is_what_a3_leaves_as_it_is(text: str) -> None:
+    if form.NOTHING_ELSE.fullmatch(text):
+        assert form._plain_text(text) == text
