@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import threading
 import time
@@ -81,10 +80,9 @@ def scorer(chosen: Plan, vectors: Path | None = None, models: Models | None = No
     return TermScorer(TextEncoder(cache_dir=vectors))
 
 
-def loader(kind: str, models: Path, settings: Settings | None = None, between: Callable[[], None] | None = None) -> Loader:
+def loader(kind: str, models: Path, settings: Settings | None = None) -> Loader:
     """How to load one kind of model, from its folder in `models`. What only one kind needs is imported only for it.
-    `settings`: whether absent weights are fetched, and the bounds of GME; None: not, and the usual ones. `between`: called
-    between the images of a batch by a model that takes them in turn."""
+    `settings`: whether absent weights are fetched, and the bounds of GME; None: not, and the usual ones."""
     if kind == "fake":
         from workers.models import fake
 
@@ -92,7 +90,7 @@ def loader(kind: str, models: Path, settings: Settings | None = None, between: C
     if kind == "lite":
         from workers.models import lite
 
-        return functools.partial(lite.load, between)
+        return lite.load
     if kind in ("ofa", "ofa-entailment", "gme"):
         return _torch_loader(kind, models, settings or Settings())
     raise ModelDirectoryInvalid(f"No model of the kind {kind!r} is known.")
@@ -245,7 +243,7 @@ def start_models(
     backlog: Callable[[], bool] = always,
 ) -> Models:
     """Starts one engine per model; they load in their own threads. `on_fatal`: a model or its device is beyond help.
-    `before_batch`: called before each batch, and between the images of one where the model takes them in turn; it may wait.
+    `before_batch`: called before each batch, and between images that a model takes in turn; it may wait.
     `backlog`: whether more images wait than are in hand. Without it an image of the lite models runs alone, at once, since a
     batch would gain it nothing; a device is worth a wait for others in any case.
     """
@@ -253,7 +251,7 @@ def start_models(
     engines: dict[str, Engine[Any, Any]] = {}
     for kind in chosen.kinds:
         engines[kind] = Engine(
-            loader(kind, settings.models, settings, before_batch),
+            loader(kind, settings.models, settings),
             max_units=GME_TOKENS if kind == "gme" else None,
             budget_ms=GME_BATCH_MS if kind == "gme" else None,
             max_batch=settings.max_batch,

@@ -10,7 +10,7 @@ import structlog
 from workers import watchdog
 from workers.budget import Budget
 from workers.isolate import WrongCount, is_out_of_memory
-from workers.models.base import FixedShapes, Model, TimesItself, cosine, model_id
+from workers.models.base import FixedShapes, Model, TakesInTurn, TimesItself, cosine, model_id
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -22,9 +22,20 @@ class WatchedDevice(Generic[P, R]):
     """What `isolate` needs of a device, and the canary."""
 
     def __init__(
-        self, model: Model[P, R], budget: Budget, *, batch_seconds: float, canary_cosine: float, clock: Callable[[], float]
+        self,
+        model: Model[P, R],
+        budget: Budget,
+        *,
+        batch_seconds: float,
+        canary_cosine: float,
+        clock: Callable[[], float],
+        between: Callable[[], None],
     ) -> None:
+        """`batch_seconds`: limit of one run. `between`: called between the images of a batch that are taken in turn."""
         self.model = model
+        self._in_turn = isinstance(model, TakesInTurn) and model.in_turn()
+        self._times = model if isinstance(model, TimesItself) else None
+        self._between = between
         self.progress = clock()  # when a run last came back
         self._budget = budget
         self._batch_seconds = batch_seconds
@@ -32,14 +43,28 @@ class WatchedDevice(Generic[P, R]):
         self._clock = clock
 
     def run(self, items: Sequence[P], *, limit: float | None = None) -> Sequence[R]:
-        """One call of the model, the process's end if it takes over `limit` seconds; a good one teaches the budget."""
+        """One call of the model, the process's end if it takes over `limit` seconds; a good one teaches the budget. A model
+        that takes images in turn is called for each."""
+        if self._in_turn and len(items) > 1:
+            return self._one_by_one(items, limit)
         started = self._clock()
         with watchdog.guard(self._batch_seconds if limit is None else limit):
             results = self.model.run(items)
         self.progress = self._clock()
         if len(results) == len(items):
-            seconds = self.model.device_seconds() if isinstance(self.model, TimesItself) else self.progress - started
+            seconds = self._times.device_seconds() if self._times is not None else self.progress - started
             self._budget.ran(sum(map(self.model.size, items)), seconds)
+        return results
+
+    def _one_by_one(self, items: Sequence[P], limit: float | None) -> Sequence[R]:
+        results: list[R] = []
+        for item in items:
+            if results:
+                self._between()
+            found = self.run([item], limit=limit)
+            if len(found) != 1:
+                raise WrongCount(f"{len(found)} results for one image")
+            results += found
         return results
 
     def out_of_memory(self, items: Sequence[P]) -> None:
@@ -82,6 +107,8 @@ class WatchedDevice(Generic[P, R]):
 
     def _next_warm(self, count: int, units: float) -> int:
         """Four times as many or the model's next shape, or the most that the budget allows; 0: done."""
+        if self._in_turn:
+            return 0
         most = self._budget.max_batch
         shapes = self.model.shapes(most) if isinstance(self.model, FixedShapes) else ()
         larger = min(next((shape for shape in shapes if shape > count), 4 * count), most)

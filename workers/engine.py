@@ -80,10 +80,11 @@ class Engine(Generic[P, R]):
         `budget_ms` predicted milliseconds, and waits `wait_ms` to fill; while `patient` says no, an image runs alone, at once.
 
         `batch_seconds`: the watchdog ends the process when one run takes longer. `start_seconds`: the same for a run
-        that warms the model; loading that takes longer counts as a stall. `before_batch` is
-        called in the owner thread and may wait, far shorter than `batch_seconds`. `on_batch(images, units, seconds, fill)` is
-        called in the owner thread after each batch; fill is the used share of the budget, 0..1. `on_fatal(reason)` is
-        called in the owner thread when the process must exit; should it return, all waiters get EngineStopped.
+        that warms the model; loading that takes longer counts as a stall. `before_batch` is called in the owner thread, also
+        between images that the model takes in turn; it may wait, far shorter than `batch_seconds`. `on_batch(images, units,
+        seconds, fill)` is called in the owner thread after each batch; fill is the used share of the budget, 0..1.
+        `on_fatal(reason)` is called in the owner thread when the process must exit; should it return, all waiters get
+        EngineStopped.
         """
         self._loader = loader
         self._batch_seconds = batch_seconds
@@ -233,7 +234,12 @@ class Engine(Generic[P, R]):
         model = self._loader()
         log.info("model_loaded", model=model_id(model))
         self._device = WatchedDevice(
-            model, self.budget, batch_seconds=self._batch_seconds, canary_cosine=self._canary_cosine, clock=self._clock
+            model,
+            self.budget,
+            batch_seconds=self._batch_seconds,
+            canary_cosine=self._canary_cosine,
+            clock=self._clock,
+            between=self._before_batch,
         )
         self._device.warm(limit=self._start_seconds, go_on=lambda: not self._closing.is_set())
         self._require_canary()

@@ -80,15 +80,6 @@ def test_results_keep_their_places(model: LiteModel) -> None:
     assert np.allclose(batch[0].logits, batch[2].logits, atol=1e-4)
 
 
-def test_between_the_images_of_a_batch_it_asks_whether_to_go_on(model: LiteModel) -> None:
-    asked: list[int] = []
-    polite = load(between=lambda: asked.append(1))
-    items = [polite.prepare(canary_pixels(), "") for _ in range(3)]
-    raws = polite.run(items)
-    assert (len(raws), len(asked)) == (3, 2)
-    assert np.array_equal(raws[2].logits, model.run([items[2]])[0].logits)
-
-
 @pytest.mark.parametrize("size", [(1, 1), (2, 900), (3000, 3), (4000, 3000)])
 def test_any_size_is_read(model: LiteModel, size: tuple[int, int]) -> None:
     made = seen(model, np.asarray(Image.new("RGB", size, (40, 90, 220))))

@@ -187,6 +187,31 @@ def test_every_shape_that_a_model_prepares_apart_is_warmed() -> None:
         assert model.warmed[:5] == [1, 2, 4, 8, 12]  # 12 are run in the shape of 16
 
 
+class InTurn(Scripted):
+    def in_turn(self) -> bool:
+        return True
+
+
+def test_a_model_that_takes_images_in_turn_gets_one_at_a_time_and_a_pause_before_each() -> None:
+    model, pauses, seen = InTurn(), [], []
+    options = {"before_batch": lambda: pauses.append(len(model.batches)), "on_batch": lambda *report: seen.append(report)}
+    with running(model, max_batch=4, wait_ms=200, **options) as (engine, _):
+        assert ask(engine, range(8)) == [str(i) for i in range(8)]
+    assert sorted(model.batches) == [[i] for i in range(8)]
+    assert pauses == list(range(8))
+    assert max(count for count, *_ in seen) > 1  # their answers go out together
+
+
+def test_of_images_taken_in_turn_the_bad_one_fails_alone() -> None:
+    model = InTurn()
+    model.law = raises_on([3], ValueError("bad"))
+    with running(model, max_batch=4, wait_ms=200) as (engine, fatal):
+        found = ask(engine, range(8))
+    assert [str(i) if i != 3 else "" for i in range(8)] == [said if isinstance(said, str) else "" for said in found]
+    assert isinstance(found[3], ModelError)
+    assert fatal == []
+
+
 def test_a_dead_device_ends_the_process_and_says_which_images_it_held() -> None:
     model = Scripted()
     with running(model) as (engine, fatal):

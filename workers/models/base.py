@@ -122,6 +122,13 @@ class ReadsTexts(Protocol):
 
 
 @runtime_checkable
+class TakesInTurn(Protocol):
+    """A model that gains nothing from several images in one `run`: it gets the images of a batch one after the other."""
+
+    def in_turn(self) -> bool: ...
+
+
+@runtime_checkable
 class FixedShapes(Protocol):
     """A model that prepares each size of a batch apart, which costs the first batch of that size much time and memory."""
 

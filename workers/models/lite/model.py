@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,18 +47,11 @@ class LiteModel:
 
     name = "lite"
 
-    def __init__(
-        self,
-        classifier: ort.InferenceSession,
-        detector: ort.InferenceSession,
-        known: Lexicon,
-        between: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, classifier: ort.InferenceSession, detector: ort.InferenceSession, known: Lexicon) -> None:
         self.revision = revision("efficientnet_lite0.onnx", "nanodet_coco.onnx")
         self._classifier = classifier
         self._detector = detector
         self._lexicon = known
-        self._between = between
         self._words = {name: known.words[i] for name, i in known.class_index.items()}
         self._caption_model = f"lite-template@{self.revision}"
         self._vector_model = f"lite-minilm@{revision('minilm_l6_v2_int8.onnx')}"
@@ -72,14 +65,10 @@ class LiteModel:
         return 1.0
 
     def run(self, batch: Sequence[LiteInput]) -> list[LiteRaw]:
-        """One after the other: a CPU gains nothing from more at once. What a batch spares is the code around it, which
-        stays in the caches for several images."""
-        raws: list[LiteRaw] = []
-        for item in batch:
-            if raws and self._between is not None:
-                self._between()
-            raws.append(self._one(item))
-        return raws
+        return [self._one(item) for item in batch]
+
+    def in_turn(self) -> bool:
+        return True  # measured: a CPU gains nothing from more at once
 
     def _one(self, item: LiteInput) -> LiteRaw:
         logits, features = self._classifier.run(["logits", "feat"], {"x": item.crops})
@@ -138,14 +127,11 @@ def canary_pixels() -> Pixels:
         return np.asarray(picture.convert("RGB"))
 
 
-def load(between: Callable[[], None] | None = None) -> LiteModel:
-    """Opens the sessions: about half a second, 60 MB. Call it in the thread that will own the model.
-
-    `between`: called between two images of a batch; it may wait.
-    """
+def load() -> LiteModel:
+    """Opens the sessions: about half a second, 60 MB. Call it in the thread that will own the model."""
     known = lexicon()
     sessions = [
         ort.InferenceSession(str(DATA / name), options(), providers=["CPUExecutionProvider"])
         for name in ("efficientnet_lite0.onnx", "nanodet_coco.onnx")
     ]
-    return LiteModel(sessions[0], sessions[1], known, between)
+    return LiteModel(sessions[0], sessions[1], known)
