@@ -101,8 +101,8 @@ def read_clock(conn: Connection) -> int:
 
 @contextmanager
 def begin(conn: Connection, *, durable: bool) -> Iterator[None]:
-    """A transaction for writing. Whose commit need not be on the disk yet does not wait for it: the next durable one takes it
-    along. After a power cut such a commit may be gone, and with it only what came after it.
+    """A transaction for writing. One that is not `durable` does not wait for the disk: the next durable commit takes it along.
+    A power cut may undo it, but only together with all that was committed later.
     """
     if conn.dialect.name == "sqlite":
         sqlite.wait_for_disk(conn, durable)

@@ -85,7 +85,7 @@ class Writer:
     def submit(self, work: Callable[[Tx], R], *, urgent: bool = False, durable: bool = True) -> R:
         """Run `work` inside the next group and return its result once that is committed.
 
-        `durable`: and on the disk. What is not may be gone after a power cut, but never without all that was committed later.
+        `durable`: and on the disk. A power cut may undo what is not, but only together with all that was committed later.
 
         Errors: whatever `work` raised; LedgerUnavailable when the database is away, which leaves open whether it was committed.
         """
