@@ -44,24 +44,24 @@ class WatchedDevice(Generic[P, R]):
 
     def run(self, items: Sequence[P], *, limit: float | None = None) -> Sequence[R]:
         """One call of the model, the process's end if it takes over `limit` seconds; a good one teaches the budget. A model
-        that takes images in turn is called for each."""
-        if self._in_turn and len(items) > 1:
-            return self._one_by_one(items, limit)
+        that takes images in turn is called for each, and has that time for each."""
         started = self._clock()
-        with watchdog.guard(self._batch_seconds if limit is None else limit):
-            results = self.model.run(items)
+        with watchdog.guard(self._batch_seconds if limit is None else limit) as again:
+            results = self._one_by_one(items, again) if self._in_turn else self.model.run(items)
         self.progress = self._clock()
         if len(results) == len(items):
             seconds = self._times.device_seconds() if self._times is not None else self.progress - started
             self._budget.ran(sum(map(self.model.size, items)), seconds)
         return results
 
-    def _one_by_one(self, items: Sequence[P], limit: float | None) -> Sequence[R]:
+    def _one_by_one(self, items: Sequence[P], again: Callable[[], None]) -> Sequence[R]:
         results: list[R] = []
         for item in items:
             if results:
+                self.progress = self._clock()
                 self._between()
-            found = self.run([item], limit=limit)
+                again()
+            found = self.model.run([item])
             if len(found) != 1:
                 raise WrongCount(f"{len(found)} results for one image")
             results += found

@@ -12,8 +12,10 @@ import itertools
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+COARSE_SECONDS = 1.0  # setting the timer costs a thread
 
 _lock = threading.Lock()
 _deadlines: dict[int, float] = {}  # call → time.monotonic() at which it is hung
@@ -21,14 +23,22 @@ _calls = itertools.count()
 
 
 @contextmanager
-def guard(seconds: float) -> Iterator[None]:
-    """The process ends if the body takes longer than `seconds`."""
+def guard(seconds: float) -> Iterator[Callable[[], None]]:
+    """The process ends if the body takes longer than `seconds`. What the body gets begins that time anew, to COARSE_SECONDS."""
     call = next(_calls)
+
+    def again() -> None:
+        until = time.monotonic() + seconds
+        if until - _deadlines[call] > COARSE_SECONDS:
+            with _lock:
+                _deadlines[call] = until
+                _arm()
+
     with _lock:
         _deadlines[call] = time.monotonic() + seconds
         _arm()
     try:
-        yield
+        yield again
     finally:
         with _lock:
             del _deadlines[call]

@@ -43,3 +43,18 @@ def test_the_timer_is_off_after_a_batch_that_raised(armed: list[float | None]) -
     with pytest.raises(ValueError), watchdog.guard(5):
         raise ValueError
     assert armed[-1] is None
+
+
+def test_a_body_that_gets_on_has_its_time_again_but_sets_no_timer_for_each_step(
+    armed: list[float | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(watchdog.time, "monotonic", lambda: now[0])
+    with watchdog.guard(60) as again:
+        for _ in range(9):
+            now[0] += 0.1
+            again()
+        assert armed == [60]
+        now[0] += 40
+        again()
+        assert armed == [60, 60]
