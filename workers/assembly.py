@@ -36,6 +36,7 @@ TEXT_SECONDS = 300.0  # for the vectors of all texts of one vocabulary
 TEXTS_AT_ONCE = 32
 READY_SLICE_SECONDS = 0.5
 LITE_THREADS = 16  # two batches: one that the model has, and one that is read, decoded and judged
+LITE_WAIT_MS = 120.0  # for a batch to fill while a backlog waits: two images' time
 CLOSE_SECONDS = 10.0
 
 
@@ -233,7 +234,9 @@ def sized(settings: Settings) -> Settings:
     if not on_processor(settings):
         return settings
     threads = min(settings.threads, LITE_THREADS)
-    return settings.model_copy(update={"threads": threads, "max_batch": max(1, min(settings.max_batch, threads // 2))})
+    batch = max(1, min(settings.max_batch, threads // 2))
+    wait_ms = max(settings.batch_wait_ms, LITE_WAIT_MS)
+    return settings.model_copy(update={"threads": threads, "max_batch": batch, "batch_wait_ms": wait_ms})
 
 
 def start_models(
