@@ -41,7 +41,7 @@ $(DEV)/.done: requirements/dev.lock requirements/gpu.lock pyproject.toml
 	$(DEV)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
 
-bench: $(DEV)/.done  ## Measure the speed figures S1-S4: about eight minutes; needs an idle machine
+bench: $(DEV)/.done  ## Measure the speed figures S1-S4: about twenty minutes; needs an idle machine
 	status=0; for figure in "throughput --model lite" "throughput --model fake" fill latency recovery; do \
 		$(DEV)/bin/python -m bench.$$figure || status=1; done; exit $$status
 

@@ -161,12 +161,15 @@ def main() -> int:
     parser.add_argument("--b", type=float, default=8.0, help="fake: milliseconds per image")
     parser.add_argument("--max-batch", type=int, default=16)
     parser.add_argument("--side", type=int, default=0, help="longer side of the pictures; 0: 320 for fake, else 640")
-    parser.add_argument("--seconds", type=float, default=8.0, help="per measurement")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=0.0, help="per measurement; 0: 8 for fake, else 24")
+    parser.add_argument("--rounds", type=int, default=0, help="0: 3 for fake, else 5")
     parser.add_argument("--processes", type=int, default=2, help="tag workers")
     parser.add_argument("--most", type=int, default=3, help="bare processes, at most")
     args = parser.parse_args()
+    # A slow model answers few images, eight at a time: a short window would be good to a twentieth only.
     args.side = args.side or (320 if args.model == "fake" else 640)
+    args.seconds = args.seconds or (8.0 if args.model == "fake" else 24.0)
+    args.rounds = args.rounds or (3 if args.model == "fake" else 5)
     run = Run(
         model=args.model, a_ms=args.a, b_ms=args.b, max_batch=args.max_batch, side=args.side, seconds=args.seconds,
         processes=args.processes,
