@@ -18,10 +18,11 @@ from tagger.home import read_state
 Build = Callable[..., Rig]
 Report = Callable[[Figures], None]
 
-# Nobody else leaves a transaction alone for that long. One that is "active" may wait for its client too, in a pipeline.
+# Nobody else leaves a transaction alone for that long. One that is "active" may wait for its client too, in a pipeline. Only
+# this ledger's sessions: the server has those of other tests, and nobody of this one would end them.
 LEFT_ALONE = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ClientRead' AND state <> 'idle' "
-    "AND state_change < now() - interval '0.4 s'"
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'ClientRead' "
+    "AND state <> 'idle' AND state_change < now() - interval '0.4 s'"
 )
 SERVER_ENDS_S = 5.0  # the server's own timeouts lie below that (ledger/engine.py)
 
