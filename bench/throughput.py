@@ -41,6 +41,9 @@ BAR = 0.9
 RAMP_SECONDS = 1.0  # bare
 FILL_SECONDS = 5.0  # ours: until the stages hold as many images as they do from then on
 BACKLOG = 400  # jobs that wait, at least
+# Longer side of the pictures, seconds per measurement, rounds. A slow model answers few images, eight at a time: a short window
+# would be good to a twentieth only.
+USUAL_FAKE, USUAL = (320, 8.0, 3), (640, 24.0, 5)
 AHEAD = {"lite": 40, "fake": 200, "large": 10}  # pictures per second to come that are written before; more are meanwhile
 
 
@@ -166,10 +169,8 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2, help="tag workers")
     parser.add_argument("--most", type=int, default=3, help="bare processes, at most")
     args = parser.parse_args()
-    # A slow model answers few images, eight at a time: a short window would be good to a twentieth only.
-    args.side = args.side or (320 if args.model == "fake" else 640)
-    args.seconds = args.seconds or (8.0 if args.model == "fake" else 24.0)
-    args.rounds = args.rounds or (3 if args.model == "fake" else 5)
+    side, seconds, rounds = USUAL_FAKE if args.model == "fake" else USUAL
+    args.side, args.seconds, args.rounds = args.side or side, args.seconds or seconds, args.rounds or rounds
     run = Run(
         model=args.model, a_ms=args.a, b_ms=args.b, max_batch=args.max_batch, side=args.side, seconds=args.seconds,
         processes=args.processes,

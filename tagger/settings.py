@@ -52,7 +52,9 @@ class Settings(BaseModel):
     tag_processes: int = Field(default=0, ge=0, description="Tag worker processes per lane; 0: as many as cores pay.")
     threads: int = Field(default=64, ge=1, le=512, description="Task threads of a tag worker; at least twice `max_batch`.")
     max_batch: int = Field(default=16, ge=1, le=1024, description="Most images in a batch, whatever the budget says.")
-    batch_wait_ms: float = Field(default=15.0, ge=0, le=1000, description="How long a batch waits to fill.")
+    batch_wait_ms: float = Field(
+        default=15.0, ge=0, le=1000, description="A batch waits so long to fill; of lite models at least 120."
+    )
     decode_processes: int = Field(default=0, ge=0, description="Decoder processes per tag worker; 0: by cores.")
     decode_seconds: float = Field(default=10.0, gt=0, description="Deadline for decoding one image.")
     decode_memory_bytes: int = Field(default=1024 * MIB, gt=0, description="Memory limit of one decoder process.")
