@@ -22,11 +22,12 @@ LEASE_MS = 6_000  # a beat older than this is death
 # A deliverer that lives but holds a delivery for longer has lost it. Longer than it may wait for a thread, and than an attempt.
 SENDING_MS = (2 * MAX_DELIVER_SECONDS + 60) * 1_000
 
-# PostgreSQL: a process that is stopped between the statements of a pipeline leaves its session "active", which no timeout of the
-# server's ends (only version 17 has one). Whoever else is alive ends it, and with it the locks that it holds.
+# PostgreSQL: a process that is stopped in a pipeline leaves a session that no timeout of the server's ends (only version 17 has
+# one): it is "active", or "idle in transaction" whose timeout ended with a message that is no statement (a Flush, a Close).
+# Whoever else is alive ends it, and with it the locks that it holds.
 END_LEFT_ALONE = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tagger' AND usename = current_user "
-    "AND datname = current_database() AND state = 'active' AND wait_event = 'ClientRead' AND pid <> pg_backend_pid() "
+    "AND datname = current_database() AND state <> 'idle' AND wait_event = 'ClientRead' AND pid <> pg_backend_pid() "
     "AND state_change < now() - :quiet_ms * interval '1 ms'"
 ).bindparams(quiet_ms=IDLE_IN_TRANSACTION_MS)
 

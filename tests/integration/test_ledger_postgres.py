@@ -41,6 +41,12 @@ PIPELINE_HOLDER = HOLDER.replace(
     raw.pgconn.send_flush_request()
     raw.pgconn.flush()""",
 )
+# And with a message behind it that says nothing of a statement: the session stays "idle in transaction", but its timeout is over.
+FLUSHED_HOLDER = PIPELINE_HOLDER.replace(
+    """    raw.pgconn.send_flush_request()""",
+    """    raw.pgconn.pipeline_sync()
+    raw.pgconn.send_flush_request()""",
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +75,10 @@ def until(what: Callable[[], bool], seconds: float) -> float:
     return time.monotonic() - began
 
 
-@pytest.mark.parametrize("code", [HOLDER, PIPELINE_HOLDER], ids=["between statements", "in a pipeline"])
+HOLDERS = {"between statements": HOLDER, "in a pipeline": PIPELINE_HOLDER, "behind a flush": FLUSHED_HOLDER}
+
+
+@pytest.mark.parametrize("code", HOLDERS.values(), ids=HOLDERS.keys())
 def test_a_process_stopped_inside_a_transaction_does_not_stop_the_others(world: World, code: str) -> None:
     command = [sys.executable, "-c", code, world.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
