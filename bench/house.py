@@ -29,8 +29,9 @@ from tagger.job import JobRequest, Lane
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue import Hints
 from tagger.settings import load
+from tagger.shape import Shape
 from tagger.site import Site
-from tagger.stack import Shape, Stack
+from tagger.stack import Stack
 
 PHOTOS = Path(demo.__file__).parent / "photos"
 SITE = "bench"

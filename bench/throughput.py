@@ -6,9 +6,10 @@ and a delivery. Counted are the images persisted from five seconds after the fir
 end of feeding; work always waits.
 
 Bare: processes that only decode (the same Pillow code, in process: no sockets, no copies), prepare, run and finish in a
-plain loop. Each number of processes is measured, and the best one is what we compare with.
+plain loop. Each number of processes is tried once, and the best one is what we compare with.
 
-Both sides alternate in one run; the figure is the median of ours over the best median of theirs.
+Then both sides alternate, since the machine's speed changes from minute to minute: each measurement of ours is held against the
+mean of the one of theirs before it and the one behind it, and the figure is the median of these ratios.
 Run: `python -m bench.throughput --model lite|fake|large` (for large see bench/large.py).
 """
 
@@ -26,14 +27,14 @@ from itertools import cycle
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 import numpy as np
 
 from bench import large
 from bench.house import House, photos
-from tagger.stack import Shape
+from tagger.shape import Shape
 from workers import pixels
 from workers.assembly import loader
 
@@ -139,20 +140,22 @@ def ours(run: Run) -> dict[str, Any]:
 
 
 def measure(run: Run, rounds: int, most: int) -> dict[str, Any]:
+    tried = {n: bare(run, n) for n in range(1, most + 1)}
+    best = max(tried, key=lambda n: tried[n])
+    print("bare: " + ", ".join(f"{n} processes {rate:.1f}/s" for n, rate in tried.items()), flush=True)
+    print(f"{'round':>5} {'bare':>8} {'ours':>8} {'ratio':>8}", flush=True)
     own: list[float] = []
-    theirs: dict[int, list[float]] = {n: [] for n in range(1, most + 1)}
-    print(f"{'round':>5} {'ours':>8}  " + " ".join(f"{f'bare {n}':>8}" for n in theirs), flush=True)
+    theirs = [bare(run, best)]
+    ratios: list[float] = []
     for number in range(1, rounds + 1):
         own.append(ours(run)["rate"])
-        for n, rates in theirs.items():
-            rates.append(bare(run, n))
-        print(f"{number:>5} {own[-1]:>8.1f}  " + " ".join(f"{rates[-1]:>8.1f}" for rates in theirs.values()), flush=True)
-    medians = {n: median(rates) for n, rates in theirs.items()}
-    best = max(medians, key=lambda n: medians[n])
-    ratio = median(own) / medians[best]
-    print(f"ours {median(own):.1f}/s; bare {medians[best]:.1f}/s with {best} processes; ratio {ratio:.3f} (bar {BAR})")
+        theirs.append(bare(run, best))
+        ratios.append(own[-1] / mean(theirs[-2:]))
+        print(f"{number:>5} {theirs[-2]:>8.1f} {own[-1]:>8.1f} {ratios[-1]:>8.3f}", flush=True)
+    ratio = median(ratios)
+    print(f"ours {median(own):.1f}/s; bare {median(theirs):.1f}/s with {best} processes; ratio {ratio:.3f} (bar {BAR})")
     return {
-        "ours": own, "bare": theirs, "ours_median": median(own), "bare_best": medians[best], "bare_processes": best,
+        "ours": own, "bare": theirs, "bare_tried": tried, "bare_processes": best, "ratios": [round(r, 3) for r in ratios],
         "ratio": round(ratio, 3),
     }  # fmt: skip
 

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,9 +24,9 @@ from tagger.broker import Broker, open_broker
 from tagger.child import Child, end, popen
 from tagger.errors import TaggerError, Unavailable
 from tagger.home import check_port, free_port, lock_home, make_home, write_state
-from tagger.leash import leashed
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, child_env
+from tagger.shape import Shape
 
 log = structlog.get_logger()
 
@@ -37,23 +36,6 @@ RESTART_PAUSES = (0.2, 1.0, 3.0, 10.0)
 STABLE_SECONDS = 30.0
 SOLO_IDLE_SECONDS = 15.0
 READY_SECONDS = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shape:
-    """How many processes of which kind. Lanes are processes (a lane never waits behind another)."""
-
-    upload: int
-    backfill: int
-    solo_on_demand: bool = True
-    api: bool = True
-    flower: int | None = None  # port of Flower's pages
-
-    @classmethod
-    def of(cls, settings: Settings, *, flower: int | None = None) -> Shape:
-        """A tag worker of each lane per core: one owner thread uses about one core, and an idle lane costs only memory."""
-        count = settings.tag_processes or os.cpu_count() or 1
-        return cls(upload=count, backfill=count, flower=flower)
 
 
 def local_session() -> requests.Session:
@@ -98,7 +80,7 @@ class Stack:
             check_port(self.settings.api_host, port, "Choose another with --port, or end what listens there.")
         if self.shape.flower:
             check_port("127.0.0.1", self.shape.flower, "End what listens there, or leave Flower out.")
-        self.children = self._plan()
+        self.children = self.shape.children()
         self._give_ports()
         metrics = home / "metrics"
         shutil.rmtree(metrics, ignore_errors=True)
@@ -112,20 +94,6 @@ class Stack:
         self._write_state()
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._watcher.start()
-
-    def _plan(self) -> list[Child]:
-        worker = [sys.executable, "-m", "workers", "--parent", str(os.getpid())]
-        children = [Child("reconcile", [*worker, "reconcile"]), Child("deliver", [*worker, "deliver"])]
-        children += [Child(f"tag-upload-{i}", [*worker, "tag", "--lane", "upload"]) for i in range(self.shape.upload)]
-        children += [Child(f"tag-backfill-{i}", [*worker, "tag", "--lane", "backfill"]) for i in range(self.shape.backfill)]
-        if self.shape.solo_on_demand:
-            children.append(Child("tag-solo", [*worker, "tag", "--lane", "solo"], restart=False))
-        if self.shape.api:
-            children.insert(0, Child("api", leashed([sys.executable, "-m", "tagger", "api"])))
-        if self.shape.flower:
-            port = f"--port={self.shape.flower}"
-            children.append(Child("flower", leashed([sys.executable, "-m", "tagger", "flower", port])))
-        return children
 
     def _give_ports(self) -> None:
         """Each worker its own port for its metrics, from `metrics_port` on, in the order of the plan. Errors: PortTaken."""

@@ -18,6 +18,7 @@ from typing import Any, Self
 from tagger.errors import DeadlineExceeded, DecodeError, DecoderUnavailable, DecodeTimeout, ImageTooLarge, ImageTooManyPixels
 from tagger.prediction import Pixels
 from tagger.settings import MIB, Settings
+from tagger.shape import processors
 from workers.decoder import Limits
 from workers.decoder_process import DecoderProcess, Died
 
@@ -39,8 +40,7 @@ class Decoded:
 
 def default_processes() -> int:
     """One for each core that this process may use, less one for the work around them."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores - 1)
+    return max(1, processors() - 1)
 
 
 class _Slot:

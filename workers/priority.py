@@ -1,4 +1,5 @@
-"""Stepping back behind every other process of the machine, so that a backfill does not slow uploads.
+"""What a worker asks of the kernel's scheduler: a backfill steps back behind every other process, so that it does not slow
+uploads; and models on the processor are left alone while they compute.
 
 On Linux with automatic groups (most desktops and servers) the kernel shares the processor among *sessions*, and `nice` counts
 only within one. The supervisor gives every worker a session of its own, so the group must step back too: without it,
@@ -8,6 +9,7 @@ two backfill workers took half of both cores at nice 19.
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import structlog
@@ -22,6 +24,29 @@ def step_back() -> None:
     """This process and its session, for good. Processes that it starts in sessions of their own call `follow`."""
     os.nice(BACKFILL)
     follow()
+
+
+def compute() -> None:
+    """For the calling thread, and all threads and processes that it starts: one that wakes waits for its turn, instead of
+    interrupting the one that computes, whose caches it would empty (Linux's SCHED_BATCH).
+    """
+    if sys.platform == "linux":
+        try:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        except OSError as err:
+            log.warning("priority.not_batch", error=err.strerror)
+
+
+def keep_to(processor: int) -> None:
+    """Like `compute`, and on this processor alone, the nth of those that the process may use: on another the caches would be
+    cold. Only for workers of which there is one for each processor; else two might share one while another is idle.
+    """
+    if sys.platform == "linux":
+        usable = sorted(os.sched_getaffinity(0))
+        try:
+            os.sched_setaffinity(0, {usable[processor % len(usable)]})
+        except OSError as err:
+            log.warning("priority.not_kept", error=err.strerror)
 
 
 def follow() -> None:

@@ -30,18 +30,24 @@ from workers.take import Taker
 
 log = structlog.get_logger()
 
+GATHER_SECONDS = 0.02  # between two writing transactions: images of one batch end together, and share a wait for the disk
 
-def run(settings: Settings, lane: Lane) -> int:
+
+def run(settings: Settings, lane: Lane, processor: int | None = None) -> int:
     """Works until it is asked to end; returns the exit status. Errors: what the loading of a model raised."""
     if lane == "backfill":
         priority.step_back()  # with it, a backfill on all cores leaves an upload's p95 nearly as it is
+    if on_processor(settings):
+        priority.compute()
+        if processor is not None:
+            priority.keep_to(processor)
     settings = sized(settings)
     if lane == "solo":
         settings = settings.model_copy(update={"threads": 1, "max_batch": 1, "decode_processes": 1})
     worker_id = new_worker_id()
     structlog.contextvars.bind_contextvars(lane=lane, worker=worker_id)
     decoder = DecoderPool.of(settings)  # before any thread of ours
-    ledger = open_ledger(settings.ledger)
+    ledger = open_ledger(settings.ledger, breath_s=GATHER_SECONDS)
     ending = Ending(tasks.stop_consuming, lambda: retire(ledger, worker_id))
     ending.install()
     models: Models | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 import threading
 import time
@@ -24,7 +23,8 @@ from tagger.demo.scene import Scene, open_scene
 from tagger.demo.sheet import tags_of, write_sheet
 from tagger.home import free_port
 from tagger.settings import Settings
-from tagger.stack import Shape, Stack
+from tagger.shape import Shape, processors
+from tagger.stack import Stack
 
 SHEET = "tagger-demo.html"
 
@@ -63,7 +63,7 @@ def _scene(serve: bool) -> Iterator[Scene]:
         settings = _settings(Path(home).resolve())
         with (Path(home) / "supervisor.log").open("w") as log_file:
             telemetry.configure(settings, "demo", stream=log_file)
-            workers = settings.tag_processes or max(2, os.cpu_count() or 1)  # two at least: one of them will be killed
+            workers = settings.tag_processes or max(2, processors())  # two at least: one of them will be killed
             stack = Stack(settings, Shape(upload=workers, backfill=0, flower=free_port() if serve else None))
             status = console.out.status("Starting broker, ledger, API, workers and a sample media library…")
             status.start()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +22,9 @@ from tagger.errors import BadRequest
 from tagger.job import Job
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings
+from tagger.shape import Shape, processors
 from tagger.site import Site
-from tagger.stack import Shape, Stack
+from tagger.stack import Stack
 
 COLUMNS = ("file", "status", "caption", "alt_text", "tags", "verdict", "reasons", "error")
 SUFFIXES = (".csv", ".json", ".xlsx")
@@ -108,7 +108,7 @@ def ephemeral(**changes: Any) -> Iterator[tuple[Settings, Ledger]]:
         settings = chosen.model_copy(update={**own, "model_dir": chosen.models, **changes})
         with (Path(home) / "supervisor.log").open("w") as log_file:
             telemetry.configure(settings, "describe", stream=log_file)
-            stack = Stack(settings, Shape(upload=0, backfill=settings.tag_processes or os.cpu_count() or 1, api=False))
+            stack = Stack(settings, Shape(upload=0, backfill=settings.tag_processes or processors(), api=False))
             ledger = open_ledger(settings.ledger)
             try:
                 with console.out.status("Starting…"):

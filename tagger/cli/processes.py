@@ -15,7 +15,8 @@ from tagger.cli import console
 from tagger.errors import Conflict
 from tagger.home import make_home, read_state
 from tagger.settings import child_env
-from tagger.stack import Shape, Stack
+from tagger.shape import Shape
+from tagger.stack import Stack
 
 FLOWER_PORT = 5555
 

@@ -20,6 +20,7 @@ from tagger.ledger.sites import Sites
 from tagger.ledger.values import Accepted, Expired, IdempotentReply, LaneCounts, Page, Review, Stats, StoredVector
 from tagger.ledger.work import Work
 from tagger.ledger.workers import Workers
+from tagger.ledger.writer import BREATH_S
 
 __all__ = [
     "Accepted",
@@ -58,9 +59,10 @@ class Ledger(
     """
 
 
-def open_ledger(url: str, *, clock: Callable[[], int] | None = None) -> Ledger:
+def open_ledger(url: str, *, clock: Callable[[], int] | None = None, breath_s: float = BREATH_S) -> Ledger:
     """Open the ledger at a SQLAlchemy URL; connects at the first use. `clock` (ms) is for tests: None is the database's own.
+    `breath_s`: the writer's pause behind each transaction. A longer one lets more callers share the next.
 
     Errors: SettingsError for a URL that is neither SQLite nor PostgreSQL.
     """
-    return Ledger(url, clock)
+    return Ledger(url, clock, breath_s)

@@ -69,9 +69,10 @@ class _Item:
 
 
 class Writer:
-    def __init__(self, engine: Engine, clock: Clock | None) -> None:
+    def __init__(self, engine: Engine, clock: Clock | None, breath_s: float = BREATH_S) -> None:
         self._engine = engine
         self._clock = clock
+        self._breath_s = breath_s
         self._urgent: deque[_Item] = deque()
         self._normal: deque[_Item] = deque()
         self._wake = threading.Condition()
@@ -121,7 +122,7 @@ class Writer:
             if not group:
                 return
             self._run(group)
-            time.sleep(BREATH_S)
+            time.sleep(self._breath_s)
 
     def _take(self) -> list[_Item]:
         """Heartbeats have a transaction of their own and go first; else all that waits, up to a bound."""

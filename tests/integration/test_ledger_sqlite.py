@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -128,3 +129,13 @@ def test_a_statement_with_values_of_its_own_making_is_not_prepared(world: World)
     statement = Prepared(counted.insert(), ["id"])
     with pytest.raises(ValueError, match="counted"):
         world.ledger._write(lambda tx: statement.run(tx.conn, {"id": 1}))
+
+
+def test_who_comes_while_the_writer_takes_breath_shares_one_transaction(tmp_path: Path) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}", breath_s=0.5)
+    ledger.migrate()
+    ledger._write(lambda tx: None)  # the pause behind this one gathers the others
+    with ThreadPoolExecutor(8) as pool:
+        transactions = list(pool.map(lambda _: ledger._write(lambda tx: tx), range(8)))
+    assert len(set(transactions)) == 1
+    ledger.close()

@@ -1,0 +1,59 @@
+"""Which processes a stack has, and the command of each. Lanes are processes: a lane never waits behind another."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+from tagger.child import Child
+from tagger.job import Lane
+from tagger.leash import leashed
+from tagger.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """How many processes of which kind."""
+
+    upload: int
+    backfill: int
+    solo_on_demand: bool = True
+    api: bool = True
+    flower: int | None = None  # port of Flower's pages
+
+    @classmethod
+    def of(cls, settings: Settings, *, flower: int | None = None) -> Shape:
+        """A tag worker of each lane per core: one owner thread uses about one core, and an idle lane costs only memory."""
+        count = settings.tag_processes or processors()
+        return cls(upload=count, backfill=count, flower=flower)
+
+    def children(self) -> list[Child]:
+        """Not yet started, in the order in which they are. They end with this process."""
+        children = [Child("reconcile", _worker("reconcile")), Child("deliver", _worker("deliver"))]
+        children += _tags("upload", self.upload) + _tags("backfill", self.backfill)
+        if self.solo_on_demand:
+            children.append(Child("tag-solo", _worker("tag", "--lane", "solo"), restart=False))
+        if self.api:
+            children.insert(0, Child("api", leashed([sys.executable, "-m", "tagger", "api"])))
+        if self.flower:
+            port = f"--port={self.flower}"
+            children.append(Child("flower", leashed([sys.executable, "-m", "tagger", "flower", port])))
+        return children
+
+
+def processors() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _tags(lane: Lane, count: int) -> list[Child]:
+    """Where there is a worker for every processor, each is told which one is its own."""
+    own = count == processors()
+    return [
+        Child(f"tag-{lane}-{i}", _worker("tag", "--lane", lane, *(("--processor", str(i)) if own else ()))) for i in range(count)
+    ]
+
+
+def _worker(*role: str) -> list[str]:
+    return [sys.executable, "-m", "workers", "--parent", str(os.getpid()), *role]
