@@ -48,11 +48,7 @@ def processors() -> int:
 
 
 def _tags(lane: Lane, count: int) -> list[Child]:
-    """Where there is a worker for every processor, each is told which one is its own."""
-    own = count == processors()
-    return [
-        Child(f"tag-{lane}-{i}", _worker("tag", "--lane", lane, *(("--processor", str(i)) if own else ()))) for i in range(count)
-    ]
+    return [Child(f"tag-{lane}-{i}", _worker("tag", "--lane", lane)) for i in range(count)]
 
 
 def _worker(*role: str) -> list[str]:

@@ -47,7 +47,7 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     if args.role == "tag":
         from workers import tagging
 
-        return tagging.run(settings, args.lane, args.processor)
+        return tagging.run(settings, args.lane)
     if args.role == "deliver":
         from workers import delivering
 
@@ -63,7 +63,6 @@ def _parser() -> argparse.ArgumentParser:
     roles = parser.add_subparsers(dest="role", required=True)
     tag = roles.add_parser("tag", help="describe images")
     tag.add_argument("--lane", choices=LANES, required=True)
-    tag.add_argument("--processor", type=int, metavar="N", help="the processor, from 0 on, that models without a device keep to")
     roles.add_parser("deliver", help="write descriptions back")
     roles.add_parser("reconcile", help="free the jobs of the dead, top up hints, feed backfills")
     return parser

@@ -37,18 +37,6 @@ def compute() -> None:
             log.warning("priority.not_batch", error=err.strerror)
 
 
-def keep_to(processor: int) -> None:
-    """Like `compute`, and on this processor alone, the nth of those that the process may use: on another the caches would be
-    cold. Only for workers of which there is one for each processor; else two might share one while another is idle.
-    """
-    if sys.platform == "linux":
-        usable = sorted(os.sched_getaffinity(0))
-        try:
-            os.sched_setaffinity(0, {usable[processor % len(usable)]})
-        except OSError as err:
-            log.warning("priority.not_kept", error=err.strerror)
-
-
 def follow() -> None:
     """Give this process's own session the niceness that the process inherited."""
     mine = os.nice(0)

@@ -12,7 +12,7 @@ import structlog
 from tagger import telemetry
 from tagger.blobs import LocalBlobs
 from tagger.job import Claim, Lane
-from tagger.ledger import Ledger, open_ledger
+from tagger.ledger import BREATH_S, Ledger, open_ledger
 from tagger.queue import make_app
 from tagger.settings import Settings
 from workers import priority, tasks
@@ -30,29 +30,28 @@ from workers.take import Taker
 
 log = structlog.get_logger()
 
-GATHER_SECONDS = 0.02  # between two writing transactions: images of one batch end together, and share a wait for the disk
+GATHER_SECONDS = 0.02  # between two writing transactions: lite images of one batch end together, and share a wait for the disk
 
 
-def run(settings: Settings, lane: Lane, processor: int | None = None) -> int:
+def run(settings: Settings, lane: Lane) -> int:
     """Works until it is asked to end; returns the exit status. Errors: what the loading of a model raised."""
     if lane == "backfill":
         priority.step_back()  # with it, a backfill on all cores leaves an upload's p95 nearly as it is
-    if on_processor(settings):
+    light = on_processor(settings)
+    if light:
         priority.compute()
-        if processor is not None:
-            priority.keep_to(processor)
     settings = sized(settings)
     if lane == "solo":
         settings = settings.model_copy(update={"threads": 1, "max_batch": 1, "decode_processes": 1})
     worker_id = new_worker_id()
     structlog.contextvars.bind_contextvars(lane=lane, worker=worker_id)
     decoder = DecoderPool.of(settings)  # before any thread of ours
-    ledger = open_ledger(settings.ledger, breath_s=GATHER_SECONDS)
+    ledger = open_ledger(settings.ledger, breath_s=GATHER_SECONDS if light else BREATH_S)
     ending = Ending(tasks.stop_consuming, lambda: retire(ledger, worker_id))
     ending.install()
     models: Models | None = None
     alarm = Alarm()
-    polite = Polite(settings.home if on_processor(settings) else None, lane, ending.asked)
+    polite = Polite(settings.home if light else None, lane, ending.asked)
     try:
         hands = Hands(settings.threads)
         models = start_models(settings, on_fatal=alarm, before_batch=polite.give_way, backlog=hands.full)

@@ -23,6 +23,7 @@ from tagger.ledger.workers import Workers
 from tagger.ledger.writer import BREATH_S
 
 __all__ = [
+    "BREATH_S",
     "Accepted",
     "Erased",
     "Expired",

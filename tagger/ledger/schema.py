@@ -25,5 +25,6 @@ def upgrade(engine: Engine) -> None:
         if conn.dialect.name == "postgresql":
             for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
                 conn.execute(text(f"SET LOCAL {setting} = 0"))
+            conn.execute(text("SET LOCAL application_name = 'tagger-migration'"))  # the reconciler ends "tagger" when it is quiet
             conn.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
         command.upgrade(config_for(conn), "head")

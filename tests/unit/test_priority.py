@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tagger.settings import load
+from workers import priority, tagging
+
 GROUP = Path("/proc/self/autogroup")
 ROOT = Path(__file__).parent.parent.parent
 
@@ -45,9 +48,18 @@ def test_all_threads_and_children_of_a_worker_that_computes_wait_for_their_turn(
     assert session(ask) == "False"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which processors a process may use")
-def test_a_worker_keeps_to_the_nth_of_the_processors_that_it_may_use() -> None:
-    kept = "import os; from workers import priority; mine = sorted(os.sched_getaffinity(0)); priority.keep_to({n}); "
-    tell = "print(os.sched_getaffinity(0) == {{mine[{n} % len(mine)]}})"
-    for n in (0, 1, 1000):
-        assert session((kept + tell).format(n=n)) == "True"
+class _Called(Exception):
+    """What was called first."""
+
+
+@pytest.mark.parametrize(("model", "first"), [("lite", "compute"), ("fake", "sized")])
+def test_only_workers_without_a_device_ask_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, first: str
+) -> None:
+    def called(name: str) -> None:
+        raise _Called(name)
+
+    monkeypatch.setattr(priority, "compute", lambda: called("compute"))
+    monkeypatch.setattr(tagging, "sized", lambda _: called("sized"))
+    with pytest.raises(_Called, match=first):
+        tagging.run(load({}, home=tmp_path, caption=model, embed=model), "upload")

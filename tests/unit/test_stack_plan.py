@@ -14,7 +14,7 @@ from tagger.child import Child
 from tagger.errors import PortTaken, WeightsNotFetched
 from tagger.home import free_port
 from tagger.settings import load
-from tagger.shape import Shape, processors
+from tagger.shape import Shape
 from tagger.stack import Stack
 
 
@@ -33,13 +33,6 @@ def test_each_worker_has_a_port_of_its_own_for_its_metrics(tmp_path: Path) -> No
     none = stack(tmp_path)
     none._give_ports()
     assert {child.metrics_port for child in none.children} == {0}
-
-
-def test_workers_have_processors_of_their_own_only_where_there_are_as_many() -> None:
-    own = [child.argv[-2:] for child in Shape(upload=processors(), backfill=0).children() if child.name.startswith("tag-upload")]
-    assert own == [["--processor", str(n)] for n in range(processors())]
-    for count in (processors() + 1, processors() - 1):
-        assert not [child for child in Shape(upload=count, backfill=count).children() if "--processor" in child.argv]
 
 
 def test_a_taken_port_of_metrics_is_named(tmp_path: Path) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from tagger.prediction import Pixels
+from tagger.shape import processors
 
 
 def best() -> str:
@@ -20,7 +19,7 @@ def share_cores(processes: int, cores: int | None = None) -> int:
     Without it each of them would start a thread per core, and waiting for each other they are slower together than one alone:
     OFA on two cores, one process with two threads 2.9 images/s, two processes with two threads each 1.1.
     """
-    cores = cores or os.cpu_count() or 1
+    cores = cores or processors()
     threads = max(1, cores // (processes or cores))
     torch.set_num_threads(threads)
     return threads

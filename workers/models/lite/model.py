@@ -58,7 +58,8 @@ class LiteModel:
 
     def prepare(self, pixels: Pixels, instruction: str) -> LiteInput:  # noqa: ARG002  # these models take no instruction
         image = Image.fromarray(pixels)
-        image = image.reduce(max(1, min(image.size) // SMALLEST))
+        if (times := min(image.size) // SMALLEST) > 1:
+            image = image.reduce(times)
         return LiteInput(crops=classify.crops(image), letterboxed=detect.letterbox(image), thumb=look.thumbnail(image))
 
     def size(self, item: LiteInput) -> float:  # noqa: ARG002  # every image costs the same
