@@ -69,7 +69,7 @@ class _Item:
 
 
 class Writer:
-    def __init__(self, engine: Engine, clock: Clock | None, breath_s: float = BREATH_S) -> None:
+    def __init__(self, engine: Engine, clock: Clock | None, breath_s: float) -> None:
         self._engine = engine
         self._clock = clock
         self._breath_s = breath_s
