@@ -156,8 +156,11 @@ class Vocabulary:
         denied = self.denied(site_id, deny)
         models = set(map(attrgetter("model"), scores))
         by_model = {model: self._least_scores(model_name or model, thresholds or {}) for model in models}
+        lowest = min((least for of_terms in by_model.values() for least in of_terms.values()), default=0.0)
         best: dict[str, float] = {}
         for category, term, score, model in scores:
+            if score < lowest:
+                continue  # most of them: an image has few of all terms
             least = by_model[model].get((category, term))
             if least is not None and score >= least and score > best.get(term, -1.0) and term not in denied:
                 best[term] = score

@@ -7,7 +7,8 @@ log-odds by a stated amount (`cues.json`). The amounts are common sense, rounded
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from workers.models.lite.files import table
 from workers.models.lite.lexicon import lexicon
 
 Floats = npt.NDArray[np.float64]
+Ratios = Mapping[str, tuple[tuple[int, float], ...]]  # cue → (concept, change of the log-odds at full strength)
 
 FULL_SHARE = 0.45  # share of the pixels at which a colour is surely named
 BIG_PERSON = 0.22  # share of the picture from which a lone person makes a portrait
@@ -31,21 +33,24 @@ DOUBTED = 0.4
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Rules:
     context: tuple[tuple[int, int, float], ...]  # concept, wider concept, base rate of the first given the second
-    wider: frozenset[int]  # the second ones
-    ratios: Mapping[str, tuple[tuple[int, float], ...]]  # cue → (concept, change of the log-odds at full strength)
+    of_wider: Ratios  # of the second ones: they move first, since what is outdoors decides how likely a sky is
+    of_others: Ratios
     animals: npt.NDArray[np.intp]
-    animal: int
 
 
 @functools.cache
 def _rules() -> _Rules:
     stored, column = table("cues.json"), lexicon().concept_index
+    wider = {concept for concept, _ in stored["context"].values()}
+
+    def ratios(chosen: Callable[[str], bool]) -> Ratios:
+        return {cue: tuple((column[c], r) for c, r in row.items() if chosen(c)) for cue, row in stored["ratios"].items()}
+
     return _Rules(
-        context=tuple((column[c], column[wider], rate) for c, (wider, rate) in stored["context"].items()),
-        wider=frozenset(column[wider] for wider, _ in stored["context"].values()),
-        ratios={cue: tuple((column[c], r) for c, r in row.items()) for cue, row in stored["ratios"].items()},
+        context=tuple((column[c], column[above], rate) for c, (above, rate) in stored["context"].items()),
+        of_wider=ratios(lambda concept: concept in wider),
+        of_others=ratios(lambda concept: concept not in wider),
         animals=np.array([column[c] for c in stored["animals"]], np.intp),
-        animal=column["animal"],
     )
 
 
@@ -56,18 +61,21 @@ def adjust(concepts: Floats, prediction: Prediction) -> Floats:
     if best < DOUBT and not any(sure(o) >= 0.5 and o.label in ANIMALS for o in prediction.objects):
         out[rules.animals] *= DOUBTED
     present = strengths(prediction)
-    for step in (0, 1):  # what is outdoors decides how likely a sky is, so the wider concepts move first
-        shift = np.zeros(len(out))
-        for cue, strength in present.items():
-            for concept, ratio in rules.ratios.get(cue, ()):
-                if (concept in rules.wider) == (step == 0):
-                    shift[concept] += strength * ratio
-        if step == 1:
-            for concept, wider, rate in rules.context:
-                out[concept] = max(out[concept], out[wider] * rate)
-        moved = shift != 0
-        out[moved] = 1.0 / (1.0 + np.exp(-(logit(out[moved]) + shift[moved])))
+    _move(out, present, rules.of_wider)
+    for concept, wider, rate in rules.context:
+        out[concept] = max(out[concept], out[wider] * rate)
+    _move(out, present, rules.of_others)
     return out
+
+
+def _move(out: Floats, present: Mapping[str, float], ratios: Ratios) -> None:
+    """Change the log-odds of concepts by the cues that are present."""
+    shift: defaultdict[int, float] = defaultdict(float)
+    for cue, strength in present.items():
+        for concept, ratio in ratios.get(cue, ()):
+            shift[concept] += strength * ratio
+    moved = [concept for concept, by in shift.items() if by]
+    out[moved] = 1.0 / (1.0 + np.exp(-(logit(out[moved]) + [shift[concept] for concept in moved])))
 
 
 def strengths(prediction: Prediction) -> dict[str, float]:

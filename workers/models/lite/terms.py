@@ -64,7 +64,7 @@ class _Table:
 
     categories: tuple[str, ...]  # [terms] of each its category
     terms: tuple[str, ...]
-    weights: Floats  # [1080, terms]: P(term | source) by the source's own words
+    weights: Floats  # [1080, terms + concepts]: P(term | source) by the source's own words, and the rules' P(concept | source)
     near: _Links  # P(term | concept)
     known: npt.NDArray[np.bool_]  # [terms]: a rule names it
     looks: tuple[tuple[int, str], ...]  # the terms that name a colour or the light, and the word that does
@@ -105,7 +105,7 @@ class TermScorer:
         if unsayable(texts):
             return "gender, age and the like are not said from pixels."
         table = self._build(Vocabulary(name="one", version=1, categories=(Category(id=category.id, terms=(term,)),)))
-        if max(table.weights.max(initial=0.0), table.near.shares.max(initial=0.0)) < 0.3 and not table.looks:
+        if max(table.weights[:, :1].max(initial=0.0), table.near.shares.max(initial=0.0)) < 0.3 and not table.looks:
             return "nothing that the lite models see is near it."
         return None
 
@@ -117,9 +117,8 @@ class TermScorer:
         """[terms] uncalibrated probabilities."""
         if prediction.look is not None and prediction.look.uniform:
             return _coloured(np.zeros(len(table.terms)), prediction, table)  # one colour all over: nothing else is on it
-        sources = evidence(prediction, self._lexicon)
-        direct = _joined(sources, table.weights, len(self._lexicon.classes))
-        concepts = cues.adjust(_joined(sources, self._lexicon.rules, len(self._lexicon.classes)), prediction)
+        joined = _joined(evidence(prediction, self._lexicon), table.weights, len(self._lexicon.classes))
+        direct, concepts = joined[: len(table.terms)], cues.adjust(joined[len(table.terms) :], prediction)
         return _coloured(np.maximum(direct, table.near.best(concepts)), prediction, table)
 
     def table(self, vocabulary: Vocabulary) -> _Table:
@@ -159,13 +158,12 @@ class TermScorer:
         for some in texts:
             columns.append(reach_of(some, vectors[start : start + len(some)], self._lexicon))
             start += len(some)
-        shapes = (len(self._lexicon.words), len(self._lexicon.concepts))
         names = tuple(frozenset(form for text in some for form in forms(text)) for some in texts)
         return _Table(
             categories=tuple(category.id for category, _ in pairs),
             terms=tuple(term.id for _, term in pairs),
-            weights=np.stack([c[0] for c in columns], axis=1) if columns else np.zeros((shapes[0], 0), np.float32),
-            near=_Links.of(np.stack([c[1] for c in columns], axis=1) if columns else np.zeros((shapes[1], 0), np.float32)),
+            weights=np.column_stack([*(c[0] for c in columns), self._lexicon.rules]),
+            near=_Links.of(np.array([c[1] for c in columns], np.float32).reshape(len(pairs), len(self._lexicon.concepts)).T),
             known=np.array([c[2] for c in columns], bool),
             looks=tuple((i, word) for i, some in enumerate(names) if (word := cues.look_word(some)) is not None),
             mute=np.array([not some or unsayable(some) for some in texts], bool),
@@ -193,9 +191,10 @@ def _coloured(probs: npt.NDArray[np.float64], prediction: Prediction, table: _Ta
 def evidence(prediction: Prediction, known: Lexicon) -> Floats:
     """[1080]: p(class) of each class, then the probability that each kind of object is there."""
     sources = np.zeros(len(known.words), np.float32)
-    seen = [(row, c.score) for c in prediction.classes if (row := known.class_index.get(c.label)) is not None]
-    shares = np.array([max(score, 0.0) ** SHARPEN for _, score in seen], np.float32)
-    np.add.at(sources, np.array([row for row, _ in seen], np.intp), shares)
+    row_of = known.class_index.get
+    seen = [(row, c.score) for c in prediction.classes if (row := row_of(c.label)) is not None]
+    for row, share in zip([row for row, _ in seen], np.maximum([score for _, score in seen], 0.0) ** SHARPEN, strict=True):
+        sources[row] += share  # two classes share a name
     sources /= max(float(sources.sum()), TAIL)
     for thing in prediction.objects:
         row = known.object_index.get(thing.label)
