@@ -125,6 +125,16 @@ def plan_folder(
     )  # fmt: skip
 
 
+def rehearse(ledger: Ledger, plan: Backfill) -> Iterator[tuple[int, int]]:
+    """After each page of a campaign that is only planned: images so far, and those of them that are known. Stores nothing."""
+    pictures = walk(Path(plan.spec["folder"]))
+    images = known = 0
+    while page := list(islice(pictures, PAGE)):
+        answers = ledger.rehearse([_request(plan, picture) for picture in page])
+        images, known = images + len(answers), known + sum(not answer.created for answer in answers)
+        yield images, known
+
+
 def feed(ledger: Ledger, backfill: Backfill, stop: Callable[[], bool] = lambda: False) -> int:
     """Top up the window of one running backfill, once there is room worth a walk. Returns the number of job rows made.
 

@@ -49,13 +49,13 @@ class Settings(BaseModel):
     )
     describe_wait_seconds: float = Field(default=10.0, gt=0, le=60, description="How long /v1/describe waits before 202.")
 
-    tag_processes: int = Field(default=0, ge=0, description="Tag worker processes per lane; 0: as many as cores pay.")
+    tag_processes: int = Field(default=0, ge=0, description="Tag worker processes per lane; 0: one per usable processor.")
     threads: int = Field(default=64, ge=1, le=512, description="Task threads of a tag worker; at least twice `max_batch`.")
     max_batch: int = Field(default=16, ge=1, le=1024, description="Most images in a batch, whatever the budget says.")
     batch_wait_ms: float = Field(
         default=15.0, ge=0, le=1000, description="A batch waits so long to fill; of lite models at least 120."
     )
-    decode_processes: int = Field(default=0, ge=0, description="Decoder processes per tag worker; 0: by cores.")
+    decode_processes: int = Field(default=0, ge=0, description="Decoders per tag worker; 0: one per usable processor but one.")
     decode_seconds: float = Field(default=10.0, gt=0, description="Deadline for decoding one image.")
     decode_memory_bytes: int = Field(default=1024 * MIB, gt=0, description="Memory limit of one decoder process.")
     fetch_seconds: float = Field(default=20.0, gt=0, description="Total deadline for fetching one image, redirects included.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tagger.child import Child
 from tagger.job import Lane
 from tagger.leash import leashed
+from tagger.processors import processors
 from tagger.settings import Settings
 
 
@@ -40,11 +41,6 @@ class Shape:
             port = f"--port={self.flower}"
             children.append(Child("flower", leashed([sys.executable, "-m", "tagger", "flower", port])))
         return children
-
-
-def processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _tags(lane: Lane, count: int) -> list[Child]:

@@ -17,8 +17,8 @@ from typing import Any, Self
 
 from tagger.errors import DeadlineExceeded, DecodeError, DecoderUnavailable, DecodeTimeout, ImageTooLarge, ImageTooManyPixels
 from tagger.prediction import Pixels
+from tagger.processors import processors
 from tagger.settings import MIB, Settings
-from tagger.shape import processors
 from workers.decoder import Limits
 from workers.decoder_process import DecoderProcess, Died
 

@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tagger.api import render
-from tagger.backfill import count, plan_folder
+from tagger.backfill import plan_folder, rehearse
 from tagger.campaign import Backfill, BackfillStatus
 from tagger.cli import attention, console
 from tagger.job import ENDED
@@ -58,7 +58,7 @@ def start(
     folder: Annotated[Path, typer.Option(help="Folder of images, walked with its subfolders.")],
     site: Annotated[str, typer.Option(help="Site that the words are written back to.")],
     window: Annotated[int | None, typer.Option(min=1, help="Most jobs open at once.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count: all images, and those that are known already.")] = False,
     follow: Annotated[bool, typer.Option(help="Stay and show the progress.")] = True,
     json: console.Json = False,
 ) -> None:
@@ -69,14 +69,18 @@ def start(
     settings = console.settings()
     with console.ledger() as ledger:
         chosen = ledger.get_site(site)
-        if dry_run:
-            found = count(folder)
-            if json:
-                console.print_json({"folder": str(folder), "site": site, "images": found, "dry_run": True})
-            else:
-                console.out.print(f"{found} images would be described for {site}. Nothing was done.")
-            return
         plan = plan_folder(chosen, folder, window=window or settings.window, now_ms=ledger.now_ms())
+        if dry_run:
+            images, known = _rehearsed(ledger, plan)
+            if json:
+                body = {"folder": str(folder), "site": site, "images": images, "known": known}
+                console.print_json({**body, "would_describe": images - known, "dry_run": True})
+            else:
+                console.out.print(f"{images - known} of {images} images would be described for {site}.")
+                if known:
+                    console.out.print(f"{known} are known: described already, or about to be.")
+                console.out.print("Nothing was done.")
+            return
         ledger.start_backfill(plan)
         if json:
             console.print_json(row(ledger.backfill(plan.id), ledger.now_ms()))
@@ -84,6 +88,16 @@ def start(
         console.out.print(f"{plan.id}: {plan.spec['total']} images of {plan.spec['folder']}")
         if follow:
             _watched(ledger, plan.id)
+
+
+def _rehearsed(ledger: Ledger, plan: Backfill) -> tuple[int, int]:
+    """Images of the folder, and those of them that are known."""
+    found = (0, 0)
+    with Progress(console=console.err, transient=True) as progress:
+        task = progress.add_task("counting", total=plan.spec["total"])
+        for found in rehearse(ledger, plan):
+            progress.update(task, completed=found[0])
+    return found
 
 
 def watch(ledger: Ledger, backfill_id: str) -> Backfill:

@@ -22,8 +22,9 @@ from tagger.demo.photos_folder import broken, photographs
 from tagger.demo.scene import Scene, open_scene
 from tagger.demo.sheet import tags_of, write_sheet
 from tagger.home import free_port
+from tagger.processors import processors
 from tagger.settings import Settings
-from tagger.shape import Shape, processors
+from tagger.shape import Shape
 from tagger.stack import Stack
 
 SHEET = "tagger-demo.html"

@@ -21,8 +21,9 @@ from tagger.cli.backfill import watch
 from tagger.errors import BadRequest
 from tagger.job import Job
 from tagger.ledger import Ledger, open_ledger
+from tagger.processors import processors
 from tagger.settings import Settings
-from tagger.shape import Shape, processors
+from tagger.shape import Shape
 from tagger.site import Site
 from tagger.stack import Stack
 

@@ -29,7 +29,8 @@ def configuration() -> str:
         "# Configuration\n",
         NOTE,
         "Settings come from defaults, then `tagger.toml` in the home (or where `TAGGER_CONFIG` says), then the environment, then "
-        "options. An unknown key fails and is named.\n\n",
+        "options. An unknown key fails and is named. Usable are the processors that the kernel lets the process onto; where a "
+        "container's quota (cgroup v2) pays for fewer, only so many, rounded up.\n\n",
         "| setting | variable | default | meaning |\n| --- | --- | --- | --- |\n",
     ]
     for name, field in Settings.model_fields.items():

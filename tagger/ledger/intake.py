@@ -30,12 +30,31 @@ OPEN_OF = select(jobs).where(
 OPEN_OF = OPEN_OF.order_by(jobs.c.id).with_for_update()
 
 
+class _Rehearsed(Exception):
+    """Ends a transaction that must leave nothing."""
+
+    def __init__(self, answers: list[Accepted]) -> None:
+        self.answers = answers
+
+
 class Intake(Store):
     def accept(self, requests: Sequence[JobRequest]) -> list[Accepted]:
         """One transaction for all. The answers stand in the order of the requests."""
         if not requests:
             return []
         return self._write(lambda tx: accept(tx, requests))
+
+    def rehearse(self, requests: Sequence[JobRequest]) -> list[Accepted]:
+        """What `accept` would answer now, by doing it and taking it back: nothing is stored."""
+
+        def work(tx: Tx) -> None:
+            raise _Rehearsed(accept(tx, requests))
+
+        try:
+            self._write(work, durable=False)
+        except _Rehearsed as rehearsed:
+            return rehearsed.answers
+        raise AssertionError("unreachable")
 
     def cancel(self, job_id: str) -> JobStatus:
         """Cancel an open job and what it still wants to write; an ended job keeps its status, which is returned."""

@@ -96,7 +96,9 @@ def test_a_backfill_is_planned_started_paused_and_cancelled(tmp_path: Path) -> N
     home = tmp_path / "home"
     assert called("sites", "add", "s", home=home).returncode == 0
     start = ["backfill", "start", "--folder", str(pictures), "--site", "s"]
-    assert told(*start, "--dry-run", home=home)["images"] == 3
+    dry = told(*start, "--dry-run", home=home)
+    assert (dry["images"], dry["known"], dry["would_describe"], dry["dry_run"]) == (3, 0, 3, True)
+    assert "3 of 3 images would be described for s" in called(*start, "--dry-run", home=home).stdout
     assert told("backfill", "list", home=home)["data"] == []
     found = told(*start, home=home)
     assert (found["status"], found["total"], found["fed"]) == ("running", 3, 0)

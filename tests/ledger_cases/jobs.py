@@ -26,6 +26,19 @@ class JobCases:
         assert first.job_id == second.job_id
         assert len(world.ledger.jobs().data) == 1
 
+    def test_a_rehearsal_says_what_accepting_would_say_and_stores_nothing(self, world: World) -> None:
+        described = world.described("a", "1")
+        cancelled = world.accept("b", "1")
+        world.ledger.cancel(cancelled)
+        requests = [world.request("a", "1"), world.request("b", "1"), world.request("c"), world.request("a", "2")]
+        before = (world.ledger.jobs().data, world.ledger.lane_counts(), world.ledger.open_jobs("s"))
+        rehearsed = world.ledger.rehearse(requests)
+        assert (world.ledger.jobs().data, world.ledger.lane_counts(), world.ledger.open_jobs("s")) == before
+        assert world.status(described) == "described", "not superseded by a rehearsal"
+        assert [a.created for a in rehearsed] == [False, True, True, True]
+        assert [a.created for a in world.ledger.accept(requests)] == [a.created for a in rehearsed]
+        assert world.ledger.rehearse([]) == []
+
     def test_a_newer_version_supersedes_the_open_job_and_its_waiting_delivery(self, world: World) -> None:
         described = world.described("a", "1")
         running = world.claimed(world.accept("b", "1"))

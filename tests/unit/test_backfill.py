@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger import backfill
-from tagger.backfill import Picture, count, feed, feed_all, plan_folder, walk
+from tagger.backfill import Picture, count, feed, feed_all, plan_folder, rehearse, walk
 from tagger.cli.backfill import recent_rate, row
 from tagger.errors import BadRequest
 from tagger.ledger import Ledger, open_ledger
@@ -108,6 +108,24 @@ def test_feeding_stops_at_the_window_and_skips_nothing(ledger: Ledger, tmp_path:
     assert assets == [f"{n:03}.png" for n in range(12)]
     done = row(ledger.backfill(plan.id), ledger.now_ms())
     assert (done["status"], done["ended"], done["open"], done["seconds_left"], done["rate"]) == ("done", 12, 0, None, None)
+
+
+def test_a_dry_run_counts_what_is_known_apart_and_stores_nothing(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill, "PAGE", 5)  # several pages
+    folder = pictures(tmp_path, 12)
+    first = plan_folder(SITE, folder, window=12, now_ms=ledger.now_ms())
+    assert list(rehearse(ledger, first)) == [(5, 0), (10, 0), (12, 0)]
+    assert ledger.jobs().data == []
+    ledger.start_backfill(first)
+    assert feed_all(ledger) == 12
+    (folder / "003.png").write_bytes(b"another picture")
+    ledger.cancel(next(job.id for job in ledger.jobs(backfill_id=first.id, limit=100).data if job.asset_id == "007.png"))
+    second = plan_folder(SITE, folder, window=12, now_ms=ledger.now_ms())
+    assert list(rehearse(ledger, second))[-1] == (12, 10), "a changed file and a cancelled job are work"
+    ledger.start_backfill(second)
+    assert feed_all(ledger) == 2, "the rehearsal was right"
 
 
 def test_a_folder_is_not_listed_anew_for_each_job_that_ends(

@@ -1,0 +1,40 @@
+"""How many processors this process may use: a container on a large machine is seldom given all of it."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+GROUPS = Path("/sys/fs/cgroup")
+OWN_GROUP = Path("/proc/self/cgroup")
+
+
+def processors() -> int:
+    """Those that the kernel lets it onto, and no more than its container's share of their time is worth."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = quota()
+    return count if share is None else max(1, min(count, math.ceil(share)))
+
+
+def quota(groups: Path = GROUPS, own: Path = OWN_GROUP) -> float | None:
+    """Processors' worth of time that Linux's control groups (version 2) grant: the least of the own group's and those around it.
+
+    None where nothing is limited, or there are no such groups.
+    """
+    try:
+        path = next(line.removeprefix("0::/") for line in own.read_text().splitlines() if line.startswith("0::/"))
+    except (OSError, StopIteration):
+        return None
+    around = [groups / path, *(groups / path).parents]
+    shares = [share for group in around if group.is_relative_to(groups) and (share := _share(group / "cpu.max")) is not None]
+    return min(shares, default=None)
+
+
+def _share(limit: Path) -> float | None:
+    """Of a file such as `150000 100000` (microseconds of each period) or `max 100000`."""
+    try:
+        granted, period = limit.read_text().split()
+        return None if granted == "max" else int(granted) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None  # the outermost group has no such file
