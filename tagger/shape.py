@@ -32,7 +32,7 @@ class Shape:
     def children(self) -> list[Child]:
         """Not yet started, in the order in which they are. They end with this process."""
         children = [Child("reconcile", _worker("reconcile")), Child("deliver", _worker("deliver"))]
-        children += _tags("upload", self.upload) + _tags("backfill", self.backfill)
+        children += _tags("upload", self.upload) + _tags("backfill", self.backfill, *([] if self.upload else ["--alone"]))
         if self.solo_on_demand:
             children.append(Child("tag-solo", _worker("tag", "--lane", "solo"), restart=False))
         if self.api:
@@ -43,8 +43,8 @@ class Shape:
         return children
 
 
-def _tags(lane: Lane, count: int) -> list[Child]:
-    return [Child(f"tag-{lane}-{i}", _worker("tag", "--lane", lane)) for i in range(count)]
+def _tags(lane: Lane, count: int, *options: str) -> list[Child]:
+    return [Child(f"tag-{lane}-{i}", _worker("tag", "--lane", lane, *options)) for i in range(count)]
 
 
 def _worker(*role: str) -> list[str]:

@@ -47,7 +47,7 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     if args.role == "tag":
         from workers import tagging
 
-        return tagging.run(settings, args.lane)
+        return tagging.run(settings, args.lane, alone=args.alone)
     if args.role == "deliver":
         from workers import delivering
 
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     roles = parser.add_subparsers(dest="role", required=True)
     tag = roles.add_parser("tag", help="describe images")
     tag.add_argument("--lane", choices=LANES, required=True)
+    tag.add_argument("--alone", action="store_true", help="no uploads are served beside it: a backfill need not step back")
     roles.add_parser("deliver", help="write descriptions back")
     roles.add_parser("reconcile", help="free the jobs of the dead, top up hints, feed backfills")
     return parser

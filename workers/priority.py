@@ -1,5 +1,6 @@
 """What a worker asks of the kernel's scheduler: a backfill steps back behind every other process, so that it does not slow
-uploads; and models on the processor are left alone while they compute.
+uploads; and models on the processor are left alone while they compute. Where all processors are taken by others, that leaves a
+backfill about a hundredth of them, too little for its beats: so one that serves no uploads beside it does not step back.
 
 On Linux with automatic groups (most desktops and servers) the kernel shares the processor among *sessions*, and `nice` counts
 only within one. The supervisor gives every worker a session of its own, so the group must step back too: without it,

@@ -33,9 +33,11 @@ log = structlog.get_logger()
 GATHER_SECONDS = 0.02  # between two writing transactions: lite images of one batch end together, and share a wait for the disk
 
 
-def run(settings: Settings, lane: Lane) -> int:
-    """Works until it is asked to end; returns the exit status. Errors: what the loading of a model raised."""
-    if lane == "backfill":
+def run(settings: Settings, lane: Lane, *, alone: bool = False) -> int:
+    """Works until it is asked to end; returns the exit status. `alone`: no uploads are served beside it, for which a backfill
+    would step back. Errors: what the loading of a model raised.
+    """
+    if lane == "backfill" and not alone:
         priority.step_back()  # with it, a backfill on all cores leaves an upload's p95 nearly as it is
     light = on_processor(settings)
     if light:

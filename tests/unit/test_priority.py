@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tagger.settings import load
+from tagger.shape import Shape
 from workers import priority, tagging
 
 GROUP = Path("/proc/self/autogroup")
@@ -48,17 +50,36 @@ def test_all_threads_and_children_of_a_worker_that_computes_wait_for_their_turn(
     assert session(ask) == "False"
 
 
+def test_only_a_backfill_beside_uploads_steps_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`tagger describe` has no uploads: at nice 19 on a busy machine its workers missed their beats, and got nowhere."""
+
+    def options(shape: Shape) -> set[str]:
+        return {" ".join(child.argv[child.argv.index("--lane") :]) for child in shape.children() if "tag-b" in child.name}
+
+    assert options(Shape(upload=1, backfill=2)) == {"--lane backfill"}
+    assert options(Shape(upload=0, backfill=2)) == {"--lane backfill --alone"}
+    stepped: list[str] = []
+    monkeypatch.setattr(priority, "step_back", lambda: stepped.append("back"))
+    monkeypatch.setattr(tagging, "on_processor", lambda _: called("then"))
+    for lane, alone in (("upload", False), ("backfill", True), ("backfill", False)):
+        with pytest.raises(_Called):
+            tagging.run(load({}, home=tmp_path), lane, alone=alone)
+        stepped.append(lane)
+    assert stepped == ["upload", "backfill", "back", "backfill"]
+
+
 class _Called(Exception):
     """What was called first."""
+
+
+def called(name: str) -> NoReturn:
+    raise _Called(name)
 
 
 @pytest.mark.parametrize(("model", "first"), [("lite", "compute"), ("fake", "sized")])
 def test_only_workers_without_a_device_ask_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, first: str
 ) -> None:
-    def called(name: str) -> None:
-        raise _Called(name)
-
     monkeypatch.setattr(priority, "compute", lambda: called("compute"))
     monkeypatch.setattr(tagging, "sized", lambda _: called("sized"))
     with pytest.raises(_Called, match=first):
