@@ -22,7 +22,7 @@ GROUP = Path("/proc/self/autogroup")
 
 
 def step_back() -> None:
-    """This process and its session, for good. Processes that it starts in sessions of their own call `follow`."""
+    """This process, and its session if it leads one, for good. What it starts in sessions of their own calls `follow`."""
     os.nice(BACKFILL)
     follow()
 
@@ -39,10 +39,14 @@ def compute() -> None:
 
 
 def follow() -> None:
-    """Give this process's own session the niceness that the process inherited."""
+    """Give this process's session the niceness that the process inherited, if it leads that session.
+
+    One that it shares with others keeps its place: a group stays nice when its process has ended, so that a worker started by
+    hand would slow its terminal for good.
+    """
     mine = os.nice(0)
     try:
-        if mine > 0 and GROUP.exists():
+        if mine > 0 and os.getsid(0) == os.getpid() and GROUP.exists():
             GROUP.write_text(str(mine))
     except OSError as err:
         log.warning("priority.not_lowered", error=err.strerror)

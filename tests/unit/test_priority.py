@@ -36,6 +36,15 @@ def test_the_session_steps_back_and_its_children_follow() -> None:
     assert session(family).endswith("nice 19")
 
 
+@pytest.mark.skipif(not GROUP.exists(), reason="this system has no automatic groups")
+def test_a_session_that_others_share_keeps_its_place() -> None:
+    """A worker started by hand: niced for good, the group of its terminal got a hundredth of a busy machine."""
+    worker = "from workers import priority; import os; priority.step_back(); print(os.nice(0))"
+    ask = "print(open('/proc/self/autogroup').read())"
+    assert session(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}]); {ask}").split()[0] == "19"
+    assert session(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}]); {ask}").endswith("nice 0")
+
+
 def test_an_upload_worker_keeps_its_place() -> None:
     assert session("from workers import priority; import os; priority.follow(); print(os.nice(0))") == "0"
 
