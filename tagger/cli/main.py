@@ -11,31 +11,13 @@ from typing import Annotated
 import typer
 
 import tagger
-from tagger.cli import (
-    backfill,
-    check,
-    config,
-    console,
-    dead_letters,
-    deliveries,
-    demo,
-    describe,
-    evaluate,
-    jobs,
-    keys,
-    models,
-    processes,
-    retention,
-    rotation,
-    sites,
-    status,
-    vocabulary,
-    webhooks,
-)
+from tagger.cli import console
+from tagger.cli.commands import Root
 from tagger.errors import TaggerError
 
 app = typer.Typer(
     name="tagger",
+    cls=Root,
     help="Captions, alt text and tags for the images of content-management systems, never over a person's words.",
     epilog="Try it:  tagger demo        Use it:  tagger up        A folder of pictures:  tagger describe DIR --out captions.csv",
     no_args_is_help=True,
@@ -62,31 +44,6 @@ def root(
     ] = False,
 ) -> None:
     console.HOME["home"] = home
-
-
-app.command("demo")(demo.demo)
-app.command("describe")(describe.describe)
-app.command("check")(check.check)
-app.command("evaluate")(evaluate.evaluate)
-app.command("up")(processes.up)
-app.command("api")(processes.api)
-app.command("worker")(processes.worker)
-app.command("flower")(processes.flower)
-app.command("status")(status.status)
-app.command("doctor")(status.doctor)
-app.command("purge")(retention.purge)
-app.command("backup")(retention.backup)
-sites.app.command("rotate")(rotation.rotate)
-app.add_typer(sites.app, name="sites")
-app.add_typer(webhooks.app, name="webhooks")
-app.add_typer(keys.app, name="keys")
-app.add_typer(jobs.app, name="jobs")
-app.add_typer(deliveries.app, name="deliveries")
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(backfill.app, name="backfill")
-app.add_typer(models.app, name="models")
-app.add_typer(vocabulary.app, name="vocabulary")
-app.add_typer(config.app, name="config")
 
 
 def main() -> None:

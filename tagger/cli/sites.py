@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tagger.addresses import PRIVATE, plainly_forbidden
 from tagger.api import render
 from tagger.api.shapes import EndpointIn, SiteIn
-from tagger.cli import console
+from tagger.cli import console, rotation
 from tagger.delivery import Endpoint
 from tagger.errors import BadRequest
 from tagger.ids import new_id
@@ -224,3 +224,6 @@ def resume(site_id: str) -> None:
             ledger.enable_endpoint(endpoint.id, True)
             released = ledger.unpark(endpoint.id)
     console.out.print(f"{site_id} is written to again; {released} parked deliveries go out.")
+
+
+app.command("rotate")(rotation.rotate)

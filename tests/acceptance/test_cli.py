@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 
-from acceptance.house import House, called, tagger, told
+from acceptance.house import ROOT, House, called, clean_env, tagger, told
 from acceptance.pictures import png
 from tagger.stack import Stack
 
@@ -24,6 +26,21 @@ def test_wrong_usage_is_exit_2(tmp_path: Path) -> None:
         done = (tagger if args == ["nonsense"] else called)(*args, home=tmp_path)
         assert done.returncode == 2, (args, done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
+
+
+def test_a_mistyped_command_is_suggested(tmp_path: Path) -> None:
+    done = called("statsu", home=tmp_path)
+    assert (done.returncode, "Did you mean 'status'" in done.stderr) == (2, True)
+
+
+def test_a_command_imports_only_what_it_needs(tmp_path: Path) -> None:
+    """A person waits for it: to import every command took two of the three seconds of a short one."""
+    code = "import sys; from tagger.cli.main import main\ntry: main()\nfinally: print(*sys.modules)"
+    command = [sys.executable, "-c", code, "sites", "list"]
+    env = clean_env(TAGGER_HOME=str(tmp_path))
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "No sites" in done.stdout, done.stderr
+    assert not {"celery", "openpyxl", "fastapi", "onnxruntime"} & set(done.stdout.split())
 
 
 def test_a_wrong_setting_is_named_with_where_it_came_from(tmp_path: Path) -> None:

@@ -1,0 +1,71 @@
+"""The commands and where each one is. A module is imported when its command is asked for: all of them take two seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+PLACES = {  # in the order of `tagger --help`
+    "demo": "demo.demo",
+    "describe": "describe.describe",
+    "check": "check.check",
+    "evaluate": "evaluate.evaluate",
+    "up": "processes.up",
+    "api": "processes.api",
+    "worker": "processes.worker",
+    "flower": "processes.flower",
+    "status": "status.status",
+    "doctor": "status.doctor",
+    "purge": "retention.purge",
+    "backup": "retention.backup",
+    "sites": "sites.app",
+    "webhooks": "webhooks.app",
+    "keys": "keys.app",
+    "jobs": "jobs.app",
+    "deliveries": "deliveries.app",
+    "dead-letters": "dead_letters.app",
+    "backfill": "backfill.app",
+    "models": "models.app",
+    "vocabulary": "vocabulary.app",
+    "config": "config.app",
+}
+
+
+class Commands(Mapping[str, Any]):
+    """Name → command or group of commands."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._found:
+            module, _, attribute = PLACES[name].partition(".")
+            self._found[name] = _made(name, getattr(import_module(f"tagger.cli.{module}"), attribute))
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(PLACES)
+
+    def __len__(self) -> int:
+        return len(PLACES)
+
+
+def _made(name: str, found: Any) -> Any:
+    """As Typer makes it of a function, or of an app with functions."""
+    holder = typer.Typer(rich_markup_mode=None)
+    if isinstance(found, typer.Typer):
+        holder.add_typer(found, name=name)
+    else:
+        holder.command(name)(found)
+    return typer.main.get_group(holder).commands[name]
+
+
+class Root(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "commands": Commands()})
