@@ -32,7 +32,8 @@ class Shape:
     def children(self) -> list[Child]:
         """Not yet started, in the order in which they are. They end with this process."""
         children = [Child("reconcile", _worker("reconcile")), Child("deliver", _worker("deliver"))]
-        children += _tags("upload", self.upload) + _tags("backfill", self.backfill, *([] if self.upload else ["--alone"]))
+        children += _tags("upload", self.upload, placed=True)
+        children += _tags("backfill", self.backfill, *([] if self.upload else ["--alone"]), placed=not self.upload)
         if self.solo_on_demand:
             children.append(Child("tag-solo", _worker("tag", "--lane", "solo"), restart=False))
         if self.api:
@@ -43,8 +44,12 @@ class Shape:
         return children
 
 
-def _tags(lane: Lane, count: int, *options: str) -> list[Child]:
-    return [Child(f"tag-{lane}-{i}", _worker("tag", "--lane", lane, *options)) for i in range(count)]
+def _tags(lane: Lane, count: int, *options: str, placed: bool) -> list[Child]:
+    """`placed`: where there is one for each processor, each is told which is its own. Not for a backfill beside uploads: it would
+    wait for a processor that an upload has, while another is free."""
+    own = placed and count == processors()
+    place = [("--processor", str(i)) if own else () for i in range(count)]
+    return [Child(f"tag-{lane}-{i}", _worker("tag", "--lane", lane, *options, *place[i])) for i in range(count)]
 
 
 def _worker(*role: str) -> list[str]:

@@ -47,7 +47,7 @@ def _run(args: argparse.Namespace, settings: Settings) -> int:
     if args.role == "tag":
         from workers import tagging
 
-        return tagging.run(settings, args.lane, alone=args.alone)
+        return tagging.run(settings, args.lane, alone=args.alone, processor=args.processor)
     if args.role == "deliver":
         from workers import delivering
 
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     tag = roles.add_parser("tag", help="describe images")
     tag.add_argument("--lane", choices=LANES, required=True)
     tag.add_argument("--alone", action="store_true", help="no uploads are served beside it: a backfill need not step back")
+    tag.add_argument("--processor", type=int, metavar="N", help="the processor, from 0 on, of models that need no device")
     roles.add_parser("deliver", help="write descriptions back")
     roles.add_parser("reconcile", help="free the jobs of the dead, top up hints, feed backfills")
     return parser

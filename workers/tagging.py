@@ -33,9 +33,9 @@ log = structlog.get_logger()
 GATHER_SECONDS = 0.02  # between two writing transactions: lite images of one batch end together, and share a wait for the disk
 
 
-def run(settings: Settings, lane: Lane, *, alone: bool = False) -> int:
+def run(settings: Settings, lane: Lane, *, alone: bool = False, processor: int | None = None) -> int:
     """Works until it is asked to end; returns the exit status. `alone`: no uploads are served beside it, for which a backfill
-    would step back. Errors: what the loading of a model raised.
+    would step back. `processor`: of models that need no device. Errors: what the loading of a model raised.
     """
     if lane == "backfill" and not alone:
         priority.step_back()  # with it, a backfill on all cores leaves an upload's p95 nearly as it is
@@ -56,7 +56,13 @@ def run(settings: Settings, lane: Lane, *, alone: bool = False) -> int:
     polite = Polite(settings.home if light else None, lane, ending.asked)
     try:
         hands = Hands(settings.threads)
-        models = start_models(settings, on_fatal=alarm, before_batch=polite.give_way, backlog=hands.full)
+        place = priority.Place(processor if light else None, hands.full)
+
+        def before_image() -> None:
+            place.take()
+            polite.give_way()
+
+        models = start_models(settings, on_fatal=alarm, before_batch=before_image, backlog=hands.full)
         kit = _kit(settings, lane, ledger, decoder, models, polite, ending.asked)
         models.wait_ready(ending.asked)
         _work(settings, lane, worker_id, ledger, kit, models, alarm, polite, hands, ending.asked)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger.alttext import CLEANERS, Cleaned, TextField, TextRules, form
+from tagger.alttext import text as text_module
 from tagger.asset import Context
 
 GRAPHEMES = regex.compile(r"\X")
@@ -124,3 +125,8 @@ PIECES = st.sampled_from(
 def test_what_is_taken_for_plain_is_what_a3_leaves_as_it_is(text: str) -> None:
     if form.NOTHING_ELSE.fullmatch(text):
         assert form._plain_text(text) == text
+
+
+@given(text=st.text(st.characters(max_codepoint=127), max_size=40) | st.text(max_size=20))
+def test_a_length_is_in_graphemes_also_where_no_pattern_counts_them(text: str) -> None:
+    assert text_module.length(text) == length(text)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from tagger.processors import processors
 from tagger.settings import load
 from tagger.shape import Shape
 from workers import priority, tagging
@@ -65,8 +68,9 @@ def test_only_a_backfill_beside_uploads_steps_back(tmp_path: Path, monkeypatch: 
     def options(shape: Shape) -> set[str]:
         return {" ".join(child.argv[child.argv.index("--lane") :]) for child in shape.children() if "tag-b" in child.name}
 
-    assert options(Shape(upload=1, backfill=2)) == {"--lane backfill"}
-    assert options(Shape(upload=0, backfill=2)) == {"--lane backfill --alone"}
+    few = processors() + 1
+    assert options(Shape(upload=1, backfill=few)) == {"--lane backfill"}
+    assert options(Shape(upload=0, backfill=few)) == {"--lane backfill --alone"}
     stepped: list[str] = []
     monkeypatch.setattr(priority, "step_back", lambda: stepped.append("back"))
     monkeypatch.setattr(tagging, "on_processor", lambda _: called("then"))
@@ -75,6 +79,39 @@ def test_only_a_backfill_beside_uploads_steps_back(tmp_path: Path, monkeypatch: 
             tagging.run(load({}, home=tmp_path), lane, alone=alone)
         stepped.append(lane)
     assert stepped == ["upload", "backfill", "back", "backfill"]
+
+
+def test_where_there_is_a_worker_for_each_processor_each_has_its_own() -> None:
+    def given(shape: Shape, lane: str) -> list[str]:
+        argvs = [child.argv for child in shape.children() if child.name.startswith(f"tag-{lane}-")]
+        return [argv[argv.index("--processor") + 1] for argv in argvs if "--processor" in argv]
+
+    every = [str(n) for n in range(processors())]
+    beside = Shape(upload=processors(), backfill=processors())
+    assert (given(beside, "upload"), given(beside, "backfill")) == (every, [])
+    assert given(Shape(upload=0, backfill=processors()), "backfill") == every
+    assert given(Shape(upload=processors() + 1, backfill=0), "upload") == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux binds a thread to processors")
+@pytest.mark.parametrize("number", [0, 4096, None])
+def test_a_models_thread_keeps_to_its_processor_while_a_backlog_waits_and_no_longer(number: int | None) -> None:
+    usable = os.sched_getaffinity(0)
+    backlog = iter((False, True, True, False))
+    seen: list[set[int]] = []
+
+    def own_thread() -> None:
+        place = priority.Place(number, lambda: next(backlog))
+        for _ in range(4):
+            place.take()
+            seen.append(os.sched_getaffinity(0))
+
+    thread = threading.Thread(target=own_thread)
+    thread.start()
+    thread.join()
+    own = {min(usable)} if number == 0 else usable
+    assert seen == [usable, own, own, usable]
+    assert os.sched_getaffinity(0) == usable, "only the model's thread"
 
 
 class _Called(Exception):
