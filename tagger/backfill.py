@@ -7,6 +7,7 @@ same transaction as the cursor itself. Pausing is not feeding.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice, takewhile
@@ -25,6 +26,7 @@ from tagger.site import Site
 log = structlog.get_logger()
 
 PAGE = 500
+REHEARSED_PAGE = 50
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif"})
 
 
@@ -125,14 +127,19 @@ def plan_folder(
     )  # fmt: skip
 
 
-def rehearse(ledger: Ledger, plan: Backfill) -> Iterator[tuple[int, int]]:
-    """After each page of a campaign that is only planned: images so far, and those of them that are known. Stores nothing."""
+def rehearse(ledger: Ledger, plan: Backfill, pause: Callable[[float], None] = time.sleep) -> Iterator[tuple[int, int]]:
+    """After each page of a campaign that is only planned: images so far, and those of them that are known. Stores nothing.
+
+    Each page holds the ledger's write lock like the real thing, so a pause as long follows it: who works is not kept waiting.
+    """
     pictures = walk(Path(plan.spec["folder"]))
     images = known = 0
-    while page := list(islice(pictures, PAGE)):
+    while page := list(islice(pictures, REHEARSED_PAGE)):
+        began = time.monotonic()
         answers = ledger.rehearse([_request(plan, picture) for picture in page])
         images, known = images + len(answers), known + sum(not answer.created for answer in answers)
         yield images, known
+        pause(time.monotonic() - began)
 
 
 def feed(ledger: Ledger, backfill: Backfill, stop: Callable[[], bool] = lambda: False) -> int:

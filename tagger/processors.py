@@ -26,8 +26,9 @@ def quota(groups: Path = GROUPS, own: Path = OWN_GROUP) -> float | None:
         path = next(line.removeprefix("0::/") for line in own.read_text().splitlines() if line.startswith("0::/"))
     except (OSError, StopIteration):
         return None
-    around = [groups / path, *(groups / path).parents]
-    shares = [share for group in around if group.is_relative_to(groups) and (share := _share(group / "cpu.max")) is not None]
+    group = groups.joinpath(*(part for part in path.split("/") if part != ".."))  # those above a container's own are not shown
+    around = [group, *group.parents]
+    shares = [share for place in around if place.is_relative_to(groups) and (share := _share(place / "cpu.max")) is not None]
     return min(shares, default=None)
 
 

@@ -25,7 +25,7 @@ class Shape:
 
     @classmethod
     def of(cls, settings: Settings, *, flower: int | None = None) -> Shape:
-        """A tag worker of each lane per core: one owner thread uses about one core, and an idle lane costs only memory."""
+        """A tag worker of each lane per usable processor: one owner thread uses about one, and an idle lane costs only memory."""
         count = settings.tag_processes or processors()
         return cls(upload=count, backfill=count, flower=flower)
 

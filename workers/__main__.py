@@ -22,7 +22,10 @@ log = structlog.get_logger()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args = parser.parse_args(argv)
+    if args.role == "tag" and args.alone and args.lane != "backfill":
+        parser.error("--alone is for the lane backfill")
     if args.parent:
         end_with_parent(args.parent)
     try:
@@ -63,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     roles = parser.add_subparsers(dest="role", required=True)
     tag = roles.add_parser("tag", help="describe images")
     tag.add_argument("--lane", choices=LANES, required=True)
-    tag.add_argument("--alone", action="store_true", help="no uploads are served beside it: a backfill need not step back")
+    tag.add_argument("--alone", action="store_true", help="a backfill's, where no uploads are served: do not step back")
     tag.add_argument("--processor", type=int, metavar="N", help="the processor, from 0 on, of models that need no device")
     roles.add_parser("deliver", help="write descriptions back")
     roles.add_parser("reconcile", help="free the jobs of the dead, top up hints, feed backfills")

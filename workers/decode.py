@@ -39,7 +39,7 @@ class Decoded:
 
 
 def default_processes() -> int:
-    """One for each core that this process may use, less one for the work around them."""
+    """One for each usable processor, less one for the work around them."""
     return max(1, processors() - 1)
 
 

@@ -37,7 +37,9 @@ def run(settings: Settings, lane: Lane, *, alone: bool = False, processor: int |
     """Works until it is asked to end; returns the exit status. `alone`: no uploads are served beside it, for which a backfill
     would step back. `processor`: of models that need no device. Errors: what the loading of a model raised.
     """
-    if lane == "backfill" and not alone:
+    if alone:
+        priority.follow()  # as far as whoever started it wanted
+    elif lane == "backfill":
         priority.step_back()  # with it, a backfill on all cores leaves an upload's p95 nearly as it is
     light = on_processor(settings)
     if light:

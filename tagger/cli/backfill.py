@@ -78,7 +78,7 @@ def start(
             else:
                 console.out.print(f"{images - known} of {images} images would be described for {site}.")
                 if known:
-                    console.out.print(f"{known} are known: described already, or about to be.")
+                    console.out.print(f"{known} are known already, and would be passed over.")
                 console.out.print("Nothing was done.")
             return
         ledger.start_backfill(plan)

@@ -47,6 +47,13 @@ class Commands(Mapping[str, Any]):
             self._found[name] = _made(name, getattr(import_module(f"tagger.cli.{module}"), attribute))
         return self._found[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Not the inherited one, which would take a KeyError inside a module for a command that there is not."""
+        return self[name] if name in PLACES else default
+
+    def __contains__(self, name: object) -> bool:
+        return name in PLACES
+
     def __iter__(self) -> Iterator[str]:
         return iter(PLACES)
 
@@ -68,4 +75,5 @@ class Root(TyperGroup):
     """The group of all commands."""
 
     def __init__(self, **settings: Any) -> None:
+        assert not settings["commands"], "their place is in PLACES"
         super().__init__(**{**settings, "commands": Commands()})

@@ -84,13 +84,15 @@ def api() -> None:
 def worker(
     role: Annotated[Literal["tag", "deliver", "reconcile"], typer.Argument(help="Which process to run.")],
     lane: Annotated[Literal["upload", "backfill", "solo"], typer.Option(help="Lane of a tag worker.")] = "upload",
+    alone: Annotated[bool, typer.Option("--alone", help="No uploads are served here: a backfill need not step back.")] = False,
 ) -> None:
     """Run one worker process; the same as `python -m workers`.
 
     Example:  tagger worker tag --lane backfill
     """
     settings = console.settings()
-    argv = [sys.executable, "-m", "workers", role, *(["--lane", lane] if role == "tag" else [])]
+    more = ["--lane", lane, *(["--alone"] if alone else [])] if role == "tag" else []
+    argv = [sys.executable, "-m", "workers", role, *more]
     os.execve(sys.executable, argv, child_env(settings))
 
 

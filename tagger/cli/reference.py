@@ -41,7 +41,7 @@ def configuration() -> str:
 
 def commands() -> str:
     """Every command with its help, as `--help` prints it."""
-    from tagger.cli.main import app  # it imports every command, and none of them needs this page
+    from tagger.cli.main import app  # no command needs this page
 
     root = typer.main.get_command(app)
     return "# Command line\n\n" + NOTE + "".join(_command(root, ("tagger",)))

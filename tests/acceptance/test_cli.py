@@ -16,6 +16,9 @@ import pytest
 
 from acceptance.house import ROOT, House, called, clean_env, tagger, told
 from acceptance.pictures import png
+from tagger.backfill import feed_all
+from tagger.ledger import open_ledger
+from tagger.settings import load
 from tagger.stack import Stack
 
 FAKE = {"TAGGER_CAPTION": "fake", "TAGGER_EMBED": "fake", "TAGGER_TAG_PROCESSES": "1", "TAGGER_DECODE_PROCESSES": "1"}
@@ -119,6 +122,12 @@ def test_a_backfill_is_planned_started_paused_and_cancelled(tmp_path: Path) -> N
     assert told("backfill", "list", home=home)["data"] == []
     found = told(*start, home=home)
     assert (found["status"], found["total"], found["fed"]) == ("running", 3, 0)
+    ledger = open_ledger(load({}, home=home).ledger)
+    assert feed_all(ledger) == 3
+    ledger.close()
+    known = told(*start, "--dry-run", home=home)
+    assert (known["images"], known["known"], known["would_describe"]) == (3, 3, 0)
+    assert "3 are known already" in called(*start, "--dry-run", home=home).stdout
     assert told("backfill", "pause", found["id"], home=home)["status"] == "paused"
     assert told("backfill", "resume", found["id"], home=home)["status"] == "running"
     assert told("backfill", "cancel", found["id"], home=home)["status"] == "cancelled"

@@ -113,7 +113,7 @@ def test_feeding_stops_at_the_window_and_skips_nothing(ledger: Ledger, tmp_path:
 def test_a_dry_run_counts_what_is_known_apart_and_stores_nothing(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backfill, "PAGE", 5)  # several pages
+    monkeypatch.setattr(backfill, "REHEARSED_PAGE", 5)  # several pages
     folder = pictures(tmp_path, 12)
     first = plan_folder(SITE, folder, window=12, now_ms=ledger.now_ms())
     assert list(rehearse(ledger, first)) == [(5, 0), (10, 0), (12, 0)]

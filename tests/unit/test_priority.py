@@ -15,6 +15,7 @@ from tagger.processors import processors
 from tagger.settings import load
 from tagger.shape import Shape
 from workers import priority, tagging
+from workers.__main__ import main
 
 GROUP = Path("/proc/self/autogroup")
 ROOT = Path(__file__).parent.parent.parent
@@ -79,6 +80,17 @@ def test_only_a_backfill_beside_uploads_steps_back(tmp_path: Path, monkeypatch: 
             tagging.run(load({}, home=tmp_path), lane, alone=alone)
         stepped.append(lane)
     assert stepped == ["upload", "backfill", "back", "backfill"]
+    with pytest.raises(SystemExit):
+        main(["tag", "--lane", "upload", "--alone"])
+
+
+@pytest.mark.skipif(not GROUP.exists(), reason="this system has no automatic groups")
+def test_a_run_that_was_started_nicely_stays_so() -> None:
+    stops = "def stop(_): raise SystemExit(open('/proc/self/autogroup').read())"
+    run = f"from workers import tagging\nfrom tagger.settings import load\n{stops}\ntagging.on_processor = stop\n"
+    tried = "try: tagging.run(load({}), 'backfill', alone=True)\nexcept SystemExit as end: print(end)"
+    code = f"import os; os.nice(5)\n{run}\n{tried}"
+    assert session(code).endswith("nice 5")
 
 
 def test_where_there_is_a_worker_for_each_processor_each_has_its_own() -> None:

@@ -42,9 +42,11 @@ def test_no_limit_and_nonsense_limit_nothing(tmp_path: Path, limit: str) -> None
 
 
 def test_without_such_groups_nothing_is_limited(tmp_path: Path) -> None:
+    group(tmp_path, "", "100000 100000")  # around all groups: nobody's
+    group(tmp_path / "fs", "", "200000 100000")
     assert quota(tmp_path / "fs", own(tmp_path, "4:cpu,cpuacct:/docker/x\n")) is None
     assert quota(tmp_path / "fs", tmp_path / "absent") is None
-    assert quota(tmp_path / "fs", own(tmp_path, "0::/../../elsewhere\n")) is None
+    assert quota(tmp_path / "fs", own(tmp_path, "0::/../../elsewhere\n")) == 2.0
 
 
 def test_a_share_of_a_processor_is_one_and_a_quota_over_the_machine_is_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
