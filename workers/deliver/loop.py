@@ -133,7 +133,9 @@ class _Loop:
         return bool(claims)
 
     def _start(self) -> None:
-        """Gives waiting claims to free threads, at most so many per site. Called with the lock."""
+        """Gives waiting claims to free threads, at most so many per site; none once it is to stop. Called with the lock."""
+        if self._stop.is_set():
+            return
         for site, claims in self._waiting.items():
             while claims and self._running[site] < self._per_site and self._running.total() < self._threads:
                 self._running[site] += 1
@@ -150,8 +152,7 @@ class _Loop:
             with self._changed:
                 self._running[claim.site_id] -= 1
                 self._finished = True
-                if not self._stop.is_set():
-                    self._start()
+                self._start()
                 self._changed.notify_all()
 
     def _send(self, claim: DeliveryClaim) -> None:
