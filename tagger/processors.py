@@ -12,9 +12,13 @@ OWN_GROUP = Path("/proc/self/cgroup")
 
 def processors() -> int:
     """Those that the kernel lets it onto, and no more than its container's share of their time is worth."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = quota()
-    return count if share is None else max(1, min(count, math.ceil(share)))
+    return allowed() if share is None else max(1, min(allowed(), math.ceil(share)))
+
+
+def allowed() -> int:
+    """Those that the kernel lets this process onto, however little of their time is its own."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def quota(groups: Path = GROUPS, own: Path = OWN_GROUP) -> float | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tagger.child import Child
 from tagger.job import Lane
 from tagger.leash import leashed
-from tagger.processors import processors
+from tagger.processors import allowed, processors
 from tagger.settings import Settings
 
 
@@ -45,9 +45,10 @@ class Shape:
 
 
 def _tags(lane: Lane, count: int, *options: str, placed: bool) -> list[Child]:
-    """`placed`: where there is one for each processor, each is told which is its own. Not for a backfill beside uploads: it would
-    wait for a processor that an upload has, while another is free."""
-    own = placed and count == processors()
+    """`placed`: where there is one for each processor, each is told which is its own. Not where a quota leaves fewer: all
+    containers of a machine would crowd onto its first. Nor for a backfill beside uploads: it would wait for a processor that an
+    upload has, while another is free."""
+    own = placed and count == allowed()
     place = [("--processor", str(i)) if own else () for i in range(count)]
     return [Child(f"tag-{lane}-{i}", _worker("tag", "--lane", lane, *options, *place[i])) for i in range(count)]
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import pytest
 
-from tagger.processors import processors
+from tagger.processors import allowed
 from tagger.settings import load
 from tagger.shape import Shape
 from workers import priority, tagging
@@ -69,7 +69,7 @@ def test_only_a_backfill_beside_uploads_steps_back(tmp_path: Path, monkeypatch: 
     def options(shape: Shape) -> set[str]:
         return {" ".join(child.argv[child.argv.index("--lane") :]) for child in shape.children() if "tag-b" in child.name}
 
-    few = processors() + 1
+    few = allowed() + 1
     assert options(Shape(upload=1, backfill=few)) == {"--lane backfill"}
     assert options(Shape(upload=0, backfill=few)) == {"--lane backfill --alone"}
     stepped: list[str] = []
@@ -98,11 +98,20 @@ def test_where_there_is_a_worker_for_each_processor_each_has_its_own() -> None:
         argvs = [child.argv for child in shape.children() if child.name.startswith(f"tag-{lane}-")]
         return [argv[argv.index("--processor") + 1] for argv in argvs if "--processor" in argv]
 
-    every = [str(n) for n in range(processors())]
-    beside = Shape(upload=processors(), backfill=processors())
+    every = [str(n) for n in range(allowed())]
+    beside = Shape(upload=allowed(), backfill=allowed())
     assert (given(beside, "upload"), given(beside, "backfill")) == (every, [])
-    assert given(Shape(upload=0, backfill=processors()), "backfill") == every
-    assert given(Shape(upload=processors() + 1, backfill=0), "upload") == []
+    assert given(Shape(upload=0, backfill=allowed()), "backfill") == every
+    assert given(Shape(upload=allowed() + 1, backfill=0), "upload") == []
+
+
+def test_a_container_with_a_share_of_a_machine_keeps_to_none_of_its_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them would take the first few, and leave the others idle."""
+    monkeypatch.setattr("tagger.processors.quota", lambda: 1.5)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    shape = Shape.of(load({}))
+    assert shape.upload == 2
+    assert not any("--processor" in child.argv for child in shape.children())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux binds a thread to processors")
