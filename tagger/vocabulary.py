@@ -125,15 +125,16 @@ class Vocabulary:
         return DEFAULT_THRESHOLD if general is None else general
 
     @cached_property
-    def _thresholds(self) -> dict[tuple[str, frozenset[tuple[str, float]]], Mapping[tuple[str, str], float]]:
+    def _thresholds(self) -> dict[tuple[str, frozenset[tuple[str, float]]], tuple[Mapping[tuple[str, str], float], float]]:
         return {}
 
-    def _least_scores(self, model: str, overrides: Mapping[str, float]) -> Mapping[tuple[str, str], float]:
-        """(category, term) → from which score on it is offered. Worked out once for each model and profile."""
+    def _least_scores(self, model: str, overrides: Mapping[str, float]) -> tuple[Mapping[tuple[str, str], float], float]:
+        """(category, term) → the least score at which it is offered; and the least of all. Once for each model and profile."""
         key = model, frozenset(overrides.items())
         if key not in self._thresholds:
-            found = (self.find(term_id) for term_id in self._index)
-            self._thresholds[key] = {(c.id, t.id): self.threshold_of(c, t, model, overrides) for c, t in filter(None, found)}
+            found = filter(None, (self.find(term_id) for term_id in self._index))
+            least = {(c.id, t.id): self.threshold_of(c, t, model, overrides) for c, t in found}
+            self._thresholds[key] = least, min(least.values(), default=0.0)
         return self._thresholds[key]
 
     def select(
@@ -156,12 +157,12 @@ class Vocabulary:
         denied = self.denied(site_id, deny)
         models = set(map(attrgetter("model"), scores))
         by_model = {model: self._least_scores(model_name or model, thresholds or {}) for model in models}
-        lowest = min((least for of_terms in by_model.values() for least in of_terms.values()), default=0.0)
+        lowest = min((of_model for _, of_model in by_model.values()), default=0.0)
         best: dict[str, float] = {}
         for category, term, score, model in scores:
             if score < lowest:
                 continue  # most of them: an image has few of all terms
-            least = by_model[model].get((category, term))
+            least = by_model[model][0].get((category, term))
             if least is not None and score >= least and score > best.get(term, -1.0) and term not in denied:
                 best[term] = score
         ranked = sorted(best.items(), key=lambda item: (-item[1], self._index[item[0]]))

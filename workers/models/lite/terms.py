@@ -191,10 +191,9 @@ def _coloured(probs: npt.NDArray[np.float64], prediction: Prediction, table: _Ta
 def evidence(prediction: Prediction, known: Lexicon) -> Floats:
     """[1080]: p(class) of each class, then the probability that each kind of object is there."""
     sources = np.zeros(len(known.words), np.float32)
-    row_of = known.class_index.get
-    seen = [(row, c.score) for c in prediction.classes if (row := row_of(c.label)) is not None]
-    for row, share in zip([row for row, _ in seen], np.maximum([score for _, score in seen], 0.0) ** SHARPEN, strict=True):
-        sources[row] += share  # two classes share a name
+    seen = [(row, c.score) for c in prediction.classes if (row := known.class_index.get(c.label)) is not None]
+    shares = np.array([max(score, 0.0) ** SHARPEN for _, score in seen], np.float32)
+    np.add.at(sources, np.array([row for row, _ in seen], np.intp), shares)  # two classes share a name
     sources /= max(float(sources.sum()), TAIL)
     for thing in prediction.objects:
         row = known.object_index.get(thing.label)
