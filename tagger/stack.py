@@ -31,7 +31,8 @@ from tagger.shape import Shape
 log = structlog.get_logger()
 
 GRACE_SECONDS = 30.0  # longer than the longest batch and the longest delivery attempt
-TICK_SECONDS = 0.2
+TICK_SECONDS = 0.2  # between two looks at whether all processes run
+CLOSER_SECONDS = 0.5  # between two at how they are, which costs more
 RESTART_PAUSES = (0.2, 1.0, 3.0, 10.0)
 STABLE_SECONDS = 30.0
 SOLO_IDLE_SECONDS = 15.0
@@ -61,6 +62,7 @@ class Stack:
     _watcher: threading.Thread | None = None
     _ledger: Ledger | None = None
     _solo_idle_since: float = 0.0
+    _looked_closer: float = 0.0
 
     # --- beginning ---
 
@@ -179,11 +181,17 @@ class Stack:
         for child in self.children:
             if not child.running:
                 self._revive(child, now)
-            elif child.end_if_stopped(now):
-                log.warning("stack.stopped", child=child.name)  # the next look starts it anew
         if self.broker is not None and not self.broker.alive():
             log.warning("stack.broker_ended")
             self._revive_broker()
+        if now - self._looked_closer >= CLOSER_SECONDS:
+            self._looked_closer = now
+            self._look_closer(now)
+
+    def _look_closer(self, now: float) -> None:
+        for child in self.children:
+            if child.running and child.end_if_stopped(now):
+                log.warning("stack.stopped", child=child.name)  # the next look starts it anew
         solo = next((child for child in self.children if child.name == "tag-solo"), None)
         if solo is not None:
             self._mind_solo(solo, now)

@@ -22,7 +22,7 @@ from tagger.ledger.workers import LEASE_MS
 
 log = structlog.get_logger()
 
-LOOP_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 1.0  # between two looks at what is due: the clock may be set meanwhile
 JOIN_SECONDS = 10.0  # less than the grace period of a worker process
 GAP_SECONDS = 3.0  # a loop that paused this long was stopped, and so may the workers have been
 PAGE = 50  # hints between two looks at the queue
@@ -76,7 +76,13 @@ class Rota:
         """Until `stop` is set."""
         while not stop.is_set():
             self.turn()
-            stop.wait(LOOP_SECONDS)
+            stop.wait(self.pause())
+
+    def pause(self) -> float:
+        """Seconds until the next chore is due."""
+        now = self._clock()
+        soonest = min((self._due.get(chore.name, now) for chore in self._chores), default=float("inf"))
+        return min(max(0.0, soonest - now), LONGEST_PAUSE_SECONDS)
 
     def turn(self) -> None:
         """Does every chore whose turn it is."""
@@ -145,7 +151,7 @@ class Reconciler:
             thread.start()
         while not stop.is_set():
             self.turn()
-            stop.wait(LOOP_SECONDS)
+            stop.wait(self._rota.pause())
         last = time.monotonic() + JOIN_SECONDS
         for thread in threads:
             thread.join(max(0.0, last - time.monotonic()))
