@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_KEY = 0x7A66E2  # PostgreSQL's advisory lock: one migration at a time
 
 
+def newest() -> str:
+    """The revision that this package brings a ledger to."""
+    return max(file.name for file in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+
+
+def is_newest(conn: Connection) -> bool:
+    """Whether there is nothing to migrate. Without Alembic, whose import takes as long as the rest of a short command."""
+    if not inspect(conn).has_table("alembic_version"):
+        return False
+    return conn.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none() == newest()
+
+
 def config_for(conn: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = conn
@@ -21,6 +37,8 @@ def config_for(conn: Connection) -> Config:
 
 def upgrade(engine: Engine) -> None:
     """Upgrade to the newest revision in one transaction; a second process waits, then finds nothing to do."""
+    from alembic import command
+
     with engine.begin() as conn:
         if conn.dialect.name == "postgresql":
             for setting in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):

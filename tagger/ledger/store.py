@@ -23,7 +23,9 @@ class Store:
         self._writer = Writer(self._writing, clock, breath_s)
 
     def migrate(self) -> None:
-        """Bring the schema to the newest revision. Many processes may call this at once."""
+        """Bring the schema to the newest revision. Many processes may call this at once. One that is there costs no lock."""
+        if self._read(schema.is_newest):
+            return
         try:
             schema.upgrade(self._writing)
         except SQLAlchemyError as err:

@@ -34,7 +34,7 @@ from tagger.settings import Settings, load
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """The ledger of the home `tmp_path`, with a clock that stands still; no worker lives by the real one."""
-    made = World(f"sqlite:///{tmp_path}/ledger.sqlite")
+    made = World.on_sqlite(tmp_path / "ledger.sqlite")
     yield made
     made.ledger.close()
 

@@ -16,10 +16,11 @@ from alembic.config import Config
 from ledger_cases import LedgerCases, World
 from ledger_cases.world import FIELDS, description
 from postgres import Cluster, cluster
-from sqlalchemy import text
+from sqlalchemy import NullPool, create_engine, text
 
 from tagger.errors import LedgerUnavailable
-from tagger.ledger import open_ledger
+from tagger.ledger import open_ledger, schema
+from tagger.ledger.tables import metadata
 from tagger.ledger.workers import END_LEFT_ALONE
 from tagger.ledger.writer import Tx
 
@@ -58,11 +59,22 @@ def server() -> Iterator[Cluster]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def database(server: Cluster) -> str:
+    """Of all tests: to make and to migrate one for each took longer than most tests."""
+    return server.create()
+
+
 @pytest.fixture
-def world(server: Cluster) -> Iterator[World]:
-    world = World(server.create())
+def world(database: str) -> Iterator[World]:
+    world = World(database)
     yield world
     world.ledger.close()
+    engine = create_engine(database, poolclass=NullPool)
+    with engine.begin() as conn:
+        conn.execute(text("SET LOCAL lock_timeout = '20s'"))  # a test that left a transaction open is to fail, not to hang
+        for table in reversed(metadata.sorted_tables):
+            conn.execute(table.delete())
 
 
 class TestOnPostgres(LedgerCases):
@@ -115,6 +127,7 @@ def test_a_migration_that_pauses_is_not_taken_for_a_stopped_process(world: World
         assert mine.execute(text("SELECT pg_backend_pid()")).scalar_one() == pid
 
     monkeypatch.setattr(command, "upgrade", upgrade)
+    monkeypatch.setattr(schema, "newest", lambda: "9999")
     world.ledger.migrate()
     assert len(paused) == 1
 

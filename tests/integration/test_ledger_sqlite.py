@@ -12,13 +12,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 from ledger_cases import LedgerCases, World
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, bindparam, select, text
 from sqlalchemy.exc import IntegrityError
 
 from tagger.delivery import Endpoint
 from tagger.errors import SettingsError
-from tagger.ledger import open_ledger
+from tagger.ledger import open_ledger, schema
 from tagger.ledger.prepared import Prepared
 from tagger.ledger.tables import sites
 from tagger.ledger.writer import Tx
@@ -26,7 +27,7 @@ from tagger.ledger.writer import Tx
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    world = World.on_sqlite(tmp_path / "ledger.sqlite")
     yield world
     world.ledger.close()
 
@@ -45,6 +46,20 @@ def test_sqlite_needs_no_postgres_driver(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     assert "SettingsError" in done.stdout
     assert "pip install 'tagger[postgres]'" in done.stdout
+
+
+def test_a_ledger_that_is_up_to_date_waits_for_no_lock_and_no_alembic(world: World) -> None:
+    """Each command and each start migrates first: behind a long transaction it hung."""
+    script = f"import sys; from tagger.ledger import open_ledger; open_ledger({world.url!r}).migrate(); print(*sys.modules)"
+    with closing(sqlite3.connect(world.url.removeprefix("sqlite:///"))) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=25, check=True)
+    assert "sqlalchemy" in done.stdout.split()
+    assert "alembic" not in done.stdout.split()
+
+
+def test_the_newest_revision_is_the_head_of_all() -> None:
+    assert ScriptDirectory(str(schema.MIGRATIONS)).get_current_head() == schema.newest()
 
 
 @pytest.mark.parametrize("url", ["sqlite://", "mysql://here/x", "no url"])

@@ -49,7 +49,7 @@ class Operator:
 
 @pytest.fixture
 def world(tmp_path: Any) -> Iterator[World]:
-    world = World(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    world = World.on_sqlite(tmp_path / "ledger.sqlite")
     yield world
     world.ledger.close()
 

@@ -42,7 +42,7 @@ DAY_S = 86_400
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+    world = World.on_sqlite(tmp_path / "ledger.sqlite")
     yield world
     world.ledger.close()
 

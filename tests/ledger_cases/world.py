@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import random
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from tagger.annotation import Annotation, Verdict
 from tagger.asset import ImageSource
@@ -31,7 +34,24 @@ def description(text: str = "Tabby cat", embedding: tuple[str, bytes] | None = N
     )  # fmt: skip
 
 
+@functools.cache
+def _new_file() -> bytes:
+    """A ledger that nobody has used. To migrate one for each test took longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.sqlite"
+        ledger = open_ledger(f"sqlite:///{path}")
+        ledger.migrate()
+        ledger.close()
+        return path.read_bytes()
+
+
 class World:
+    @classmethod
+    def on_sqlite(cls, path: Path) -> Self:
+        """With a new file there."""
+        path.write_bytes(_new_file())
+        return cls(f"sqlite:///{path}")
+
     def __init__(self, url: str) -> None:
         self.url = url
         self.now = START_MS
