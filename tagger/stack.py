@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 GRACE_SECONDS = 30.0  # longer than the longest batch and the longest delivery attempt
 TICK_SECONDS = 0.2  # between two looks at whether all processes run
-CLOSER_SECONDS = 0.5  # between two at how they are, which costs more
+CLOSER_SECONDS = 0.6  # between two at how they are, which costs more
 RESTART_PAUSES = (0.2, 1.0, 3.0, 10.0)
 STABLE_SECONDS = 30.0
 SOLO_IDLE_SECONDS = 15.0

@@ -22,7 +22,8 @@ from tagger.ledger.workers import LEASE_MS
 
 log = structlog.get_logger()
 
-LONGEST_PAUSE_SECONDS = 1.0  # between two looks at what is due: the clock may be set meanwhile
+SHORTEST_PAUSE_SECONDS = 0.05  # for others to write, also where chores take longer than their period
+LONGEST_PAUSE_SECONDS = 1.0  # the clock may be set meanwhile
 JOIN_SECONDS = 10.0  # less than the grace period of a worker process
 GAP_SECONDS = 3.0  # a loop that paused this long was stopped, and so may the workers have been
 PAGE = 50  # hints between two looks at the queue
@@ -79,10 +80,10 @@ class Rota:
             stop.wait(self.pause())
 
     def pause(self) -> float:
-        """Seconds until the next chore is due."""
+        """Seconds until the next chore is due, within bounds."""
         now = self._clock()
         soonest = min((self._due.get(chore.name, now) for chore in self._chores), default=float("inf"))
-        return min(max(0.0, soonest - now), LONGEST_PAUSE_SECONDS)
+        return min(max(SHORTEST_PAUSE_SECONDS, soonest - now), LONGEST_PAUSE_SECONDS)
 
     def turn(self) -> None:
         """Does every chore whose turn it is."""
@@ -90,28 +91,29 @@ class Rota:
         for chore in self._chores:
             due = self._due.get(chore.name, now)
             if not now < due <= now + max(1.0, chore.every_ms / 1000):  # later than that: the clock was set back
-                self._try(chore, now)
+                self._try(chore)
 
-    def _try(self, chore: Chore, now: float) -> None:
+    def _try(self, chore: Chore) -> None:
         period = chore.every_ms / 1000
         try:
             mine = chore.everywhere or self._ledger.claim_tick(chore.name, chore.every_ms)
-            # who lost the turn asks again soon: the winner may die
-            self._due[chore.name] = now + (period if mine else min(period, 4.0) / 4)
+            # Who lost the turn asks again soon: the winner may die. The period counts from behind the ledger's tick, which may
+            # have waited: whoever asks too early is refused.
+            self._due[chore.name] = self._clock() + (period if mine else min(period, 4.0) / 4)
             if mine:
                 chore.run()
         except LedgerUnavailable as err:
             self._on_outage()
-            self._failed(chore, now, err)
+            self._failed(chore, err)
         except Unavailable as err:
-            self._failed(chore, now, err)
+            self._failed(chore, err)
         except Exception as err:
             log.exception("chore.failed", chore=chore.name, error=type(err).__name__)
-            self._due[chore.name] = now + max(1.0, period)
+            self._due[chore.name] = self._clock() + max(1.0, period)
 
-    def _failed(self, chore: Chore, now: float, err: Unavailable) -> None:
+    def _failed(self, chore: Chore, err: Unavailable) -> None:
         log.warning("chore.unavailable", chore=chore.name, code=err.code, error=str(err))
-        self._due[chore.name] = now + 1.0
+        self._due[chore.name] = self._clock() + 1.0
 
 
 class Reconciler:

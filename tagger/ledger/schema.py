@@ -23,7 +23,7 @@ def is_newest(conn: Connection) -> bool:
     """Whether there is nothing to migrate. Without Alembic, whose import takes as long as the rest of a short command."""
     if not inspect(conn).has_table("alembic_version"):
         return False
-    return conn.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none() == newest()
+    return conn.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [newest()]
 
 
 def config_for(conn: Connection) -> Config:

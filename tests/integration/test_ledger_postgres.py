@@ -62,19 +62,22 @@ def server() -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def database(server: Cluster) -> str:
     """Of all tests: to make and to migrate one for each took longer than most tests."""
-    return server.create()
+    url = server.create()
+    ledger = open_ledger(url)
+    ledger.migrate()
+    ledger.close()
+    return url
 
 
 @pytest.fixture
 def world(database: str) -> Iterator[World]:
+    with create_engine(database, poolclass=NullPool).begin() as conn:
+        conn.execute(text("SET LOCAL lock_timeout = '20s'"))  # a transaction that a test left open is to be told, not waited for
+        for table in reversed(metadata.sorted_tables):
+            conn.execute(table.delete())
     world = World(database)
     yield world
     world.ledger.close()
-    engine = create_engine(database, poolclass=NullPool)
-    with engine.begin() as conn:
-        conn.execute(text("SET LOCAL lock_timeout = '20s'"))  # a test that left a transaction open is to fail, not to hang
-        for table in reversed(metadata.sorted_tables):
-            conn.execute(table.delete())
 
 
 class TestOnPostgres(LedgerCases):
@@ -104,7 +107,7 @@ def test_a_process_stopped_inside_a_transaction_does_not_stop_the_others(world: 
 
             def beat() -> bool:
                 with contextlib.suppress(LedgerUnavailable):
-                    world.ledger.expire_workers(lease_ms=10**9)  # as every reconciler does, several times a second
+                    world.ledger.expire_workers(lease_ms=10**9)  # as the reconcilers do, once a second
                 try:
                     return world.ledger.beat("w")
                 except LedgerUnavailable:

@@ -18,7 +18,7 @@ from ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.campaign import Backfill
 from tagger.delivery import AttemptReport
 from tagger.errors import Conflict, IdempotencyConflict, IdempotencyInFlight, NotFound
-from tagger.ledger import IdempotentReply, Ledger, hints, open_ledger
+from tagger.ledger import IdempotentReply, Ledger, hints, open_ledger, schema
 from tagger.ledger.tables import deliveries, jobs, metadata
 
 THREADS = 16
@@ -37,7 +37,8 @@ class SharingCases:
         with connection(world) as conn:
             assert compare_metadata(MigrationContext.configure(conn), metadata) == []
 
-    def test_many_may_migrate_at_once(self, world: World) -> None:
+    def test_many_may_migrate_at_once(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(schema, "newest", lambda: "9999")  # else a look would tell each that there is nothing to do
         with world.second_process() as other, ThreadPoolExecutor(4) as pool:
             list(pool.map(Ledger.migrate, [world.ledger, other, world.ledger, other]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter, defaultdict
@@ -12,7 +13,7 @@ from tagger.errors import BrokerUnavailable, LedgerUnavailable
 from tagger.job import LANES, Lane
 from tagger.ledger import Expired, LaneCounts
 from workers import reconcile
-from workers.reconcile import Chore, Reconciler
+from workers.reconcile import LONGEST_PAUSE_SECONDS, SHORTEST_PAUSE_SECONDS, Chore, Reconciler, Rota
 
 
 class FakeClock:
@@ -268,6 +269,41 @@ def test_a_chore_of_everywhere_runs_in_each_reconciler() -> None:
     house = House(reconcilers=3, chores=(Chore(name="metrics", every_ms=5000, run=lambda: done.append(1), everywhere=True),))
     house.pass_time(1)
     assert len(done) == 3
+
+
+def test_it_sleeps_until_something_is_due_but_never_long() -> None:
+    clock, runs = FakeClock(), Counter[str]()
+    often, seldom = (
+        Chore(name=name, every_ms=every_ms, run=lambda name=name: runs.update([name]))  # type: ignore[misc]
+        for name, every_ms in (("often", 500), ("seldom", 3_600_000))
+    )
+    rota = Rota(FakeLedger(clock), [often, seldom], clock)
+    rota.turn()
+    assert rota.pause() == 0.5
+    clock.now += 0.5
+    assert rota.pause() == SHORTEST_PAUSE_SECONDS
+    rota.turn()
+    assert runs == {"often": 2, "seldom": 1}
+    clock.now -= 5000  # set back
+    assert rota.pause() == LONGEST_PAUSE_SECONDS
+    assert Rota(FakeLedger(clock), [], clock).pause() == LONGEST_PAUSE_SECONDS
+
+
+def test_a_sole_reconciler_is_never_refused_its_own_turn() -> None:
+    """The lock is waited for now longer, now shorter: a period that counts from before it would end too early for the ledger."""
+
+    class Busy(FakeLedger):
+        def claim_tick(self, name: str, every_ms: int) -> bool:
+            self.clock.now += next(waits)
+            mine.append(super().claim_tick(name, every_ms))
+            return mine[-1]
+
+    clock, mine, waits = FakeClock(), list[bool](), itertools.cycle((0.25, 0.0, 0.125))
+    rota = Rota(Busy(clock), [Chore(name="each second", every_ms=1000, run=lambda: None)], clock)
+    for _ in range(12):
+        rota.turn()
+        clock.now += rota.pause()
+    assert mine == [True] * 12
 
 
 def test_a_chore_with_a_thread_of_its_own_delays_nobody_and_ends_with_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
