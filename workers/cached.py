@@ -9,10 +9,10 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tagger.asset import Context
 from tagger.metadata import FileMetadata, Said
@@ -28,6 +28,7 @@ from tagger.prediction import (
 )
 
 FORM = 4  # of the JSON; another form is not read
+HALVES, DOUBLES = "<f2", "<f8"  # numbers as bytes, little-endian
 
 
 def key(*, site_id: str, sha256: str, models: tuple[str, ...], instruction: str, context: Context) -> str:
@@ -39,9 +40,11 @@ def key(*, site_id: str, sha256: str, models: tuple[str, ...], instruction: str,
 
 def dump(prediction: Prediction) -> bytes:
     body = {"form": FORM, **vars(prediction)}
-    body["classes"] = [c.label for c in prediction.classes], _doubles([c.score for c in prediction.classes])
+    # sixty scores as decimals took longer than all the rest
+    scores = np.array([c.score for c in prediction.classes], DOUBLES)
+    body["classes"] = [c.label for c in prediction.classes], _encode(scores.tobytes())
     if prediction.embedding is not None:
-        body["embedding"] = {"model": prediction.embedding.model, "vector": _encode(prediction.embedding.vector)}
+        body["embedding"] = {"model": prediction.embedding.model, "vector": _encode(encode_vector(prediction.embedding.vector))}
     return json.dumps(body, default=vars, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -56,20 +59,19 @@ def load(value: bytes) -> Prediction | None:
 
 def encode_vector(vector: Vector) -> bytes:
     """[d] float32 → float16, little-endian, as the ledger keeps it."""
-    return vector.astype("<f2").tobytes()
+    return vector.astype(HALVES).tobytes()
 
 
-def _encode(vector: Vector) -> str:
-    return base64.b64encode(encode_vector(vector)).decode()
+def _encode(numbers: bytes) -> str:
+    return base64.b64encode(numbers).decode()
 
 
-def _doubles(values: Sequence[float]) -> str:
-    """As they are: sixty of them as decimals took longer than all the rest."""
-    return base64.b64encode(np.array(values, "<f8").tobytes()).decode()
+def _decode(text: str, form: str) -> npt.NDArray[Any]:
+    return np.frombuffer(base64.b64decode(text, validate=True), form)
 
 
-def _decode(text: str) -> Vector:
-    vector = np.frombuffer(base64.b64decode(text, validate=True), "<f2").astype(np.float32)
+def _vector(text: str) -> Vector:
+    vector = _decode(text, HALVES).astype(np.float32)
     return vector / max(float(np.linalg.norm(vector)), 1e-12)  # float16 left it a little off unit length
 
 
@@ -82,14 +84,14 @@ def _tupled(body: Any) -> Any:
 
 def _read(body: dict[str, Any]) -> Prediction:
     caption, embedding, look = body["caption"], body["embedding"], body["look"]
-    labels, packed = body["classes"]
-    scores = np.frombuffer(base64.b64decode(packed, validate=True), "<f8").tolist()
+    labels, scores = body["classes"]
+    classes = zip(labels, _decode(scores, DOUBLES).tolist(), strict=True)
     return Prediction(
         width=body["width"],
         height=body["height"],
         caption=CaptionPrediction(**caption) if caption else None,
-        embedding=EmbeddingPrediction(model=embedding["model"], vector=_decode(embedding["vector"])) if embedding else None,
-        classes=tuple(ClassScore(label=label, score=score) for label, score in zip(labels, scores, strict=True)),
+        embedding=EmbeddingPrediction(model=embedding["model"], vector=_vector(embedding["vector"])) if embedding else None,
+        classes=tuple(ClassScore(label=label, score=score) for label, score in classes),
         objects=tuple(DetectedObject(**o) for o in body["objects"]),
         look=Look(**look) if look else None,
         entailment=tuple(EntailmentPrediction(**e) for e in body["entailment"]),

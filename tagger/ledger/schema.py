@@ -20,7 +20,7 @@ def newest() -> str:
 
 
 def is_newest(conn: Connection) -> bool:
-    """Whether there is nothing to migrate. Without Alembic, whose import takes as long as the rest of a short command."""
+    """Whether there is nothing to migrate. Without Alembic, whose import a short command feels."""
     if not inspect(conn).has_table("alembic_version"):
         return False
     return conn.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [newest()]
