@@ -30,7 +30,7 @@ def main() -> None:
         for name in sorted(labels(photos)):
             writer.writerow([name, " ".join(ids[term] for term in written["truth"].get(name, ()))])
     argv = [sys.executable, "-m", "tagger", "evaluate", "--images", str(photos), "--labels", str(out / "labels.csv")]
-    argv += ["--vocabulary", str(out / "unseen.yaml"), "--tuned", "first-half", "--out", str(out)]
+    argv += ["--vocabulary", str(out / "unseen.yaml"), "--tuned", "first-half", "--out", str(out), "--force"]
     sys.exit(subprocess.call(argv))
 
 

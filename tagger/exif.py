@@ -1,4 +1,4 @@
-"""The few fields of EXIF that matter here, from the raw block. A TIFF of hostile offsets costs a bounded number of reads."""
+"""The few fields of EXIF that matter here, from the raw block. Hostile offsets cost a bounded number of reads."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import struct
 from collections.abc import Mapping
 
 MAX_ENTRIES = 512  # of one directory; cameras write about 60
-MAX_TEXT = 32_768  # bytes of one value
+MAX_TEXT = 32_768  # bytes that are read of one value
 
 ORIENTATION, DESCRIPTION, DATE, EXIF_DIRECTORY, TAKEN = 0x0112, 0x010E, 0x0132, 0x8769, 0x9003
+USER_COMMENT = 0x9286  # eight bytes that name the encoding, then the text
 XP_TITLE, XP_COMMENT, XP_KEYWORDS = 0x9C9B, 0x9C9C, 0x9C9E  # Windows: UTF-16
-SIZES: Mapping[int, int] = {1: 1, 2: 1, 3: 2, 4: 4, 7: 1}  # field type → bytes
+SIZES: Mapping[int, int] = {1: 1, 2: 1, 3: 2, 4: 4, 7: 1, 129: 1}  # field type → bytes; 129 is UTF-8 of EXIF 3.0
 
 
 def read(block: bytes) -> Mapping[int, int | bytes]:
@@ -22,6 +23,36 @@ def read(block: bytes) -> Mapping[int, int | bytes]:
     found = _directory(data, order, struct.unpack_from(order + "I", data, 4)[0])
     inner = found.get(EXIF_DIRECTORY)
     return {**_directory(data, order, inner), **found} if isinstance(inner, int) else found
+
+
+def text(tag: int, value: bytes) -> str:
+    """The text of one field. Old programs write the Windows encoding where the standard asks for ASCII."""
+    if tag in (XP_TITLE, XP_COMMENT, XP_KEYWORDS):
+        return value.decode("utf-16-le", "replace").partition("\0")[0]
+    if tag == USER_COMMENT:
+        return _comment(value)
+    return windows_text(value.partition(b"\0")[0])
+
+
+def windows_text(value: bytes) -> str:
+    """UTF-8 where it is that, else Windows-1252, which holds Latin-1 and more."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in value)
+
+
+def _comment(value: bytes) -> str:
+    """The text of UserComment. Its byte order is not stated reliably: that of more plain letters is taken."""
+    encoding, rest = value[:8], value[8:]
+    if encoding == b"UNICODE\0":
+        big = rest[0::2].count(0) > rest[1::2].count(0)
+        return rest.decode("utf-16-be" if big else "utf-16-le", "replace").lstrip("\ufeff").partition("\0")[0]
+    if encoding == b"JIS\0\0\0\0\0":
+        return rest.decode("iso2022_jp", "replace").partition("\0")[0]
+    if encoding not in (b"ASCII\0\0\0", bytes(8)):
+        rest = value  # without the eight bytes, which many programs forget
+    return windows_text(rest.lstrip(b"\0").partition(b"\0")[0])
 
 
 def _directory(data: bytes, order: str, at: int) -> dict[int, int | bytes]:
@@ -42,7 +73,7 @@ def _directory(data: bytes, order: str, at: int) -> dict[int, int | bytes]:
 
 def _value(data: bytes, order: str, kind: int, length: int, at: int) -> int | bytes | None:
     size = SIZES.get(kind, 0) * length
-    if not 0 < size <= MAX_TEXT:
+    if size <= 0:
         return None
     if size > 4:
         at = struct.unpack_from(order + "I", data, at)[0]
@@ -50,4 +81,4 @@ def _value(data: bytes, order: str, kind: int, length: int, at: int) -> int | by
         return None
     if kind in (3, 4):
         return int(struct.unpack_from(order + ("H" if kind == 3 else "I"), data, at)[0])
-    return data[at : at + size]
+    return data[at : at + min(size, MAX_TEXT)]

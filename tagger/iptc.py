@@ -5,11 +5,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 
+from tagger.exif import windows_text
+
 TITLE, KEYWORD, DATE, HEADLINE, CAPTION = 5, 25, 55, 105, 120
 CHARSET = (1, 90)
 UTF8 = b"\x1b%G"
 IPTC_RESOURCE = 0x0404
 MAX_SETS = 2_000
+SIGNATURES = (b"8BIM", b"PHUT", b"AgHg", b"MeSa", b"DCSR")  # of Photoshop's resources
 
 
 def read(block: bytes) -> Mapping[int, list[str]]:
@@ -27,25 +30,25 @@ def _sets(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
     at, count = 0, 0
     while at + 5 <= len(data) and data[at] == 0x1C and count < MAX_SETS:
         record, number, size = struct.unpack_from(">BBH", data, at + 1)
-        if size & 0x8000 or at + 5 + size > len(data):
-            return  # extended sets hold pictures, never captions
-        yield (record, number), data[at + 5 : at + 5 + size]
-        at, count = at + 5 + size, count + 1
+        start = at + 5
+        if size & 0x8000:  # an extended set: so many bytes hold its length
+            start, size = start + (size & 0x7FFF), int.from_bytes(data[start : start + min(size & 0x7FFF, 4)], "big")
+        if start + size > len(data):
+            return
+        yield (record, number), data[start : start + size]
+        at, count = start + size, count + 1
 
 
 def _text(value: bytes, utf8: bool) -> str:
-    """Writers often use UTF-8 without saying so; old ones Latin-1."""
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("utf-8", "replace") if utf8 else value.decode("latin-1")
+    """Many programs write UTF-8 without a mark; the others that write no mark mean Windows-1252."""
+    return value.decode("utf-8", "replace") if utf8 else windows_text(value)
 
 
 def _unwrapped(block: bytes) -> bytes:
-    """The IPTC resource inside Photoshop's "8BIM" blocks, or the block itself."""
+    """The IPTC resource inside Photoshop's blocks, or the block itself."""
     data = block.removeprefix(b"Photoshop 3.0\0")
     at = 0
-    while data[at : at + 4] == b"8BIM" and at + 12 <= len(data):
+    while data[at : at + 4] in SIGNATURES and at + 12 <= len(data):
         number = struct.unpack_from(">H", data, at + 4)[0]
         name = data[at + 6] + 1
         at += 6 + name + name % 2

@@ -6,20 +6,31 @@ Pure: takes the raw blocks, as Pillow's `Image.info` holds them. A block that is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from tagger import exif, iptc, xmp
+from tagger import exif, iptc, png_text, xmp
 from tagger.asset import Context
 
-Source = Literal["xmp", "iptc", "exif"]
+Source = Literal["xmp", "iptc", "exif", "comment"]  # comment: a text field of the format itself, in JPEG, GIF and PNG
 MAX_TEXT = 4_000  # characters kept of one text
 MAX_KEYWORDS = 200
+NO_TEXTS: Mapping[str, str] = {}
 # What cameras and programs write without anybody's intent.
 BOILERPLATE = ("olympus digital camera", "digital camera", "sony dsc", "minolta digital camera", "kodak digital still camera",
                "exif_jpeg_picture", "created with gimp", "screenshot", "default", "jpeg", "charset=ascii")  # fmt: skip
+# Descriptions of scientific TIFF files, and what encoders write into the comments of JPEG, GIF and PNG.
+FROM_PROGRAMS = re.compile(r'ImageJ=|<\?xml|<OME|\{\s*"')
+FROM_ENCODERS = re.compile(
+    r"creator:|(?:created|made|edited) (?:with|using)\b"
+    r"|(?:generated|encoded|processed|resized|optimi[sz]ed|compressed) (?:with|by|using)\b"
+    r"|file (?:written|source)|lead technologies|intel\(r\)|lavc|lavf|apple ?mark|handmade software|gd-jpeg|xv version|paint\.net"
+    r"|adobe (?:image|photoshop)|(?:jpeg )?quality\s*[=:]|[\W\d_]*$",
+    re.I,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,18 +75,42 @@ def told(context: Context, said: FileMetadata) -> tuple[str, ...]:
     return (*read, *said.warnings)
 
 
-def from_info(info: Mapping[str, Any]) -> FileMetadata:
-    """From `Image.info`: keys `exif`, `xmp` (or `XML:com.adobe.xmp`), `photoshop` (JPEG: resource number → bytes) and `iptc`."""
-    packet = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
+@dataclass(frozen=True, kw_only=True)
+class Blocks:
+    """The raw metadata of a file."""
+
+    exif: bytes = b""
+    iptc: bytes = b""
+    xmp: bytes = b""
+    texts: Mapping[str, str] = field(default_factory=dict)  # "caption", "title": text fields of the format itself
+
+
+def blocks_of(info: Mapping[str, Any]) -> Blocks:
+    """From `Image.info`: keys `exif`, `xmp`, `photoshop` (JPEG: resource number → bytes), `iptc`, `comment`, and texts of PNG."""
+    png = png_text.read({key: value for key, value in info.items() if isinstance(value, str)})
+    packet = info.get("xmp") or info.get("XML:com.adobe.xmp") or png.xmp
     resources = info.get("photoshop")
-    blocks = resources.get(iptc.IPTC_RESOURCE, b"") if isinstance(resources, Mapping) else resources
-    return read(
-        exif_block=_bytes(info.get("exif")), xmp_packet=_bytes(packet), iptc_block=_bytes(blocks) or _bytes(info.get("iptc"))
+    resource = resources.get(iptc.IPTC_RESOURCE, b"") if isinstance(resources, Mapping) else resources
+    comment = info.get("comment")
+    texts = {"caption": exif.windows_text(comment)} if isinstance(comment, bytes) else {}
+    return Blocks(
+        exif=_bytes(info.get("exif")) or png.exif,
+        iptc=_bytes(resource) or _bytes(info.get("iptc")) or png.iptc,
+        xmp=_bytes(packet),
+        texts={**texts, **png.texts},
     )
 
 
-def read(*, exif_block: bytes = b"", xmp_packet: bytes = b"", iptc_block: bytes = b"") -> FileMetadata:
-    """XMP wins over IPTC, and IPTC over EXIF: the newer standards are the ones that editors' programs write."""
+def from_info(info: Mapping[str, Any]) -> FileMetadata:
+    """What `Image.info` says; see `blocks_of`."""
+    found = blocks_of(info)
+    return read(exif_block=found.exif, xmp_packet=found.xmp, iptc_block=found.iptc, texts=found.texts)
+
+
+def read(
+    *, exif_block: bytes = b"", xmp_packet: bytes = b"", iptc_block: bytes = b"", texts: Mapping[str, str] = NO_TEXTS
+) -> FileMetadata:
+    """XMP wins over IPTC, IPTC over EXIF, and EXIF over a plain comment: editors' programs write the newer standards."""
     warnings: list[str] = []
     by_xmp: Mapping[str, list[xmp.Value]] = {}
     if xmp_packet:
@@ -90,11 +125,18 @@ def read(*, exif_block: bytes = b"", xmp_packet: bytes = b"", iptc_block: bytes 
     turned = by_exif.get(exif.ORIENTATION)
     return FileMetadata(
         caption=_first(
-            _xmp(by_xmp, xmp.DESCRIPTION), _iptc(by_iptc, iptc.CAPTION), _exif(by_exif, exif.DESCRIPTION, exif.XP_COMMENT)
+            _xmp(by_xmp, xmp.DESCRIPTION),
+            _iptc(by_iptc, iptc.CAPTION),
+            _exif(by_exif, exif.DESCRIPTION, exif.XP_COMMENT, exif.USER_COMMENT),
+            _xmp(by_xmp, xmp.TIFF_DESCRIPTION, xmp.USER_COMMENT),
+            _own(texts, "caption"),
         ),
         alt_text=_first(_xmp(by_xmp, xmp.ALT_TEXT)),
         title=_first(
-            _xmp(by_xmp, xmp.TITLE, xmp.HEADLINE), _iptc(by_iptc, iptc.TITLE, iptc.HEADLINE), _exif(by_exif, exif.XP_TITLE)
+            _xmp(by_xmp, xmp.TITLE, xmp.HEADLINE),
+            _iptc(by_iptc, iptc.TITLE, iptc.HEADLINE),
+            _exif(by_exif, exif.XP_TITLE),
+            _own(texts, "title"),
         ),
         keywords=_keywords(by_xmp, by_iptc, by_exif),
         taken=_taken(by_xmp, by_iptc, by_exif),
@@ -109,10 +151,16 @@ def _bytes(value: Any) -> bytes:
     return bytes(value) if isinstance(value, (bytes, bytearray)) else b""
 
 
+def meant(text: str) -> bool:
+    """Whether somebody may have meant to say this: False for nothing, and for what cameras and programs write."""
+    plain = text.strip()
+    return bool(plain) and plain.lower() not in BOILERPLATE and not FROM_PROGRAMS.match(plain)
+
+
 def _said(text: str, source: Source, locale: str = "") -> Said | None:
     """None for nothing, and for what no person meant to say."""
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_TEXT]
-    return None if not plain or plain.lower() in BOILERPLATE else Said(text=plain, source=source, locale=locale)
+    return None if not meant(plain) else Said(text=plain, source=source, locale=locale)
 
 
 def _first(*found: list[Said]) -> Said | None:
@@ -129,17 +177,12 @@ def _iptc(found: Mapping[int, list[str]], *numbers: int) -> list[Said]:
 
 def _exif(found: Mapping[int, int | bytes], *tags: int) -> list[Said]:
     values = [(tag, found[tag]) for tag in tags if tag in found]
-    return [said for tag, raw in values if isinstance(raw, bytes) and (said := _said(_decoded(tag, raw), "exif"))]
+    return [said for tag, raw in values if isinstance(raw, bytes) and (said := _said(exif.text(tag, raw), "exif"))]
 
 
-def _decoded(tag: int, raw: bytes) -> str:
-    if tag in (exif.XP_TITLE, exif.XP_COMMENT, exif.XP_KEYWORDS):
-        return raw.decode("utf-16-le", "replace").partition("\0")[0]
-    text = raw.partition(b"\0")[0]
-    try:
-        return text.decode("utf-8")
-    except UnicodeDecodeError:
-        return text.decode("latin-1")
+def _own(texts: Mapping[str, str], name: str) -> list[Said]:
+    said = _said(texts.get(name, ""), "comment")
+    return [said] if said is not None and not FROM_ENCODERS.match(said.text) else []
 
 
 def _keywords(

@@ -11,18 +11,22 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XML_LANG = "http://www.w3.org/XML/1998/namespace lang"
-DC, PHOTOSHOP, XMP_BASIC, EXIF = (
+DC, PHOTOSHOP, XMP_BASIC, EXIF, TIFF, OURS = (
     "http://purl.org/dc/elements/1.1/",
     "http://ns.adobe.com/photoshop/1.0/",
     "http://ns.adobe.com/xap/1.0/",
     "http://ns.adobe.com/exif/1.0/",
+    "http://ns.adobe.com/tiff/1.0/",
+    "https://tagger.dev/ns#",
 )
 IPTC_CORE = "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/"
 
 DESCRIPTION, TITLE, SUBJECT = f"{DC} description", f"{DC} title", f"{DC} subject"
 ALT_TEXT, HEADLINE = f"{IPTC_CORE} AltTextAccessibility", f"{PHOTOSHOP} Headline"
+TIFF_DESCRIPTION, USER_COMMENT = f"{TIFF} ImageDescription", f"{EXIF} UserComment"
 DATES = (f"{PHOTOSHOP} DateCreated", f"{EXIF} DateTimeOriginal", f"{XMP_BASIC} CreateDate")
-WANTED = frozenset({DESCRIPTION, TITLE, SUBJECT, ALT_TEXT, HEADLINE, *DATES})
+SOURCE = f"{OURS} source"  # in a copy that tagger wrote: the SHA-256 of its original
+WANTED = frozenset({DESCRIPTION, TITLE, SUBJECT, ALT_TEXT, HEADLINE, TIFF_DESCRIPTION, USER_COMMENT, SOURCE, *DATES})
 
 
 class XmpRefused(ValueError):

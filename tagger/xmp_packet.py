@@ -1,6 +1,7 @@
 """Words into an XMP packet: adds what is absent, replaces what is ours and still as we left it, keeps what anybody else wrote.
 
-What is ours is written beside it (`tagger:wrote`: property and hash of its value), so that a later edit by a person is seen.
+Notes of our own stand beside them, so that a later edit by a person is seen: `tagger:wrote` (property and hash of its value),
+`tagger:added` (our keywords), and in a copy `tagger:source` (hash of the original) and `tagger:seal` (hash of the copy).
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from tagger import xmp
 Outcome = Literal["written", "unchanged", "kept"]
 
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-OURS = "https://tagger.dev/ns#"
+OURS = xmp.OURS
 PREFIXES = {"x": "adobe:ns:meta/", "rdf": xmp.RDF, "dc": xmp.DC, "Iptc4xmpCore": xmp.IPTC_CORE, "tagger": OURS}
 BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
 END = '\n<?xpacket end="w"?>'
-WROTE = f"{{{OURS}}}wrote"
+WROTE, ADDED, SOURCE, SEAL = (f"{{{OURS}}}{name}" for name in ("wrote", "added", "source", "seal"))
+NO_SEAL = "0" * 64  # stands where the seal will be
+CAPTION, SUBJECT = f"{{{xmp.DC}}}description", f"{{{xmp.DC}}}subject"
+ALT_TEXT = f"{{{xmp.IPTC_CORE}}}AltTextAccessibility"
 DESCRIPTION, BAG, ALT, LI = (f"{{{xmp.RDF}}}{name}" for name in ("Description", "Bag", "Alt", "li"))
 
 
@@ -36,13 +40,27 @@ class Words:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Elsewhere:
+    """What people wrote into other places of the same file: IPTC, EXIF, comments."""
+
+    caption: bool = False
+    keywords: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Packet:
     data: bytes
     outcomes: dict[str, Outcome]  # "caption", "alt_text", "keywords" → what became of it
 
 
-def with_words(packet: bytes, words: Words) -> Packet:
-    """`packet`: the file's, or empty. Errors: XmpRefused where the file's own packet cannot be read; it is not overwritten."""
+def with_words(
+    packet: bytes, words: Words, elsewhere: Elsewhere | None = None, *, source: str = "", sealed: bool = False
+) -> Packet:
+    """`packet`: the file's, or empty. `source`: for a copy, the hash of its original; `sealed`: leave a place for the seal.
+
+    Errors: XmpRefused where the file's own packet cannot be read; it is not overwritten.
+    """
+    elsewhere = elsewhere or Elsewhere()
     root = _parse(packet)
     rdf = root if root.tag == f"{{{xmp.RDF}}}RDF" else root.find(f"{{{xmp.RDF}}}RDF")
     if rdf is None:
@@ -51,15 +69,18 @@ def with_words(packet: bytes, words: Words) -> Packet:
         _unfold(description)
     ours = _ours(rdf)
     outcomes: dict[str, Outcome] = {}
-    for name, tag, text in (
-        ("caption", f"{{{xmp.DC}}}description", words.caption),
-        ("alt_text", f"{{{xmp.IPTC_CORE}}}AltTextAccessibility", words.alt_text),
-    ):
-        if text is not None:
-            outcomes[name] = _put_text(rdf, ours, tag, text, words.locale)
+    if elsewhere.caption:
+        _take_back(rdf, ours, CAPTION)
+    if words.caption is not None:
+        outcomes["caption"] = "kept" if elsewhere.caption else _put_text(rdf, ours, CAPTION, words.caption, words.locale)
+    if words.alt_text is not None:
+        outcomes["alt_text"] = _put_text(rdf, ours, ALT_TEXT, words.alt_text, words.locale)
     if words.keywords:
-        outcomes["keywords"] = _add_keywords(rdf, words.keywords)
-    _remember(rdf, ours)
+        outcomes["keywords"] = _add_keywords(rdf, words.keywords, elsewhere.keywords)
+    _note_list(rdf, WROTE, [f"{tag} {digest}" for tag, digest in sorted(ours.items())])
+    if source:
+        _note(rdf, SOURCE, source)
+        _note(rdf, SEAL, NO_SEAL if sealed else "")
     body = ET.tostring(root, encoding="unicode")
     return Packet(data=(BEGIN + body + END).encode(), outcomes=outcomes)
 
@@ -81,7 +102,7 @@ def _parse(packet: bytes) -> ET.Element:
 
 def _unfold(description: ET.Element) -> None:
     """Properties that are written as attributes become elements, so that there is one way to look for them."""
-    for tag in (f"{{{xmp.DC}}}description", f"{{{xmp.IPTC_CORE}}}AltTextAccessibility", f"{{{xmp.DC}}}subject"):
+    for tag in (CAPTION, ALT_TEXT, SUBJECT, SOURCE, SEAL):
         if tag in description.attrib:
             ET.SubElement(description, tag).text = description.attrib.pop(tag)
 
@@ -110,7 +131,10 @@ def _ours(rdf: ET.Element) -> dict[str, str]:
 
 def _put_text(rdf: ET.Element, ours: dict[str, str], tag: str, text: str, locale: str) -> Outcome:
     there = _found(rdf, tag)
-    if there is not None and "".join(there.itertext()).strip() and ours.get(tag) != _hash(there):
+    if there is None or not "".join(there.itertext()).strip():
+        if tag in ours:  # we wrote one, and somebody removed it
+            return "kept"
+    elif ours.get(tag) != _hash(there):
         return "kept"
     element = there if there is not None else _made(rdf, tag)
     before = _hash(element)
@@ -122,10 +146,24 @@ def _put_text(rdf: ET.Element, ours: dict[str, str], tag: str, text: str, locale
     return "unchanged" if there is not None and ours[tag] == before else "written"
 
 
-def _add_keywords(rdf: ET.Element, keywords: Sequence[str]) -> Outcome:
-    tag = f"{{{xmp.DC}}}subject"
-    element = _found(rdf, tag)
-    element = element if element is not None else _made(rdf, tag)
+def _take_back(rdf: ET.Element, ours: dict[str, str], tag: str) -> None:
+    """Removes a text of ours that nobody edited: it would hide what a person wrote elsewhere in the file."""
+    there = _found(rdf, tag)
+    if there is not None and tag in ours and ours[tag] == _hash(there):
+        _drop(rdf, there)
+        del ours[tag]
+
+
+def _drop(rdf: ET.Element, element: ET.Element) -> None:
+    for description in rdf.findall(DESCRIPTION):
+        if element in list(description):
+            description.remove(element)
+
+
+def _add_keywords(rdf: ET.Element, keywords: Sequence[str], elsewhere: Sequence[str]) -> Outcome:
+    """Those of the rest of the file come along, since most programs show no others beside `dc:subject`."""
+    element = _found(rdf, SUBJECT)
+    element = element if element is not None else _made(rdf, SUBJECT)
     bag = next((child for child in element if child.tag != LI), None)
     if bag is None:
         alone = (element.text or "").strip()
@@ -134,18 +172,43 @@ def _add_keywords(rdf: ET.Element, keywords: Sequence[str]) -> Outcome:
         if alone:
             ET.SubElement(bag, LI).text = alone
     known = {(li.text or "").strip().casefold() for li in bag.iter(LI)}
-    missing = [word for word in dict.fromkeys(keywords) if word.casefold() not in known]
+    added = _listed(rdf, ADDED)
+    removed = {word.casefold() for word in added} - known  # by a person: they stay away
+    missing = [word for word in dict.fromkeys([*elsewhere, *keywords]) if word.casefold() not in known | removed]
     for word in missing:
         ET.SubElement(bag, LI).text = word
-    return "written" if missing else "unchanged"
+    theirs = {word.casefold() for word in elsewhere}
+    new = [word for word in missing if word.casefold() not in theirs]
+    _note_list(rdf, ADDED, [*added, *new])
+    if new:
+        return "written"
+    return "kept" if any(word.casefold() in removed for word in keywords) else "unchanged"
 
 
-def _remember(rdf: ET.Element, ours: dict[str, str]) -> None:
-    if not ours:
+def _listed(rdf: ET.Element, tag: str) -> list[str]:
+    found = _found(rdf, tag)
+    return [(li.text or "").strip() for li in found.iter(LI)] if found is not None else []
+
+
+def _note_list(rdf: ET.Element, tag: str, lines: Sequence[str]) -> None:
+    element = _found(rdf, tag)
+    if not lines:
+        if element is not None:
+            _drop(rdf, element)
         return
-    element = _found(rdf, WROTE)
-    element = element if element is not None else _made(rdf, WROTE)
+    element = element if element is not None else _made(rdf, tag)
     element.clear()
     bag = ET.SubElement(element, BAG)
-    for tag, digest in sorted(ours.items()):
-        ET.SubElement(bag, LI).text = f"{tag} {digest}"
+    for line in lines:
+        ET.SubElement(bag, LI).text = line
+
+
+def _note(rdf: ET.Element, tag: str, text: str) -> None:
+    element = _found(rdf, tag)
+    if not text:
+        if element is not None:
+            _drop(rdf, element)
+        return
+    element = element if element is not None else _made(rdf, tag)
+    element.clear()
+    element.text = text

@@ -18,6 +18,7 @@ from tagger import audit
 from tagger.audit import Row
 from tagger.cli import console, models
 from tagger.cli.describe import SUFFIXES, check_writable, ephemeral, text_cell
+from tagger.cli.outputs import Force, check_free
 from tagger.errors import BadRequest
 from tagger.ledger import Ledger
 from tagger.site import Site
@@ -33,6 +34,7 @@ def check(
         float | None, typer.Option(min=0.01, help="With --site: check again each so many hours, until Ctrl-C.")
     ] = None,
     profile: Annotated[str, typer.Option(help="Kind of business.")] = "general",
+    force: Force = False,
 ) -> None:
     """Hold English texts against their images. Flags what does not fit; never changes a text.
 
@@ -47,6 +49,7 @@ def check(
     if (pairs is None) == (site is None):
         raise BadRequest("Name either a CSV of pairs or --site.", "See `tagger check --help`.")
     check_writable(out)
+    check_free(out, force)
     chosen = console.catalog().require(profile).name
     if pairs is not None:
         rows = audit.pairs(pairs)

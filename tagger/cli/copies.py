@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tagger.cli import console
-from tagger.embed import embed
+from tagger.embed import Embedded, embed, origin
 from tagger.errors import BadRequest, EmbedRefused
 from tagger.xmp_packet import Words
 
@@ -23,7 +25,8 @@ def check_target(folder: Path, target: Path) -> None:
 def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale: str) -> str:
     """One copy per row that has words, under the same relative path; a sentence that says what became of them.
 
-    Texts that the file has already from somebody else are kept; files whose format cannot hold words are named and left out.
+    Texts that somebody else wrote stay, in the original and in a copy of an earlier run. A file whose format cannot hold words,
+    and a place that another file takes, are named and left out.
     """
     kept: Counter[str] = Counter()
     written = 0
@@ -36,20 +39,51 @@ def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale:
         )
         if words.caption is None and words.alt_text is None and not words.keywords:
             continue
+        place = target / row["file"]
         try:
-            made = embed(_read(folder / row["file"]), words)
+            made = _made(folder / row["file"], place, words)
+            _put(made.data, place)
         except EmbedRefused as err:
             console.err.print(f"not embedded: {row['file']}: {err} {err.info().remedy}", markup=False)
             continue
-        place = target / row["file"]
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft = place.with_name(f".{place.name}.part")
-        draft.write_bytes(made.data)
-        draft.replace(place)
         written += 1
         kept.update(name for name, outcome in made.outcomes.items() if outcome == "kept")
     told = ", ".join(f"{count} {name.replace('_', ' ')}{'s' if count > 1 else ''}" for name, count in kept.items())
     return f"{written} copies with words → {target}" + (f" (kept what the file had: {told})" if told else "")
+
+
+def _made(original: Path, place: Path, words: Words) -> Embedded:
+    """The copy's content. A copy that somebody edited is edited further; one that nobody touched is made anew.
+
+    Errors: EmbedRefused, also where `place` holds a file that we did not write.
+    """
+    data = _read(original)
+    source = hashlib.sha256(data).hexdigest()
+    if not os.path.lexists(place):
+        return embed(data, words, source=source, seal=True)
+    there = _read(place)
+    copy = origin(there)
+    if copy is None:
+        raise EmbedRefused(f"{place} is there already, and tagger did not write it.", "Move it away, or name another folder.")
+    if copy.untouched:
+        return embed(data, words, source=source, seal=True)
+    if copy.source != source:
+        raise EmbedRefused(
+            f"{place} was edited since tagger wrote it, and its original has changed too.",
+            "Move the edited copy away to get a new one.",
+        )
+    return embed(there, words, source=source)
+
+
+def _put(data: bytes, place: Path) -> None:
+    """Written beside and renamed, so never half. Errors: EmbedRefused."""
+    draft = place.with_name(f".{place.name}.part")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(data)
+        draft.replace(place)
+    except OSError as err:
+        raise EmbedRefused(f"{place} cannot be written: {err.strerror}.", "Look at the folder, or name another one.") from err
 
 
 def _read(path: Path) -> bytes:

@@ -18,6 +18,7 @@ from tagger import telemetry
 from tagger.backfill import count, plan_folder
 from tagger.cli import console, copies
 from tagger.cli.backfill import watch
+from tagger.cli.outputs import Force, check_free
 from tagger.errors import BadRequest
 from tagger.job import Job
 from tagger.ledger import Ledger, open_ledger
@@ -40,10 +41,12 @@ def describe(
     embed: Annotated[
         Path | None, typer.Option(help="Folder for copies of the pictures with the words inside, as XMP. Yours stay as they are.")
     ] = None,
+    force: Force = False,
 ) -> None:
     """Describe every picture of a folder and write the words into a table. Needs no CMS and leaves nothing running.
 
-    Ctrl-C writes the table of what is done until then; the exit status is 130.
+    Ctrl-C writes the table of what is done until then; the exit status is 130. With --embed, a text that somebody wrote stays, in
+    your picture and in a copy of an earlier run; a file that tagger did not write is never replaced.
 
     \b
     Examples:
@@ -55,6 +58,7 @@ def describe(
     if out.suffix.lower() not in SUFFIXES:
         raise BadRequest(f"{out.name} ends neither in .csv nor in .json nor in .xlsx.", "Choose one of the three.")
     check_writable(out)
+    check_free(out, force)
     if count(folder) == 0:
         raise BadRequest(f"{folder} holds no pictures.", "Name a folder of pictures.")
     interrupted = False

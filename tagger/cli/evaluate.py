@@ -17,6 +17,7 @@ from tagger.calibration import Calibration
 from tagger.catalog import Catalog
 from tagger.cli import console
 from tagger.cli.evaluation_page import write_page
+from tagger.cli.outputs import Force, check_free
 from tagger.cli.questions import ask
 from tagger.errors import BadRequest, LabelsInvalid
 from tagger.labels import Labels
@@ -54,6 +55,7 @@ def evaluate(
             "--calibrate", help="With GME: fit each term's probability on these images (on those of --tuned, if given)."
         ),
     ] = False,
+    force: Force = False,
     json: console.Json = False,
 ) -> None:
     """Precision, recall, top-1, top-3 and calibration of tags; captions beside references; everything wrong, on one page.
@@ -65,6 +67,7 @@ def evaluate(
       tagger evaluate --images photos --labels photos/labels.csv --out after --compare before/results.json
       tagger evaluate --images photos --labels photos/labels.csv --out eval --tuned first-half --calibrate
     """
+    check_free(out / RESULTS, force)
     told = label_file.load(labels)
     _check_images(images, told)
     sets = trials.split(told.files, _tuned(tuned, told))

@@ -11,6 +11,7 @@ import typer
 from tagger import skos, vocabulary_file
 from tagger import vocabulary as words
 from tagger.cli import console
+from tagger.cli.outputs import Force, check_free
 from tagger.cli.questions import ask
 from tagger.errors import BadRequest, VocabularyInvalid
 from tagger.vocabulary import Category, Term, Vocabulary
@@ -97,6 +98,7 @@ def export(
     vocabulary: Named,
     out: Annotated[Path, typer.Argument(help="File to write; its ending chooses the form: .ttl, .jsonld or .yaml.")],
     base: Annotated[str, typer.Option(help="URI below which the scheme and its concepts stand.")] = skos.BASE,
+    force: Force = False,
 ) -> None:
     """Write a vocabulary as SKOS (Turtle or JSON-LD), for other programs, or as YAML.
 
@@ -105,6 +107,7 @@ def export(
       tagger vocabulary export general general.ttl
       tagger vocabulary export newsroom.yaml newsroom.jsonld
     """
+    check_free(out, force)
     known = load(vocabulary)
     suffix = out.suffix.lower()
     if suffix in FORMS:

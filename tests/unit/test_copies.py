@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from blocks import iim, jpeg_with, photoshop
 from PIL import Image
 
 from tagger import metadata
@@ -49,3 +51,94 @@ def test_copies_never_lie_among_the_originals(tmp_path: Path, target: str) -> No
     (tmp_path / "in").mkdir()
     with pytest.raises(BadRequest, match="lie in each other"):
         copies.check_target(tmp_path / "in", tmp_path / target)
+
+
+CAPTION = {"caption": "A red square.", "alt_text": "Red square", "tags": [{"id": "red", "label": "red", "score": 0.9}]}
+
+
+def embedded(tmp_path: Path, **changes: Any) -> str:
+    return copies.write([{"file": "a.jpg", **CAPTION, **changes}], tmp_path / "in", tmp_path / "out", "en")
+
+
+def said(path: Path) -> metadata.FileMetadata:
+    with Image.open(io.BytesIO(path.read_bytes())) as image:
+        return metadata.from_info(image.info)
+
+
+def test_a_second_run_renews_a_copy_that_nobody_touched(tmp_path: Path) -> None:
+    copy = tmp_path / "out" / "a.jpg"
+    picture(tmp_path / "in" / "a.jpg", "JPEG")
+    embedded(tmp_path)
+    before = copy.read_bytes()
+    assert embedded(tmp_path) == f"1 copies with words → {tmp_path / 'out'}"
+    assert copy.read_bytes() == before
+    Image.new("RGB", (9, 9), "blue").save(tmp_path / "in" / "a.jpg")
+    embedded(tmp_path, caption="A blue square.")
+    assert (found := said(copy)).caption is not None
+    assert found.caption.text == "A blue square."
+    with Image.open(copy) as image:
+        assert image.size == (9, 9)
+
+
+def checked(png: bytes) -> bytes:
+    """With the checksum that its XMP chunk needs."""
+    at = png.index(b"iTXt")
+    end = at + 4 + int.from_bytes(png[at - 4 : at], "big")
+    return png[:end] + zlib.crc32(png[at:end]).to_bytes(4, "big") + png[end + 4 :]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_an_edit_made_in_a_copy_stays(tmp_path: Path, form: str) -> None:
+    copy = tmp_path / "out" / "a.jpg"
+    picture(tmp_path / "in" / "a.jpg", form)
+    embedded(tmp_path)
+    edited = copy.read_bytes().replace(b"A red square.", b"Grandma's tie")
+    copy.write_bytes(checked(edited) if form == "PNG" else edited)
+    for _ in range(2):  # the run after the next must not forget it
+        told = embedded(tmp_path, caption="A scarlet square.")
+        assert "kept what the file had: 1 caption" in told
+        assert b"Grandma's tie" in copy.read_bytes()
+        assert b"scarlet" not in copy.read_bytes()
+
+
+def test_a_caption_that_somebody_put_beside_ours_stays(tmp_path: Path) -> None:
+    copy = tmp_path / "out" / "a.jpg"
+    picture(tmp_path / "in" / "a.jpg", "JPEG")
+    embedded(tmp_path)
+    copy.write_bytes(jpeg_with(0xED, photoshop(iim((2, 120, b"Grandma's tie"))), copy.read_bytes()))
+    assert "kept what the file had: 1 caption" in embedded(tmp_path)
+    found = said(copy)
+    assert found.caption is not None
+    assert found.caption.text == "Grandma's tie"
+    assert [k.text for k in found.keywords] == ["red"]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF"])
+def test_a_file_that_we_did_not_write_is_never_replaced(tmp_path: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    picture(tmp_path / "in" / "a.jpg", "JPEG")
+    foreign = picture(tmp_path / "out" / "a.jpg", form)
+    assert embedded(tmp_path).startswith("0 copies")
+    assert (tmp_path / "out" / "a.jpg").read_bytes() == foreign
+    complained = capsys.readouterr().err
+    assert f"{tmp_path / 'out' / 'a.jpg'} is there already, and tagger did not write it." in complained
+
+
+def test_a_copy_that_was_edited_while_its_original_changed_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "out" / "a.jpg"
+    picture(tmp_path / "in" / "a.jpg", "JPEG")
+    embedded(tmp_path)
+    edited = copy.read_bytes().replace(b"A red square.", b"Grandma's tie")
+    copy.write_bytes(edited)
+    Image.new("RGB", (9, 9), "blue").save(tmp_path / "in" / "a.jpg")
+    assert embedded(tmp_path).startswith("0 copies")
+    assert copy.read_bytes() == edited
+    assert "its original has changed too" in capsys.readouterr().err
+
+
+def test_a_copy_that_holds_nothing_of_ours_is_known_as_a_copy(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").write_bytes(jpeg_with(0xED, photoshop(iim((2, 120, b"Grandma's tie")))))
+    for _ in range(2):
+        assert "1 copies" in embedded(tmp_path, alt_text=None, tags=[])

@@ -27,7 +27,7 @@ def picture(form: str, mode: str = "RGB", **options: object) -> bytes:
 
 EXIF = Image.Exif()
 EXIF[0x0112] = 6
-EXIF[0x010E] = "from the camera"
+EXIF[0x010E] = "OLYMPUS DIGITAL CAMERA"  # which no person meant
 FILES = {
     "jpeg": picture("JPEG"),
     "jpeg-exif": picture("JPEG", exif=EXIF),
@@ -159,7 +159,8 @@ def test_broken_files_are_refused_or_embedded_but_nothing_else(data: bytes, cut:
         made = embed(broken, WORDS)
     except EmbedRefused:
         return
-    assert embed(made.data, WORDS).outcomes["caption"] == "unchanged"
+    as_before = "kept" if made.outcomes["caption"] == "kept" else "unchanged"  # noise may turn boilerplate into a text
+    assert embed(made.data, WORDS).outcomes["caption"] == as_before
 
 
 @settings(max_examples=60, deadline=None)

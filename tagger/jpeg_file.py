@@ -1,0 +1,100 @@
+"""A JPEG's metadata segments, and the same file with another XMP packet. Pure: bytes in, bytes out."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tagger import mpf
+from tagger.errors import EmbedRefused
+from tagger.exif import windows_text
+from tagger.metadata import Blocks
+
+HEAD, XMP = b"\xff\xd8", b"http://ns.adobe.com/xap/1.0/\0"
+MOST_XMP = 65_533 - len(XMP)  # bytes of a packet in one segment
+EXIF, PHOTOSHOP = b"Exif\0", b"Photoshop 3.0\0"
+APP0, APP1, APP2, APP13, COMMENT = 0xE0, 0xE1, 0xE2, 0xED, 0xFE
+FILL, START_OF_SCAN, END = 0xFF, 0xDA, 0xD9
+BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
+
+
+class _Segment(NamedTuple):
+    marker: int
+    start: int
+    stop: int
+
+
+class JpegFile:
+    """Errors of its methods: EmbedRefused."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._segments = list(_segments(data))
+        self._packets = [s for s in self._segments if self._is(s, APP1, XMP)]
+        one_packet(len(self._packets))
+
+    def blocks(self) -> Blocks:
+        comment = next((windows_text(self._body(s)) for s in self._segments if s.marker == COMMENT), "")
+        return Blocks(
+            exif=next((self._body(s) for s in self._segments if self._is(s, APP1, EXIF)), b""),
+            # a resource over 64 KiB goes on in the next segment
+            iptc=b"".join(self._body(s).removeprefix(PHOTOSHOP) for s in self._segments if self._is(s, APP13, PHOTOSHOP)),
+            xmp=b"".join(self._body(s).removeprefix(XMP) for s in self._packets),
+            texts={"caption": comment} if comment else {},
+        )
+
+    def with_xmp(self, packet: bytes) -> bytes:
+        """Pictures that lie behind the first one (MPF) keep their bytes, and the index of them is brought into step."""
+        if len(packet) > MOST_XMP:
+            raise EmbedRefused(
+                "The words do not fit into one JPEG segment.", "Take out keywords, or keep the words in the table."
+            )
+        body = XMP + packet
+        made = bytearray(HEAD)
+        index: tuple[_Segment, int] | None = None
+        kept = [s for s in self._segments if s not in self._packets]
+        before = max((n + 1 for n, s in enumerate(kept) if s.marker == APP0 or self._is(s, APP1, EXIF)), default=0)
+        for number in range(len(kept) + 1):
+            if number == before:  # JFIF and Exif stand first
+                made += b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+            if number < len(kept):
+                segment = kept[number]
+                if self._is(segment, APP2, mpf.HEAD):
+                    if index is not None:
+                        raise EmbedRefused("The file has two indexes of its pictures.")
+                    index = segment, len(made)
+                made += self._data[segment.start : segment.stop]
+        made += self._data[self._segments[-1].stop if self._segments else len(HEAD) :]
+        if index is not None:
+            (_, start, stop), at = index
+            header = 4 + len(mpf.HEAD)
+            mpf.moved(self._data, made, old_header=start + header, new_header=at + header, segment_end=stop)
+        return bytes(made)
+
+    def _body(self, segment: _Segment) -> bytes:
+        return self._data[segment.start + 4 : segment.stop]
+
+    def _is(self, segment: _Segment, marker: int, head: bytes) -> bool:
+        return segment.marker == marker and self._data.startswith(head, segment.start + 4, segment.stop)
+
+
+def _segments(data: bytes) -> Iterator[_Segment]:
+    """The segments before the image data. Metadata may also stand between the tables."""
+    at = len(HEAD)
+    while data[at] == 0xFF and data[at + 1] not in (0x00, START_OF_SCAN, END):
+        marker = data[at + 1]
+        if marker == FILL or marker in BARE:
+            stop = at + (1 if marker == FILL else 2)
+        else:
+            stop = at + 2 + struct.unpack_from(">H", data, at + 2)[0]
+        if stop > len(data):
+            raise EmbedRefused("The file ends too early.")
+        yield _Segment(marker, at, stop)
+        at = stop
+
+
+def one_packet(count: int) -> None:
+    """Errors: EmbedRefused where a file has several XMP packets."""
+    if count > 1:
+        raise EmbedRefused("The file has two XMP packets.", "Save it once with an image editor, or keep its words in the table.")

@@ -1,0 +1,136 @@
+"""What people wrote into a file stays in its copy, whichever part of the file holds it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+from blocks import IPTC_FORMS, exif, iim, jpeg_with, picture, png_chunk, png_with, raw_profile
+from PIL import Image
+
+from tagger import metadata
+from tagger.embed import embed
+from tagger.errors import EmbedRefused
+from tagger.xmp_packet import Words
+
+WORDS = Words(locale="en", caption="A cup of espresso.", alt_text="Espresso in a red cup", keywords=("coffee", "Jury"))
+THEIRS = "Board meeting, third floor"
+XP = 0x9C9C
+
+
+def said(data: bytes) -> metadata.FileMetadata:
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        return metadata.from_info(image.info)
+
+
+def xmp(inside: str) -> bytes:
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" xmlns:exif="http://ns.adobe.com/exif/1.0/">'
+        f"{inside}</rdf:Description></rdf:RDF></x:xmpmeta>"
+    ).encode()
+
+
+EXIF_BLOCKS = {
+    "ImageDescription": exif({0x010E: THEIRS}),
+    "XPComment": exif({XP: THEIRS.encode("utf-16-le") + b"\0\0"}),
+    "UserComment": exif({0x9286: b"ASCII\0\0\0" + THEIRS.encode()}),
+    "UserComment, Unicode": exif({0x9286: b"UNICODE\0" + THEIRS.encode("utf-16-le")}),
+    "UserComment, big-endian": exif({0x9286: b"UNICODE\0" + THEIRS.encode("utf-16-be")}),
+    "UserComment without a mark": exif({0x9286: THEIRS.encode()}),
+}
+CASES: dict[str, bytes] = {
+    **{f"IPTC, {form}": make(iim((2, 120, THEIRS.encode()))) for form, make in IPTC_FORMS.items()},
+    **{f"{tag}, {form}": picture(form, exif=block) for tag, block in EXIF_BLOCKS.items() for form in ("JPEG", "PNG", "WEBP")},
+    "EXIF, raw profile": png_with("Raw profile type exif", raw_profile("exif", EXIF_BLOCKS["ImageDescription"]), "zTXt"),
+    "EXIF behind the pixels": png_chunk(picture("PNG"), b"eXIf", EXIF_BLOCKS["ImageDescription"].removeprefix(b"Exif\0\0")),
+    "Description, tEXt": png_with("Description", THEIRS, "tEXt"),
+    "Comment, iTXt": png_with("Comment", THEIRS, "iTXt"),
+    "JPEG comment": jpeg_with(0xFE, THEIRS.encode()),
+    "tiff:ImageDescription": picture("JPEG", xmp=xmp(f"<tiff:ImageDescription>{THEIRS}</tiff:ImageDescription>")),
+    "exif:UserComment": picture("WEBP", xmp=xmp(f"<exif:UserComment>{THEIRS}</exif:UserComment>")),
+}
+
+
+@pytest.mark.parametrize("place", CASES)
+def test_a_caption_is_kept_wherever_it_stands(place: str) -> None:
+    before = CASES[place]
+    assert said(before).caption is not None, "the case holds what it says"
+    made = embed(before, WORDS)
+    assert made.outcomes["caption"] == "kept"
+    assert made.outcomes["alt_text"] == "written"
+    found = said(made.data)
+    assert (found.caption and found.caption.text) == THEIRS, "the copy says what the photographer said"
+    assert (found.alt_text and found.alt_text.text) == "Espresso in a red cup"
+    assert b"A cup of espresso." not in made.data
+
+
+@pytest.mark.parametrize("form", IPTC_FORMS)
+def test_keywords_of_iptc_are_kept_and_shown_beside_ours(form: str) -> None:
+    before = IPTC_FORMS[form](iim((2, 25, b"jury"), (2, 25, "Zürich".encode("cp1252"))))
+    made = embed(before, WORDS)
+    assert made.outcomes == {"caption": "written", "alt_text": "written", "keywords": "written"}
+    found = said(made.data)
+    assert [(k.text, k.source) for k in found.keywords] == [("jury", "xmp"), ("Zürich", "xmp"), ("coffee", "xmp")]
+    again = embed(made.data, WORDS)
+    assert (again.data, again.outcomes["keywords"]) == (made.data, "unchanged")
+    with Image.open(io.BytesIO(before)) as old, Image.open(io.BytesIO(made.data)) as new:
+        old.load(), new.load()
+        assert metadata.blocks_of(old.info).iptc == metadata.blocks_of(new.info).iptc != b""
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        lambda ours: jpeg_with(
+            0xED, b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x1f" + iim((2, 120, THEIRS.encode())) + b"\0", ours
+        ),
+        lambda ours: jpeg_with(0xE1, EXIF_BLOCKS["ImageDescription"], ours),
+    ],
+)
+def test_a_caption_that_somebody_adds_later_is_not_hidden_behind_ours(add: Callable[[bytes], bytes]) -> None:
+    ours = embed(picture("JPEG"), WORDS).data
+    edited = add(ours)
+    assert (c := said(edited).caption)
+    assert c.text == "A cup of espresso.", "XMP comes first for readers"
+    made = embed(edited, WORDS)
+    assert made.outcomes["caption"] == "kept"
+    assert (c := said(made.data).caption)
+    assert c.text == THEIRS
+
+
+def test_what_somebody_removed_stays_away() -> None:
+    ours = embed(picture("JPEG"), WORDS).data
+    without = ours.replace(b"<rdf:li>coffee</rdf:li>", b"<!--" + b" " * 16 + b"-->", 1)
+    without = without.replace(b"A cup of espresso.", b" " * 18)
+    assert len(without) == len(ours)
+    made = embed(without, WORDS)
+    assert made.outcomes == {"caption": "kept", "alt_text": "unchanged", "keywords": "kept"}
+    found = said(made.data)
+    assert found.caption is None
+    assert [k.text for k in found.keywords] == ["Jury"]
+
+
+@pytest.mark.parametrize("text", [b"OLYMPUS DIGITAL CAMERA", b"CREATOR: gd-jpeg v1.0 (using IJG JPEG v62), quality = 82"])
+def test_what_a_program_wrote_is_nobodys_caption(text: bytes) -> None:
+    assert embed(jpeg_with(0xFE, text), WORDS).outcomes["caption"] == "written"
+
+
+def test_xmp_in_a_raw_profile_goes_on_in_the_new_packet() -> None:
+    theirs = xmp("<tiff:Artist>Ansel</tiff:Artist>").replace(
+        b"xmlns:tiff", b'xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:tiff'
+    )
+    theirs = theirs.replace(b"<tiff:Artist>", b"<dc:description>" + THEIRS.encode() + b"</dc:description><tiff:Artist>")
+    made = embed(png_with("Raw profile type xmp", raw_profile("xmp", theirs), "zTXt"), WORDS)
+    assert made.outcomes["caption"] == "kept"
+    assert b">Ansel<" in made.data
+    assert (c := said(made.data).caption)
+    assert c.text == THEIRS
+
+
+def test_a_file_with_two_packets_is_refused() -> None:
+    twice = jpeg_with(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp(""), picture("JPEG", xmp=xmp("")))
+    with pytest.raises(EmbedRefused, match="two XMP packets"):
+        embed(twice, WORDS)
