@@ -29,8 +29,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sqlite3": ("tagger.demo", "tagger.ledger"),
     "psycopg": ("tagger.ledger",),
     # clients of our own API on loopback are the command line and the demo
-    "requests": ("workers.fetch", "workers.pinned", "workers.deliver", "tagger.cli", "tagger.demo", "tagger.stack"),
-    "urllib3": ("workers.fetch", "workers.pinned", "workers.body", "workers.deliver"),
+    "requests": ("tagger.cli", "tagger.demo", "tagger.stack"),
+    "urllib3": ("workers.fetch", "workers.pinned", "workers.deliver"),
     "httpx": (),
     "aiohttp": (),
 }

@@ -6,32 +6,30 @@ Every hop of a redirect is parsed, resolved and checked anew. Errors name the ho
 from __future__ import annotations
 
 import hashlib
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urljoin, urlsplit
+from http.client import HTTPException
 
-import idna
-import requests
 import urllib3
 
 from tagger.addresses import AllowedHost
 from tagger.asset import ImageSource
 from tagger.blobs import Blobs
-from tagger.errors import AddressForbidden, DecodeError, FetchFailed, FetchRefused, NotFound, Pointer
+from tagger.errors import AddressForbidden, DecodeError, FetchFailed, FetchRefused, ImageNotThereYet, NotFound, UrlInvalid
+from tagger.net.url import URL_POINTER, Hop, follow, parse_url
 from tagger.settings import MIB
 from tagger.site import Site
 from workers.body import looks_like_html, read_body
 from workers.files import read_file
-from workers.pinned import PinnedAdapter, Resolve, Route, resolve_checked, system_resolve, tls_context
+from workers.pinned import Resolve, Route, open_connection, resolve_checked, system_resolve, tls_context
 from workers.room import Room, Share
 
 MAX_REDIRECTS = 5
-MAX_URL = 8192
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 RETRYABLE_4XX = frozenset({408, 425, 429})
-DEFAULT_PORTS = {"http": 80, "https": 443}
-URL_POINTER = (Pointer(pointer="/asset/image/url"),)
+MISSING = frozenset({403, 404})  # what a file that is not public yet is answered with
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +41,13 @@ class FetchPolicy:
     allowed_hosts: tuple[AllowedHost, ...] = ()  # these may have private addresses, and get `auth`
     auth: str | None = field(default=None, repr=False)  # an Authorization header
     ca_file: str | None = None  # a bundle in place of the public one
+    may_be_early: bool = False  # a hook came just now: the file may not be public yet, so 403 and 404 are tried again
 
     @classmethod
-    def of(cls, site: Site, max_bytes: int = 32 * MIB) -> FetchPolicy:
+    def of(cls, site: Site, max_bytes: int = 32 * MIB, *, may_be_early: bool = False) -> FetchPolicy:
         return cls(
             max_bytes=max_bytes,
+            may_be_early=may_be_early,
             allowed_hosts=tuple(AllowedHost.parse(text) for text in site.allowed_hosts),
             auth=site.fetch_auth,
         )
@@ -81,8 +81,9 @@ def fetch(
 ) -> Fetched:
     """Gets the bytes of `source` before `deadline`, a `time.monotonic()` reading.
 
-    Errors: AddressForbidden, ImageTooLarge, FetchRefused (4xx, missing, not a plain file), FetchFailed (retryable: network,
-    5xx, time), DecodeError (HTML in place of an image), StorageUnavailable (blobs), DecoderUnavailable (no room for the bytes).
+    Errors: AddressForbidden (UrlInvalid among them), ImageTooLarge, EncodingInvalid, FetchRefused (4xx, missing, not a plain
+    file), ImageNotThereYet (retryable: 403 and 404 just after a hook), FetchFailed (retryable: network, 5xx, time), DecodeError
+    (HTML in place of an image), StorageUnavailable (blobs), DecoderUnavailable (no room for the bytes).
     `share`: of the memory for encoded images; the caller drops it with the bytes.
     """
     share = share or Share(Room())
@@ -108,62 +109,6 @@ def _read_blob(blobs: Blobs | None, key: str) -> bytes:
         raise FetchRefused(str(err), "Send the bytes again.") from err
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hop:
-    """One URL, parsed strictly and rebuilt, so that checker and client cannot understand it differently."""
-
-    scheme: str
-    host: str  # ASCII, lower case; IPv6 without brackets
-    port: int
-    target: str  # path and query
-
-    @property
-    def origin(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}" + ("" if self.port == DEFAULT_PORTS[self.scheme] else f":{self.port}")
-
-    @property
-    def url(self) -> str:
-        return self.origin + self.target
-
-    @property
-    def masked(self) -> str:
-        path, query, _ = self.target.partition("?")
-        return self.origin + path + ("?…" if query else "")
-
-
-def parse_url(text: str) -> Hop:
-    """Errors: AddressForbidden when the URL is not plain http(s), holds user info, or cannot be read in one way only."""
-    if len(text) > MAX_URL or any(c <= " " or c == "\\" or c == "\x7f" for c in text):
-        raise AddressForbidden("The URL is too long or holds white space, a backslash or control characters.", errors=URL_POINTER)
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError:
-        raise AddressForbidden("The URL is not valid.", errors=URL_POINTER) from None
-    if parts.scheme not in DEFAULT_PORTS:
-        raise AddressForbidden("Only http and https URLs are fetched.", errors=URL_POINTER)
-    if "@" in parts.netloc:
-        raise AddressForbidden(
-            "The URL holds a user name or password.", "Set the site's `fetch_auth` instead.", errors=URL_POINTER
-        )
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Hop(
-        scheme=parts.scheme, host=_ascii_host(parts.hostname or ""), port=port or DEFAULT_PORTS[parts.scheme], target=target
-    )
-
-
-def _ascii_host(host: str) -> str:
-    try:
-        ascii_host = host if host.isascii() else idna.encode(host, uts46=True).decode("ascii")
-    except idna.IDNAError:
-        raise AddressForbidden("The URL's host name is not valid.", errors=URL_POINTER) from None
-    ascii_host = ascii_host.lower().removesuffix(".")
-    if not ascii_host or len(ascii_host) > 253 or not all(c.isalnum() or c in "-._:" for c in ascii_host):
-        raise AddressForbidden("The URL's host name is not valid.", errors=URL_POINTER)
-    return ascii_host
-
-
 class _Walk:
     """One fetch over HTTP: hop by hop until bytes or an error."""
 
@@ -182,7 +127,7 @@ class _Walk:
             answer = self._ask(hop, route)
             if isinstance(answer, Fetched):
                 return answer
-            onward = parse_url(urljoin(hop.url, answer))
+            onward = follow(hop, answer)
             self.with_auth &= onward.origin in (hop.origin, f"https://{hop.origin.removeprefix('http://')}")
             hop = onward
         raise FetchRefused(f"More than {MAX_REDIRECTS} redirects.", errors=URL_POINTER)
@@ -204,28 +149,30 @@ class _Walk:
 
     def _ask(self, hop: Hop, route: Route) -> Fetched | str:
         """Bytes, or the Location of a redirect."""
-        adapter = PinnedAdapter(route, tls_context(self.policy.ca_file))
         try:
-            request = requests.Request("GET", hop.url, headers=self._headers(hop)).prepare()
-            response = adapter.exchange(request)
+            connection = open_connection(route, tls_context(self.policy.ca_file))
             try:
-                return self._answer(hop, response)
+                headers = self._headers(hop)
+                connection.request("GET", hop.target, headers=headers, preload_content=False, decode_content=False)
+                return self._answer(hop, connection.getresponse())
             finally:
-                response.close()
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as err:
+                connection.close()
+        except (urllib3.exceptions.HTTPError, HTTPException, OSError) as err:
             raise self._failure(hop, err) from None  # the cause's text may hold the whole URL
-        finally:
-            adapter.close()
 
-    def _answer(self, hop: Hop, response: requests.Response) -> Fetched | str:
-        status, headers = response.status_code, response.headers
-        if status in REDIRECTS and headers.get("location"):
-            return headers["location"]
+    def _answer(self, hop: Hop, response: urllib3.BaseHTTPResponse) -> Fetched | str:
+        status, headers = response.status, response.headers
+        if status in REDIRECTS and (locations := {text for text in headers.getlist("location") if text}):
+            if len(locations) > 1:
+                raise UrlInvalid(f"{hop.masked} redirects to two places at once.", errors=URL_POINTER)
+            return locations.pop()
+        if status in MISSING and self.policy.may_be_early:
+            raise ImageNotThereYet(f"{hop.masked} answered {status}.", errors=URL_POINTER)
         if status >= 500 or status in RETRYABLE_4XX:
             raise FetchFailed(f"{hop.masked} answered {status}.", errors=URL_POINTER)
         if status not in (200, 203):
             raise FetchRefused(f"{hop.masked} answered {status}.", errors=URL_POINTER)
-        data = read_body(response.raw, headers, self.policy.max_bytes, lambda size: self.share.take(size, self.deadline))
+        data = read_body(response, headers, self.policy.max_bytes, lambda size: self.share.take(size, self.deadline))
         if looks_like_html(data):
             raise DecodeError(
                 "The URL returned HTML, not an image.", "Send bytes, or allow tagger to fetch the file.", errors=URL_POINTER
@@ -240,7 +187,7 @@ class _Walk:
     def _failure(self, hop: Hop, err: Exception) -> FetchFailed:
         if time.monotonic() >= self.deadline:
             return FetchFailed(f"{hop.masked} did not give the image in time.", errors=URL_POINTER)
-        if isinstance(err, requests.exceptions.SSLError):
+        if isinstance(err, ssl.SSLError | urllib3.exceptions.SSLError):
             return FetchFailed(f"The certificate or TLS of {hop.origin} is not valid.", errors=URL_POINTER)
         return FetchFailed(f"The connection to {hop.origin} failed.", errors=URL_POINTER)
 

@@ -19,9 +19,6 @@ from ipaddress import ip_address
 from typing import Any
 
 import certifi
-from requests import PreparedRequest, Response
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
@@ -160,33 +157,29 @@ class TlsConnection(HTTPSConnection):
         self.sock.route = self.route  # type: ignore[union-attr]
 
 
-class PinnedAdapter(HTTPAdapter):
-    """A requests adapter for one exchange over one Route. Used without a Session: no cookies, netrc, proxies or redirects."""
+def open_connection(route: Route, tls: ssl.SSLContext) -> PlainConnection | TlsConnection:
+    """A connection to one of the route's addresses. No proxy, cookie, netrc or redirect plays a part in it, and urllib3 sends
+    the target of a request as it is given. Errors: those of urllib3, OSError; then nothing is left open.
+    """
+    connection: PlainConnection | TlsConnection
+    if route.scheme == "https":
+        connection = TlsConnection(route.host, route.port, ssl_context=tls)
+    else:
+        connection = PlainConnection(route.host, route.port)
+    try:
+        arm(connection, route)
+        connection.connect()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
-    def __init__(self, route: Route, tls: ssl.SSLContext) -> None:
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-        self.pool: HTTPConnectionPool
-        connection: type[HTTPConnection]
-        if route.scheme == "https":
-            self.pool = HTTPSConnectionPool(route.host, route.port, maxsize=1, ssl_context=tls)
-            connection = TlsConnection
-        else:
-            self.pool = HTTPConnectionPool(route.host, route.port, maxsize=1)
-            connection = PlainConnection
-        # A class of its own per exchange carries the route, since urllib3 makes the connection objects itself.
-        self.pool.ConnectionCls = type(connection.__name__, (connection,), {"route": route})
-        self.route = route
 
-    def exchange(self, request: PreparedRequest) -> Response:
-        """Sends and returns at the headers; the body is read from `.raw`. Errors: those of requests and urllib3."""
-        return self.send(request, stream=True, timeout=self.route.left())
-
-    def get_connection_with_tls_context(self, *_args: Any, **_kwargs: Any) -> HTTPConnectionPool:
-        return self.pool
-
-    def cert_verify(self, *_args: Any, **_kwargs: Any) -> None:
-        """Nothing to set: the context verifies, always."""
-
-    def close(self) -> None:
-        self.pool.close()
-        super().close()
+def arm(connection: PlainConnection | TlsConnection, route: Route) -> None:
+    """Puts the route's deadline on a connection: for connecting, for sending and for every receive."""
+    connection.route = route
+    connection.timeout = max(0.001, route.deadline - time.monotonic())  # urllib3 sets it on the socket before it sends
+    if connection.sock is not None:
+        sock: Any = connection.sock  # one of the classes above, which urllib3 does not know
+        sock.route = route
+        sock.settimeout(connection.timeout)

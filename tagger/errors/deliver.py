@@ -56,3 +56,4 @@ class AnswerIncomplete(DeliveryError):
 class AnswerInvalid(DeliveryError):
     code = "answer_invalid"
     title = "The endpoint answered 2xx with a body that is not the contract's"
+    default_remedy = "Answer with the contract's JSON and nothing else: no notice of PHP, no page, at most 64 KiB."

@@ -39,6 +39,29 @@ class AddressForbidden(FetchError):
     default_remedy = "Send the bytes, or allow the host with `tagger sites set SITE --allow-host HOST:PORT`."
 
 
+class UrlInvalid(AddressForbidden):
+    code = "image_url_invalid"
+    title = "The image's URL is not valid"
+    default_remedy = "Send an absolute http or https URL with a plain host name and port, and percent-encode its other parts."
+
+
+class ImageNotThereYet(FetchRefused):
+    """403 or 404 within the first minute after a hook: many CMSes send it before the file is public."""
+
+    code = "image_not_there_yet"
+    title = "The image is not there yet"
+    retryable = True
+    default_remedy = (
+        "It is tried again by itself; after the first minute 403 and 404 are final. Send the hook once the file is public."
+    )
+
+
+class EncodingInvalid(FetchError):
+    code = "image_encoding_invalid"
+    title = "The image's Content-Encoding cannot be undone"
+    default_remedy = "Serve the image without Content-Encoding, or with gzip; an image is compressed already."
+
+
 class ImageTooLarge(FetchError):
     code = "image_too_large"
     title = "The image is over a limit"

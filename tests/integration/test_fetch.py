@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import socket
-import socketserver
 import ssl
 import threading
 import time
@@ -16,92 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from picture_server import BODY, Answer, Server, endless, get, moved, ok, policy, send
 
 from tagger.addresses import AllowedHost
 from tagger.asset import ImageSource
-from tagger.errors import AddressForbidden, DecodeError, FetchFailed, FetchRefused, ImageTooLarge
+from tagger.errors import AddressForbidden, DecodeError, EncodingInvalid, FetchFailed, FetchRefused, ImageTooLarge
+from tagger.net.url import Hop, parse_url
 from tagger.site import Site
-from workers.fetch import Fetched, FetchPolicy, Hop, fetch, parse_url
+from workers.fetch import Fetched, FetchPolicy, fetch
 
 TLS = Path(__file__).parent / "tls"
-BODY = b"\xff\xd8 not really a picture, but bytes " * 40
-Answer = Callable[[socket.socket], None]
-
-
-class Server:
-    """Answers each path with a function over the raw socket; remembers the requests."""
-
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self.answers: dict[str, Answer] = {}
-        self.requests: list[str] = []
-        self.names: list[str | None] = []  # SNI
-        outer = self
-
-        class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                try:
-                    with self.request if tls is None else tls.wrap_socket(self.request, server_side=True) as sock:
-                        outer.answer(sock)
-                except OSError:
-                    return  # the client left, as many of these tests want it to
-
-        class Threads(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-            block_on_close = False
-            allow_reuse_address = True
-
-        if tls is not None:
-            tls.sni_callback = lambda _sock, name, _context: self.names.append(name)
-        self.server = Threads(("127.0.0.1", 0), Handler)
-        self.port: int = self.server.server_address[1]
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        self.thread.start()
-
-    def answer(self, sock: socket.socket) -> None:
-        text = b""
-        while b"\r\n\r\n" not in text:
-            part = sock.recv(65536)
-            if not part:
-                return
-            text += part
-        self.requests.append(text.decode("latin-1"))
-        path = text.split(b" ")[1].decode().partition("?")[0]
-        self.answers.get(path, send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))(sock)
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-    def header(self, name: str, request: int = -1) -> str | None:
-        for line in self.requests[request].split("\r\n")[1:]:
-            key, _, value = line.partition(": ")
-            if key.lower() == name.lower():
-                return value
-        return None
-
-
-def send(data: bytes) -> Answer:
-    return lambda sock: sock.sendall(data)
-
-
-def ok(body: bytes, *headers: str, status: str = "200 OK") -> Answer:
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
-    return send("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-
-
-def moved(location: str, status: str = "302 Found") -> Answer:
-    return ok(b"", f"Location: {location}", status=status)
-
-
-def endless(head: bytes, piece: bytes, pause: float = 0.0) -> Answer:
-    def answer(sock: socket.socket) -> None:
-        sock.sendall(head)
-        while True:
-            sock.sendall(piece)
-            if pause:
-                time.sleep(pause)  # the misbehaviour itself, not a way to wait for something
-
-    return answer
 
 
 @pytest.fixture
@@ -109,20 +32,6 @@ def server() -> Iterator[Server]:
     server = Server()
     yield server
     server.close()
-
-
-def policy(server: Server, **changes: object) -> FetchPolicy:
-    hosts = tuple(AllowedHost.parse(f"{name}:{server.port}") for name in ("127.0.0.1", "cms.test"))
-    return replace(FetchPolicy(allowed_hosts=hosts), **changes)
-
-
-def get(server: Server, path: str = "/a.jpg", *, host: str = "cms.test", seconds: float = 10, **changes: object) -> Fetched:
-    return fetch(
-        ImageSource(kind="url", location=f"http://{host}:{server.port}{path}"),
-        policy=policy(server, **changes),
-        deadline=time.monotonic() + seconds,
-        resolve=lambda _host, _port: ["127.0.0.1"],
-    )
 
 
 def test_bytes_come_back_with_their_hash(server: Server) -> None:
@@ -460,8 +369,11 @@ def test_a_compressed_bomb_ends_at_its_ratio_or_the_cap(server: Server) -> None:
 )
 def test_an_encoding_that_cannot_be_undone_is_refused(server: Server, encoding: str, body: bytes) -> None:
     server.answers["/a.jpg"] = ok(body, f"Content-Encoding: {encoding}")
-    with pytest.raises(FetchRefused):
+    with pytest.raises(EncodingInvalid) as caught:
         get(server)
+    info = caught.value.info()
+    assert (info.code, info.retryable) == ("image_encoding_invalid", False)
+    assert "Content-Encoding" in info.remedy
 
 
 def test_a_refused_connection_may_be_tried_again(server: Server) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tagger.errors import AddressForbidden
-from workers.fetch import parse_url
+from tagger.net.url import parse_url
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from workers.fetch import parse_url
         ("https://CMS.Example./a.jpg?w=1#top", "cms.example", 443, "/a.jpg?w=1"),
         ("https://cms.example:8443//a//b", "cms.example", 8443, "//a//b"),
         ("http://[2606:4700::1111]/a", "2606:4700::1111", 80, "/a"),
-        ("http://bücher.example/ä", "xn--bcher-kva.example", 80, "/ä"),
+        ("http://bücher.example/ä", "xn--bcher-kva.example", 80, "/%C3%A4"),
         ("http://①②⑦.⓪.⓪.①/", "127.0.0.1", 80, "/"),
     ],
 )
@@ -40,7 +40,6 @@ def test_a_url_is_taken_apart(url: str, host: str, port: int, target: str) -> No
         "http://cms.example:99999/",
         "http://cms.example:x/",
         "http://cms.example\\@evil.example/",
-        "http://cms.example/a b",
         "http://cms.example/\r\nX: y",
         "http://cms.example%2f@evil/",
         "http://[::1/",

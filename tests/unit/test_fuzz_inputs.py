@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from tagger import exif, iptc, metadata, signing, xmp
 from tagger.cms.standard import parse_hook
 from tagger.errors import AddressForbidden, BadRequest, SignatureInvalid
+from tagger.net.url import parse_url
 from tagger.site import Site
-from workers.fetch import parse_url
 
 # --- signatures -------------------------------------------------------------------------------------------------------
 

@@ -6,17 +6,35 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
-from typing import Any, Protocol
-from urllib.parse import quote
+from typing import Protocol
 
 import urllib3
 
 from tagger.delivery import Endpoint
-from tagger.errors import AddressForbidden, AnswerIncomplete, EndpointMisconfigured, EndpointUnreachable, FetchError
-from workers.fetch import Hop, parse_url
-from workers.pinned import PlainConnection, Resolve, Route, TlsConnection, resolve_checked, system_resolve, tls_context
+from tagger.errors import (
+    AddressForbidden,
+    AnswerIncomplete,
+    EncodingInvalid,
+    EndpointMisconfigured,
+    EndpointUnreachable,
+    FetchError,
+    ImageTooLarge,
+)
+from tagger.net.url import Hop, parse_url
+from workers.content_encoding import undone
+from workers.pinned import (
+    PlainConnection,
+    Resolve,
+    Route,
+    TlsConnection,
+    arm,
+    open_connection,
+    resolve_checked,
+    system_resolve,
+    tls_context,
+)
 
 MAX_ANSWER_BYTES = 64 << 10
 CONNECT_SECONDS = 5.0  # for resolving and connecting, when the whole deadline is longer
@@ -31,6 +49,7 @@ class Reply:
     headers: Mapping[str, str]  # names in lower case
     body: bytes  # cut at MAX_ANSWER_BYTES
     cut: bool = False  # the body was longer than that
+    unreadable: str = ""  # why a body's Content-Encoding could not be undone; `body` is empty then
 
 
 class Transport(Protocol):
@@ -69,7 +88,7 @@ class HttpTransport:
         key = (endpoint.id, hop.origin, endpoint.allow_private)
         kept, broken = self._take(key), None
         if kept is not None:
-            _arm(kept, Route(scheme=hop.scheme, host=hop.host, port=hop.port, addresses=(), deadline=deadline))
+            arm(kept, Route(scheme=hop.scheme, host=hop.host, port=hop.port, addresses=(), deadline=deadline))
             try:
                 return self._exchange(key, kept, hop, headers, body)
             except AnswerIncomplete as err:
@@ -100,19 +119,13 @@ class HttpTransport:
             raise EndpointMisconfigured(str(err)) from err
         except FetchError as err:
             raise EndpointUnreachable(str(err)) from err
-        connection: PlainConnection | TlsConnection
-        if hop.scheme == "https":
-            connection = TlsConnection(hop.host, hop.port, ssl_context=tls_context(self._ca_file))
-        else:
-            connection = PlainConnection(hop.host, hop.port)
-        connection.route = Route(scheme=hop.scheme, host=hop.host, port=hop.port, addresses=addresses, deadline=soon)
+        route = Route(scheme=hop.scheme, host=hop.host, port=hop.port, addresses=addresses, deadline=soon)
         try:
-            connection.connect()
+            connection = open_connection(route, tls_context(self._ca_file))
         except FAULTS as err:
-            connection.close()
             # The text of a cause may hold the URL, which may hold a secret: only its kind is told.
             raise EndpointUnreachable(f"{hop.origin}: {type(err.__cause__ or err).__name__} while connecting.") from err
-        _arm(connection, Route(scheme=hop.scheme, host=hop.host, port=hop.port, addresses=addresses, deadline=deadline))
+        arm(connection, replace(route, deadline=deadline))
         return connection
 
     def _exchange(
@@ -121,8 +134,7 @@ class HttpTransport:
     ) -> Reply:  # fmt: skip
         fault: type[AnswerIncomplete] = _NotWhole
         try:
-            target = quote(hop.target, safe="%/:=&?~#+!$,;'@()*[]")
-            connection.request("POST", target, body=body, headers=headers, preload_content=False, decode_content=False)
+            connection.request("POST", hop.target, body=body, headers=headers, preload_content=False, decode_content=False)
             fault = AnswerIncomplete
             response = connection.getresponse()
             content = _read(response)
@@ -132,14 +144,8 @@ class HttpTransport:
         except BaseException:
             connection.close()
             raise
-        reply = Reply(
-            status=response.status,
-            headers={name.lower(): value for name, value in response.headers.items()},
-            body=content[:MAX_ANSWER_BYTES],
-            cut=len(content) > MAX_ANSWER_BYTES,
-        )
-        self._give_back(key, connection, whole=not reply.cut)
-        return reply
+        self._give_back(key, connection, whole=len(content) <= MAX_ANSWER_BYTES)
+        return _reply(response, content)
 
     def _take(self, key: tuple[str, str, bool]) -> PlainConnection | TlsConnection | None:
         oldest = time.monotonic() - IDLE_SECONDS
@@ -162,12 +168,22 @@ class HttpTransport:
         connection.close()
 
 
-def _arm(connection: PlainConnection | TlsConnection, route: Route) -> None:
-    """Puts the exchange's deadline on a connection that is open, for sending and for every receive."""
-    connection.route = route
-    sock: Any = connection.sock  # of pinned.py's own classes, which urllib3 does not know
-    sock.route = route
-    sock.settimeout(max(0.001, route.deadline - time.monotonic()))
+def _reply(response: urllib3.HTTPResponse, content: bytes) -> Reply:
+    """The answer with its Content-Encoding undone: servers compress although we ask for `identity`."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    body, cut, unreadable = content, len(content) > MAX_ANSWER_BYTES, ""
+    try:
+        body = _undone(content, headers.get("content-encoding", ""))
+    except ImageTooLarge:
+        body, cut = b"", True
+    except EncodingInvalid as err:
+        body, unreadable = b"", "" if cut else str(err)
+    cut = cut or len(body) > MAX_ANSWER_BYTES
+    return Reply(status=response.status, headers=headers, body=body[:MAX_ANSWER_BYTES], cut=cut, unreadable=unreadable)
+
+
+def _undone(content: bytes, encoding: str) -> bytes:
+    return b"".join(undone((content,), encoding, MAX_ANSWER_BYTES)) if content else b""
 
 
 def _read(response: urllib3.HTTPResponse) -> bytes:

@@ -1,0 +1,1 @@
+"""What the network needs to be used safely."""

@@ -1,0 +1,92 @@
+"""Undoing a Content-Encoding under caps: of bytes made, and of their ratio to the bytes received.
+
+We ask for `identity`, but servers send what they like. Three kinds of value mean that there is nothing to undo: `aws-chunked`,
+which is a framing of uploads that object stores keep with the object; a character set, which belongs into Content-Type; and
+words for "none".
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Literal
+
+from tagger.errors import EncodingInvalid, ImageTooLarge
+
+Coding = Literal["", "gzip", "deflate"]
+
+CHUNK = 1 << 16
+MAX_RATIO = 100  # decoded over received; real images in gzip stay near 1
+RATIO_FREE = 1 << 20  # bytes below which the ratio does not matter: a blank BMP is honest
+KNOWN: dict[str, Coding] = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+AWS_CHUNKED = "aws-chunked"
+NOTHING = frozenset({"", "identity", "none", "null", "binary", "7bit", "8bit", AWS_CHUNKED})
+CHARSET = re.compile(
+    r"utf-?(8|16|32)(le|be)?|(us-)?ascii|iso-?8859-?\d{1,2}|latin-?\d|(windows|cp|ibm)-?\d{3,4}|koi8-[ru]|gbk|gb2312|gb18030"
+    r"|big5(-hkscs)?|shift[_-]jis|euc-(jp|kr|tw)|iso-2022-(jp|kr)"
+)
+IMAGE_STARTS = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
+HEAD = 16  # bytes that show what a body is
+
+
+def coding_of(header: str) -> Coding:
+    """What is to be undone. Errors: EncodingInvalid for what cannot be, and for more than one coding."""
+    names = [name.strip().lower() for name in header.split(",")]
+    real = [name for name in names if name not in NOTHING and not CHARSET.fullmatch(name)]
+    if not real:
+        return ""
+    if len(real) > 1 or real[0] not in KNOWN:
+        shown = ", ".join(name if re.fullmatch(r"[!-~]{1,20}", name) else "?" for name in real[:3])
+        raise EncodingInvalid(f"The server sent Content-Encoding: {shown}, which was not asked for and cannot be undone.")
+    return KNOWN[real[0]]
+
+
+def undone(chunks: Iterable[bytes], header: str, max_bytes: int) -> Iterator[bytes]:
+    """The body without its encoding. Errors: EncodingInvalid, ImageTooLarge."""
+    coding = coding_of(header)
+    if not coding:
+        yield from chunks
+        return
+    rest = iter(chunks)
+    head = b""
+    for chunk in rest:
+        head += chunk
+        if len(head) >= HEAD:
+            break
+    if AWS_CHUNKED in header.lower() and _is_image(head):  # the header is the upload's, and so may be its gzip
+        yield head
+        yield from rest
+        return
+    raw = coding == "deflate" and not _has_zlib_header(head)  # as many servers understand "deflate", and every browser reads it
+    yield from _inflated(chain((head,), rest), -zlib.MAX_WBITS if raw else zlib.MAX_WBITS | 32, max_bytes)
+
+
+def _is_image(head: bytes) -> bool:
+    return head.startswith(IMAGE_STARTS) or head[4:8] == b"ftyp"
+
+
+def _has_zlib_header(head: bytes) -> bool:
+    return head.startswith(b"\x1f\x8b") or (len(head) > 1 and head[0] & 15 == 8 and (head[0] << 8 | head[1]) % 31 == 0)
+
+
+def _inflated(chunks: Iterable[bytes], wbits: int, max_bytes: int) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(wbits=wbits)  # MAX_WBITS | 32 finds gzip and zlib headers by itself
+    received = made = 0
+    try:
+        for chunk in chunks:
+            received += len(chunk)
+            while chunk and not inflater.eof:
+                piece = inflater.decompress(chunk, CHUNK)
+                made += len(piece)
+                if made > max_bytes:
+                    raise ImageTooLarge(f"The image is over {max_bytes:,} bytes.")
+                if made > RATIO_FREE and made > MAX_RATIO * received:
+                    raise ImageTooLarge(f"The body is compressed more than {MAX_RATIO} to 1.")
+                yield piece
+                chunk = inflater.unconsumed_tail
+    except zlib.error:
+        raise EncodingInvalid("The server sent a body whose compression is broken.") from None
+    if not inflater.eof:
+        raise EncodingInvalid("The server sent a compressed body that ends early.")
