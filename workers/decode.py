@@ -36,6 +36,7 @@ class Decoded:
     exif: bytes = field(default=b"", repr=False)
     iptc: bytes = field(default=b"", repr=False)
     xmp: bytes = field(default=b"", repr=False)
+    warnings: tuple[str, ...] = ()  # in plain words, for the job
 
 
 def default_processes() -> int:
@@ -239,6 +240,7 @@ def _decoded(process: DecoderProcess, answer: dict[str, Any], blocks: list[bytes
             exif=exif,
             iptc=iptc,
             xmp=xmp,
+            warnings=tuple(str(warning) for warning in answer["warnings"]),
         )
     except (KeyError, ValueError, TypeError) as err:
         raise Died from err  # an answer that no honest decoder gives

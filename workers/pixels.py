@@ -10,12 +10,13 @@ import functools
 import io
 import re
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pillow_heif
 from PIL import AvifImagePlugin, ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from tagger.errors import DecodeError, DecodeTimeout, ImageTooManyPixels
+from workers import truncated
 from workers.body import looks_like_html
 from workers.decoder import MAX_BLOCK
 
@@ -48,6 +49,7 @@ class Picture:
     exif: bytes = b""
     iptc: bytes = b""
     xmp: bytes = b""
+    warnings: tuple[str, ...] = ()  # in plain words, for the job
 
 
 def configure(max_pixels: int) -> None:
@@ -63,11 +65,27 @@ def configure(max_pixels: int) -> None:
 def decode(data: bytes, *, max_pixels: int, long_side: int) -> Picture:
     """Decodes `data`; neither side of the result is over `long_side`.
 
+    A file that ends early is decoded, with a warning, where at least 95 % of its rows are there.
     Errors: DecodeError, ImageTooManyPixels, DecodeTimeout (memory). Whatever else a parser raises becomes DecodeError.
     """
+    try:
+        return _decoded(data, max_pixels, long_side)
+    except _EndsEarly as cut:
+        there = _what_is_there(data, cut.kind, max_pixels, long_side)
+        if there is None:
+            raise DecodeError(f"The {cut.kind} data ends early.") from None
+        return there
+
+
+class _EndsEarly(Exception):
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+
+def _decoded(data: bytes, max_pixels: int, long_side: int) -> Picture:
     kind = "image"
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with _opened(data, max_pixels) as image:
             kind = image.format or kind
             return _picture(image, max_pixels, long_side)
     except UnidentifiedImageError:
@@ -79,15 +97,42 @@ def decode(data: bytes, *, max_pixels: int, long_side: int) -> Picture:
     except DecodeError:
         raise
     except Exception as err:  # noqa: BLE001 — parsers raise anything on hostile input; the kind of error is all we pass on
-        cut = "truncated" in str(err) or isinstance(err, EOFError)
-        raise DecodeError(f"The {kind} data {'ends early' if cut else 'is broken'}.") from None
+        if "truncated" in str(err).lower() or isinstance(err, EOFError):
+            raise _EndsEarly(kind) from None
+        raise DecodeError(f"The {kind} data is broken.") from None
+
+
+def _what_is_there(data: bytes, kind: str, max_pixels: int, long_side: int) -> Picture | None:
+    """The picture of a file that ends early, if nearly all of it is there."""
+    opened = functools.partial(_opened, max_pixels=max_pixels)
+    try:
+        share = truncated.share_there(data, kind, opened, lambda image: _reduce(image, long_side))
+        if share < truncated.LEAST:
+            return None
+        with truncated.tolerant():
+            picture = _decoded(truncated.completed(data, kind), max_pixels, long_side)
+    except MemoryError:
+        raise DecodeTimeout("Decoding the image took too much memory.") from None
+    except Exception:  # noqa: BLE001 — what a parser raises on the second try adds nothing to what the first one said
+        return None
+    shown = f"{share:.1%} of its rows are there" if share < 1 else "all of its rows are there"
+    return replace(picture, warnings=(f"The {kind} file ends early; {shown}.",))
+
+
+def _opened(data: bytes, max_pixels: int) -> Image.Image:
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    _check(image.size, max_pixels)
+    return image
+
+
+def _reduce(image: Image.Image, long_side: int) -> None:
+    if image.format in ("JPEG", "MPO"):
+        image.draft(None, _contained(image.size, long_side))  # lets libjpeg leave out detail that the resize would throw away
 
 
 def _picture(image: Image.Image, max_pixels: int, long_side: int) -> Picture:
     full = image.size
-    _check(full, max_pixels)
-    if image.format in ("JPEG", "MPO"):
-        image.draft(None, _contained(full, long_side))  # lets libjpeg leave out detail that the resize would throw away
+    _reduce(image, long_side)
     image.load()
     _check(image.size, max_pixels)  # some parsers learn the true size only now
     turn = _turn(image)

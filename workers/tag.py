@@ -26,6 +26,8 @@ from workers.room import Share
 
 log = structlog.get_logger()
 
+EARLY_MS = 60_000  # after a hook
+
 
 def describe(claim: Claim, kit: Kit) -> End:
     """Describes the claimed image and writes its end into the ledger. Raises nothing but what ends the process."""
@@ -88,7 +90,7 @@ def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Sha
                 size = {"width": decoded.width, "height": decoded.height}
                 seen = kit.models.predict(decoded.pixels, instruction, **size, deadline=deadline)
             told = metadata.read(exif_block=decoded.exif, iptc_block=decoded.iptc, xmp_packet=decoded.xmp)
-            prediction = replace(seen, file=told)
+            prediction = replace(seen, file=replace(told, warnings=(*told.warnings, *decoded.warnings)))
             unchecked = kit.rules.unchecked(claim, site, prediction) if kit.models.checks else ()
         if unchecked:
             with watch.stage("check"):
@@ -131,6 +133,7 @@ def _checked(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Share
         width=decoded.width,
         height=decoded.height,
         timings_ms=dict(watch.timings_ms),
+        warnings=decoded.warnings,
         checks=(answer,),
     )
     return _Found(description=description, fields=None, prediction=None)
@@ -140,11 +143,17 @@ def _fetched(claim: Claim, kit: Kit, site: Site, watch: Watch, deadline: float, 
     with watch.stage("fetch"):
         return fetch(
             claim.request.source,
-            policy=FetchPolicy.of(site, kit.max_bytes),
+            policy=FetchPolicy.of(site, kit.max_bytes, may_be_early=_may_be_early(claim)),
             deadline=min(deadline, time.monotonic() + kit.fetch_seconds),
             blobs=kit.blobs,
             share=share,
         )
+
+
+def _may_be_early(claim: Claim) -> bool:
+    """Whether a hook came so recently that its CMS may not have made the file public yet. A caller who waits is told at once."""
+    request = claim.request
+    return request.event_id is not None and request.deliver and claim.claimed_ms - claim.created_ms < EARLY_MS
 
 
 def _with_answers(prediction: Prediction, answers: tuple[EntailmentPrediction, ...]) -> Prediction:

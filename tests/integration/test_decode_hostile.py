@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pillow_heif
 import psutil
 import pytest
@@ -66,6 +67,58 @@ def test_a_truncated_file_is_a_typed_error(pool: DecoderPool, kind: str) -> None
             decode(pool, data[: int(len(data) * share)])
         assert not caught.value.retryable
         assert caught.value.detail
+
+
+def photo(size: tuple[int, int] = (200, 160)) -> Image.Image:
+    """Something in every block, as in a photo: noise over a gradient."""
+    noise = Image.frombytes("RGB", size, random.Random(1).randbytes(size[0] * size[1] * 3))
+    return Image.blend(picture(size), noise, 0.3)
+
+
+JPEGS: list[dict[str, Any]] = [
+    {},
+    {"subsampling": 0},
+    {"restart_marker_rows": 1},
+    {"restart_marker_blocks": 3},
+    {"progressive": True},
+]
+
+
+@pytest.mark.parametrize("cut", [2, 3, 8, 92])
+@pytest.mark.parametrize("options", JPEGS, ids=str)
+def test_a_jpeg_that_lacks_its_last_bytes_is_decoded_with_a_warning(pool: DecoderPool, options: dict[str, Any], cut: int) -> None:
+    data = encoded(photo(), "JPEG", **options)
+    whole, decoded = decode(pool, data), decode(pool, data[:-cut])
+    assert whole.warnings == ()
+    assert [warning.startswith("The JPEG file ends early; ") for warning in decoded.warnings] == [True]
+    assert (decoded.pixels.shape, decoded.width, decoded.height) == (whole.pixels.shape, 200, 160)
+    rows = 136  # all but the last band of blocks
+    assert np.abs(decoded.pixels[:rows].astype(int) - whole.pixels[:rows]).mean() < 2
+
+
+@pytest.mark.parametrize("options", [*JPEGS, {"progressive": True, "subsampling": 0}], ids=str)
+def test_every_cut_of_a_jpeg_is_an_error_or_nearly_the_whole_picture(pool: DecoderPool, options: dict[str, Any]) -> None:
+    """Wherever the file ends: between scans, in a marker, at a restart. Nothing is described that is mostly missing."""
+    data = encoded(photo((96, 96)), "JPEG", **options)
+    whole = decode(pool, data).pixels.astype(int)
+    described = 0
+    for cut in range(1, len(data), 61):
+        with contextlib.suppress(DecodeError):
+            off = np.abs(decode(pool, data[:-cut]).pixels - whole).mean(axis=(1, 2))  # of each row
+            assert (off < 40).mean() >= 0.80, (cut, off)  # a band of blocks is a sixth of so small a picture
+            assert off.mean() < 20, cut
+            described += 1
+    assert described
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP", "TIFF"])
+def test_rows_are_counted_in_other_formats_too(pool: DecoderPool, kind: str) -> None:
+    data = encoded(photo(), kind)
+    nearly = decode(pool, data[: int(len(data) * 0.97)])
+    assert len(nearly.warnings) == 1
+    assert "of its rows are there" in nearly.warnings[0]
+    with pytest.raises(DecodeError, match="ends early"):
+        decode(pool, data[: int(len(data) * 0.9)])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from urllib3 import HTTPHeaderDict
 
 from tagger.annotation import Annotation, Verdict
 from tagger.asset import Context, ImageSource
@@ -222,6 +224,59 @@ def test_a_missing_file_is_refused(desk: Desk) -> None:
     source = ImageSource(kind="file", location=str(desk.folder / "none.png"), root=str(desk.folder))
     assert describe(desk.claim(source=source), desk.kit) == "dead"
     assert desk.ledger.failed[0].stage == "fetch"
+
+
+Answering = Callable[[int], None]
+
+
+@pytest.fixture
+def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
+    """Every URL is answered with that status, and no body."""
+
+    def answer(status: int) -> None:
+        head = SimpleNamespace(status=status, headers=HTTPHeaderDict())
+        monkeypatch.setattr("workers.fetch._Walk._ask", lambda walk, hop, _route: walk._answer(hop, head))
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("event_id", "deliver", "age_ms", "end", "code"),
+    [
+        ("evt_1", True, 59_000, "failed", "image_not_there_yet"),
+        ("evt_1", True, 61_000, "dead", "image_not_found"),
+        (None, True, 0, "dead", "image_not_found"),  # no hook: the caller named a URL that is there by now
+        ("req_1", False, 0, "dead", "image_not_found"),  # somebody waits for the answer
+    ],
+)
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_file_that_is_not_public_yet_is_waited_for_after_a_hook(
+    desk: Desk,
+    status: int,
+    event_id: str | None,
+    deliver: bool,
+    age_ms: int,
+    end: str,
+    code: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    head = {"status": status, "headers": HTTPHeaderDict()}
+    monkeypatch.setattr("workers.fetch._Walk._ask", lambda walk, hop, _route: walk._answer(hop, SimpleNamespace(**head)))
+    claim = desk.claim(source=ImageSource(kind="url", location="http://8.8.8.8/a.jpg"), deliver=deliver)
+    claim = replace(claim, claimed_ms=claim.created_ms + age_ms, deadline_ms=claim.created_ms + age_ms + 30_000)
+    claim = replace(claim, request=replace(claim.request, event_id=event_id))
+    assert describe(claim, desk.kit) == end
+    assert desk.ledger.failed[0].code == code
+
+
+def test_a_warning_of_the_decoder_stays_with_the_prediction(desk: Desk) -> None:
+    decode = desk.decoder.decode
+    desk.decoder.decode = lambda data, deadline: replace(decode(data, deadline=deadline), warnings=("cut",))  # type: ignore[method-assign]
+    assert describe(desk.claim(), desk.kit) == "described"
+    (stored,) = desk.ledger.stored.values()
+    known = cached.load(stored)
+    assert known is not None
+    assert known.file.warnings == ("cut",), "so that a second job of the same bytes has it too"
 
 
 def test_a_poison_image_is_dead(desk: Desk) -> None:
