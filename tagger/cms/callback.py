@@ -14,6 +14,9 @@ from tagger.instants import format_instant
 
 TAGS = "tags"
 REASON_CHARS = 200  # of a receiver's reason that we keep
+BOM = b"\xef\xbb\xbf"
+MAX_BRACES = 50  # in an answer that is not JSON as a whole: places where an object may begin
+DECODER = json.JSONDecoder()
 OUTCOMES = frozenset(get_args(Outcome))
 
 
@@ -61,7 +64,7 @@ class Answer:
     """What a 2xx said. `outcomes` is empty where it said nothing that we understand: delivered, `unverified`."""
 
     outcomes: tuple[FieldOutcome, ...] = ()
-    complaint: str = ""  # what is wrong with a body that is there but is not the contract's
+    complaint: str = ""  # what is wrong with a body that is there, also where its outcomes could be read
 
     @property
     def gone(self) -> bool:
@@ -72,15 +75,39 @@ class Answer:
 
 def read_answer(claim: DeliveryClaim, content: bytes) -> Answer:
     """One FieldOutcome for each field and locale that was sent. Never fails: nobody's answer may undo a 2xx."""
-    if not content.strip():
+    content = content.removeprefix(BOM).strip()
+    if not content:
         return Answer()
+    complaint = ""
     try:
         fields = json.loads(content)["fields"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (KeyError, TypeError, RecursionError):
         return Answer(complaint='The answer is not JSON with "fields".')
+    except ValueError:
+        fields = _fields_amid(content.decode("utf-8", "replace"))
+        if fields is None:
+            return Answer(complaint='The answer is not JSON with "fields".')
+        complaint = "The answer holds other text around its JSON, such as a notice of PHP; it was passed over."
     if not isinstance(fields, dict):
         return Answer(complaint='"fields" of the answer is not an object.')
-    return Answer(outcomes=tuple(_outcome(name, locale, sent, fields) for name, locale, sent in sent(claim)))
+    outcomes = tuple(_outcome(name, locale, sent, fields) for name, locale, sent in sent(claim))
+    return Answer(outcomes=outcomes, complaint=complaint)
+
+
+def _fields_amid(text: str) -> Any:
+    """`fields` of the last JSON object that has them and stands on its own in other text; None where there is none."""
+    found, start = None, -1
+    for _ in range(MAX_BRACES):
+        start = text.find("{", start + 1)
+        if start < 0:
+            break
+        try:
+            answer, end = DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        found = answer.get("fields", found)
+        start = end - 1
+    return found
 
 
 def sent(claim: DeliveryClaim) -> Iterator[tuple[str, str, str]]:

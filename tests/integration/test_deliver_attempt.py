@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import ssl
 import subprocess
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger import signing
+from tagger.cms import callback
 from tagger.delivery import AttemptReport, DeliveryClaim, Endpoint
 from workers.deliver.attempt import attempt, retry_after_ms
 from workers.deliver.transport import MAX_ANSWER_BYTES, HttpTransport
@@ -169,6 +172,65 @@ def test_each_answer_has_its_result(
     assert (report.result, code(report)) == (result, error)
     assert [o.outcome for o in report.outcomes] == ([outcome] if outcome else [])
     assert len(receiver.requests) == 1  # above all: no redirect was followed
+
+
+NOTICE = b"<br />\n<b>Warning</b>: Undefined key {main} in <b>/var/www/\xfcber.php</b> on line <b>12</b><br />\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (says(200, gzip.compress(WRITTEN), Content_Encoding="gzip"), ""),
+        (says(200, zlib.compress(WRITTEN), Content_Encoding="deflate"), ""),
+        (says(200, WRITTEN, Content_Encoding="UTF-8"), ""),
+        (says(200, b"\xef\xbb\xbf" + WRITTEN), ""),
+        (says(200, b"\n\n" + WRITTEN + b"\n"), ""),
+        (says(200, NOTICE + WRITTEN), "answer_invalid"),
+        (says(200, WRITTEN + NOTICE), "answer_invalid"),
+        (says(200, gzip.compress(b"\xef\xbb\xbf" + NOTICE + WRITTEN), Content_Encoding="gzip"), "answer_invalid"),
+    ],
+)
+def test_what_a_receiver_wrote_is_known_though_its_answer_is_wrapped(
+    serve: Any, transport: HttpTransport, answer: Answer, error: str
+) -> None:
+    """Without the hash of what stands there, tagger could never update its own words again."""
+    report = attempt(claim_for(serve(answer).port), transport, SECONDS)
+    assert (report.result, code(report)) == ("delivered", error)
+    assert [(o.outcome, o.value_sha256) for o in report.outcomes] == [("written", callback.text_hash("A cat"))]
+
+
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [
+        (says(200, WRITTEN, Content_Encoding="br"), "Content-Encoding: br"),
+        (says(200, gzip.compress(WRITTEN)[:-9], Content_Encoding="gzip"), "ends early"),
+        (says(200, gzip.compress(bytes(10 << 20)), Content_Encoding="gzip"), "too long"),
+        (says(200, NOTICE + b'{"fields": []}'), "not an object"),
+        (says(200, NOTICE + b'{"data": {"fields": {}}}'), "not JSON"),
+        (says(200, b"{" * 60_000), "not JSON"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_delivered_and_says_why(
+    serve: Any, transport: HttpTransport, answer: Answer, detail: str
+) -> None:
+    report = attempt(claim_for(serve(answer).port), transport, SECONDS)
+    assert (report.result, code(report), report.outcomes) == ("delivered", "answer_invalid", ())
+    assert report.error is not None
+    assert detail in report.error["detail"]
+
+
+def test_a_compressed_answer_does_not_cost_the_connection(serve: Any, transport: HttpTransport) -> None:
+    receiver = serve(says(200, gzip.compress(bytes(10 << 20)), Content_Encoding="gzip"))
+    for _ in range(2):
+        attempt(claim_for(receiver.port), transport, SECONDS)
+    assert receiver.connections == 1
+
+
+@pytest.mark.parametrize("target", ["/hook?sig=%7E%2f+&a=/../b&c", "/a%7Eb?", "/x|y'z?q={1}"])
+def test_the_url_of_an_endpoint_goes_out_as_it_was_registered(serve: Any, transport: HttpTransport, target: str) -> None:
+    receiver = serve(says(204))
+    attempt(claim_for(receiver.port, url=f"http://127.0.0.1:{receiver.port}{target}"), transport, SECONDS)
+    assert receiver.requests[0].split(b" ")[1] == target.encode()
 
 
 def test_the_message_is_signed_afresh_under_the_same_id(serve: Any, transport: HttpTransport) -> None:

@@ -76,7 +76,8 @@ def headers(endpoint: Endpoint, message_id: str, timestamp_s: int, body: bytes) 
 def handle(claim: DeliveryClaim, reply: Reply, *, now_s: float, duration_ms: int) -> AttemptReport:
     """What an answer means, by the table above."""
     if 200 <= reply.status < 300:
-        answer = callback.Answer(complaint="The answer is too long.") if reply.cut else callback.read_answer(claim, reply.body)
+        unreadable = "The answer is too long." if reply.cut else reply.unreadable
+        answer = callback.Answer(complaint=unreadable) if unreadable else callback.read_answer(claim, reply.body)
         # Delivered all the same: to send it again would not make the answer better. The operator sees the complaint.
         error = AnswerInvalid(answer.complaint).info().to_dict() if answer.complaint else None
         return AttemptReport(
