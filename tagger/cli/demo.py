@@ -21,6 +21,7 @@ from tagger.demo import tour
 from tagger.demo.photos_folder import broken, photographs
 from tagger.demo.scene import Scene, open_scene
 from tagger.demo.sheet import tags_of, write_sheet
+from tagger.folder_survey import Survey
 from tagger.home import free_port
 from tagger.processors import processors
 from tagger.settings import Settings
@@ -40,7 +41,8 @@ def demo(
     Examples:  tagger demo        tagger demo --folder ~/Pictures --serve
     """
     check_writable(out)
-    pictures = photographs(folder)
+    seen = Survey()
+    pictures = photographs(folder, seen.add)
     started = time.monotonic()
     report = tour.Report()
     with _scene(serve) as scene:
@@ -50,6 +52,8 @@ def demo(
         console.out.print(f"\nContact sheet  {out.resolve()}")
         for failure in report.failures:
             console.err.print(f"failed: {failure}", style="bold red")
+        if left_out := seen.sentence():
+            console.out.print(left_out)
         verdict = "all as promised" if not report.failures else f"{len(report.failures)} checks failed"
         console.out.print(f"{verdict}, in {time.monotonic() - started:.0f} s.")
         if serve:

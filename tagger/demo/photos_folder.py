@@ -9,10 +9,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from tagger.backfill import walk
 from tagger.errors import BadRequest
+from tagger.folder_walk import LeftOut, Picture, walk
 
-TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}
+JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp")
+TYPES = {**dict.fromkeys(JPEG, "image/jpeg"), ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}
 MOST = 300  # a demo is a matter of minutes
 MOST_BYTES = 16 << 20
 
@@ -21,16 +22,26 @@ def media_type(name: str) -> str:
     return TYPES.get(Path(name).suffix.lower(), "application/octet-stream")
 
 
-def photographs(folder: Path | None) -> list[Path]:
+def photographs(folder: Path | None, left_out: LeftOut = lambda _why, _name: None) -> list[Path]:
     """Pictures in name order that open and that the sample media library takes. Errors: BadRequest when there are none."""
     root = folder if folder is not None else Path(str(resources.files("tagger.demo"))) / "photos"
     if not root.is_dir():
         raise BadRequest(f"{folder} is not a folder.", "Name a folder of pictures.")
-    named = (root / picture.relative for picture in walk(root) if Path(picture.relative).suffix.lower() in TYPES)
-    found = list(islice((path for path in named if _opens(path)), MOST))
+    taken = (picture for picture in walk(root, left_out=left_out) if _taken(picture, left_out))
+    found = list(islice((Path(picture.location) for picture in taken), MOST))
     if not found:
         raise BadRequest(f"{root} holds no JPEG, PNG, WebP or GIF picture that opens.", "Name a folder of pictures.")
     return found
+
+
+def _taken(picture: Picture, left_out: LeftOut) -> bool:
+    if Path(picture.relative).suffix.lower() not in TYPES:
+        left_out("a format that the sample library does not take", picture.relative)
+        return False
+    if not _opens(Path(picture.location)):
+        left_out("a picture that does not open, or is over 16 MiB", picture.relative)
+        return False
+    return True
 
 
 def _opens(path: Path) -> bool:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tagger.backfill import count, feed_all, plan_folder, walk
+from tagger.backfill import feed_all, plan_folder
 from tagger.campaign import Backfill
+from tagger.folder_survey import survey
+from tagger.folder_walk import walk
 from tagger.ledger import Ledger, open_ledger
 from tagger.site import Site
 
@@ -47,7 +49,7 @@ def fed(ledger: Ledger, backfill: Backfill) -> list[str]:
 def test_a_name_that_is_no_text_is_left_out_and_the_rest_is_fed(ledger: Ledger, tmp_path: Path) -> None:
     root = library(tmp_path, "old", "a.jpg", "z.jpg")
     Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.jpg")).write_bytes(b"picture")  # Latin-1, from an old camera
-    assert count(root) == 2
+    assert survey(root).pictures == 2
     backfill = started(ledger, root)
     assert feed_all(ledger) == 2
     assert fed(ledger, backfill) == ["a.jpg", "z.jpg"]
