@@ -17,35 +17,18 @@ from tagger.errors import BadRequest
 
 # What the decoders open (`workers.pixels.FORMATS`), by the endings that such files carry.
 SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo", ".png", ".apng", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".hif", ".heics", ".heifs", ".avif", ".avifs"]
+    {
+        ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo", ".png", ".apng", ".webp", ".gif",
+        ".tif", ".tiff", ".bmp", ".heic", ".heif", ".hif", ".heics", ".heifs", ".avif", ".avifs",
+    }
 )  # fmt: skip
+# Pictures that no decoder of ours opens: they are named, so that nobody waits for their words.
 OTHER_PICTURES = frozenset(
-    [
-        ".jp2",
-        ".jpx",
-        ".j2k",
-        ".jxl",
-        ".svg",
-        ".psd",
-        ".psb",
-        ".ai",
-        ".eps",
-        ".dng",
-        ".cr2",
-        ".cr3",
-        ".nef",
-        ".nrw",
-        ".arw",
-        ".raf",
-        ".orf",
-        ".rw2",
-        ".pef",
-        ".srw",
-        ".x3f",
-        ".ico",
-        ".tga",
-    ]
-)  # pictures that no decoder of ours opens: named, so that nobody waits for their words
+    {
+        ".jp2", ".jpx", ".j2k", ".jxl", ".svg", ".psd", ".psb", ".ai", ".eps", ".ico", ".tga", ".dng", ".cr2", ".cr3",
+        ".nef", ".nrw", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw", ".x3f",
+    }
+)  # fmt: skip
 
 # Folders that a program made for itself, in lower case: Synology, QNAP, macOS' zip, Windows, ext4, Apple shares, Lightroom.
 COMPANIONS = frozenset(

@@ -79,6 +79,7 @@ def start(
                 console.out.print(f"{images - known} of {images} images would be described for {site}.")
                 if known:
                     console.out.print(f"{known} are known already, and would be passed over.")
+                _say_left_out(plan)
                 console.out.print("Nothing was done.")
             return
         ledger.start_backfill(plan)
@@ -86,8 +87,14 @@ def start(
             console.print_json(row(ledger.backfill(plan.id), ledger.now_ms()))
             return
         console.out.print(f"{plan.id}: {plan.spec['total']} images of {plan.spec['folder']}")
+        _say_left_out(plan)
         if follow:
             _watched(ledger, plan.id)
+
+
+def _say_left_out(plan: Backfill) -> None:
+    if plan.spec["left_out"]:
+        console.out.print(plan.spec["left_out"])
 
 
 def _rehearsed(ledger: Ledger, plan: Backfill) -> tuple[int, int]:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from openpyxl import Workbook
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from rich.progress import Progress
 
 from tagger import audit
 from tagger.audit import Row
-from tagger.cli import console, models
-from tagger.cli.describe import SUFFIXES, check_writable, ephemeral, text_cell
+from tagger.cli import console, models, tables
+from tagger.cli.describe import ephemeral
 from tagger.cli.outputs import Force, check_free
+from tagger.cli.tables import Column
 from tagger.errors import BadRequest
 from tagger.ledger import Ledger
 from tagger.site import Site
 
-COLUMNS = ("index", "image", "text", "result", "confidence", "status")
+WIDTHS = {"index": 8, "image": 40, "text": 60, "result": 10, "confidence": 12, "status": 50}
+COLUMNS = [Column(name=name, heading=name, width=width) for name, width in WIDTHS.items()]
 
 
 def check(
@@ -44,11 +42,9 @@ def check(
       tagger check pairs.csv --out report.xlsx
       tagger check --site blog --out blog.xlsx --every 24
     """
-    if out.suffix.lower() not in SUFFIXES:
-        raise BadRequest(f"{out.name} ends neither in .csv nor in .json nor in .xlsx.", "Choose one of the three.")
     if (pairs is None) == (site is None):
         raise BadRequest("Name either a CSV of pairs or --site.", "See `tagger check --help`.")
-    check_writable(out)
+    tables.check_place(out)
     check_free(out, force)
     chosen = console.catalog().require(profile).name
     if pairs is not None:
@@ -57,7 +53,7 @@ def check(
         model = settings.check if settings.check != "none" else "ofa-entailment"
         lone = {"caption": "none", "embed": "none", "check": model}  # only the checking model is needed
         models.check_chosen(settings.model_copy(update=lone))
-        with ephemeral(**lone) as (_, ledger):
+        with ephemeral(changes=lone) as (_, ledger):
             ledger.add_site(Site(id="pairs", name=str(pairs), profile=chosen))
             rows = _with_progress(ledger, "pairs", chosen, rows)
         _report(rows, out)
@@ -95,36 +91,6 @@ def _report(rows: Sequence[Row], out: Path) -> None:
 
 
 def write(rows: Sequence[Row], out: Path) -> None:
-    """Written beside and renamed, so never half."""
-    draft = out.with_name("." + out.name + ".part")
-    lines: list[dict[str, Any]] = [{name: getattr(row, name) for name in COLUMNS} for row in rows]
-    kind = out.suffix.lower()
-    if kind == ".json":
-        body = {"data": lines, "summary": audit.summary(rows)}
-        draft.write_text(json.dumps(body, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    elif kind == ".csv":
-        with draft.open("w", encoding="utf-8-sig", newline="") as file:  # the mark makes Excel read it as UTF-8
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            writer.writerows([text_cell(line[name]) for name in COLUMNS] for line in lines)
-    else:
-        _workbook(rows, lines).save(draft)
-    draft.replace(out)
-
-
-def _workbook(rows: Sequence[Row], lines: Sequence[dict[str, Any]]) -> Workbook:
-    book = Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.title = "checks"
-    sheet.append(COLUMNS)
-    for number, line in enumerate(lines, start=2):
-        for column, name in enumerate(COLUMNS, start=1):
-            value = line[name]
-            cell = sheet.cell(number, column, ILLEGAL_CHARACTERS_RE.sub("", value) if isinstance(value, str) else value)
-            if isinstance(value, str):
-                cell.data_type = "s"  # a text that begins with = is no formula
-    summary = book.create_sheet("summary")
-    for name, count in audit.summary(rows).items():
-        summary.append((name, count))
-    return book
+    summary = audit.summary(rows)
+    lines: list[dict[str, Any]] = [{name: getattr(row, name) for name in WIDTHS} for row in rows]
+    tables.write(lines, COLUMNS, out, title="checks", body={"data": lines, "summary": summary}, notes=summary)

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from tagger import telemetry
 from tagger.cli import console
-from tagger.cli.describe import check_writable
+from tagger.cli.tables import check_writable
 from tagger.demo import tour
 from tagger.demo.photos_folder import broken, photographs
 from tagger.demo.scene import Scene, open_scene

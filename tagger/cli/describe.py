@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
-from openpyxl import Workbook
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from tagger import telemetry
-from tagger.backfill import count, plan_folder
-from tagger.cli import console, copies
+from tagger.backfill import plan_folder
+from tagger.cli import console, copies, tables, unfinished, words_table
 from tagger.cli.backfill import watch
 from tagger.cli.outputs import Force, check_free
 from tagger.errors import BadRequest
+from tagger.folder_survey import Survey, survey
+from tagger.folder_walk import readable, walk
 from tagger.job import Job
 from tagger.ledger import Ledger, open_ledger
 from tagger.processors import processors
@@ -28,8 +27,7 @@ from tagger.shape import Shape
 from tagger.site import Site
 from tagger.stack import Stack
 
-COLUMNS = ("file", "status", "caption", "alt_text", "tags", "verdict", "reasons", "error")
-SUFFIXES = (".csv", ".json", ".xlsx")
+SITE = "folder"
 
 
 def describe(
@@ -45,143 +43,121 @@ def describe(
 ) -> None:
     """Describe every picture of a folder and write the words into a table. Needs no CMS and leaves nothing running.
 
-    Ctrl-C writes the table of what is done until then; the exit status is 130. With --embed, a text that somebody wrote stays, in
-    your picture and in a copy of an earlier run; a file that tagger did not write is never replaced.
+    Ctrl-C writes the table of what is done until then, and the exit status is 130; the same command goes on from there. With
+    --embed, a text that somebody wrote stays, in your picture and in a copy of an earlier run; a file that tagger did not write
+    is never replaced.
 
     \b
     Examples:
       tagger describe ~/Pictures --out captions.csv
+      tagger describe ~/Pictures --out captions.xlsx --locale en --locale de
       tagger describe ~/Pictures --out captions.csv --embed ~/Described
     """
     if embed is not None:
         copies.check_target(folder, embed)
-    if out.suffix.lower() not in SUFFIXES:
-        raise BadRequest(f"{out.name} ends neither in .csv nor in .json nor in .xlsx.", "Choose one of the three.")
-    check_writable(out)
-    check_free(out, force)
-    if count(folder) == 0:
-        raise BadRequest(f"{folder} holds no pictures.", "Name a folder of pictures.")
-    interrupted = False
-    with ephemeral() as (settings, ledger):
-        site = Site(
-            id="folder", name=str(folder), profile=console.catalog().require(profile).name, locales=tuple(locale or ["en"])
-        )
-        ledger.add_site(site)
-        plan = plan_folder(site, folder, window=settings.window, now_ms=ledger.now_ms(), deliver=False)
-        ledger.start_backfill(plan)
-        try:
-            watch(ledger, plan.id)
-        except KeyboardInterrupt:
-            interrupted = True
-        rows = sorted((row(job, review) for job in jobs_of(ledger, plan.id)), key=lambda r: r["file"])
-    write_table(rows, out)
+    tables.check_place(out)
+    chosen = console.catalog().require(profile).name
+    locales = tuple(locale or ["en"])
+    home = unfinished.home_of(console.settings(), folder, chosen, locales)
+    if not unfinished.wrote(home, out):
+        check_free(out, force)
+    seen = survey(folder)
+    if seen.pictures == 0:
+        raise BadRequest(f"{folder} holds no pictures. {seen.sentence()}".rstrip(), "Name a folder of pictures.")
+    jobs, interrupted = _described(home, folder, Site(id=SITE, name=str(folder), profile=chosen, locales=locales), seen)
+    rows = [words_table.row(job, review) for job in jobs]
+    words_table.write(rows, locales, out)
     if embed is not None:
-        console.out.print(copies.write(rows, folder, embed, site.locales[0]))
+        console.out.print(copies.write(rows, folder, embed, locales[0]))
     good = sum(1 for r in rows if r["status"] == "done")
     rest = "not done" if interrupted else "failed"
     console.out.print(f"{good} described, {len(rows) - good} {rest} → {out}")
+    if seen.counts:
+        console.out.print(seen.sentence())
     if interrupted:
+        unfinished.remember(home, out)
+        console.out.print("The same command goes on from here.")
         raise typer.Exit(130)
     if good < len(rows):
         raise typer.Exit(1)
 
 
-def check_writable(out: Path) -> None:
-    """Before the work and not after it. Errors: BadRequest."""
-    if out.is_dir():
-        raise BadRequest(f"{out} is a folder.", "Name a file.")
-    if not out.resolve().parent.is_dir():
-        raise BadRequest(f"The folder of {out} does not exist.", "Make it first.")
-    draft = _draft(out)
+def _described(home: Path, folder: Path, site: Site, seen: Survey) -> tuple[list[Job], bool]:
+    """The newest job of each picture, in the order of their names; and whether Ctrl-C came before the end."""
+    jobs: list[Job] | None = None
     try:
-        draft.write_bytes(b"")
-        draft.unlink()
-    except OSError as err:
-        raise BadRequest(f"{out} cannot be written: {err.strerror}.", "Choose another place.") from err
+        with ephemeral(home) as (settings, ledger):
+            ledger.put_site(site)
+            try:
+                _run(ledger, folder, site, seen, settings.window)
+            except KeyboardInterrupt:
+                jobs = _newest(ledger, folder)
+                raise
+            return _newest(ledger, folder), False
+    except KeyboardInterrupt:
+        if jobs is None:  # it came before the work began: a table of an earlier run stays as it is
+            raise
+        return jobs, True
 
 
-def _draft(out: Path) -> Path:
-    return out.with_name("." + out.name + ".part")
+def _run(ledger: Ledger, folder: Path, site: Site, seen: Survey, window: int) -> None:
+    for earlier in ledger.backfills(status="running"):
+        console.out.print(f"Going on with the {earlier.spec['total']} pictures of the run that was interrupted.")
+        watch(ledger, earlier.id)
+    # After an earlier run, this finds what is new since and passes over what is known.
+    plan = plan_folder(site, folder, window=window, now_ms=ledger.now_ms(), deliver=False, seen=seen)
+    ledger.start_backfill(plan)
+    watch(ledger, plan.id)
+
+
+def _newest(ledger: Ledger, folder: Path) -> list[Job]:
+    present = {picture.relative for picture in walk(readable(folder))}
+    newest: dict[str, Job] = {}
+    for job in jobs_of(ledger):
+        if job.asset_id in present:
+            newest.setdefault(job.asset_id, job)
+    return [newest[name] for name in sorted(newest)]
 
 
 @contextlib.contextmanager
-def ephemeral(**changes: Any) -> Iterator[tuple[Settings, Ledger]]:
-    """A stack in a folder of its own that goes when it is done. `changes`: to the settings, for this run."""
-    with tempfile.TemporaryDirectory(prefix="tagger-") as home:
-        own = {"home": Path(home).resolve(), "ledger_url": "", "broker_url": "", "blob_dir": None}
-        chosen = console.settings()
-        settings = chosen.model_copy(update={**own, "model_dir": chosen.models, **changes})
-        with (Path(home) / "supervisor.log").open("w") as log_file:
-            telemetry.configure(settings, "describe", stream=log_file)
-            stack = Stack(settings, Shape(upload=0, backfill=settings.tag_processes or processors(), api=False))
-            ledger = open_ledger(settings.ledger)
-            try:
-                with console.out.status("Starting…"):
-                    stack.start()
-                    stack.wait_ready()
-                yield settings, ledger
-            finally:
-                ledger.close()
-                stack.stop()
+def ephemeral(home: Path | None = None, changes: Mapping[str, Any] = MappingProxyType({})) -> Iterator[tuple[Settings, Ledger]]:
+    """A stack for this run alone. `home`: its folder, which stays after an interruption; else one that always goes.
+
+    `changes`: to the settings, for this run.
+    """
+    with contextlib.ExitStack() as stack:
+        if home is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagger-"))).resolve()
+        else:
+            folder = stack.enter_context(unfinished.kept(home))
+        yield stack.enter_context(_running(folder, changes))
 
 
-def jobs_of(ledger: Ledger, backfill_id: str) -> Iterator[Job]:
-    """All jobs of a backfill."""
+@contextlib.contextmanager
+def _running(home: Path, changes: Mapping[str, Any]) -> Iterator[tuple[Settings, Ledger]]:
+    own = {"home": home, "ledger_url": "", "broker_url": "", "blob_dir": None}
+    chosen = console.settings()
+    settings = chosen.model_copy(update={**own, "model_dir": chosen.models, **changes})
+    with (home / "supervisor.log").open("w") as log_file:
+        telemetry.configure(settings, "describe", stream=log_file)
+        stack = Stack(settings, Shape(upload=0, backfill=settings.tag_processes or processors(), api=False))
+        ledger = open_ledger(settings.ledger)
+        try:
+            with console.out.status("Starting…"):
+                stack.start()
+                stack.wait_ready()
+            yield settings, ledger
+        finally:
+            ledger.close()
+            stack.stop()
+
+
+def jobs_of(ledger: Ledger) -> Iterator[Job]:
+    """All jobs of the run, newest first."""
     cursor: str | None = None
     while True:
-        page = ledger.jobs(backfill_id=backfill_id, cursor=cursor, limit=200)
+        page = ledger.jobs(site_id=SITE, cursor=cursor, limit=200)
         yield from page.data
         if page.next_cursor is None:
             return
         cursor = page.next_cursor
-
-
-def row(job: Job, review: bool) -> dict[str, Any]:
-    """One line of the table: the first locale's words. Texts for review only when they are wanted."""
-    words: dict[str, Any] = {"file": job.asset_id, "status": job.status, "caption": None, "alt_text": None, "tags": []}
-    verdict, reasons = None, ""
-    if job.description is not None:
-        verdict = job.description.verdict.action
-        reasons = ", ".join(job.description.verdict.reasons)
-        wanted = {"publish", "review"} if review else {"publish"}
-        for found in job.description.annotations:
-            if found.locale != job.request.locales[0] or found.verdict.action not in wanted:
-                continue
-            if isinstance(found.value, tuple):
-                words["tags"] = [{"id": t.id, "label": t.label, "score": round(t.score, 3)} for t in found.value]
-            else:
-                words[found.field] = found.value
-    error = f"{job.error.title}: {job.error.detail}" if job.error else None
-    return {**words, "verdict": verdict, "reasons": reasons, "error": error}
-
-
-def write_table(rows: list[dict[str, Any]], out: Path) -> None:
-    """CSV and XLSX hold the tags as text; JSON holds them with scores. Written beside and renamed, so never half."""
-    draft = _draft(out)
-    kind = out.suffix.lower()
-    if kind == ".json":
-        draft.write_text(json.dumps({"data": rows, "next_cursor": None}, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    elif kind == ".csv":
-        with draft.open("w", encoding="utf-8-sig", newline="") as file:  # the mark makes Excel read it as UTF-8
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            writer.writerows([text_cell(r[column]) for column in COLUMNS] for r in rows)
-    else:
-        book = Workbook(write_only=True)
-        sheet = book.create_sheet("captions")
-        sheet.append(list(COLUMNS))
-        for r in rows:
-            sheet.append([ILLEGAL_CHARACTERS_RE.sub("\ufffd", text_cell(r[column])) for column in COLUMNS])
-        book.save(draft)
-    draft.replace(out)
-
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def text_cell(value: Any) -> str:
-    """A cell as text. What a spreadsheet would run as a formula (a file may be named so) gets an apostrophe in front."""
-    if value is None:
-        return ""
-    text = ", ".join(f"{t['label']} ({t['score']:.2f})" for t in value) if isinstance(value, list) else str(value)
-    return "'" + text if text.startswith(FORMULA) else text

@@ -5,16 +5,21 @@ As a process of its own where that may matter.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import os
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from acceptance.house import ROOT, House, called, clean_env, tagger, told
+from acceptance.house import ROOT, TAGGER, House, called, clean_env, tagger, told
 from acceptance.pictures import png
 from tagger.backfill import feed_all
 from tagger.ledger import open_ledger
@@ -160,6 +165,50 @@ def test_a_folder_becomes_a_table(tmp_path: Path) -> None:
     assert "cannot be decoded" in rows["broken.jpg"]["error"]
     assert rows["sub [x]/猫 é.png"]["status"] == "done"
     assert list(tmp_path.glob(".out*")) == [], "no half-written file is left"
+
+
+def test_describe_goes_on_after_ctrl_c(tmp_path: Path) -> None:
+    """What was described is not described again: by then those files hold no picture any more, of the same size and date."""
+    folder, out, home = tmp_path / "pictures", tmp_path / "out.csv", tmp_path / "home"
+    folder.mkdir()
+    for n in range(60):
+        (folder / f"{n:02}.png").write_bytes(png((n * 4, 10, 10)))
+    (home / "models").mkdir(parents=True)
+    (home / "models" / "fake.json").write_text('{"a_ms": 200}')
+    command = [*TAGGER, "describe", str(folder), "--out", str(out)]
+    env = clean_env(TAGGER_HOME=str(home), **FAKE, TAGGER_MAX_BATCH="1", TAGGER_THREADS="2")
+    first = subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    done_at_first = done_files(home, first, least=3)
+    first.send_signal(signal.SIGINT)
+    told, _ = first.communicate(timeout=60)
+    assert first.returncode == 130, told
+    assert "The same command goes on from here." in told
+    with out.open(encoding="utf-8-sig", newline="") as file:
+        done = [line["file"] for line in csv.DictReader(file) if line["status"] == "done"]
+    assert set(done) >= done_at_first
+    assert len(done) < 60
+    for name in done:
+        state = (folder / name).stat()
+        (folder / name).write_bytes(b"x" * state.st_size)
+        os.utime(folder / name, ns=(state.st_atime_ns, state.st_mtime_ns))
+    (folder / "new.png").write_bytes(png((1, 2, 3)))
+    (home / "models" / "fake.json").unlink()
+    second = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (second.returncode, "61 described, 0 failed" in second.stdout) == (0, True), second.stdout + second.stderr
+    assert list((home / "unfinished").iterdir()) == [], "a run that came to its end leaves nothing"
+
+
+def done_files(home: Path, process: subprocess.Popen[str], least: int) -> set[str]:
+    """The pictures that a run has described, once they are so many."""
+    deadline = time.monotonic() + 90
+    while time.monotonic() < deadline and process.poll() is None:
+        for file in home.glob("unfinished/*/ledger.sqlite"):
+            with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
+                found = {name for (name,) in db.execute("SELECT asset_id FROM jobs WHERE status = 'done'")}
+                if len(found) >= least:
+                    return found
+        time.sleep(0.05)
+    raise AssertionError("nothing was described")
 
 
 def test_describe_says_at_once_what_cannot_work(tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def test_an_interrupted_describe_writes_what_is_done(world: World, tmp_path: Pat
         (tmp_path / "p" / name).write_bytes(png())
 
     @contextmanager
-    def stack() -> Iterator[tuple[Settings, Ledger]]:
+    def stack(_home: Path) -> Iterator[tuple[Settings, Ledger]]:
         yield load({}, home=tmp_path), world.ledger
 
     def interrupt(ledger: Ledger, backfill_id: str) -> None:
@@ -248,6 +248,7 @@ def test_an_interrupted_describe_writes_what_is_done(world: World, tmp_path: Pat
     monkeypatch.setattr(describe, "watch", interrupt)
     done = called("describe", str(tmp_path / "p"), "--out", str(tmp_path / "o.csv"), home=tmp_path)
     assert (done.returncode, "1 described, 1 not done" in done.stdout) == (130, True), done.stderr
+    assert "The same command goes on from here." in done.stdout
     with (tmp_path / "o.csv").open(encoding="utf-8-sig", newline="") as file:
         assert sorted(line["status"] for line in csv.DictReader(file)) == ["accepted", "done"]
 

@@ -1,0 +1,125 @@
+"""Tables that a person opens: CSV, JSON or XLSX, written beside and renamed, so never half."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.styles import Alignment, Font
+from openpyxl.utils import get_column_letter
+
+from tagger.errors import BadRequest
+
+SUFFIXES = (".csv", ".json", ".xlsx")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+ESCAPED = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")  # a spreadsheet reads `_x0041_` as the letter A
+
+Row = Mapping[str, Any]
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    name: str  # in CSV and JSON
+    heading: str  # in a spreadsheet
+    width: int = 16  # characters
+    words: Callable[[Any], Any] = _plain  # what a spreadsheet says instead of a code
+
+
+def check_place(out: Path) -> None:
+    """Before the work and not after it. Errors: BadRequest."""
+    if out.suffix.lower() not in SUFFIXES:
+        raise BadRequest(f"{out.name} ends neither in .csv nor in .json nor in .xlsx.", "Choose one of the three.")
+    if out.is_dir():
+        raise BadRequest(f"{out} is a folder.", "Name a file.")
+    check_writable(out)
+
+
+def check_writable(out: Path) -> None:
+    """Errors: BadRequest."""
+    if out.is_dir():
+        raise BadRequest(f"{out} is a folder.", "Name a file.")
+    if not out.resolve().parent.is_dir():
+        raise BadRequest(f"The folder of {out} does not exist.", "Make it first.")
+    draft = _draft(out)
+    try:
+        draft.write_bytes(b"")
+        draft.unlink()
+    except OSError as err:
+        raise BadRequest(f"{out} cannot be written: {err.strerror}.", "Choose another place.") from err
+
+
+def _draft(out: Path) -> Path:
+    return out.with_name("." + out.name + ".part")
+
+
+def write(
+    rows: Sequence[Row], columns: Sequence[Column], out: Path, *, title: str, body: Mapping[str, Any], notes: Row | None = None
+) -> None:
+    """`body`: the whole JSON. `title`: of the spreadsheet's first sheet; `notes`: names and numbers on a second one."""
+    draft = _draft(out)
+    kind = out.suffix.lower()
+    if kind == ".json":
+        draft.write_text(json.dumps(body, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    elif kind == ".csv":
+        with draft.open("w", encoding="utf-8-sig", newline="") as file:  # the mark makes Excel read it as UTF-8
+            writer = csv.writer(file)
+            writer.writerow([column.name for column in columns])
+            writer.writerows([text_cell(row[column.name]) for column in columns] for row in rows)
+    else:
+        _workbook(rows, columns, title, notes or {}).save(draft)
+    draft.replace(out)
+
+
+def _workbook(rows: Sequence[Row], columns: Sequence[Column], title: str, notes: Row) -> Workbook:
+    book = Workbook(write_only=True)
+    sheet: Any = book.create_sheet(title)
+    sheet.freeze_panes = "B2"  # the heading and the file's name stay in sight
+    for number, column in enumerate(columns, start=1):
+        sheet.column_dimensions[get_column_letter(number)].width = column.width
+    sheet.append([_cell(sheet, column.heading, bold=True) for column in columns])
+    for row in rows:
+        sheet.append([_cell(sheet, column.words(row[column.name])) for column in columns])
+    sheet.auto_filter.ref = f"A1:{get_column_letter(len(columns))}{len(rows) + 1}"
+    if notes:
+        second = book.create_sheet("summary")
+        second.column_dimensions["A"].width = 24
+        for name, value in notes.items():
+            second.append([_cell(second, name, bold=True), _cell(second, value)])
+    return book
+
+
+def _cell(sheet: Any, value: Any, *, bold: bool = False) -> Any:
+    """A number stays one; a text is a text whatever it begins with, and no part of it is read as an escape."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return WriteOnlyCell(sheet, value)
+    text = ESCAPED.sub("_x005F_", ILLEGAL_CHARACTERS_RE.sub("\ufffd", _text(value)))
+    cell = WriteOnlyCell(sheet, text)
+    cell.data_type = "s"
+    cell.alignment = Alignment(wrap_text=True, vertical="top")
+    if bold:
+        cell.font = Font(bold=True)
+    return cell
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return ", ".join(f"{t['label']} ({t['score']:.2f})" for t in value) if isinstance(value, list) else str(value)
+
+
+def text_cell(value: Any) -> str:
+    """A cell of a CSV. What a spreadsheet would run as a formula (a file may be named so) gets an apostrophe in front."""
+    text = _text(value)
+    return "'" + text if text.startswith(FORMULA) else text

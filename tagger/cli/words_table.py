@@ -1,0 +1,72 @@
+"""The table that `tagger describe` writes: one picture a line, its words in every locale that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tagger.cli import tables
+from tagger.cli.tables import Column
+from tagger.gate import REASONS
+from tagger.job import Job
+
+WORDS = (("caption", "Caption", 50), ("alt_text", "Alternative text", 50), ("tags", "Tags", 40))
+STATUS = {"done": "described", "dead": "failed", "cancelled": "cancelled", "superseded": "replaced by a newer version"}
+VERDICT = {"publish": "may be published", "review": "for a person to look at", "suppress": "held back"}
+
+
+def row(job: Job, review: bool) -> dict[str, Any]:
+    """One line: the words of the first locale under their plain names, those of the others as `caption_de`.
+
+    Texts for review only when they are wanted.
+    """
+    locales = job.request.locales
+    words: dict[str, Any] = {"file": job.asset_id, "status": job.status}
+    for number, locale in enumerate(locales):
+        words |= {_name(name, locale, number): [] if name == "tags" else None for name, _, _ in WORDS}
+    verdict, reasons = None, ""
+    if job.description is not None:
+        verdict = job.description.verdict.action
+        reasons = ", ".join(job.description.verdict.reasons)
+        wanted = {"publish", "review"} if review else {"publish"}
+        for found in job.description.annotations:
+            if found.locale not in locales or found.verdict.action not in wanted:
+                continue
+            name = _name(found.field, found.locale, locales.index(found.locale))
+            if isinstance(found.value, tuple):
+                words[name] = [{"id": t.id, "label": t.label, "score": round(t.score, 3)} for t in found.value]
+            else:
+                words[name] = found.value
+    error = f"{job.error.title}: {job.error.detail}" if job.error else None
+    return {**words, "verdict": verdict, "reasons": reasons, "error": error}
+
+
+def columns(locales: Sequence[str]) -> list[Column]:
+    several = len(locales) > 1
+    words = [
+        Column(name=_name(name, locale, number), heading=f"{heading} ({locale})" if several else heading, width=width)
+        for number, locale in enumerate(locales)
+        for name, heading, width in WORDS
+    ]
+    return [
+        Column(name="file", heading="File", width=32),
+        Column(name="status", heading="Status", width=14, words=lambda status: STATUS.get(status, "not done yet")),
+        *words,
+        Column(name="verdict", heading="Verdict", width=22, words=lambda verdict: VERDICT.get(verdict, verdict)),
+        Column(name="reasons", heading="Reasons", width=50, words=_meanings),
+        Column(name="error", heading="Error", width=40),
+    ]
+
+
+def write(rows: Sequence[dict[str, Any]], locales: Sequence[str], out: Path) -> None:
+    """CSV and XLSX hold the tags as text, JSON holds them with scores; XLSX has words where the others have codes."""
+    tables.write(rows, columns(locales), out, title="captions", body={"data": rows, "next_cursor": None})
+
+
+def _name(name: str, locale: str, number: int) -> str:
+    return name if number == 0 else f"{name}_{locale}"
+
+
+def _meanings(reasons: str) -> str:
+    return " ".join(REASONS.get(code, code) for code in reasons.split(", ") if code)
