@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tagger import statement
+from tagger import named_files, statement, table_file
 from tagger.asset import ImageSource
 from tagger.errors import BadRequest, TaggerError
 from tagger.ids import new_id
@@ -45,26 +44,17 @@ class Row:
 
 def pairs(file: Path) -> list[Row]:
     """Rows of a CSV with the columns `image` (path or URL) and `text`. Errors: BadRequest for a file that is no such table."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            reader = csv.DictReader(opened)
-            names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
-            if not {"image", "text"} <= set(names):
-                raise BadRequest(f"{file} has no columns `image` and `text` in its first line.", "Name the columns so.")
-            return [
-                _row(number, (line[names["image"]] or "").strip(), (line[names["text"]] or "").strip(), file.resolve().parent)
-                for number, line in enumerate(reader, start=1)
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as err:
-        raise BadRequest(f"{file} cannot be read as CSV: {err}.", "Save it as CSV in UTF-8.") from err
+    table = table_file.load(file, ("image", "text"), BadRequest)
+    folder = file.resolve().parent
+    return [_row(number, line.cells["image"], line.cells["text"], folder) for number, line in enumerate(table.lines, start=1)]
 
 
 def _row(index: int, image: str, text: str, folder: Path) -> Row:
     row = Row(index=index, image=image, text=text, source=None)
     if urlsplit(image).scheme in ("http", "https"):
         return replace(row, source=ImageSource(kind="url", location=image))
-    path = folder / image
-    if not image or not path.is_file():
+    path = named_files.find(folder, image) if image else None
+    if path is None:
         return replace(row, status="failed: the image is not there")
     return replace(row, source=ImageSource(kind="file", location=str(path.resolve()), root=str(path.resolve().parent)))
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tagger import table_file
 from tagger.errors import LabelsInvalid
+from tagger.table_file import Line, Table
 
-MAX_BYTES = 64 << 20
+NEEDED = ("file", "true_tags")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,50 +28,44 @@ class Labels:
         """Every id that is true of some image."""
         return frozenset().union(*self.tags.values())
 
+    def renamed(self, names: Mapping[str, str]) -> Labels:
+        """The same under other names; a file without one keeps its own. Errors: LabelsInvalid where two become one."""
+        new = [names.get(file, file) for file in self.tags]
+        twice = next((name for name, times in Counter(new).items() if times > 1), None)
+        if twice is not None:
+            raise LabelsInvalid(f"Two lines name the image `{twice}`.", "Keep one of the two lines.")
+        return Labels(
+            tags={names.get(file, file): tags for file, tags in self.tags.items()},
+            captions={names.get(file, file): some for file, some in self.captions.items()},
+        )
+
 
 def load(path: Path) -> Labels:
     """Errors: LabelsInvalid, with line, column, reason and remedy."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as err:
-        raise LabelsInvalid(f"{path} cannot be read: {err.strerror}.", "Check the path and its rights.") from err
-    if len(raw) > MAX_BYTES:
-        raise LabelsInvalid(f"{path.name} is over {MAX_BYTES >> 20} MiB.", "Split it.")
-    return parse(raw, source=path.name)
+    return _labels(table_file.load(path, NEEDED, LabelsInvalid), path.name)
 
 
 def parse(raw: bytes, *, source: str = "labels.csv") -> Labels:
     """Several captions stand in the columns caption, caption_2, … Errors: LabelsInvalid."""
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as err:
-        raise LabelsInvalid(f"{source} is not UTF-8: byte {err.start} is wrong.", "Save the file as UTF-8.") from None
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    return _labels(table_file.read(raw, NEEDED, source=source, fault=LabelsInvalid), source)
+
+
+def _labels(table: Table, source: str) -> Labels:
     tags: dict[str, frozenset[str]] = {}
     captions: dict[str, tuple[str, ...]] = {}
-    try:
-        columns = [name or "" for name in reader.fieldnames or ()]
-        for needed in ("file", "true_tags"):
-            if needed not in columns:
-                raise LabelsInvalid(f"{source}, line 1: the column `{needed}` is missing.", f"Name a column `{needed}`.")
-        told = [name for name in columns if name == "caption" or name.startswith("caption_")]
-        for row in reader:
-            name = _name(row, source, reader.line_num, columns.index("file") + 1, tags)
-            tags[name] = frozenset((row["true_tags"] or "").split())
-            captions[name] = tuple(row[c].strip() for c in told if row[c] and row[c].strip())
-    except csv.Error as err:
-        raise LabelsInvalid(
-            f"{source}, line {reader.reader.line_num}: {err}.", "Correct the CSV; quote texts with commas."
-        ) from None
+    told = [name for name in table.columns if name == "caption" or name.startswith("caption_")]
+    for line in table.lines:
+        name = _name(line, source, table.columns.index("file") + 1, tags)
+        tags[name] = frozenset(line.cells["true_tags"].split())
+        captions[name] = tuple(line.cells[c] for c in told if line.cells[c])
     if not tags:
         raise LabelsInvalid(f"{source} names no image.", "Write one line per image below the heading.")
     return Labels(tags=tags, captions={name: some for name, some in captions.items() if some})
 
 
-def _name(row: Mapping[str, str | None], source: str, line: int, column: int, known: Mapping[str, object]) -> str:
-    name = (row["file"] or "").strip()
-    at = f"{source}, line {line}, column {column}"
+def _name(line: Line, source: str, column: int, known: Mapping[str, object]) -> str:
+    name = line.cells["file"]
+    at = f"{source}, line {line.number}, column {column}"
     if not name:
         raise LabelsInvalid(f"{at}: the file's name is missing.", "Write the image's name, relative to the folder.")
     if name in known:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tagger import calibration, vocabulary_file
+from tagger import calibration, named_files, table_file, vocabulary_file
 from tagger import labels as label_file
 from tagger import trial as trials
 from tagger.calibration import Calibration
@@ -68,8 +68,7 @@ def evaluate(
       tagger evaluate --images photos --labels photos/labels.csv --out eval --tuned first-half --calibrate
     """
     check_free(out / RESULTS, force)
-    told = label_file.load(labels)
-    _check_images(images, told)
+    told = _placed(images, label_file.load(labels))
     sets = trials.split(told.files, _tuned(tuned, told))
     run = _Run(images, told, vocabulary, tags_from_labels)
     made = [run.trial(profile, console.settings())]
@@ -168,23 +167,27 @@ def _tuned(wanted: str | None, told: Labels) -> Sequence[str] | None:
     if wanted == FIRST_HALF:
         return told.files[: len(told.files) // 2]
     try:
-        names = Path(wanted).read_text("utf-8").split("\n")
+        names = table_file.decoded(Path(wanted).read_bytes(), wanted, BadRequest).splitlines()
     except OSError as err:
         raise BadRequest(f"{wanted} cannot be read: {err.strerror}.", f"Name a file, or write `{FIRST_HALF}`.") from err
-    listed = [name.strip() for name in names if name.strip()]
+    known = {named_files.same(file): file for file in told.files}
+    listed = [known.get(named_files.same(name.strip()), name.strip()) for name in names if name.strip()]
     unknown = [name for name in listed if name not in told.tags]
     if unknown:
         raise BadRequest(f"{wanted} names `{unknown[0]}`, which has no labels.", "Write the names as they stand in the labels.")
     return listed
 
 
-def _check_images(images: Path, told: Labels) -> None:
-    missing = [file for file in told.files if not (images / file).is_file()]
+def _placed(images: Path, told: Labels) -> Labels:
+    """The labels under the names that the files have. Errors: LabelsInvalid where an image is not there."""
+    names = named_files.relative(images, told.files)
+    missing = [file for file in told.files if file not in names]
     if missing:
         raise LabelsInvalid(
             f"{len(missing)} of {len(told.files)} labelled images are not in {images}, for one `{missing[0]}`.",
             "Name the folder with --images, or take those lines out.",
         )
+    return told.renamed(names)
 
 
 def _write(

@@ -130,7 +130,7 @@ def test_the_words_of_a_site_are_flagged_and_never_changed(tmp_path: Path) -> No
 
 def test_what_is_no_table_of_pairs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("picture,words\nx,y\n")
-    with pytest.raises(BadRequest, match="no columns"):
+    with pytest.raises(BadRequest, match="the column `image` is missing"):
         audit.pairs(tmp_path / "a.csv")
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadRequest, match="cannot be read"):

@@ -31,7 +31,9 @@ def test_tags_and_captions_are_read() -> None:
         (b"true_tags,file\ncat,\n", "line 2, column 2: the file's name is missing"),
         (b"file,true_tags\n../a.jpg,cat\n", "leaves the folder"),
         (b"file,true_tags\n/etc/passwd,cat\n", "leaves the folder"),
-        (b"file,true_tags\n\xff,cat\n", "not UTF-8: byte 15"),
+        (b"file,true_tags\n\x81,cat\n", "not UTF-8: byte 15 is wrong. It is no Windows-1252 either"),
+        (b"\xff\xfef\0i", "cannot be read as UTF-16"),
+        (b"PK\x03\x04", "is a spreadsheet"),
         (b'file,true_tags\n"a.jpg,cat\n', "line 2"),
     ],
 )

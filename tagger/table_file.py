@@ -1,0 +1,119 @@
+"""Tables as people's programs save them: CSV with commas, semicolons or tabs, in UTF-8, UTF-16 or Windows-1252."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagger.errors import BadRequest
+
+MAX_BYTES = 64 << 20
+DELIMITERS = (",", ";", "\t", "|")
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+SPREADSHEET = b"PK\x03\x04"  # an .xlsx or .ods file is a ZIP archive
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    number: int  # in the file, from 1
+    cells: Mapping[str, str]  # column → text without blanks at its ends
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    columns: tuple[str, ...]  # in lower case
+    lines: tuple[Line, ...]
+
+
+def load(path: Path, needed: Sequence[str], fault: type[BadRequest]) -> Table:
+    """Errors: as `read`; `fault` also where the file cannot be opened or is over 64 MiB."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as err:
+        raise fault(f"{path} cannot be read: {err.strerror}.", "Check the path and its rights.") from err
+    if len(raw) > MAX_BYTES:
+        raise fault(f"{path.name} is over {MAX_BYTES >> 20} MiB.", "Split it.")
+    return read(raw, needed, source=path.name, fault=fault)
+
+
+def read(raw: bytes, needed: Sequence[str], *, source: str, fault: type[BadRequest]) -> Table:
+    """Errors: `fault` for bytes that are no text, for a `needed` column that is missing, and for what is no CSV."""
+    text = decoded(raw, source, fault)
+    marked, text = _marked(text)
+    delimiter = marked or next((d for d in DELIMITERS if set(needed) <= set(_heading(text, d))), DELIMITERS[0])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        columns = tuple(map(_name, next(reader, [])))
+        missing = [name for name in needed if name not in columns]
+        if missing:
+            raise fault(f"{source}, line 1: the column `{missing[0]}` is missing.", f"Name a column `{missing[0]}`.")
+        lines = tuple(_lines(reader, columns, 1 if marked else 0))
+    except csv.Error as err:
+        remedy = "Correct the CSV; quote texts with commas."
+        raise fault(f"{source}, line {reader.line_num}: {err}; it cannot be read as CSV.", remedy) from None
+    return Table(columns=columns, lines=lines)
+
+
+def _lines(reader: Iterator[list[str]], columns: Sequence[str], above: int) -> Iterator[Line]:
+    for cells in reader:
+        if cells:
+            texts = [cell.strip() for cell in cells] + [""] * (len(columns) - len(cells))
+            yield Line(number=reader.line_num + above, cells=dict(zip(columns, texts, strict=False)))  # type: ignore[attr-defined]
+
+
+def _marked(text: str) -> tuple[str | None, str]:
+    """Excel names the delimiter in a line of its own above the heading: `sep=;`."""
+    first, _, rest = text.partition("\n")
+    first = first.rstrip("\r")
+    return (first[4:], rest) if first.lower().startswith("sep=") and len(first) == 5 else (None, text)
+
+
+def _heading(text: str, delimiter: str) -> list[str]:
+    try:
+        return list(map(_name, next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])))
+    except csv.Error:
+        return []
+
+
+def _name(cell: str) -> str:
+    return unicodedata.normalize("NFC", cell.strip()).lower()
+
+
+def decoded(raw: bytes, source: str, fault: type[BadRequest]) -> str:
+    """The text of a file. Errors: `fault`."""
+    if raw.startswith(SPREADSHEET):
+        raise fault(f"{source} is a spreadsheet.", "Save it as CSV.")
+    known = next((name for bom, name in BOMS if raw.startswith(bom)), None) or _utf_16(raw)
+    if known is not None:
+        try:
+            return raw.decode(known)
+        except UnicodeDecodeError as err:
+            raise fault(f"{source} cannot be read as {known.upper()}: byte {err.start} is wrong.", "Save it as UTF-8.") from None
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as err:
+        wrong = err.start
+    try:
+        return raw.decode("windows-1252")
+    except UnicodeDecodeError:
+        detail = f"{source} is not UTF-8: byte {wrong} is wrong. It is no Windows-1252 either, so it cannot be read."
+        raise fault(detail, "Save the file as UTF-8.") from None
+
+
+def _utf_16(raw: bytes) -> str | None:
+    """UTF-16 without a mark: every other byte of the heading is a null."""
+    head = raw[:64]
+    if len(head) < 4 or b"\0" not in head:
+        return None
+    return "utf-16-le" if not any(head[1::2]) else "utf-16-be" if not any(head[0::2]) else None

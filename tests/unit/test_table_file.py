@@ -1,0 +1,85 @@
+"""Tables as people's programs save them, for labels and for pairs; and files by the names that a table gives them."""
+
+from __future__ import annotations
+
+import contextlib
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from tagger import audit, labels, table_file
+from tagger.cli.evaluate import _placed, _tuned
+from tagger.errors import BadRequest, LabelsInvalid
+
+NFC, NFD = unicodedata.normalize("NFC", "Noël.png"), unicodedata.normalize("NFD", "Noël.png")
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "utf-32"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [False, True])
+def test_the_same_table_is_read_however_it_was_saved(encoding: str, delimiter: str, newline: str, mark: bool) -> None:
+    lines = [["File", "true_tags", "caption"], ["Noël.png", "cat", f'"A cat{delimiter} asleep."'], ["b.png", "dog cat", ""]]
+    text = newline.join(delimiter.join(line) for line in lines) + newline
+    made = labels.parse(((f"sep={delimiter}{newline}" if mark else "") + text).encode(encoding))
+    assert made.files == ("Noël.png", "b.png")
+    assert made.tags["b.png"] == {"dog", "cat"}
+    assert made.captions == {"Noël.png": (f"A cat{delimiter} asleep.",)}
+
+
+def test_a_fault_below_a_mark_is_told_with_the_files_own_line() -> None:
+    with pytest.raises(LabelsInvalid, match="line 3, column 1: the file's name is missing"):
+        labels.parse(b"sep=;\nfile;true_tags\n;cat\n")
+
+
+def test_pairs_are_read_as_a_german_spreadsheet_saves_them(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "Noël.png")
+    (tmp_path / "pairs.csv").write_bytes("Image;Text\r\nNoël.png;Ein Café, am Abend\r\n".encode("windows-1252"))
+    [row] = audit.pairs(tmp_path / "pairs.csv")
+    assert (row.text, row.status) == ("Ein Café, am Abend", "")
+    assert row.source is not None
+    assert row.source.location == str(tmp_path / "Noël.png")
+
+
+@pytest.mark.parametrize(("stored", "named"), [(NFD, NFC), (NFC, NFD)])
+def test_a_name_finds_its_file_in_either_unicode_form(tmp_path: Path, stored: str, named: str) -> None:
+    (tmp_path / stored[:4]).mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / stored[:4] / stored)
+    name = f"{named[:4]}/{named}" if len(stored) == len(named) else f"{unicodedata.normalize('NFC', stored[:4])}/{named}"
+    (tmp_path / "pairs.csv").write_text(f"image,text\n{name},a cat\n", "utf-8")
+    [row] = audit.pairs(tmp_path / "pairs.csv")
+    assert row.source is not None, row.status
+    assert row.source.location == str(tmp_path / stored[:4] / stored)
+    told = _placed(tmp_path, labels.parse(f"file,true_tags\n{name},cat\n".encode()))
+    assert told.files == (f"{stored[:4]}/{stored}",), "everything behind it uses the file's own name"
+    (tmp_path / "tuned.txt").write_text(name, "utf-8")
+    assert _tuned(str(tmp_path / "tuned.txt"), told) == list(told.files)
+
+
+def test_two_files_that_differ_in_their_form_alone_are_told_apart(tmp_path: Path) -> None:
+    for name in (NFC, NFD):
+        (tmp_path / name).write_bytes(b"x")
+    told = _placed(tmp_path, labels.parse(f"file,true_tags\n{NFC},cat\n{NFD},dog\n".encode()))
+    assert set(told.files) == {NFC, NFD}
+    (tmp_path / NFD).unlink()
+    with pytest.raises(LabelsInvalid, match="Two lines name the image"):
+        _placed(tmp_path, labels.parse(f"file,true_tags\n{NFC},cat\n{NFD},dog\n".encode()))
+
+
+def test_a_file_of_names_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tuned.txt").write_bytes(b"\x81\xff")
+    with pytest.raises(BadRequest, match="not UTF-8"):
+        _tuned(str(tmp_path / "tuned.txt"), labels.parse(b"file,true_tags\na,cat\n"))
+
+
+@given(st.binary(max_size=120))
+def test_any_bytes_are_a_table_or_refused(raw: bytes) -> None:
+    with contextlib.suppress(BadRequest):
+        table_file.read(b"image,text\n" + raw, ("image", "text"), source="x.csv", fault=BadRequest)
+    with contextlib.suppress(BadRequest):
+        table_file.read(raw, ("image", "text"), source="x.csv", fault=BadRequest)
