@@ -20,7 +20,7 @@ from redis.retry import Retry
 
 from tagger.errors import BrokerUnavailable
 from tagger.leash import leashed
-from tagger.settings import Settings, broker_socket
+from tagger.settings import Settings, broker_socket, broker_socket_url
 
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
@@ -99,7 +99,7 @@ def start(home: Path) -> Broker:
     folder.chmod(0o700)
     socket = broker_socket(home)
     _private(socket.parent, home)
-    url = f"redis+socket://{socket}"
+    url = broker_socket_url(home)
     with (folder / "lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,9 +9,11 @@ import hashlib
 import os
 import tempfile
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -23,6 +25,9 @@ CONFIG_ENV = "TAGGER_CONFIG"  # path of tagger.toml; default: <home>/tagger.toml
 
 MIB = 1 << 20
 MAX_SOCKET_PATH = 100  # bytes; Linux ends at 107, macOS at 103
+UNUSABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories: control, surrogate (a byte that is not UTF-8), line breaks
+MAX_NAME = 255  # bytes; of a file or folder, on every common file system
+MAX_HOME_PATH = 400  # bytes; SQLite opens no file whose path is longer than 512
 
 
 class Settings(BaseModel):
@@ -96,11 +101,11 @@ class Settings(BaseModel):
 
     @property
     def ledger(self) -> str:
-        return self.ledger_url or f"sqlite:///{self.home / 'ledger.sqlite'}"
+        return self.ledger_url or f"sqlite:///{quote(str(self.home / 'ledger.sqlite'))}"
 
     @property
     def broker(self) -> str:
-        return self.broker_url or f"redis+socket://{broker_socket(self.home)}"
+        return self.broker_url or broker_socket_url(self.home)
 
     @property
     def blobs(self) -> Path:
@@ -122,7 +127,13 @@ def broker_socket(home: Path) -> Path:
     if len(os.fsencode(socket)) < MAX_SOCKET_PATH:
         return socket
     name = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"tagger-{os.getuid()}-{name}" / "broker.sock"
+    socket = Path(tempfile.gettempdir()) / f"tagger-{os.getuid()}-{name}" / "broker.sock"
+    return socket if len(os.fsencode(socket)) < MAX_SOCKET_PATH else Path("/tmp", *socket.parts[-2:])  # noqa: S108 - short
+
+
+def broker_socket_url(home: Path) -> str:
+    """The URL of that socket for kombu, which takes `?`, `#`, `;` and `%` of a bare path for parts of a URL."""
+    return f"redis+socket://{quote(str(broker_socket(home)))}"
 
 
 def child_env(settings: Settings, env: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -142,9 +153,9 @@ def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     env = os.environ if env is None else env
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
-    home = Path(overrides.get("home") or env.get(ENV_PREFIX + "HOME") or Settings.model_fields["home"].default).expanduser()
+    home = _usable(Path(overrides.get("home") or env.get(ENV_PREFIX + "HOME") or Settings.model_fields["home"].default))
     file = Path(env[CONFIG_ENV]) if env.get(CONFIG_ENV) else home / "tagger.toml"
-    if file.is_file():
+    if os.path.isfile(file):  # False for a path that is too long, where Path.is_file raises
         try:
             table = tomllib.loads(file.read_text("utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as err:
@@ -162,11 +173,36 @@ def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     for key, value in overrides.items():
         if value is not None:
             values[key], origin[key] = value, f"option {key}"
-    values["home"] = home.resolve()
+    values["home"] = home
     try:
         return Settings(**values)
     except ValidationError as err:
         raise SettingsError("; ".join(_complaint(e, origin) for e in err.errors())) from None
+
+
+def _usable(home: Path) -> Path:
+    """The absolute path of the home. Errors: SettingsError for one that a part of the stack could not use, before any starts."""
+    problem = _fault_of(str(home))
+    if not problem:
+        try:
+            resolved = home.expanduser().resolve()
+            if not (problem := _fault_of(str(resolved))):
+                return resolved
+        except (OSError, RuntimeError) as err:
+            problem = f"cannot be used: {err}"
+    raise SettingsError(f"The home {ascii(str(home))[:200]} {problem}.", "Choose another folder with --home or TAGGER_HOME.")
+
+
+def _fault_of(path: str) -> str:
+    if any(unicodedata.category(sign) in UNUSABLE for sign in path):  # the ledger's URL and log lines hold the path
+        return "has a control character, or a byte that is not UTF-8, in its path"
+    if path != path.strip():  # an environment variable or a file of settings may lose it on the way to a worker
+        return "begins or ends with a blank"
+    if len(os.fsencode(path)) > MAX_HOME_PATH:
+        return f"has a path of {len(os.fsencode(path))} bytes, and at most {MAX_HOME_PATH} can be used"
+    if any(len(os.fsencode(part)) > MAX_NAME for part in Path(path).parts):
+        return f"has a name in its path that is too long: at most {MAX_NAME} bytes can be used"
+    return ""
 
 
 def _complaint(error: Any, origin: Mapping[str, str]) -> str:

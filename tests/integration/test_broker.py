@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,26 @@ def test_a_long_home_gets_a_short_socket(tmp_path: Path) -> None:
         Hints(running.url).ping()
         Hints(load({}, home=home).broker).ping()  # another process finds it by its settings
         assert broker_socket(home).parent.stat().st_mode & 0o077 == 0
+    broker_socket(home).parent.rmdir()
+
+
+@pytest.mark.parametrize("name", ["a?b", "a#b", "%41", "a b", 'it\'s "so"', "é漢", "a;b,c", "l" * 120 + "?"])
+def test_hints_arrive_in_a_home_of_any_name(tmp_path: Path, name: str) -> None:
+    home = tmp_path / name
+    found = closing(Hints(load({}, home=home).broker))  # as another process finds the broker: by its settings
+    with broker.start(home) as running, closing(Hints(running.url)) as ours, found as others:
+        ours.send("job_1", "upload")
+        assert others.depth("upload") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {name}
+    if broker_socket(home).parent != home:
+        broker_socket(home).parent.rmdir()
+
+
+def test_a_long_folder_for_temporary_files_leaves_the_socket_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("t" * 100)))
+    home = tmp_path / ("h" * 100)
+    with broker.start(home) as running, closing(Hints(running.url)) as hints:
+        hints.ping()
     broker_socket(home).parent.rmdir()
 
 

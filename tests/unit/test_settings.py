@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from tagger.errors import SettingsError
+from tagger.ledger import open_ledger
 from tagger.settings import child_env, load
 
 
@@ -35,3 +36,52 @@ def test_a_child_has_the_same_settings_and_none_of_the_callers_own(tmp_path: Pat
     assert child.ledger.startswith("sqlite:///")
     assert child.admin_key == SecretStr("secret")
     assert child_env(own, env)["PATH"] == "/bin"
+
+
+ODD = ["a?b", "a#b", "%41", "100%", "a b", "it's", 'say "so"', "back\\slash", "é漢字", "新しい\u3000folder", "a;b,c", "a+b@c:d"]
+
+
+@pytest.mark.parametrize("name", [*ODD, "[x]*", "--x"])
+def test_the_ledger_lies_in_the_home_whatever_its_name(tmp_path: Path, name: str) -> None:
+    home = tmp_path / name
+    settings = load({}, home=home)
+    ledger = open_ledger(settings.ledger)
+    ledger.ping()
+    ledger.close()
+    assert (home / "ledger.sqlite").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {name}, "nothing lies beside the home"
+    assert load(child_env(settings, {})) == settings
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/tmp/a\nb", "control character"),
+        ("/tmp/a\0b", "control character"),
+        ("/tmp/a\x1b[31mb", "control character"),
+        ("/tmp/a\u2028b", "control character"),
+        ("/tmp/caf\udce9", "not UTF-8"),
+        ("/tmp/a ", "blank"),
+        ("/tmp/" + "l" * 300, "too long"),
+        ("/tmp/" + "l/" * 2500, "bytes"),
+        ("~nobody-of-this-name/x", "home"),
+    ],
+)
+def test_a_home_that_cannot_be_used_is_refused_by_name(path: str, words: str) -> None:
+    for told in (lambda: load({}, home=Path(path)), lambda: load({"TAGGER_HOME": path})):
+        with pytest.raises(SettingsError, match=words) as error:
+            told()
+        assert error.value.detail.isprintable()
+        assert "--home" in error.value.remedy
+
+
+def test_a_link_to_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a\nb").mkdir()
+    (tmp_path / "good").symlink_to(tmp_path / "a\nb")
+    with pytest.raises(SettingsError, match="control character"):
+        load({}, home=tmp_path / "good")
+
+
+def test_a_configuration_file_whose_path_is_too_long_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="TAGGER_CONFIG"):
+        load({"TAGGER_HOME": str(tmp_path), "TAGGER_CONFIG": "/tmp/" + "l" * 300})
