@@ -14,12 +14,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO
 
 import requests
 import structlog
-from prometheus_client import multiprocess
 
+from tagger import metric_files
 from tagger.broker import Broker, open_broker
 from tagger.child import Child, end, popen
 from tagger.errors import TaggerError, Unavailable
@@ -63,6 +64,8 @@ class Stack:
     _ledger: Ledger | None = None
     _solo_idle_since: float = 0.0
     _looked_closer: float = 0.0
+    _told: bool = True  # False: `stack.json` is behind
+    _folded: bool = True  # False: the metrics of ended processes wait for room on the disk
 
     # --- beginning ---
 
@@ -84,9 +87,8 @@ class Stack:
             check_port("127.0.0.1", self.shape.flower, "End what listens there, or leave Flower out.")
         self.children = self.shape.children()
         self._give_ports()
-        metrics = home / "metrics"
-        shutil.rmtree(metrics, ignore_errors=True)
-        metrics.mkdir(mode=0o700)
+        shutil.rmtree(self._metrics, ignore_errors=True)
+        self._metrics.mkdir(mode=0o700)
         self.broker = open_broker(self.settings)
         self._ledger = open_ledger(self.settings.ledger)
         self._ledger.migrate()
@@ -107,7 +109,9 @@ class Stack:
             child.metrics_port = port
 
     def _spawn(self, child: Child) -> None:
-        env = {**child_env(self.settings), "PROMETHEUS_MULTIPROC_DIR": str(self.settings.home / "metrics")}
+        env = child_env(self.settings)
+        if child.name != "flower":  # it would map its own metrics' files into memory
+            env[metric_files.FOLDER_ENV] = str(self._metrics)
         env["TAGGER_METRICS_PORT"] = str(child.metrics_port)
         env["TAGGER_BROKER_URL"] = self.broker.url if self.broker else ""
         with (self.settings.home / "logs" / f"{child.name}.log").open("ab") as out:
@@ -164,6 +168,10 @@ class Stack:
         return {c.name: c.process.pid for c in self.children if c.process is not None and c.running}[name]
 
     @property
+    def _metrics(self) -> Path:
+        return self.settings.home / "metrics"
+
+    @property
     def api_url(self) -> str:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.api_host, self.settings.api_host)  # noqa: S104 - to reach it
         return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.api_port}"
@@ -189,6 +197,10 @@ class Stack:
             self._look_closer(now)
 
     def _look_closer(self, now: float) -> None:
+        if not self._told:
+            self._write_state()
+        if not self._folded:
+            self._fold_metrics()
         for child in self.children:
             if child.running and child.end_if_stopped(now):
                 log.warning("stack.stopped", child=child.name)  # the next look starts it anew
@@ -199,8 +211,8 @@ class Stack:
     def _revive(self, child: Child, now: float) -> None:
         if child.process is not None:
             code, pid = child.process.returncode, child.process.pid
-            multiprocess.mark_process_dead(pid, str(self.settings.home / "metrics"))  # type: ignore[no-untyped-call]
             child.process = None
+            self._fold_metrics()
             if not child.restart:
                 self._write_state()
                 return
@@ -211,6 +223,17 @@ class Stack:
         elif child.restart and now >= child.not_before:
             self._spawn(child)
             self._write_state()
+
+    def _fold_metrics(self) -> None:
+        living = {child.process.pid for child in self.children if child.process is not None}
+        try:
+            metric_files.fold(self._metrics, living)
+        except OSError as err:
+            if self._folded:
+                log.warning("stack.metrics_not_folded", error=err.strerror)
+            self._folded = False
+        else:
+            self._folded = True
 
     def _revive_broker(self) -> None:
         try:
@@ -259,8 +282,16 @@ class Stack:
         return killed
 
     def _write_state(self) -> None:
+        """`stack.json`; on a full disk the next closer look tries again."""
         pids = {c.name: c.process.pid for c in self.children if c.process is not None}
-        write_state(self.settings.home, {"supervisor": os.getpid(), "api": self.api_url, "children": pids})
+        try:
+            write_state(self.settings.home, {"supervisor": os.getpid(), "api": self.api_url, "children": pids})
+        except OSError as err:
+            if self._told:
+                log.warning("stack.state_not_written", error=err.strerror)
+            self._told = False
+        else:
+            self._told = True
 
     def _cause(self, child: Child) -> TaggerError | None:
         """The error that a worker named as its last word, when it will be the same the next time."""

@@ -13,6 +13,7 @@ from typing import Any, TextIO, get_args
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from tagger import metric_files  # before the first metric is made: it decides where their values are kept
 from tagger.delivery import AttemptResult
 from tagger.errors import PortTaken
 from tagger.job import LANES
@@ -60,7 +61,7 @@ def mask_secrets(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> M
 
 
 def configure(settings: Settings, role: str, stream: TextIO | None = None) -> None:
-    """Set up logging for this process, to `stream` (standard error).
+    """Set up logging for this process, to `stream` (standard error), and the file of its metrics if it belongs to a stack.
 
     Standard-library loggers (celery, uvicorn, alembic) end in the same stream and form.
     """
@@ -106,6 +107,9 @@ def configure(settings: Settings, role: str, stream: TextIO | None = None) -> No
         EVENTS.labels(event)
     for result in get_args(AttemptResult):
         DELIVERIES.labels(result)
+    folder = metric_files.folder_of_stack()
+    if folder is not None:
+        metric_files.keep_writing(folder)
 
 
 def serve_metrics(port: int) -> int:

@@ -6,13 +6,14 @@ Exit status: 0 ended as asked · 1 could not start · 70 declared dead by the le
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
 
 import structlog
 
-from tagger import telemetry
+from tagger import metric_files, telemetry
 from tagger.errors import TaggerError
 from tagger.job import LANES
 from tagger.settings import Settings, load
@@ -76,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
 if __name__ == "__main__":
     # No interpreter shutdown: a thread stuck in a device's library must not keep a process that has ended its work.
     status = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    metric_files.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # the log's disk is full
+            stream.flush()
     os._exit(status)

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import tagger
+from tagger import metric_files
 from tagger.api import callers, compat, deliveries, entailment, health, hooks, jobs, problems, sites
 from tagger.api.deps import Parts
 from tagger.api.middleware import RequestFrame
@@ -75,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         hinter.close()
         hints.close()
         ledger.close()
+        metric_files.flush()
 
     app = Api(title="tagger", version=tagger.__version__, description=DESCRIPTION, lifespan=lifespan)
     problems.install(app)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, get_args
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import REGISTRY, GaugeMetricFamily
 
-from tagger import telemetry
+from tagger import metric_files, telemetry
 from tagger.api.deps import Parts, PartsDep
 from tagger.api.problems import respond
 from tagger.delivery import DeliveryStatus
@@ -98,12 +97,18 @@ def metrics(parts: PartsDep) -> Response:
 
 
 def _exposition() -> bytes:
-    """Of this process, or of all processes of the stack when they share PROMETHEUS_MULTIPROC_DIR."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    """Of this process, or of all processes of the stack that it belongs to."""
+    if metric_files.folder_of_stack() is None:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(_StackCollector())
     return generate_latest(registry)
+
+
+class _StackCollector:
+    def collect(self) -> Iterable[Metric]:
+        folder = metric_files.folder_of_stack()
+        return [] if folder is None else metric_files.merged(folder)
 
 
 def _ledger_exposition(parts: Parts) -> bytes:
