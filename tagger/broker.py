@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import IO
 
 import redis
 from redis.backoff import NoBackoff
@@ -101,10 +102,7 @@ def start(home: Path) -> Broker:
     _private(socket.parent, home)
     url = broker_socket_url(home)
     with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _wait(socket, None, folder)
+        if not _lock_or_answer(lock, socket):
             return Broker(url)
         with contextlib.suppress(FileNotFoundError):
             socket.unlink()  # of a server that was killed
@@ -116,6 +114,24 @@ def start(home: Path) -> Broker:
         broker.stop()
         raise
     return broker
+
+
+def _lock_or_answer(lock: IO[str], socket: Path) -> bool:
+    """True: no server runs, and the lock is ours. False: one runs and answers. One that is just ending does neither.
+
+    Errors: BrokerUnavailable when one runs and does not answer.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if (fault := _ping(socket)) is None:
+                return False
+            if time.monotonic() > deadline:
+                raise BrokerUnavailable(f"The broker that runs there does not answer: {fault}") from fault
+        time.sleep(0.02)
 
 
 def _spawn(folder: Path, socket: Path, lock: int) -> subprocess.Popen[bytes]:
@@ -137,21 +153,24 @@ def _spawn(folder: Path, socket: Path, lock: int) -> subprocess.Popen[bytes]:
     )
 
 
-def _wait(socket: Path, process: subprocess.Popen[bytes] | None, folder: Path) -> None:
+def _wait(socket: Path, process: subprocess.Popen[bytes], folder: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while True:
-        client = redis.Redis(unix_socket_path=str(socket), socket_timeout=1.0, retry=NO_RETRY)
-        try:
-            client.ping()
-        except (redis.RedisError, OSError) as err:
-            ended = process is not None and process.poll() is not None
-            if ended or time.monotonic() > deadline:
-                raise BrokerUnavailable(f"The embedded broker did not start: {_last_line(folder) or err}") from err
-            time.sleep(0.02)
-        else:
-            return
-        finally:
-            client.close()
+    while (fault := _ping(socket)) is not None:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise BrokerUnavailable(f"The embedded broker did not start: {_last_line(folder) or fault}") from fault
+        time.sleep(0.02)
+
+
+def _ping(socket: Path) -> Exception | None:
+    """What is wrong with the server at this socket, or None."""
+    client = redis.Redis(unix_socket_path=str(socket), socket_timeout=1.0, retry=NO_RETRY)
+    try:
+        client.ping()
+    except (redis.RedisError, OSError) as err:
+        return err
+    finally:
+        client.close()
+    return None
 
 
 def _last_line(folder: Path) -> str:

@@ -49,13 +49,15 @@ class Child:
             return False
         self.stopped = None
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)  # its decoders too: a stopped one would not hear of its parent's end
+            os.killpg(self.process.pid, signal.SIGKILL)  # with what it started in its group
         return True
 
 
-def popen(argv: list[str], env: Mapping[str, str], out: IO[bytes]) -> subprocess.Popen[bytes]:
+def popen(argv: list[str], env: Mapping[str, str], life: int, out: IO[bytes]) -> subprocess.Popen[bytes]:
+    """`life`: the read end of a pipe that only the supervisor can write to, as standard input; a worker that is stopped is woken
+    by the kernel when that pipe is closed (workers/ending.py)."""
     # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which then ends its children in order.
-    return subprocess.Popen(argv, env=dict(env), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+    return subprocess.Popen(argv, env=dict(env), stdin=life, stdout=out, stderr=out, start_new_session=True)
 
 
 def end(children: list[Child], grace: float) -> list[str]:

@@ -17,9 +17,10 @@ LAUNCH = (
 )
 
 
-def leashed(argv: Sequence[str], number: int = signal.SIGTERM) -> list[str]:
+def leashed(argv: Sequence[str], number: int = signal.SIGKILL) -> list[str]:
     """The command that runs `argv` and lets the kernel send signal `number` when the *thread* that started it ends (Linux).
 
-    `argv[0]` is an absolute path. Start it from a thread that lives as long as the process should.
+    Only SIGKILL ends a process that is stopped, too: any other would wait, and the next stack would find its port or its lock
+    taken. `argv[0]` is an absolute path. Start it from a thread that lives as long as the process should.
     """
     return [sys.executable, "-S", "-E", "-c", LAUNCH, str(os.getpid()), str(int(number)), *argv]

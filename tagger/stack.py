@@ -59,6 +59,7 @@ class Stack:
     _settled: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
     _lock: IO[str] | None = None
+    _life: tuple[int, int] = (-1, -1)  # a pipe; its write end is held by this process alone, and closed by its death
     _http: requests.Session = field(default_factory=local_session)
     _watcher: threading.Thread | None = None
     _ledger: Ledger | None = None
@@ -78,6 +79,7 @@ class Stack:
         home = self.settings.home
         make_home(home)
         self._lock = lock_home(home)
+        self._life = os.pipe()
         (home / "logs").mkdir(mode=0o700, exist_ok=True)
         if self.shape.api:
             port = self.settings.api_port or free_port()
@@ -115,7 +117,7 @@ class Stack:
         env["TAGGER_METRICS_PORT"] = str(child.metrics_port)
         env["TAGGER_BROKER_URL"] = self.broker.url if self.broker else ""
         with (self.settings.home / "logs" / f"{child.name}.log").open("ab") as out:
-            child.process = popen(child.argv, env, out)
+            child.process = popen(child.argv, env, self._life[0], out)
         child.started = time.monotonic()
         log.info("stack.started", child=child.name, pid=child.process.pid)
 
@@ -277,6 +279,8 @@ class Stack:
             self._watcher.join()
         (self.settings.home / "stack.json").unlink(missing_ok=True)
         self._http.close()
+        for end_of_pipe in self._life:
+            os.close(end_of_pipe)
         self._lock.close()
         self._lock = None
         return killed

@@ -4,12 +4,11 @@ Shared area: the first `max_bytes` hold the encoded image, the rest the pixels. 
 an answer is the length of a JSON object (4 bytes), the object, then the metadata blocks whose lengths it gives.
 
 It must never outlive its parent, nor die before it: signals to the group are ignored, and the parent's death closes a pipe whose
-hang-up the kernel turns into SIGIO, which ends this process even inside a C library.
+hang-up the kernel turns into SIGKILL, which ends this process even inside a C library, and even if it is stopped.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import mmap
 import os
@@ -23,6 +22,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from workers import priority
+from workers.hang_up import signal_at_hang_up
 
 REQUEST = struct.Struct("!Q")
 ANSWER = struct.Struct("!I")
@@ -91,9 +91,7 @@ def _receive(channel: socket.socket, count: int) -> bytes:
 
 
 def _die_with_parent(life_fd: int) -> None:
-    signal.signal(signal.SIGIO, signal.SIG_DFL)
-    fcntl.fcntl(life_fd, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(life_fd, fcntl.F_SETFL, fcntl.fcntl(life_fd, fcntl.F_GETFL) | os.O_ASYNC)
+    signal_at_hang_up(life_fd, signal.SIGKILL)
     poll = select.poll()
     poll.register(life_fd, select.POLLIN)
     if poll.poll(0):  # it died while we started

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
 
 import structlog
+
+from workers.hang_up import signal_at_hang_up
 
 log = structlog.get_logger()
 
@@ -75,9 +78,12 @@ class Ending:
 def end_with_parent(parent: int) -> None:
     """From now on the kernel sends SIGHUP when the thread of process `parent` that started this one ends (Linux).
 
-    Exits at once if it is gone already.
+    Exits at once if it is gone already. Where standard input is a pipe that the parent holds, this process is also woken if it
+    is stopped then: without that it would keep its port, its memory and its jobs' bytes for as long as nobody continues it.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGHUP)
+        if stat.S_ISFIFO(os.fstat(0).st_mode):
+            signal_at_hang_up(0, signal.SIGCONT)
     if os.getppid() != parent:
         sys.exit(0)

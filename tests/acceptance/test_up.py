@@ -173,7 +173,14 @@ def test_killing_the_supervisor_ends_every_process(drained: Drained, again: Runn
     os.kill(revived, signal.SIGKILL)  # its successor is started by another thread than the rest
     until(lambda: dict((read_state(home) or {})["children"])["deliver"] != revived, "the deliverer is started again")  # type: ignore[call-overload]
     processes = family(again.process.pid)
+    for process in processes[1:]:  # the first is the supervisor
+        if "backfill" not in process.cmdline():  # one worker runs on
+            process.suspend()  # what is stopped hears of nothing but SIGKILL and SIGCONT
+    port = api_of(home).rpartition(":")[2]
     again.process.kill()
     until(lambda: alive(processes) == [], "every process ends with the supervisor", 60)
     assert read_state(home) is None
     assert called("status", home=home).stdout.startswith("Stack      does not run here")
+    with Running("up", "--port", port, home=home, log=home.parent / "third.log", **FAKE) as third:
+        third.until_it_says("Ctrl-C ends it")
+        assert third.interrupt() == 0

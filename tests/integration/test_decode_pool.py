@@ -217,7 +217,7 @@ time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("state", ["idle", "busy"])
+@pytest.mark.parametrize("state", ["idle", "busy", "stopped"])
 def test_decoders_die_with_a_parent_that_is_killed(state: str, tmp_path: Path) -> None:
     (tmp_path / "good.jpg").write_bytes(GOOD)
     (tmp_path / "slow.png").write_bytes(SLOW)
@@ -229,6 +229,10 @@ def test_decoders_die_with_a_parent_that_is_killed(state: str, tmp_path: Path) -
         assert len(pids) == 2
         if state == "busy":
             until(lambda: any(psutil.Process(pid).memory_info().rss > 70 << 20 for pid in pids))
+        if state == "stopped":
+            for decoder in map(psutil.Process, pids):
+                until(lambda decoder=decoder: any("_imaging" in area.path for area in decoder.memory_maps()))  # it has started
+                decoder.suspend()
         parent.kill()
     until(lambda: gone(pids), 5)
 
