@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,22 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from tagger.errors import BadRequest, BodyTooLarge, Forbidden, NotFound, Pointer, TaggerError, Unauthorized, Unavailable
+from tagger.errors import (
+    BadRequest,
+    BodyTooLarge,
+    Forbidden,
+    NotFound,
+    Pointer,
+    StorageUnavailable,
+    TaggerError,
+    Unauthorized,
+    Unavailable,
+)
 
 log = structlog.get_logger()
 
 POINTERS = 20  # of a body in which everything is wrong
+SHORT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -23,6 +35,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(TaggerError, _tagger_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(OSError, _system_error)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -74,6 +87,14 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     response = respond(request, by_status.get(error.status_code, BadRequest(detail)), error.status_code)
     response.headers.update(error.headers or {})  # such as Allow of a 405
     return response
+
+
+async def _system_error(request: Request, error: Exception) -> JSONResponse:
+    """A large body waits in a temporary file. Where the disk or the machine is short of something, the caller may try again."""
+    assert isinstance(error, OSError)
+    if error.errno not in SHORT:
+        return await _unexpected(request, error)
+    return await _tagger_error(request, StorageUnavailable(f"The machine of the API is short of something: {error.strerror}."))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

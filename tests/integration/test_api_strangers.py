@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +43,17 @@ def test_a_hook_as_big_as_an_image_is_refused_before_anybody_hashes_it(api: Test
     answer = api.post("/v1/hooks/mine", content=body, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_full_disk_for_temporary_files_is_503(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)  # where a file part of more than a megabyte waits
+    files = {"image": ("a.png", b"\0" * (2 << 20), "image/png"), "job": (None, '{"asset": {"id": "a"}}', "application/json")}
+    answer = api.post("/v1/jobs", files=files, headers={"Authorization": "Bearer key-of-mine"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+    assert answer.headers["retry-after"] == "2"
 
 
 def test_made_up_methods_do_not_grow_the_metrics(api: TestClient) -> None:
