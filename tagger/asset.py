@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 SourceKind = Literal["url", "blob", "file"]
+# blank: one colour all over, or fully transparent · hidden: not blank, but what the models get of it is of one colour
+Content = Literal["shown", "blank", "hidden"]
 
 
 @dataclass(frozen=True, kw_only=True)

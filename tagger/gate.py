@@ -33,6 +33,7 @@ REASONS: dict[str, str] = {
     "check_yes": "The profile asks a person to look even at texts that the caption check accepts.",
     "no_tags": "No term of the vocabulary is probable enough.",
     "label_not_translated": "Some labels do not exist in this language; another language's are shown.",
+    "hidden": "What the image shows lies in its transparency, in a later frame or in fine detail; the models saw one colour.",
     "nothing_to_say": "There is nothing to offer for this image.",
 }
 
@@ -40,10 +41,8 @@ REASONS: dict[str, str] = {
 def facts_of(prediction: Prediction) -> Facts:
     """What the text rules want to know of a prediction."""
     tiny = min(prediction.width, prediction.height) <= LEAST_PIXELS
-    return Facts(
-        objects=Counter(thing.label for thing in prediction.objects),
-        uniform=tiny or (prediction.look is not None and prediction.look.uniform),
-    )
+    one_colour = prediction.content == "blank" and prediction.look is not None and prediction.look.uniform
+    return Facts(objects=Counter(thing.label for thing in prediction.objects), uniform=tiny or one_colour)
 
 
 def judge(
@@ -62,7 +61,7 @@ def judge(
     for field in fields:
         for locale in locales:
             if field == "tags":
-                annotations.append(_tags(scores, vocabulary, profile, site_id, locale))
+                annotations.append(_tags(prediction, scores, vocabulary, profile, site_id, locale))
             else:
                 annotations.append(_text(field, locale, prediction, vocabulary, profile, context))
     return tuple(annotations), overall(tuple(annotations))
@@ -114,12 +113,14 @@ def _text(
 ) -> Annotation:
     caption = prediction.caption
     speaks = language(locale) == CAPTION_LANGUAGE
-    text = caption.text if caption is not None and speaks else None
+    hidden = prediction.content == "hidden"  # then a caption describes what transparency was laid on
+    text = caption.text if caption is not None and speaks and not hidden else None
     cleaned = alttext.CLEANERS[field](
         text, locale=locale, context=context, rules=profile.text, facts=facts_of(prediction), names=vocabulary.names(locale)
     )
     if caption is None or text is None or cleaned.value == "":
-        return _without_model(field, locale, cleaned, "no_caption" if caption is None else "no_text_in_locale")
+        missing = "hidden" if hidden else "no_caption" if caption is None else "no_text_in_locale"
+        return _without_model(field, locale, cleaned, missing)
     doubts = _doubts(caption, cleaned.value, prediction, profile)
     action: Action = max((cleaned.action, *(a for a, _ in doubts)), key=RANK.__getitem__)
     reasons = (*(cleaned.reasons if cleaned.action == action else ()), *(r for a, r in doubts if a == action and r))
@@ -167,9 +168,12 @@ def _doubts(
     return doubts
 
 
-def _tags(scores: Sequence[TermScore], vocabulary: Vocabulary, profile: Profile, site_id: str, locale: str) -> Annotation:
+def _tags(
+    prediction: Prediction, scores: Sequence[TermScore], vocabulary: Vocabulary, profile: Profile, site_id: str, locale: str
+) -> Annotation:
+    hidden = prediction.content == "hidden"
     tags = vocabulary.select(
-        scores,
+        () if hidden else scores,
         site_id=site_id,
         locale=locale,
         thresholds=profile.thresholds,
@@ -179,7 +183,7 @@ def _tags(scores: Sequence[TermScore], vocabulary: Vocabulary, profile: Profile,
     )
     models = tuple(dict.fromkeys(map(attrgetter("model"), scores)))
     if not tags:
-        verdict = Verdict(action="suppress", reasons=("no_tags",))
+        verdict = Verdict(action="suppress", reasons=("hidden" if hidden else "no_tags",))
         return Annotation(field="tags", locale=locale, value=None, score=None, model=None, rules=(), verdict=verdict)
     foreign = any(not vocabulary.has_label(tag.id, locale) for tag in tags)
     return Annotation(

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tagger.asset import Content
 from tagger.metadata import FileMetadata
 
 Vector = npt.NDArray[np.float32]
@@ -51,7 +52,7 @@ class Look:
     bright: bool
     dark: bool
     black_and_white: bool
-    uniform: bool  # one colour all over, or at most two pixels on a side
+    uniform: bool  # what the model got is one colour all over, or at most two pixels on a side
     cues: tuple[tuple[str, float], ...] = ()  # hints at the scene, such as ("blue_sky", 0.8): name, strength 0..1
 
 
@@ -90,6 +91,7 @@ class Prediction:
     look: Look | None = None
     entailment: tuple[EntailmentPrediction, ...] = ()
     models: tuple[str, ...] = field(default=())  # every name@revision that took part
+    content: Content = "shown"  # of the same bytes, by the decoder
     file: FileMetadata = field(default_factory=FileMetadata)  # what the file says of itself; of the same bytes, so kept with them
 
 

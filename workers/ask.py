@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,8 @@ class _Asked:
             raise BadRequest(f"{file} cannot be read: {err.strerror}.", "Check the path and its rights.") from err
         decoded = self._decoder.decode(data, deadline=until)
         instruction = self._profile.instruction if self._models.plan.embed == "gme" else ""
-        return self._models.predict(decoded.pixels, instruction, width=decoded.width, height=decoded.height, deadline=until)
+        seen = self._models.predict(decoded.pixels, instruction, width=decoded.width, height=decoded.height, deadline=until)
+        return replace(seen, content=decoded.content)
 
     def _judged(self, file: str, prediction: Prediction) -> Answer:
         scores = self._scorer.score(prediction, self._vocabulary)

@@ -27,7 +27,7 @@ from tagger.prediction import (
     Vector,
 )
 
-FORM = 4  # of the JSON; another form is not read
+FORM = 5  # of the JSON; another form is not read
 HALVES, DOUBLES = "<f2", "<f8"  # numbers as bytes, little-endian
 
 
@@ -96,6 +96,7 @@ def _read(body: dict[str, Any]) -> Prediction:
         look=Look(**look) if look else None,
         entailment=tuple(EntailmentPrediction(**e) for e in body["entailment"]),
         models=body["models"],
+        content=body["content"],
         file=_file(body["file"]),
     )
 

@@ -13,16 +13,18 @@ import time
 import weakref
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, get_args
 
+from tagger.asset import Content
 from tagger.errors import DeadlineExceeded, DecodeError, DecoderUnavailable, DecodeTimeout, ImageTooLarge, ImageTooManyPixels
 from tagger.prediction import Pixels
 from tagger.processors import processors
 from tagger.settings import MIB, Settings
-from workers.decoder import Limits
+from workers.decoder import BLOCKS, Limits
 from workers.decoder_process import DecoderProcess, Died
 
 TYPED = {cls.code: cls for cls in (DecodeError, ImageTooManyPixels, DecodeTimeout)}
+CONTENTS: dict[str, Content] = {name: name for name in get_args(Content)}
 CLOSE_SECONDS = 5.0
 
 
@@ -36,6 +38,8 @@ class Decoded:
     exif: bytes = field(default=b"", repr=False)
     iptc: bytes = field(default=b"", repr=False)
     xmp: bytes = field(default=b"", repr=False)
+    texts: bytes = field(default=b"", repr=False)  # JSON: "caption" and "title" that the format itself keeps
+    content: Content = "shown"
     warnings: tuple[str, ...] = ()  # in plain words, for the job
 
 
@@ -230,17 +234,16 @@ class DecoderPool:
 
 def _decoded(process: DecoderProcess, answer: dict[str, Any], blocks: list[bytes]) -> Decoded:
     try:
-        exif, iptc, xmp = blocks
+        metadata = dict(zip(BLOCKS, blocks, strict=True))
         return Decoded(
             pixels=process.pixels(int(answer["width"]), int(answer["height"])),
             width=int(answer["full_width"]),
             height=int(answer["full_height"]),
             format=str(answer["format"]),
             frames=int(answer["frames"]),
-            exif=exif,
-            iptc=iptc,
-            xmp=xmp,
             warnings=tuple(str(warning) for warning in answer["warnings"]),
+            content=CONTENTS[answer["content"]],
+            **metadata,
         )
     except (KeyError, ValueError, TypeError) as err:
         raise Died from err  # an answer that no honest decoder gives

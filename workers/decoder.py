@@ -27,7 +27,8 @@ from workers.hang_up import signal_at_hang_up
 REQUEST = struct.Struct("!Q")
 ANSWER = struct.Struct("!I")
 READY = b"+"
-MAX_BLOCK = 1 << 18  # bytes of an EXIF, IPTC or XMP block; a larger one is left out
+BLOCKS = ("exif", "iptc", "xmp", "texts")  # metadata of an answer, in this order
+MAX_BLOCK = 1 << 18  # bytes of one; a larger one is left out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ def _serve(area: mmap.mmap, length: int, limits: Limits) -> bytes:
     area[limits.max_bytes : limits.max_bytes + len(picture.rgb)] = picture.rgb
     body = asdict(picture)
     del body["rgb"]
-    blocks = [body.pop(name) for name in ("exif", "iptc", "xmp")]
+    blocks = [body.pop(name) for name in BLOCKS]
     return _packed({**body, "blocks": [len(block) for block in blocks]}) + b"".join(blocks)
 
 

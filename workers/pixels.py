@@ -15,10 +15,12 @@ from dataclasses import dataclass, field, replace
 import pillow_heif
 from PIL import AvifImagePlugin, ExifTags, Image, ImageCms, UnidentifiedImageError
 
+from tagger.asset import Content
 from tagger.errors import DecodeError, DecodeTimeout, ImageTooManyPixels
 from workers import truncated
 from workers.body import looks_like_html
-from workers.decoder import MAX_BLOCK
+from workers.content import content, is_blank
+from workers.file_blocks import blocks
 
 # AVIF goes before HEIF: both claim the brand "mif1", and only Pillow's plugin gives way when the content is the other's.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")  # MPO comes by way of JPEG
@@ -46,9 +48,11 @@ class Picture:
     full_height: int
     format: str
     frames: int  # GIF, TIFF: 2 means "more than one", since counting would read the whole file
+    content: Content = "shown"
     exif: bytes = b""
     iptc: bytes = b""
     xmp: bytes = b""
+    texts: bytes = b""  # JSON: "caption" and "title" that the format itself keeps
     warnings: tuple[str, ...] = ()  # in plain words, for the job
 
 
@@ -87,7 +91,7 @@ def _decoded(data: bytes, max_pixels: int, long_side: int) -> Picture:
     try:
         with _opened(data, max_pixels) as image:
             kind = image.format or kind
-            return _picture(image, max_pixels, long_side)
+            return _picture(image, data, max_pixels, long_side)
     except UnidentifiedImageError:
         raise DecodeError(_what_instead(data)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -116,7 +120,8 @@ def _what_is_there(data: bytes, kind: str, max_pixels: int, long_side: int) -> P
     except Exception:  # noqa: BLE001 — what a parser raises on the second try adds nothing to what the first one said
         return None
     shown = f"{share:.1%} of its rows are there" if share < 1 else "all of its rows are there"
-    return replace(picture, warnings=(f"The {kind} file ends early; {shown}.",))
+    shows: Content = "hidden" if picture.content == "blank" and share < 1 else picture.content  # the rest may show something
+    return replace(picture, content=shows, warnings=(f"The {kind} file ends early; {shown}.",))
 
 
 def _opened(data: bytes, max_pixels: int) -> Image.Image:
@@ -130,19 +135,24 @@ def _reduce(image: Image.Image, long_side: int) -> None:
         image.draft(None, _contained(image.size, long_side))  # lets libjpeg leave out detail that the resize would throw away
 
 
-def _picture(image: Image.Image, max_pixels: int, long_side: int) -> Picture:
+def _picture(image: Image.Image, data: bytes, max_pixels: int, long_side: int) -> Picture:
     full = image.size
     _reduce(image, long_side)
     image.load()
     _check(image.size, max_pixels)  # some parsers learn the true size only now
     turn = _turn(image)
-    small = _plain_mode(image)
+    whole = small = _plain_mode(image)
     target = _contained(small.size, long_side)
     if small.size != target:
         small = small.resize(target, Image.Resampling.BICUBIC, reducing_gap=2.0)
     upright = _to_srgb(small, image.info.get("icc_profile"))
     if turn is not None:
         upright = upright.transpose(turn)
+    frames = _frames(image)
+    shows = content(whole, upright, frames)
+    if shows == "blank" and image.size != full and not _blank_in_full(data, max_pixels):
+        shows = "hidden"
+    found = blocks(image, data)
     turned = turn in (TURNS[5], TURNS[6], TURNS[7], TURNS[8])
     return Picture(
         rgb=upright.tobytes(),
@@ -151,11 +161,23 @@ def _picture(image: Image.Image, max_pixels: int, long_side: int) -> Picture:
         full_width=full[1] if turned else full[0],
         full_height=full[0] if turned else full[1],
         format=image.format or "",
-        frames=_frames(image),
-        exif=_block(image.info.get("exif")),
-        iptc=_iptc(image),
-        xmp=_block(image.info.get("xmp")),
+        frames=frames,
+        content=shows,
+        exif=found["exif"],
+        iptc=found["iptc"],
+        xmp=found["xmp"],
+        texts=found["texts"],
     )
+
+
+def _blank_in_full(data: bytes, max_pixels: int) -> bool:
+    """A reduced JPEG has lost the fine lines that a blank picture would not have."""
+    try:
+        with _opened(data, max_pixels) as image:
+            image.load()
+            return is_blank(_plain_mode(image))
+    except MemoryError:
+        return False
 
 
 def _check(size: tuple[int, int], max_pixels: int) -> None:
@@ -251,20 +273,6 @@ def _frames(image: Image.Image) -> int:
         raise
     except Exception:  # noqa: BLE001 — a broken second frame says nothing about the first
         return 1
-
-
-def _iptc(image: Image.Image) -> bytes:
-    resources = image.info.get("photoshop")
-    if isinstance(resources, dict):
-        return _block(resources.get(0x0404))
-    tags = getattr(image, "tag_v2", None)
-    return _block(tags.get(33723)) if tags is not None else b""
-
-
-def _block(value: object) -> bytes:
-    if isinstance(value, str):
-        value = value.encode("utf-8", "replace")
-    return value if isinstance(value, bytes) and len(value) <= MAX_BLOCK else b""
 
 
 def _what_instead(data: bytes) -> str:

@@ -6,6 +6,7 @@ when a part of ours was at fault). Whoever no longer holds the claim's token fin
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,11 +15,13 @@ from typing import Any
 import structlog
 
 from tagger import metadata
-from tagger.errors import DeviceLost, EngineStopped, ErrorInfo, StorageUnavailable, TaggerError, Unavailable
+from tagger.errors import DeviceLost, EngineStopped, ErrorInfo, ImageHidden, StorageUnavailable, TaggerError, Unavailable
 from tagger.job import Claim, Description
+from tagger.metadata import FileMetadata
 from tagger.prediction import EntailmentPrediction, Prediction
 from tagger.site import Site
 from workers import cached
+from workers.decode import Decoded
 from workers.ends import charge, charge_crash, give_back, insist
 from workers.fetch import Fetched, FetchPolicy, fetch
 from workers.kit import End, Kit, Watch
@@ -89,8 +92,7 @@ def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Sha
             with watch.stage("model"):
                 size = {"width": decoded.width, "height": decoded.height}
                 seen = kit.models.predict(decoded.pixels, instruction, **size, deadline=deadline)
-            told = metadata.read(exif_block=decoded.exif, iptc_block=decoded.iptc, xmp_packet=decoded.xmp)
-            prediction = replace(seen, file=replace(told, warnings=(*told.warnings, *decoded.warnings)))
+            prediction = replace(seen, content=decoded.content, file=_told(decoded))
             unchecked = kit.rules.unchecked(claim, site, prediction) if kit.models.checks else ()
         if unchecked:
             with watch.stage("check"):
@@ -116,11 +118,13 @@ def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Sha
 
 
 def _checked(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Share) -> _Found:
-    """Only whether the caller's text describes the image. Errors: NotChecked where no model of this worker can tell."""
+    """Only whether the caller's text describes the image. Errors: NotChecked where no model can tell; ImageHidden."""
     site = kit.ledger.get_site(claim.request.site_id)
     fetched = _fetched(claim, kit, site, watch, deadline, share)
     with watch.stage("decode"):
         decoded = kit.decoder.decode(fetched.data, deadline=deadline)
+    if decoded.content == "hidden":
+        raise ImageHidden
     sha256 = fetched.sha256
     del fetched
     share.drop()
@@ -154,6 +158,16 @@ def _may_be_early(claim: Claim) -> bool:
     """Whether a hook came so recently that its CMS may not have made the file public yet. A caller who waits is told at once."""
     request = claim.request
     return request.event_id is not None and request.deliver and claim.claimed_ms - claim.created_ms < EARLY_MS
+
+
+def _told(decoded: Decoded) -> FileMetadata:
+    told = metadata.read(
+        exif_block=decoded.exif,
+        iptc_block=decoded.iptc,
+        xmp_packet=decoded.xmp,
+        texts=json.loads(decoded.texts) if decoded.texts else {},
+    )
+    return replace(told, warnings=(*told.warnings, *decoded.warnings))
 
 
 def _with_answers(prediction: Prediction, answers: tuple[EntailmentPrediction, ...]) -> Prediction:

@@ -81,6 +81,14 @@ class ImageTooManyPixels(DecodeError):
     default_remedy = "Send a rendition of about 1,024 pixels instead of the original."
 
 
+class ImageHidden(DecodeError):
+    """What the picture shows lies in its transparency, in a later frame, or in details that vanish when it is reduced."""
+
+    code = "image_hidden"
+    title = "The models would see nothing but one colour of the image"
+    default_remedy = "Send a rendition that shows on white, or the frame that is meant."
+
+
 class DecodeTimeout(DecodeError):
     code = "image_decode_limit"
     title = "Decoding the image went over its time or memory limit"

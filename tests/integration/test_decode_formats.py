@@ -262,3 +262,10 @@ def test_a_huge_metadata_block_is_left_out(pool: DecoderPool) -> None:
     decoded = decode(pool, encoded(quarters(), "WEBP", xmp=b"x" * 300_000))
     assert decoded.xmp == b""
     assert_like(decoded, quarters(), 12)
+
+
+def test_texts_of_the_format_and_what_the_picture_shows_come_along(pool: DecoderPool) -> None:
+    decoded = decode(pool, encoded(Image.new("RGBA", (9, 9)), "PNG"))
+    assert (decoded.content, decoded.texts) == ("blank", b"")
+    decoded = decode(pool, encoded(quarters(), "GIF", comment=b"Grandma"))
+    assert (decoded.content, decoded.texts) == ("shown", b'{"caption": "Grandma"}')

@@ -122,7 +122,10 @@ def test_a_decorative_role_publishes_an_empty_alt_text_and_no_caption(locale: st
     assert caption.value is None
 
 
-@pytest.mark.parametrize("seen", [prediction(look=look(uniform=True)), prediction(None, width=1, height=400)])
+BLANK = prediction(look=look(uniform=True), content="blank")
+
+
+@pytest.mark.parametrize("seen", [BLANK, prediction(None, width=1, height=400)])
 def test_a_uniform_or_tiny_picture_publishes_an_empty_alt_text(seen: Prediction) -> None:
     found = one(seen)
     assert (found.value, found.verdict.action, found.rules) == ("", "publish", ("A9",))
@@ -130,6 +133,32 @@ def test_a_uniform_or_tiny_picture_publishes_an_empty_alt_text(seen: Prediction)
 
 def test_an_ordinary_picture_is_never_called_decorative() -> None:
     assert one(prediction(None, look=look(uniform=False))).value is None
+
+
+@pytest.mark.parametrize("content", ["shown", "hidden"])
+def test_what_the_decoder_does_not_call_blank_is_never_called_decorative(content: Any) -> None:
+    """A white logo on transparency is white all over only for the models, which get it laid on white."""
+    found = one(prediction(None, look=look(uniform=True), content=content))
+    assert (found.value, found.verdict.action) == (None, "suppress")
+
+
+def test_nothing_is_said_of_what_the_models_did_not_see() -> None:
+    seen = prediction(look=look(uniform=True), content="hidden")
+    made, verdict = judge(seen, fields=("alt_text", "caption", "title", "tags"))
+    assert {(a.value, a.verdict.action, a.verdict.reasons) for a in made} == {(None, "suppress", ("hidden",))}
+    assert gate.delivery_fields(made) is None
+    assert verdict.action == "suppress"
+    assert (
+        gate.statements(
+            prediction=seen,
+            vocabulary=vocabulary_of("general"),
+            profile=built_in("general"),
+            locales=("en",),
+            fields=("alt_text",),
+            context=Context(),
+        )
+        == ()
+    ), "and no check model is asked about it"
 
 
 @pytest.mark.parametrize("role", ["link", "button", "logo"])

@@ -6,6 +6,7 @@ import io
 import struct
 
 import pytest
+from blocks import IPTC_FORMS, iim, photoshop, png_with
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -28,15 +29,6 @@ XMP = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
   <rdf:li xml:lang="en">Tabby cat sitting</rdf:li>
  </rdf:Alt></Iptc4xmpCore:AltTextAccessibility>
 </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>"""
-
-
-def iim(*sets: tuple[int, int, bytes]) -> bytes:
-    return b"".join(struct.pack(">BBBH", 0x1C, record, number, len(value)) + value for record, number, value in sets)
-
-
-def photoshop(block: bytes) -> bytes:
-    other = b"8BIM\x04\x25\x00\x00" + struct.pack(">I", 3) + b"abc\x00"
-    return b"Photoshop 3.0\0" + other + b"8BIM\x04\x04\x00\x00" + struct.pack(">I", len(block)) + block
 
 
 def reopened(form: str, **more: object) -> FileMetadata:
@@ -96,6 +88,53 @@ def test_iptc_in_a_photoshop_block_and_bare() -> None:
         assert found.taken == Said(text="2020-01-02T00:00:00", source="iptc")
     assert from_info({"photoshop": {iptc.IPTC_RESOURCE: block}}).title == Said(text="Title", source="iptc")
     assert read(iptc_block=iim((2, 120, "Café".encode("latin-1")))).caption == Said(text="Café", source="iptc")
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("It’s “Café” – 5 €".encode("cp1252"), "It’s “Café” – 5 €"),
+        ("It’s “Café” – 5 €".encode(), "It’s “Café” – 5 €"),
+        (b"Caf\xe9 \x81", "Café"),  # a byte that Windows-1252 leaves undefined
+    ],
+)
+def test_a_text_without_a_mark_of_its_encoding_is_utf8_or_windows(raw: bytes, text: str) -> None:
+    assert (said := read(iptc_block=iim((2, 120, raw))).caption)
+    assert said.text == text
+    assert (said := read(exif_block=exif.pack({exif.DESCRIPTION: raw})).caption)
+    assert said.text == text
+
+
+@pytest.mark.parametrize("form", IPTC_FORMS)
+def test_iptc_is_found_in_every_form_of_a_file(form: str) -> None:
+    data = IPTC_FORMS[form](iim((2, 120, b"A caption"), (2, 25, b"one")))
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        found = from_info(image.info)
+    assert found.caption == Said(text="A caption", source="iptc")
+    assert [k.text for k in found.keywords] == ["one"]
+
+
+def test_an_extended_data_set_does_not_hide_those_behind_it() -> None:
+    extended = b"\x1c\x02\xca\x80\x04" + (70_000).to_bytes(4, "big") + bytes(70_000)
+    assert read(iptc_block=extended + iim((2, 120, b"A caption"))).caption == Said(text="A caption", source="iptc")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "field", "said"),
+    [
+        ("Description", "A caption", "caption", "A caption"),
+        ("Title", "A title", "title", "A title"),
+        ("Comment", "Created with GIMP", "caption", None),
+        ("Software", "A program", "caption", None),
+        ("Raw profile type iptc", "\niptc\n  99\nnot hexadecimal", "caption", None),
+        ("Raw profile type iptc", "", "caption", None),
+    ],
+)
+def test_texts_of_png(keyword: str, text: str, field: str, said: str | None) -> None:
+    with Image.open(io.BytesIO(png_with(keyword, text, "tEXt"))) as image:
+        found = getattr(from_info(image.info), field)
+    assert found == (None if said is None else Said(text=said, source="comment"))
 
 
 def test_the_newer_standard_wins() -> None:

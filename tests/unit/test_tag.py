@@ -349,3 +349,13 @@ def test_the_cache_key_changes_with_what_a_prediction_depends_on() -> None:
     ]  # fmt: skip
     keys = {cached.key(**base)} | {cached.key(**{**base, **other}) for other in others}
     assert len(keys) == 1 + len(others)
+
+
+def test_no_text_is_held_against_a_picture_that_the_models_cannot_see(desk: Desk) -> None:
+    """A white logo on transparency: a check would call every true text of it wrong."""
+    seen = desk.decoder.decode
+    desk.decoder.decode = lambda data, *, deadline: replace(seen(data, deadline=deadline), content="hidden")  # type: ignore[method-assign]
+    claim = desk.claim()
+    claim = replace(claim, request=replace(claim.request, check_text="our white logo"))
+    assert describe(claim, desk.kit) == "dead"
+    assert desk.ledger.completed == []

@@ -1,0 +1,31 @@
+"""Whether a picture shows anything. Only the decoder can tell.
+
+The models get the picture laid on white, reduced, and without its later frames.
+"""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from tagger.asset import Content
+
+SPREAD = 6  # of 255, between the least and the greatest value of a channel: the noise of a lossy format
+
+
+def content(whole: Image.Image, seen: Image.Image, frames: int) -> Content:
+    """`whole`: at its full size, its transparency still there (L, LA, RGB, RGBA, CMYK or LAB); `seen`: what the models get."""
+    if not _one_colour(seen):
+        return "shown"
+    return "blank" if frames == 1 and is_blank(whole) else "hidden"
+
+
+def is_blank(whole: Image.Image) -> bool:
+    """One colour all over, or fully transparent."""
+    clear = whole.mode in ("LA", "RGBA") and whole.getchannel("A").getextrema()[1] == 0
+    return clear or _one_colour(whole)
+
+
+def _one_colour(image: Image.Image) -> bool:
+    found = image.getextrema()
+    channels = found if isinstance(found[0], tuple) else (found,)
+    return all(high - low <= SPREAD for low, high in channels)

@@ -1,0 +1,31 @@
+"""The raw metadata blocks of a picture that Pillow has opened."""
+
+from __future__ import annotations
+
+import json
+
+from PIL import Image
+
+from tagger import exif, metadata
+from tagger.metadata import MAX_TEXT, Blocks
+from workers.decoder import MAX_BLOCK
+
+IPTC_TAG, PHOTOSHOP_TAG = 33723, 34377  # of TIFF
+
+
+def blocks(image: Image.Image, data: bytes) -> dict[str, bytes]:
+    """`exif`, `iptc`, `xmp`, and `texts` as JSON; a block over `MAX_BLOCK` is left out."""
+    found = metadata.blocks_of({str(key): value for key, value in image.info.items()})
+    if image.format == "TIFF":
+        found = _of_tiff(data, found.xmp)
+    texts = {name: text[:MAX_TEXT] for name, text in found.texts.items()}
+    every = {"exif": found.exif, "iptc": found.iptc, "xmp": found.xmp, "texts": json.dumps(texts).encode() if texts else b""}
+    return {name: block if len(block) <= MAX_BLOCK else b"" for name, block in every.items()}
+
+
+def _of_tiff(data: bytes, xmp: bytes) -> Blocks:
+    """A TIFF has its EXIF fields, and the blocks of IPTC and Photoshop, among its own tags. Pillow cuts some of them short."""
+    found = exif.raw(data, (*exif.TEXTS, IPTC_TAG, PHOTOSHOP_TAG))
+    iptc = found.pop(IPTC_TAG, b"")
+    resources = found.pop(PHOTOSHOP_TAG, b"")
+    return Blocks(exif=exif.pack(found), iptc=iptc or resources, xmp=xmp)
