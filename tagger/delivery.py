@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tagger.annotation import Outcome
+from tagger.message import DESCRIBED, MessageType
 
 DeliveryStatus = Literal["pending", "sending", "delivered", "parked", "superseded", "dead", "discarded"]
 
@@ -55,6 +56,24 @@ def wait_ms(failures: int, rng: random.Random, retry_after_ms: int | None = None
 def parts(fields: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
     """What a message writes, as (field, locale); tags have no locale on the wire."""
     return frozenset((field, locale) for field, value in fields.items() for locale in ([""] if field == "tags" else value))
+
+
+Part = tuple[Literal["writes", "tells"], str, str]  # with field and locale
+
+
+def coverage(fields: Mapping[str, Any], asked: Iterable[tuple[str, str]]) -> frozenset[Part]:
+    """What a message writes, and what it tells of: all (field, locale) that its job was asked for.
+
+    A message makes an older one needless where it covers all of that one: one that writes nothing replaces no write.
+    """
+    tells: frozenset[Part] = frozenset(("tells", field, "" if field == "tags" else locale) for field, locale in asked)
+    return tells | {("writes", field, locale) for field, locale in parts(fields)}
+
+
+def contradicts(mine: frozenset[Part], newer: frozenset[Part]) -> bool:
+    """Whether newer messages speak of the same: of what `mine` writes; or, where it writes nothing, of what it tells."""
+    writes = frozenset(part for part in mine if part[0] == "writes")
+    return bool((writes or mine) & newer)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +141,8 @@ class DeliveryClaim:
     refused_tags: tuple[str, ...] = ()  # those that a person typed or took off: never to be offered, nor removed
     metadata: Mapping[str, str]
     endpoint: Endpoint
+    type: MessageType = DESCRIBED
+    notice: Mapping[str, Any] = field(default_factory=dict)  # the rest of `data`: message.py
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +173,9 @@ class Delivery:
     next_attempt_ms: int | None
     fields: Mapping[str, Any]
     outcomes: tuple[FieldOutcome, ...]
-    error: Mapping[str, Any] | None
+    error: Mapping[str, Any] | None  # of its last attempt
+    type: MessageType = DESCRIBED
+    notice: Mapping[str, Any] = field(default_factory=dict)  # what it tells beside the fields: message.py
 
 
 @dataclass(frozen=True, kw_only=True)

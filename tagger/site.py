@@ -15,6 +15,8 @@ class Site:
     allowed_hosts: tuple[str, ...] = ()  # hosts whose private addresses may be fetched ("cms.lan", "127.0.0.1:8090")
     writes_paused: bool = False  # stops every write to this site at once
     hook_secrets: tuple[str, ...] = ()  # secrets that sign this site's own hooks to us, newest first
+    tell_unwritten: bool = True  # send `asset.described` also when nothing is to be written
+    tell_failed: bool = True  # send `asset.failed` for a job that is dead
     fetch_auth: str | None = None  # an Authorization header for the allowed hosts only; in clear only where a port is named
 
     def __repr__(self) -> str:

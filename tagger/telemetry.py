@@ -17,6 +17,7 @@ from tagger import metric_files  # before the first metric is made: it decides w
 from tagger.delivery import AttemptResult
 from tagger.errors import PortTaken
 from tagger.job import LANES
+from tagger.message import MessageType
 from tagger.operator_event import TYPES
 from tagger.settings import Settings
 
@@ -44,7 +45,7 @@ LANE_OLDEST_SECONDS = Gauge(
 )
 REHINTS = Counter("tagger_rehints_total", "Hints sent by the reconciler", ["lane"])
 FREED = Counter("tagger_freed_jobs_total", "Jobs taken back from dead workers", ["ruling"])
-DELIVERIES = Counter("tagger_deliveries_total", "Attempts to deliver", ["result"])
+DELIVERIES = Counter("tagger_deliveries_total", "Attempts to deliver, by the type of the message", ["result", "type"])
 EVENTS = Counter("tagger_operator_events", "What an operator should know of; see operator_event.py.", ["event"])
 DELIVERY_SECONDS = Histogram("tagger_delivery_seconds", "Time of one attempt", buckets=SECONDS)
 WORKER_READY = Gauge(
@@ -106,7 +107,8 @@ def configure(settings: Settings, role: str, stream: TextIO | None = None) -> No
     for event in TYPES:
         EVENTS.labels(event)
     for result in get_args(AttemptResult):
-        DELIVERIES.labels(result)
+        for kind in get_args(MessageType):
+            DELIVERIES.labels(result, kind)
     folder = metric_files.folder_of_stack()
     if folder is not None:
         metric_files.keep_writing(folder)

@@ -27,7 +27,7 @@ class Judged:
 
     annotations: tuple[Annotation, ...]
     verdict: Verdict
-    delivery_fields: Mapping[str, Any] | None  # API.md's `data.fields`; None: nothing to deliver
+    delivery_fields: Mapping[str, Any] | None  # `data.fields` of docs/api.md; None: nothing to write
     warnings: tuple[str, ...] = ()
 
 

@@ -24,7 +24,7 @@ from workers import cached
 from workers.decode import Decoded
 from workers.ends import charge, charge_crash, give_back, insist
 from workers.fetch import Fetched, FetchPolicy, fetch
-from workers.kit import End, Kit, Watch
+from workers.kit import End, Judged, Kit, Watch
 from workers.room import Share
 
 log = structlog.get_logger()
@@ -67,7 +67,7 @@ class _Found:
     """All that goes into the ledger, in one transaction."""
 
     description: Description
-    fields: Mapping[str, Any] | None  # to deliver
+    fields: Mapping[str, Any] | None  # to deliver; empty: only to tell what came of it
     prediction: tuple[str, bytes] | None  # for the cache; None: it came from there
 
 
@@ -114,7 +114,14 @@ def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Sha
         warnings=judged.warnings,
         checks=prediction.entailment,
     )
-    return _Found(description=description, fields=judged.delivery_fields if request.deliver else None, prediction=fresh)
+    return _Found(description=description, fields=_to_deliver(claim, site, judged), prediction=fresh)
+
+
+def _to_deliver(claim: Claim, site: Site, judged: Judged) -> Mapping[str, Any] | None:
+    """Nothing to write is told as well, unless the site does not want to hear it."""
+    if not claim.request.deliver:
+        return None
+    return judged.delivery_fields or ({} if site.tell_unwritten else None)
 
 
 def _checked(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Share) -> _Found:

@@ -15,11 +15,13 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
+from tagger.annotation import Action
 from tagger.api import render
 from tagger.api.deps import CallerDep, Cursor, Parts, PartsDep, SiteDep
 from tagger.api.shapes import JOB_EXAMPLE, AssetId, ContextIn, JobIn, Locale, Text, Wanted, decode_base64
 from tagger.asset import ImageSource, Role
 from tagger.errors import BadRequest, BodyTooLarge, Pointer
+from tagger.gate import REASONS
 from tagger.ids import new_id
 from tagger.job import JobRequest, JobStatus
 from tagger.ledger import Accepted
@@ -247,11 +249,19 @@ def list_jobs(
     caller: CallerDep,
     asset: str | None = None,
     status: JobStatus | None = None,
+    verdict: Annotated[Action | None, Query(description="Only with this verdict; `review`: a person should look.")] = None,
+    reason: Annotated[str | None, Query(description="Only where the verdict has this reason, e.g. `low_score`.")] = None,
     site: Annotated[str | None, Query(description="Only this site's; the operator's key sees all.")] = None,
     cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> dict[str, Any]:
-    page = parts.ledger.jobs(site_id=caller.narrowed(site), asset_id=asset, status=status, cursor=cursor, limit=limit)
+    if reason is not None and reason not in REASONS:
+        raise BadRequest(
+            f"{reason!r} is no reason of a verdict.", "docs/errors.md lists them.", errors=(Pointer(pointer="/reason"),)
+        )
+    page = parts.ledger.jobs(
+        site_id=caller.narrowed(site), asset_id=asset, status=status, verdict=verdict, reason=reason, cursor=cursor, limit=limit
+    )
     return {"data": [render.job(found, None) for found in page.data], "next_cursor": page.next_cursor}
 
 

@@ -72,12 +72,14 @@ def delivery_summary(found: Delivery) -> dict[str, Any]:
 def delivery(found: Delivery) -> dict[str, Any]:
     return {
         **delivery_summary(found),
+        "type": found.type,
         "job": found.job_id,
         "site": found.site_id,
         "asset": {"id": found.asset_id},
         "sequence": found.sequence,
         "created_at": instant(found.created_ms),
         "fields": dict(found.fields),
+        "notice": dict(found.notice),
         "outcomes": [
             {"field": o.field, "locale": o.locale or None, "outcome": o.outcome, "reason": o.reason or None}
             for o in found.outcomes
@@ -121,5 +123,7 @@ def site(found: Site, endpoint: dict[str, Any] | None) -> dict[str, Any]:
         "vocabulary": found.vocabulary,
         "allowed_hosts": list(found.allowed_hosts),
         "writes_paused": found.writes_paused,
+        "tell_unwritten": found.tell_unwritten,
+        "tell_failed": found.tell_failed,
         "endpoint": endpoint,
     }

@@ -123,6 +123,8 @@ class SiteIn(Body):
     locales: list[Locale] = Field(default=["en"], min_length=1, max_length=16)
     vocabulary: Text | None = None
     allowed_hosts: list[Annotated[str, AfterValidator(check_host)]] = Field(default=[], max_length=64)
+    tell_unwritten: bool = Field(True, description="Send `asset.described` also when nothing is to be written.")
+    tell_failed: bool = Field(True, description="Send `asset.failed` for a job that is dead.")
     endpoint: EndpointIn | None = None
 
 

@@ -47,6 +47,8 @@ def add_site(body: SiteIn, parts: PartsDep, _operator: OperatorDep) -> JSONRespo
         vocabulary=body.vocabulary,
         allowed_hosts=tuple(body.allowed_hosts),
         hook_secrets=(hook_secret,),
+        tell_unwritten=body.tell_unwritten,
+        tell_failed=body.tell_failed,
     )
     parts.ledger.add_site(site)
     secrets = {"hook_secret": hook_secret, "callback_secret": None}

@@ -8,6 +8,7 @@ import typer
 
 from tagger.cli import console
 from tagger.errors import BadRequest, TaggerError
+from tagger.gate import REASONS
 from tagger.ledger import Ledger
 
 Cursor = Annotated[str | None, typer.Option(help="Go on behind this id, which the end of the list before named.")]
@@ -29,6 +30,12 @@ def check_reason(code: str | None) -> None:
     """Errors: BadRequest for what is no error code of tagger."""
     if code is not None and code not in TaggerError.by_code():
         raise BadRequest(f"{code!r} is no error code.", "docs/errors.md lists them; `tagger dead-letters list` shows those met.")
+
+
+def check_verdict_reason(reason: str | None) -> None:
+    """Errors: BadRequest for what is no reason of a verdict."""
+    if reason is not None and reason not in REASONS:
+        raise BadRequest(f"{reason!r} is no reason of a verdict.", "docs/errors.md lists them under Reasons.")
 
 
 def say_more(next_cursor: str | None) -> None:

@@ -35,7 +35,7 @@ def list_deliveries(
     if json:
         console.print_json({"data": rows, "next_cursor": page.next_cursor})
     else:
-        console.print_table(rows, ["id", "status", "site", "asset", "attempts", "next_attempt_at"], "No deliveries.")
+        console.print_table(rows, ["id", "type", "status", "site", "asset", "attempts", "next_attempt_at"], "No deliveries.")
         choosing.say_more(page.next_cursor)
 
 
@@ -52,7 +52,7 @@ def show_delivery(delivery_id: str, json: console.Json = False) -> None:
     if json:
         console.print_json(body)
         return
-    console.out.print(f"{body['id']}  {body['status']}   site {body['site']}, asset {body['asset']['id']}")
+    console.out.print(f"{body['id']}  {body['type']}  {body['status']}   site {body['site']}, asset {body['asset']['id']}")
     console.out.print(f"  job {body['job']}, sequence {body['sequence']}")
     console.out.print(
         f"  to {endpoint.url if endpoint else 'no endpoint'}{'' if not endpoint or endpoint.enabled else ' (disabled)'}"

@@ -17,6 +17,7 @@ from rich.table import Table
 from tagger import telemetry
 from tagger.cli import console
 from tagger.cli.tables import check_writable
+from tagger.cli.terminated import cleaning_up
 from tagger.demo import tour
 from tagger.demo.photos_folder import broken, photographs
 from tagger.demo.scene import Scene, open_scene
@@ -64,7 +65,7 @@ def demo(
 
 @contextlib.contextmanager
 def _scene(serve: bool) -> Iterator[Scene]:
-    with tempfile.TemporaryDirectory(prefix="tagger-demo-") as home:
+    with cleaning_up(), tempfile.TemporaryDirectory(prefix="tagger-demo-") as home:
         settings = _settings(Path(home).resolve())
         with (Path(home) / "supervisor.log").open("w") as log_file:
             telemetry.configure(settings, "demo", stream=log_file)

@@ -14,6 +14,7 @@ from tagger.job import JobStatus
 
 app = typer.Typer(help="Look at jobs, cancel them.", no_args_is_help=True)
 
+Verdict = Literal["publish", "review", "suppress"]
 Status = Literal["accepted", "running", "described", "done", "dead", "superseded", "cancelled"]
 
 
@@ -22,6 +23,8 @@ def list_jobs(
     site: Annotated[str | None, typer.Option(help="Only this site's.")] = None,
     asset: Annotated[str | None, typer.Option(help="Only this asset's.")] = None,
     status: Annotated[Status | None, typer.Option(help="Only jobs in this state.")] = None,
+    verdict: Annotated[Verdict | None, typer.Option(help="Only jobs with this verdict; review: a person should look.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Only jobs whose verdict has this reason, e.g. low_score.")] = None,
     backfill: Annotated[str | None, typer.Option(help="Only this backfill's.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     cursor: choosing.Cursor = None,
@@ -29,19 +32,29 @@ def list_jobs(
 ) -> None:
     """Jobs, newest first.
 
-    Example:  tagger jobs list --site blog --status dead
+    \b
+    Examples:
+      tagger jobs list --site blog --status dead
+      tagger jobs list --site blog --verdict review
     """
     wanted: JobStatus | None = status
+    choosing.check_verdict_reason(reason)
     with console.ledger(reading=True) as ledger:
         choosing.check_site(ledger, site)
         if backfill is not None:
             ledger.backfill(backfill)
-        page = ledger.jobs(site_id=site, asset_id=asset, status=wanted, backfill_id=backfill, cursor=cursor, limit=limit)
+        page = ledger.jobs(
+            site_id=site, asset_id=asset, status=wanted, backfill_id=backfill, verdict=verdict, reason=reason, cursor=cursor,
+            limit=limit,
+        )  # fmt: skip
     rows = [render.job(job, None) for job in page.data]
     if json:
         console.print_json({"data": rows, "next_cursor": page.next_cursor})
     else:
-        console.print_table(rows, ["id", "status", "lane", "site", "asset", "attempts", "created_at"], "No jobs.")
+        for row in rows:
+            row["verdict"] = (row["verdict"] or {}).get("action")
+        columns = ["id", "status", "verdict", "lane", "site", "asset", "attempts", "created_at"]
+        console.print_table(rows, columns, "No jobs.")
         choosing.say_more(page.next_cursor)
 
 

@@ -19,6 +19,9 @@ from tagger.ledger import Ledger
 from tagger.signing import new_secret
 from tagger.site import Site
 
+TELL_UNWRITTEN = "Send asset.described also when nothing is to be written: words for review, or none at all."
+TELL_FAILED = "Send asset.failed for an image that could not be described."
+
 app = typer.Typer(help="The CMS instances that tagger serves.", no_args_is_help=True)
 
 
@@ -38,6 +41,8 @@ def add(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Host whose private address may be fetched, e.g. cms.lan:8080.")
     ] = None,
+    tell_unwritten: Annotated[bool, typer.Option("--tell-unwritten/--no-tell-unwritten", help=TELL_UNWRITTEN)] = True,
+    tell_failed: Annotated[bool, typer.Option("--tell-failed/--no-tell-failed", help=TELL_FAILED)] = True,
     json: console.Json = False,
 ) -> None:
     """Add a site and print its secrets, this once.
@@ -54,6 +59,8 @@ def add(
         locales=tuple(wanted.locales),
         allowed_hosts=tuple(wanted.allowed_hosts),
         hook_secrets=(hook_secret,),
+        tell_unwritten=tell_unwritten,
+        tell_failed=tell_failed,
     )
     with console.ledger() as ledger:
         ledger.add_site(site)
@@ -88,6 +95,8 @@ def change(
         typer.Option(help="Host whose private address may be fetched, instead of those before; repeat. '': none."),
     ] = None,
     vocabulary: Annotated[str | None, typer.Option(help="Vocabulary instead of the profile's; '' takes the profile's.")] = None,
+    tell_unwritten: Annotated[bool | None, typer.Option("--tell-unwritten/--no-tell-unwritten", help=TELL_UNWRITTEN)] = None,
+    tell_failed: Annotated[bool | None, typer.Option("--tell-failed/--no-tell-failed", help=TELL_FAILED)] = None,
     json: console.Json = False,
 ) -> None:
     """Change a site. What is not named stays, its secrets too; another endpoint takes at once what was parked for the old one.
@@ -103,6 +112,8 @@ def change(
         if endpoint or allow_private is not None:
             _check_address(url, private)
         changes: dict[str, Any] = {"name": wanted.name, "locales": wanted.locales}
+        told = {"tell_unwritten": tell_unwritten, "tell_failed": tell_failed}
+        changes |= {option: value for option, value in told.items() if value is not None}
         if profile is not None:
             changes["profile"] = console.catalog().require(profile).name
         if hosts is not None:

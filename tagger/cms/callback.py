@@ -38,10 +38,11 @@ def body(claim: DeliveryClaim) -> bytes:
     there, or a person took it off, and neither is to be changed. Nor is one that was found to be a person's matter before.
     """
     fields = {name: _tags(claim, value) if name == TAGS else _texts(claim, name, value) for name, value in claim.fields.items()}
-    data: dict[str, Any] = {"job": claim.job_id, "asset": {"id": claim.asset_id}, "sequence": claim.sequence, "fields": fields}
+    data: dict[str, Any] = {"job": claim.job_id, "asset": {"id": claim.asset_id}, "sequence": claim.sequence, **claim.notice}
+    data["fields"] = fields  # empty in a failure, for receivers that look at the fields before the type
     if claim.metadata:
         data["metadata"] = dict(claim.metadata)
-    message = {"type": "asset.described", "timestamp": format_instant(claim.described_ms), "data": data}
+    message = {"type": claim.type, "timestamp": format_instant(claim.described_ms), "data": data}
     return json.dumps(message, separators=(",", ":")).encode()
 
 
@@ -74,9 +75,12 @@ class Answer:
 
 
 def read_answer(claim: DeliveryClaim, content: bytes) -> Answer:
-    """One FieldOutcome for each field and locale that was sent. Never fails: nobody's answer may undo a 2xx."""
+    """One FieldOutcome for each field and locale that was sent. Never fails: nobody's answer may undo a 2xx.
+
+    Where nothing was to be written, nothing is expected: any 2xx will do.
+    """
     content = content.removeprefix(BOM).strip()
-    if not content:
+    if not content or not claim.fields:
         return Answer()
     complaint = ""
     try:

@@ -17,10 +17,12 @@ from tagger.asset import Role
 from tagger.demo.library import MAX_BYTES, Library, NotAnImage
 from tagger.demo.routes import check_places, library_of
 from tagger.demo.shelf import TEXT_FIELDS, NoSuchAsset
+from tagger.gate import REASONS
 
 router = APIRouter(include_in_schema=False)
 TEMPLATES = Jinja2Templates(directory=Path(__file__).with_name("templates"))
 LABELS = {"title": "Title", "alt_text": "Alt text", "caption": "Caption"}
+TEMPLATES.env.filters["explained"] = lambda reason: REASONS.get(reason, reason)
 
 
 class OwnForms(BaseHTTPMiddleware):
@@ -45,6 +47,13 @@ def grid(request: Request) -> HTMLResponse:
 def grid_alone(request: Request) -> HTMLResponse:
     """The grid without its page, for the script that keeps it fresh."""
     return _page(request, "_grid.html", assets=library_of(request).shelf.assets())
+
+
+@router.get("/assets/{asset_id}/live")
+def asset_alone(request: Request, asset_id: str) -> HTMLResponse:
+    """What changes of a picture's page, for the script that keeps it fresh."""
+    library = library_of(request)
+    return _page(request, "_asset.html", asset=_asset(library, asset_id), locales=library.config.locales)
 
 
 @router.get("/library.css")
@@ -80,7 +89,7 @@ async def upload(
 @router.get("/assets/{asset_id}")
 def page(request: Request, asset_id: str) -> HTMLResponse:
     library = library_of(request)
-    return _page(request, "asset.html", asset=_asset(library, asset_id), locales=library.config.locales, labels=LABELS)
+    return _page(request, "asset.html", asset=_asset(library, asset_id), locales=library.config.locales)
 
 
 @router.post("/assets/{asset_id}/edit")
@@ -128,4 +137,5 @@ def _asset(library: Library, asset_id: str) -> dict[str, Any]:
 
 
 def _page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
-    return TEMPLATES.TemplateResponse(request, name, {"locale": library_of(request).config.locales[0], **values}, status)
+    known = {"locale": library_of(request).config.locales[0], "labels": LABELS}
+    return TEMPLATES.TemplateResponse(request, name, {**known, **values}, status)

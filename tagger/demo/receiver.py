@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from tagger.cms.callback import text_hash
 from tagger.demo.shelf import TEXT_FIELDS, NoSuchAsset, Shelf, living, set_tag, set_text
+from tagger.demo.told import remember
 
 MAX_TEXT = 2_000
 
@@ -44,10 +45,25 @@ class TagsOffer(BaseModel):
     remove: list[Id]
 
 
+class Proposal(BaseModel):
+    """For a person's eye. This library shows it and never writes it by itself."""
+
+    value: Any
+    reasons: list[str] = []
+
+
+class Problem(BaseModel):
+    detail: str
+    remedy: str = ""
+
+
 class Data(BaseModel):
     asset: AssetRef
     sequence: int
     fields: dict[str, dict[str, TextOffer] | TagsOffer]
+    reasons: list[str] = []
+    proposals: dict[str, dict[str, Proposal]] = {}
+    error: Problem | None = None  # of `asset.failed`
 
 
 class Envelope(BaseModel):
@@ -57,7 +73,7 @@ class Envelope(BaseModel):
 
 
 class Message(Envelope):
-    """The parts of `asset.described` that this library looks at; others are ignored, so that the sender may add some."""
+    """The parts of `asset.described` and `asset.failed` that this library looks at; it ignores others."""
 
     data: Data
 
@@ -74,6 +90,7 @@ def apply(shelf: Shelf, data: Data, delivery: str) -> dict[str, Any]:
             late = {"outcome": "rejected", "reason": "stale_sequence"}
             return {"fields": {name: _for_each(offer, late) for name, offer in data.fields.items()}}
         db.execute("UPDATE assets SET sequence = ?, delivery = ? WHERE id = ?", (data.sequence, delivery, data.asset.id))
+        remember(db, data.asset.id, {**data.model_dump(include={"reasons", "proposals", "error"}), "writes": bool(data.fields)})
         turn = _Turn(db, shelf.locales, data.asset.id, delivery, data.sequence)
         return {"fields": {name: turn.field(name, offer) for name, offer in data.fields.items()}}
 
@@ -118,6 +135,7 @@ class _Turn:
         """Adds what nobody has put on or taken off, and removes only what tagger itself put on."""
         known = {row["label"]: row for row in self._db.execute("SELECT * FROM tags WHERE asset = ?", (self._asset,))}
         ours = {row["term"]: label for label, row in known.items() if row["writer"] == "tagger"}
+        taken_off = {row["term"] for row in known.values() if not row["present"]}
         removed: list[str] = []
         for term in offer.remove:
             if term in ours:
@@ -126,7 +144,7 @@ class _Turn:
                 removed.append(term)
         changed = bool(removed)
         for tag in offer.add:
-            if tag.label not in known and tag.id not in ours:
+            if tag.label not in known and tag.id not in ours and tag.id not in taken_off:
                 set_tag(self._db, self._asset, tag.label, tag.id, "tagger", tag.score, present=True)
                 ours[tag.id] = tag.label
                 changed = True

@@ -55,7 +55,8 @@ async def callback(request: Request) -> Response:
     except SignatureInvalid as err:
         return JSONResponse({"detail": str(err)}, status_code=401)
     try:
-        if receiver.Envelope.model_validate_json(content).type != "asset.described":
+        kind = receiver.Envelope.model_validate_json(content).type
+        if kind not in ("asset.described", "asset.failed"):
             return Response(status_code=204)
         message = receiver.Message.model_validate_json(content)
     except ValidationError as err:

@@ -12,6 +12,7 @@ from jinja2 import Environment, select_autoescape
 from PIL import Image, UnidentifiedImageError
 
 from tagger.demo.tour import Shown, text_of
+from tagger.gate import REASONS
 
 THUMB = (480, 360)
 
@@ -33,7 +34,11 @@ def _card(shown: Shown) -> dict[str, Any]:
             rows.append({"name": name, "text": proposal, "by": "for review"})
     if shown.job["error"]:
         rows.append({"name": "error", "text": shown.job["error"]["detail"], "by": shown.job["error"]["code"]})
-    return {"file": shown.file, "image": thumbnail(shown.picture), "alt": alt, "rows": rows, "tags": tags_of(shown.job)}
+    tags = tags_of(shown.job)
+    if not rows and not tags:
+        reasons = [REASONS.get(reason, reason) for reason in (shown.job["verdict"] or {}).get("reasons", [])]
+        rows.append({"name": "nothing", "text": " ".join(reasons) or REASONS["nothing_to_say"], "by": "nothing to say"})
+    return {"file": shown.file, "image": thumbnail(shown.picture), "alt": alt, "rows": rows, "tags": tags}
 
 
 def _proposal(job: dict[str, Any], field: str) -> str | None:

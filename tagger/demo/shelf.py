@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from tagger.demo import told
+
 Writer = Literal["person", "import", "tagger"]
 TEXT_FIELDS = ("title", "alt_text", "caption")
 
@@ -64,7 +66,7 @@ class Shelf:
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA)
+        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA + told.SCHEMA)
 
     def close(self) -> None:
         with self._lock:
@@ -101,6 +103,7 @@ class Shelf:
         with self.change() as db:
             living(db, asset_id)
             db.execute("UPDATE assets SET revision = ?, media_type = ? WHERE id = ?", (revision, media_type, asset_id))
+            told.remember(db, asset_id, {})
             db.execute("INSERT INTO outbox (event, body) VALUES (?, ?)", (event, hook))
 
     def delete(self, asset_id: str) -> None:
@@ -129,7 +132,7 @@ class Shelf:
         tags = self._db.execute("SELECT * FROM tags WHERE asset = ? AND present = 1 ORDER BY label", (row["id"],))
         shown = [{k: tag[k] for k in ("label", "term", "writer", "score")} for tag in tags]
         plain = {k: row[k] for k in ("id", "revision", "filename", "media_type", "role", "created_ms", "sequence")}
-        return {**plain, "fields": fields, "tags": shown}
+        return {**plain, "fields": fields, "tags": shown, "told": told.shown(self._db, row["id"], fields, shown)}
 
     # --- a person ------------------------------------------------------------------------------------------------
 
@@ -144,7 +147,7 @@ class Shelf:
             for label in add:
                 set_tag(db, asset_id, label, None, "person", None, present=True)
             for label in remove:
-                set_tag(db, asset_id, label, None, "person", None, present=False)
+                set_tag(db, asset_id, label, term_of(db, asset_id, label), "person", None, present=False)
 
     # --- counting, for the tests and the demo ---------------------------------------------------------------------
 
@@ -197,6 +200,12 @@ def set_text(
         "INSERT OR REPLACE INTO texts (asset, field, locale, value, writer, model, score) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (asset_id, field, locale, value, writer, model, score),
     )
+
+
+def term_of(db: sqlite3.Connection, asset_id: str, label: str) -> str | None:
+    """The vocabulary's term of a tag that tagger put on: it stays off under another label too."""
+    row = db.execute("SELECT term FROM tags WHERE asset = ? AND label = ?", (asset_id, label)).fetchone()
+    return None if row is None else row["term"]
 
 
 def set_tag(

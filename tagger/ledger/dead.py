@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, exists, select
 
-from tagger.delivery import DeadLetter
-from tagger.ledger.endpoints import newer_parts, next_sequence, overtaken, parts_of
-from tagger.ledger.moves import count_undelivered, move_delivery, move_job, unbury
+from tagger.delivery import DeadLetter, contradicts
+from tagger.ledger.endpoints import overtaken
+from tagger.ledger.moves import count_undelivered, end_message, move_delivery, move_job, unbury
+from tagger.ledger.sequences import covered_by, covered_by_newer, next_sequence
 from tagger.ledger.sites import find_endpoint
 from tagger.ledger.store import Store
 from tagger.ledger.tables import dead_letters, deliveries, job_errors, jobs, word_is
@@ -91,18 +92,19 @@ def _replay_job(tx: Tx, row: Any) -> bool:
     same = (jobs.c.site_id == row.site_id) & (jobs.c.asset_id == row.asset_id) & (jobs.c.profile == row.profile)
     if row.delivers and tx.conn.execute(select(exists().where(same, jobs.c.id > row.id, live, jobs.c.delivers))).scalar():
         return False
-    move_job(tx, row, "accepted", attempts=0, crashes=0, solo_crashes=0, due_ms=tx.now_ms)
+    end_message(tx, row, "superseded")  # its failure is no longer true
+    move_job(tx, row, "accepted", attempts=0, crashes=0, solo_crashes=0, due_ms=tx.now_ms, delivery_id=None)
     tx.conn.execute(delete(job_errors).where(job_errors.c.job_id == row.id))
     return True
 
 
 def _replay_delivery(tx: Tx, row: Any) -> bool:
-    newer = newer_parts(tx, row)
-    if overtaken(tx, row) or newer is None or newer & parts_of(tx, row.id):
+    newer = covered_by_newer(tx, row)
+    if overtaken(tx, row) or newer is None or contradicts(covered_by(tx, row.id), newer):
         _discard_delivery(tx, row)
         unbury(tx, row.id)
         return False
-    count_undelivered(tx, row.job_id, -1)
+    count_undelivered(tx, row.id, -1)
     endpoint = find_endpoint(tx.conn, row.site_id)
     # receivers refuse what comes after a higher sequence
     sequence = next_sequence(tx, row.site_id, row.asset_id) if newer else row.sequence
@@ -114,6 +116,6 @@ def _replay_delivery(tx: Tx, row: Any) -> bool:
 
 
 def _discard_delivery(tx: Tx, row: Any) -> bool:
-    count_undelivered(tx, row.job_id, -1)
+    count_undelivered(tx, row.id, -1)
     move_delivery(tx, row, "discarded")
     return True

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
+from sqlalchemy import or_, select, update
 
 from tagger import circuit as rules
 from tagger.circuit import Circuit, Slot
-from tagger.delivery import DeliveryStatus, parts
+from tagger.delivery import DeliveryStatus
 from tagger.ledger import counters
 from tagger.ledger.moves import move_delivery
-from tagger.ledger.prepared import Prepared, columns_of
-from tagger.ledger.tables import assets, deliveries, delivery_bodies, endpoints, jobs, word_is
+from tagger.ledger.sequences import covered_by, covered_by_newer
+from tagger.ledger.tables import deliveries, endpoints, jobs, word_is
 from tagger.ledger.writer import Tx
 
 SETTLE = 1_000  # deliveries that are parked or unparked in one transaction
-NEXT_SEQUENCE = Prepared(
-    insert(assets)
-    .on_conflict_do_update(index_elements=["site_id", "asset_id"], set_={"sequence": assets.c.sequence + 1})
-    .returning(assets.c.sequence),
-    columns_of(assets),
-)
 
 
 def lock_endpoint(tx: Tx, site_id: str) -> Any:
@@ -94,33 +87,10 @@ def put_back(tx: Tx, row: Any, endpoint: Any, *, due_ms: int, **values: Any) -> 
 
 
 def overtaken(tx: Tx, row: Any) -> bool:
-    """Whether nobody wants this write any more: newer ones say all of it, or its job was cancelled or superseded."""
-    newer = newer_parts(tx, row)
-    if newer is None or (newer and parts_of(tx, row.id) <= newer):
+    """Whether this message is needless: newer ones say all of it, or its job was cancelled, superseded or begun anew."""
+    newer = covered_by_newer(tx, row)
+    if newer is None or (newer and covered_by(tx, row.id) <= newer):
         return True
     ended = word_is(jobs.c.status, "cancelled", "superseded")
-    return tx.conn.execute(select(jobs.c.id).where(jobs.c.id == row.job_id, ended)).first() is not None
-
-
-def next_sequence(tx: Tx, site_id: str, asset_id: str) -> int:
-    """The number of the asset's next delivery. Takes the asset's row until the end of the transaction."""
-    first = {"site_id": site_id, "asset_id": asset_id, "sequence": 1}
-    row: Any = NEXT_SEQUENCE.one_or_none(tx.conn, first)
-    return int(row.sequence)
-
-
-def parts_of(tx: Tx, delivery_id: str) -> frozenset[tuple[str, str]]:
-    stmt = select(delivery_bodies.c.fields).where(delivery_bodies.c.delivery_id == delivery_id)
-    return parts(tx.conn.execute(stmt).scalar_one())
-
-
-def newer_parts(tx: Tx, row: Any) -> frozenset[tuple[str, str]] | None:
-    """What newer deliveries of the asset write, all together. None: some are kept no more, and what they wrote is not known."""
-    newest = select(assets.c.sequence).where(assets.c.site_id == row.site_id, assets.c.asset_id == row.asset_id)
-    sequence = tx.conn.execute(newest).scalar()
-    if sequence is None or sequence <= row.sequence:
-        return frozenset()
-    of_asset = (deliveries.c.site_id == row.site_id) & (deliveries.c.asset_id == row.asset_id)
-    bodies = select(delivery_bodies.c.fields).join(deliveries, deliveries.c.id == delivery_bodies.c.delivery_id)
-    found = tx.conn.execute(bodies.where(of_asset, deliveries.c.sequence > row.sequence)).scalars().all()
-    return frozenset().union(*map(parts, found)) if len(found) == sequence - row.sequence else None
+    anew = or_(jobs.c.delivery_id.is_(None), jobs.c.delivery_id != row.id)
+    return tx.conn.execute(select(jobs.c.id).where(jobs.c.id == row.job_id, or_(ended, anew))).first() is not None

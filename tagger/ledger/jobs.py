@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, exists, select
 
-from tagger.annotation import Annotation, Verdict
+from tagger.annotation import Action, Annotation, Verdict
 from tagger.asset import ImageSource
 from tagger.errors import BadRequest, ErrorInfo, NotFound
 from tagger.job import Description, Job, JobRequest, JobStatus
@@ -50,16 +51,23 @@ class Jobs(Store):
         asset_id: str | None = None,
         status: JobStatus | None = None,
         backfill_id: str | None = None,
+        verdict: Action | None = None,
+        reason: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Job]:
-        """Newest first."""
+        """Newest first. `reason`: a word that the verdict's reasons hold."""
         stmt = select(jobs).order_by(jobs.c.id.desc()).limit(limit + 1)
         for column, value in ((jobs.c.site_id, site_id), (jobs.c.asset_id, asset_id), (jobs.c.backfill_id, backfill_id)):
             if value is not None:
                 stmt = stmt.where(column == value)
         if status is not None:
             stmt = stmt.where(word_is(jobs.c.status, status))
+        if verdict is not None:
+            stmt = stmt.where(word_is(jobs.c.verdict, verdict))
+        if reason is not None:
+            given = job_results.c.verdict["reasons"].as_string().contains(json.dumps(reason), autoescape=True)
+            stmt = stmt.where(exists().where(job_results.c.job_id == jobs.c.id, given))
         if cursor is not None:
             stmt = stmt.where(jobs.c.id < cursor)
 

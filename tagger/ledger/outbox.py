@@ -266,5 +266,5 @@ def _to_claim(tx: Tx, row: Any, endpoint: Any) -> DeliveryClaim:
         delivery_id=row.id, token=row.token, job_id=row.job_id, site_id=row.site_id, asset_id=row.asset_id,
         sequence=row.sequence, attempts=row.attempts, tries=row.tries, described_ms=row.created_ms,
         fields=body.fields, provenance=known.hashes, provenance_tags=known.tags, refused_tags=known.refused,
-        metadata=body.metadata, endpoint=to_endpoint(endpoint),
+        metadata=body.metadata, endpoint=to_endpoint(endpoint), type=body.type, notice=body.notice,
     )  # fmt: skip

@@ -11,29 +11,19 @@ from typing import Any
 from sqlalchemy import Select, String, and_, bindparam, case, delete, exists, literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
-from tagger.delivery import DeliveryStatus, parts
+from tagger import message
 from tagger.errors import BadRequest, ErrorInfo, LedgerUnavailable
 from tagger.ids import new_id
 from tagger.job import Claim, Description, JobRequest, JobStatus, Lane
 from tagger.ledger import counters
 from tagger.ledger.alive import check_alive
-from tagger.ledger.endpoints import next_sequence, parts_of
-from tagger.ledger.moves import bury_job, charge, charge_crash, move_delivery, move_job, note_error
+from tagger.ledger.burying import bury_job, charge, charge_crash, note_error
+from tagger.ledger.messages import endpoint_of, store_description
+from tagger.ledger.moves import move_job
 from tagger.ledger.prepared import Prepared, columns_of
 from tagger.ledger.replies import keep_prediction
 from tagger.ledger.store import Store
-from tagger.ledger.tables import (
-    deliveries,
-    delivery_bodies,
-    embeddings,
-    endpoints,
-    job_errors,
-    job_requests,
-    job_results,
-    jobs,
-    offers,
-    word_is,
-)
+from tagger.ledger.tables import embeddings, job_errors, job_requests, job_results, jobs, offers, word_is
 from tagger.ledger.writer import Tx
 
 MOST_UNREADABLE = 20  # requests that one claim buries
@@ -68,7 +58,7 @@ def _complete_as(status: Any) -> Any:
     done = update(jobs).where(jobs.c.id == bindparam("job"), jobs.c.token == bindparam("held"), word_is(jobs.c.status, "running"))
     return done.values(
         status=status, updated_ms=bindparam("now"), crashes=0, solo_crashes=0, worker_id=None, deadline_ms=None,
-        delivery_id=bindparam("delivery"),
+        delivery_id=bindparam("delivery"), verdict=bindparam("verdict"),
     ).returning(jobs.c.lane, jobs.c.attempts, jobs.c.backfill_id, jobs.c.status)  # fmt: skip
 
 
@@ -99,15 +89,6 @@ _EMBEDDING = _EMBEDDING.on_conflict_do_update(
 PUT_EMBEDDING = Prepared(_EMBEDDING, columns_of(embeddings))
 PUT_RESULT = Prepared(job_results.insert(), columns_of(job_results))
 PUT_OFFER = Prepared(offers.insert(), columns_of(offers))
-PUT_DELIVERY = Prepared(deliveries.insert(), columns_of(deliveries, without=("replayed_ms", "token", "worker_id")))
-PUT_BODY = Prepared(delivery_bodies.insert(), columns_of(delivery_bodies, without=("error",)))
-TAKES = Prepared(select(endpoints.c.enabled, endpoints.c.circuit).where(endpoints.c.site_id == bindparam("site")))
-WAITING = select(deliveries).where(
-    deliveries.c.site_id == bindparam("site"),
-    deliveries.c.asset_id == bindparam("asset"),
-    word_is(deliveries.c.status, "pending", "parked"),
-)
-WAITING = WAITING.with_for_update()
 
 
 class Work(Store):
@@ -153,7 +134,8 @@ class Work(Store):
         a newer version of the image was accepted: its words must not be written over by those of the older one.
 
         `prediction`: key and value for the cache of predictions, kept in the same transaction.
-        None as `delivery_fields`, or a site without an endpoint: there is nothing to deliver, and the job is done.
+        `delivery_fields`: what to write. Empty: the CMS is told the verdict and the proposals, and writes nothing. None, or a
+        site without an endpoint: there is nothing to deliver, and the job is done.
         After an ambiguous commit error the ledger is read again: own token and described is success.
         """
         for left in reversed(range(SETTLE_TRIES)):
@@ -226,10 +208,11 @@ def _complete(
     prediction: tuple[str, bytes] | None,
 ) -> bool:
     request = claim.request
-    endpoint = None if fields is None else _endpoint(tx, request.site_id)  # whether it takes deliveries now
+    endpoint = None if fields is None else endpoint_of(tx, request.site_id)
     delivery_id = None if endpoint is None else new_id("dlv", tx.now_ms)
     new: JobStatus = "done" if delivery_id is None else "described"
     held = {"job": claim.job_id, "held": claim.token, "now": tx.now_ms, "new": new, "delivery": delivery_id}
+    held["verdict"] = description.verdict.action
     statement = COMPLETE_UNLESS_OVERTAKEN if tx.conn.dialect.name == "postgresql" else COMPLETE
     row: Any = statement.one_or_none(tx.conn, held)
     if row is None:
@@ -244,17 +227,9 @@ def _complete(
     _store_description(tx, claim, description)
     if prediction is not None:
         keep_prediction(tx, *prediction)
-    if fields is not None and endpoint is not None and delivery_id is not None:
-        takes = endpoint.enabled and endpoint.circuit == "closed"
-        _store_delivery(tx, claim, delivery_id, fields, "pending" if takes else "parked")
+    if fields is not None and delivery_id is not None:
+        store_description(tx, delivery_id, claim.job_id, request, fields, message.of_description(description))
     return True
-
-
-def _endpoint(tx: Tx, site_id: str) -> Any:
-    key = ("endpoint", site_id)
-    if key not in tx.memo:
-        tx.memo[key] = TAKES.one_or_none(tx.conn, {"site": site_id})
-    return tx.memo[key]
 
 
 def _store_description(tx: Tx, claim: Claim, description: Description) -> None:
@@ -280,20 +255,3 @@ def _store_description(tx: Tx, claim: Claim, description: Description) -> None:
         model, vector = description.embedding
         asset = {"site_id": claim.request.site_id, "asset_id": claim.request.asset_id, "job_id": claim.job_id}
         PUT_EMBEDDING.run(tx.conn, {**asset, "name": model.split("@")[0], "model": model, "vector": vector})
-
-
-def _store_delivery(tx: Tx, claim: Claim, delivery_id: str, fields: Mapping[str, Any], status: DeliveryStatus) -> None:
-    """The newest annotation of an asset supersedes what still waits and is said anew; it waits for the others, in their order."""
-    request = claim.request
-    asset = {"site_id": request.site_id, "asset_id": request.asset_id}
-    sequence = next_sequence(tx, **asset)
-    if sequence > 1:
-        for old in tx.conn.execute(WAITING, {"site": request.site_id, "asset": request.asset_id}).all():
-            if parts_of(tx, old.id) <= parts(fields):
-                move_delivery(tx, old, "superseded")
-    times = {"due_ms": tx.now_ms, "created_ms": tx.now_ms, "updated_ms": tx.now_ms}
-    row = {"id": delivery_id, "job_id": claim.job_id, **asset, "status": status, "sequence": sequence, **times}
-    PUT_DELIVERY.run(tx.conn, {**row, "attempts": 0, "tries": 0})
-    body = {"delivery_id": delivery_id, "fields": dict(fields), "metadata": dict(request.metadata), "outcomes": []}
-    PUT_BODY.run(tx.conn, body)
-    counters.delivery_moved(tx, None, status)

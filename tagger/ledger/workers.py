@@ -9,9 +9,10 @@ from sqlalchemy import Connection, Integer, bindparam, func, literal_column, sel
 from tagger.delivery import MAX_DELIVER_SECONDS
 from tagger.errors import DeadlineExceeded
 from tagger.job import Lane
+from tagger.ledger.burying import charge, charge_crash
 from tagger.ledger.endpoints import free_delivery
 from tagger.ledger.engine import IDLE_IN_TRANSACTION_MS
-from tagger.ledger.moves import charge, charge_crash, move_job
+from tagger.ledger.moves import move_job
 from tagger.ledger.prepared import Prepared
 from tagger.ledger.store import Store
 from tagger.ledger.tables import deliveries, jobs, word_is, workers

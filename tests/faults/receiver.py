@@ -95,7 +95,10 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             if self.path != "/callback":
                 return self._stray()
             signing.verify([receiver.secret], dict(self.headers), body, time.time())
-            data = json.loads(body)["data"]
+            message = json.loads(body)
+            data = message["data"]
+            if message["type"] != "asset.described":
+                return self._send(204, b"", {})
             act = receiver.take(data["asset"]["id"], data["sequence"])
             self._answer(act, data["fields"])
             return None

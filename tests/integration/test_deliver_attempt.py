@@ -233,6 +233,27 @@ def test_the_url_of_an_endpoint_goes_out_as_it_was_registered(serve: Any, transp
     assert receiver.requests[0].split(b" ")[1] == target.encode()
 
 
+@pytest.mark.parametrize(
+    ("kind", "answer", "result"),
+    [
+        ("asset.failed", says(204), "delivered"),
+        ("asset.failed", says(501), "delivered"),
+        ("asset.failed", says(200, b"OK"), "delivered"),
+        ("asset.failed", says(500), "retry"),
+        ("asset.described", says(501), "retry"),
+        ("asset.described", says(200, b'{"fields": {}}'), "delivered"),
+        ("asset.described", says(204), "delivered"),
+    ],
+)
+def test_a_message_that_writes_nothing_expects_no_outcomes(
+    serve: Any, transport: HttpTransport, kind: Any, answer: Answer, result: str
+) -> None:
+    receiver = serve(answer)
+    report = attempt(replace(claim_for(receiver.port), fields={}, type=kind, notice={}), transport, SECONDS)
+    assert (report.result, report.outcomes) == (result, ())
+    assert (report.error is None) == (result == "delivered")
+
+
 def test_the_message_is_signed_afresh_under_the_same_id(serve: Any, transport: HttpTransport) -> None:
     receiver = serve(says(500))
     for now in (1_795_000_000, 1_795_000_060):

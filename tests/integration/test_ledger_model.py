@@ -16,13 +16,22 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from ledger_cases.world import AWAY, BROKEN, FIELDS, World, description, said
 
 from tagger.delivery import AttemptReport
+from tagger.errors import DecodeError
 from tagger.job import after_crash, retry_at
 
 ASSETS = ("a", "b")  # few, so that versions of one asset meet
 
 LIVE = ("accepted", "running", "described", "done")
-ENDS = ("complete", "fail", "release")  # of a claim
+ENDS = ("complete", "tell", "fail", "die", "release")  # of a claim; "tell": described, and nothing is to be written
 RESULTS = ("delivered", "retry", "reject", "gone")  # of an attempt
+
+
+@dataclass
+class Delivery:
+    status: str
+    sequence: int
+    type: str
+    token: str | None = None
 
 
 @dataclass
@@ -33,12 +42,21 @@ class Job:
     token: str | None = None
     attempts: int = 0
     due: int = 0
-    delivery: str | None = None  # its status
-    sequence: int = 0
-    delivery_token: str | None = None
+    delivery: Delivery | None = None
+    former: list[Delivery] = field(default_factory=list)  # of failures, before it was replayed
     lane: str = "upload"
     crashes: int = 0
     solo_crashes: int = 0
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        return [*self.former, *([self.delivery] if self.delivery else [])]
+
+    def end_message(self, new: str) -> None:
+        if self.delivery is not None and self.delivery.status in ("pending", "parked"):
+            self.delivery.status = new
+        elif self.delivery is not None and self.delivery.status == "dead":
+            self.delivery.status = "discarded"
 
 
 @dataclass
@@ -56,13 +74,14 @@ class Model:
     def end(self, job: Job, status: str, delivery: str) -> None:
         """Supersede or cancel an open job."""
         job.status = status
-        if job.delivery in ("pending", "parked"):
-            job.delivery = delivery
-        elif job.delivery == "dead":
-            job.delivery = "discarded"
+        job.end_message(delivery)
 
-    def overtaken(self, job: Job) -> bool:
-        return self.sequence.get(job.asset, 0) > job.sequence or job.status in ("cancelled", "superseded")
+    def overtaken(self, job: Job, delivery: Delivery) -> bool:
+        newer = self.sequence.get(job.asset, 0) > delivery.sequence
+        return newer or job.status in ("cancelled", "superseded") or delivery is not job.delivery
+
+    def deliveries(self) -> list[Delivery]:
+        return [delivery for job in self.jobs.values() for delivery in job.deliveries]
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -128,33 +147,38 @@ class LedgerMachine(RuleBasedStateMachine):
         claim = self.claims[max(which, -len(self.claims))]
         job = self.model.job(claim.job_id)
         held = job.status == "running" and job.token == claim.token
-        if how == "complete":
-            assert self.world.ledger.complete(claim, description(), FIELDS) == held
+        if how in ("complete", "tell"):
+            assert self.world.ledger.complete(claim, description(), FIELDS if how == "complete" else {}) == held
             if held:
-                self.describe(job)
-        elif how == "fail":
-            status = self.world.ledger.fail(claim, BROKEN, {})
+                job.status, job.crashes, job.solo_crashes = "described", 0, 0
+                self.say(job, "asset.described")
+        elif how in ("fail", "die"):
+            error = BROKEN if how == "fail" else DecodeError("Not an image.").info()
+            status = self.world.ledger.fail(claim, error, {})
             assert (status is not None) == held
             if held:
-                self.charge(job, status)
+                self.charge(job, status, retryable=how == "fail")
         else:
             assert self.world.ledger.release(claim) == held
             if held:
                 job.status = "accepted"
 
-    def describe(self, job: Job) -> None:
+    def say(self, job: Job, kind: str) -> None:
+        """A new message about the asset. Whatever waits is about an older version, and about the same fields."""
         for other in self.model.jobs.values():
-            if other.asset == job.asset and other.delivery in ("pending", "parked"):
-                other.delivery = "superseded"
-                if other.status == "described":
-                    other.status = "superseded"
-        job.status, job.crashes, job.solo_crashes = "described", 0, 0
-        job.delivery = "pending" if self.endpoint_enabled else "parked"
-        job.sequence = self.model.sequence[job.asset] = self.model.sequence.get(job.asset, 0) + 1
+            for delivery in other.deliveries:
+                if other.asset == job.asset and delivery.status in ("pending", "parked"):
+                    delivery.status = "superseded"
+                    if other.status == "described":
+                        other.status = "superseded"
+        sequence = self.model.sequence[job.asset] = self.model.sequence.get(job.asset, 0) + 1
+        job.delivery = Delivery(status="pending" if self.endpoint_enabled else "parked", sequence=sequence, type=kind)
 
-    def charge(self, job: Job, status: Any) -> None:
+    def charge(self, job: Job, status: Any, *, retryable: bool) -> None:
         job.attempts += 1
-        due = retry_at(job.attempts, self.world.now)
+        due = retry_at(job.attempts, self.world.now) if retryable else None
+        if due is None:
+            self.say(job, "asset.failed")
         job.status = "dead" if due is None else "accepted"
         job.due = due or 0
         assert job.status == status
@@ -163,15 +187,16 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(result=st.sampled_from([None, None, *RESULTS]))
     def send(self, result: Any) -> None:
         """Claim all that is due; finish the last one at once, or hold it."""
-        sending = {j.asset for j in self.model.jobs.values() if j.delivery == "sending"}
+        sending = {j.asset for j in self.model.jobs.values() for d in j.deliveries if d.status == "sending"}
         claims = self.world.ledger.claim_deliveries(worker_id=self.worker, limit=50)
         for claim in claims:
             job = self.model.jobs[claim.job_id]
-            assert job.delivery == "pending"
+            assert job.delivery is not None
+            assert (job.delivery.status, job.delivery.type, job.delivery.sequence) == ("pending", claim.type, claim.sequence)
             assert job.asset not in sending
             assert self.endpoint_enabled
-            job.delivery, job.delivery_token = "sending", claim.token
-            self.sendings.append(claim)
+            job.delivery.status, job.delivery.token = "sending", claim.token
+            self.sendings.append((claim, job, job.delivery))
         if claims and result:
             self.finish(-1, result)
 
@@ -179,26 +204,25 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(which=st.sampled_from([-1, -1, -2]), result=st.sampled_from(RESULTS))
     def finish(self, which: int, result: Any) -> None:
         """Also with a claim that is stale by now."""
-        claim = self.sendings[max(which, -len(self.sendings))]
-        job = self.model.job(claim.job_id)
-        held = job.delivery == "sending" and job.delivery_token == claim.token
+        claim, job, delivery = self.sendings[max(which, -len(self.sendings))]
+        held = delivery.status == "sending" and delivery.token == claim.token
         good = result in ("delivered", "gone")
         report = AttemptReport(
             result=result, status={"delivered": 200, "gone": 404}.get(result, 500), duration_ms=1, error=None if good else AWAY,
-            outcomes=(said("written", f"sha256:{job.version}"),) if result == "delivered" else (),
+            outcomes=(said("written", f"sha256:{job.version}"),) if result == "delivered" and claim.fields else (),
         )  # fmt: skip
         status = self.world.ledger.finish_delivery(claim, report, random.Random(1))
         assert (status is not None) == held
         if status is not None:
-            self.settle_delivery(job, result, status)
+            self.settle_delivery(job, delivery, result, status)
 
-    def settle_delivery(self, job: Job, result: str, status: str) -> None:
+    def settle_delivery(self, job: Job, delivery: Delivery, result: str, status: str) -> None:
         waits = "pending" if self.endpoint_enabled else "parked"
-        back = "superseded" if self.model.overtaken(job) else waits
+        back = "superseded" if self.model.overtaken(job, delivery) else waits
         expected = {"delivered": "delivered", "gone": "delivered", "reject": "dead", "retry": back}[result]
         assert status == expected
-        job.delivery = expected
-        if job.status == "described" and expected in ("delivered", "superseded"):
+        delivery.status = expected
+        if job.status == "described" and delivery is job.delivery and expected in ("delivered", "superseded"):
             job.status = "done" if expected == "delivered" else "superseded"
 
     @rule(enabled=st.sampled_from([True, True, True, False]))
@@ -207,9 +231,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.world.ledger.claim_deliveries(worker_id=self.worker, limit=0)  # settles
         self.endpoint_enabled = enabled
         old, new = ("parked", "pending") if enabled else ("pending", "parked")
-        for job in self.model.jobs.values():
-            if job.delivery == old:
-                job.delivery = new
+        for delivery in self.model.deliveries():
+            if delivery.status == old:
+                delivery.status = new
 
     @precondition(lambda self: self.model.jobs)
     @rule(which=st.sampled_from([-1, -2, -3]))
@@ -229,7 +253,9 @@ class LedgerMachine(RuleBasedStateMachine):
             del self.model.jobs[job_id]
             [answer] = self.world.ledger.accept([self.world.request(asset, str(job.version))])
             assert (answer.created, answer.status, answer.job_id) == (False, "cancelled", job_id)
-            job.status, job.delivery = "erased", None
+            job.status = "erased"
+            for delivery in job.deliveries:
+                delivery.status = "erased"
             self.model.erased[job_id] = job
 
     @precondition(lambda self: self.model.jobs)
@@ -242,6 +268,19 @@ class LedgerMachine(RuleBasedStateMachine):
             return  # then it is asked for anew: tests/ledger_cases/jobs.py and erasing.py
         assert self.world.accept(job.asset, str(job.version)) == job_id
 
+    @precondition(lambda self: any(job.status == "dead" for job in self.model.jobs.values()))
+    @rule(which=st.sampled_from([0, -1]))
+    def replay(self, which: int) -> None:
+        """A dead job begins anew, unless a newer one speaks for its asset. Its failure is no longer true."""
+        job_id, job = [(i, j) for i, j in self.model.jobs.items() if j.status == "dead"][which]
+        newer = [j for j in self.model.jobs.values() if j.asset == job.asset and j.version > job.version and j.status in LIVE]
+        assert self.world.ledger.replay([job_id]) == (not newer)
+        if newer:
+            return
+        job.end_message("superseded")
+        job.former, job.delivery = job.deliveries, None
+        job.status, job.attempts, job.crashes, job.solo_crashes, job.due = "accepted", 0, 0, 0, self.world.now
+
     @rule(retires=st.booleans())
     def worker_ends(self, retires: bool) -> None:
         """By a crash, noticed by its silence, or in order: its jobs and deliveries go back, charged or not."""
@@ -253,8 +292,9 @@ class LedgerMachine(RuleBasedStateMachine):
         for job in self.model.jobs.values():
             if job.status == "running":
                 self.crash(job, retires)
-            if job.delivery == "sending":
-                self.put_back(job)
+            for delivery in job.deliveries:
+                if delivery.status == "sending":
+                    self.put_back(job, delivery)
         assert self.world.ledger.beat(self.worker) is False
         self.boots += 1
         self.worker = f"w{self.boots}"
@@ -265,12 +305,14 @@ class LedgerMachine(RuleBasedStateMachine):
             job.status = "accepted"
             return
         ruling = after_crash(job.lane, job.crashes, job.solo_crashes)  # type: ignore[arg-type]
+        if ruling.status == "dead":
+            self.say(job, "asset.failed")
         job.status, job.lane, job.crashes, job.solo_crashes = ruling.status, ruling.lane, ruling.crashes, ruling.solo_crashes
 
-    def put_back(self, job: Job) -> None:
+    def put_back(self, job: Job, delivery: Delivery) -> None:
         waits = "pending" if self.endpoint_enabled else "parked"
-        job.delivery = "superseded" if self.model.overtaken(job) else waits
-        if job.status == "described" and job.delivery == "superseded":
+        delivery.status = "superseded" if self.model.overtaken(job, delivery) else waits
+        if job.status == "described" and delivery is job.delivery and delivery.status == "superseded":
             job.status = "superseded"
 
     @invariant()
@@ -279,14 +321,16 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {i: (j.status, j.attempts) for i, j in seen.items()} == {
             i: (j.status, j.attempts) for i, j in self.model.jobs.items()
         }
-        sent = {d.job_id: (d.status, d.sequence) for d in self.world.ledger.deliveries(limit=500).data}
-        assert sent == {i: (j.delivery, j.sequence) for i, j in self.model.jobs.items() if j.delivery}
+        sent = {(d.asset_id, d.sequence): (d.job_id, d.status, d.type) for d in self.world.ledger.deliveries(limit=500).data}
+        assert sent == {
+            (job.asset, d.sequence): (job_id, d.status, d.type) for job_id, job in self.model.jobs.items() for d in job.deliveries
+        }
         stats = self.world.ledger.stats()
         for status in {j.status for j in self.model.jobs.values()} | set(stats.jobs):
             assert stats.jobs.get(status, 0) == sum(j.status == status for j in self.model.jobs.values())  # type: ignore[call-overload]
         sent_counts = {status: number for status, number in stats.deliveries.items() if number}
-        assert sent_counts == Counter(j.delivery for j in self.model.jobs.values() if j.delivery)
-        sending = [j.asset for j in self.model.jobs.values() if j.delivery == "sending"]
+        assert sent_counts == Counter(delivery.status for delivery in self.model.deliveries())
+        sending = [j.asset for j in self.model.jobs.values() for d in j.deliveries if d.status == "sending"]
         assert len(sending) == len(set(sending))
 
 

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from tagger.annotation import Verdict
 from tagger.asset import ImageSource
 from tagger.cms import standard
 from tagger.delivery import AttemptReport, DeliveryClaim, Endpoint
-from tagger.errors import AnswerIncomplete
+from tagger.errors import AnswerIncomplete, DecodeError
 from tagger.job import Description, JobRequest
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings
@@ -255,6 +256,73 @@ def test_an_older_description_comes_too_late(cms: Cms, transport: HttpTransport)
     late = attempt(claim_for(cms, asset_id, "A dog", 1), transport, SECONDS)
     assert set(outcomes(late).values()) == {"rejected"}
     assert cms.alt(asset_id) == ("A cat", "tagger")
+
+
+def tells(cms: Cms, asset_id: str, sequence: int, **more: Any) -> DeliveryClaim:
+    """A message that writes nothing."""
+    return replace(claim_for(cms, asset_id, sequence=sequence), fields={}, **more)
+
+
+REVIEW = {
+    "verdict": "review", "reasons": ["low_score"],
+    "proposals": {"alt_text": {"en": {"value": "Cat in a box", "reasons": ["low_score"], "source": "model", "model": "m@1"}}},
+}  # fmt: skip
+NOTHING = {"verdict": "suppress", "reasons": ["no_caption"], "proposals": {}}
+FAILED = {"error": DecodeError("The URL returned HTML, not an image.").info().to_dict()}
+
+
+def test_a_picture_shows_in_which_of_the_four_states_it_ended(cms: Cms, transport: HttpTransport) -> None:
+    waiting, written, review, nothing, failed = (cms.upload() for _ in range(5))
+    for claim in (
+        claim_for(cms, written),
+        tells(cms, review, 1, notice=REVIEW),
+        tells(cms, nothing, 1, notice=NOTHING),
+        tells(cms, failed, 1, type="asset.failed", notice=FAILED),
+    ):
+        report = attempt(claim, transport, SECONDS)
+        assert (report.result, report.status, report.error) == ("delivered", 200, None)
+    states = {asset_id: cms.asset(asset_id)["told"]["state"] for asset_id in (waiting, written, review, nothing, failed)}
+    assert list(states.values()) == ["waiting", "written", "for review", "nothing to say", "failed"]
+    assert [writes_of(cms, asset_id) for asset_id in (review, nothing, failed)] == [0, 0, 0]
+    assert cms.asset(review)["fields"]["alt_text"] == {}, "a proposal is never written by itself"
+    for asset_id, words in (
+        (waiting, "waiting for tagger"), (review, "Cat in a box"), (nothing, "No model offered a caption"),
+        (failed, "The URL returned HTML, not an image."),
+    ):  # fmt: skip
+        for path in (f"/assets/{asset_id}", f"/assets/{asset_id}/live", "/grid"):
+            assert words in cms.session.get(cms.url + path).text, (words, path)
+
+
+def test_a_person_may_accept_a_proposal_and_then_it_is_theirs(cms: Cms, transport: HttpTransport) -> None:
+    asset_id = cms.upload()
+    attempt(tells(cms, asset_id, 1, notice=REVIEW), transport, SECONDS)
+    page = cms.session.get(f"{cms.url}/assets/{asset_id}").text
+    [form] = re.findall(r"<form[^>]*>(?:(?!</form>).)*Use this text.*?</form>", page, flags=re.S)
+    [(name, value)] = re.findall(r'type="hidden" name="([^"]+)" value="([^"]+)"', form)
+    assert cms.post(f"/assets/{asset_id}/edit", data={name: value}).status_code == 303
+    assert cms.alt(asset_id) == ("Cat in a box", "person")
+    told = cms.asset(asset_id)["told"]
+    assert (told["state"], told["proposals"]) == ("kept", [])
+    assert outcomes(attempt(claim_for(cms, asset_id, sequence=2), transport, SECONDS))["alt_text"] == "kept"
+
+
+def test_an_older_message_does_not_change_what_is_shown(cms: Cms, transport: HttpTransport) -> None:
+    asset_id = cms.upload()
+    attempt(claim_for(cms, asset_id, sequence=2), transport, SECONDS)
+    attempt(tells(cms, asset_id, 1, type="asset.failed", notice=FAILED), transport, SECONDS)
+    assert cms.asset(asset_id)["told"]["state"] == "written"
+    cms.session.put(f"{cms.url}/api/assets/{asset_id}/image", data=png())
+    assert cms.asset(asset_id)["told"]["state"] == "waiting", "another picture"
+
+
+def test_a_tag_that_an_editor_took_off_stays_off_under_another_label(cms: Cms, transport: HttpTransport) -> None:
+    asset_id = cms.upload()
+    attempt(claim_for(cms, asset_id), transport, SECONDS)  # its answer is lost
+    assert cms.post(f"/api/assets/{asset_id}/edit", json={"remove_tags": ["cat"]}).ok
+    again = claim_for(cms, asset_id, sequence=2)
+    tags = {"add": [{"id": "t:cat", "label": "Cats", "score": 0.97}], "remove": []}
+    [said] = attempt(replace(again, fields={"tags": tags}), transport, SECONDS).outcomes
+    assert (said.outcome, said.added, cms.asset(asset_id)["tags"]) == ("unchanged", (), [])
 
 
 def test_saving_the_form_makes_only_the_changed_field_a_persons(cms: Cms, transport: HttpTransport) -> None:

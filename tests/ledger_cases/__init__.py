@@ -10,6 +10,7 @@ pytest.register_assert_rewrite(
     "ledger_cases.crashes",
     "ledger_cases.writing",
     "ledger_cases.sharing",
+    "ledger_cases.telling",
     "ledger_cases.turns",
 )
 
@@ -19,12 +20,15 @@ from ledger_cases.crashes import CrashCases  # noqa: E402
 from ledger_cases.erasing import ErasureCases  # noqa: E402
 from ledger_cases.jobs import JobCases  # noqa: E402
 from ledger_cases.sharing import SharingCases  # noqa: E402
+from ledger_cases.telling import TellingCases  # noqa: E402
 from ledger_cases.turns import TurnCases  # noqa: E402
 from ledger_cases.world import World  # noqa: E402
 from ledger_cases.writing import DeliveryCases  # noqa: E402
 
 
-class LedgerCases(JobCases, CrashCases, DeliveryCases, CircuitCases, AwayCases, ErasureCases, SharingCases, TurnCases):
+class LedgerCases(
+    JobCases, CrashCases, DeliveryCases, TellingCases, CircuitCases, AwayCases, ErasureCases, SharingCases, TurnCases
+):
     """Needs a fixture `world` from the class that inherits."""
 
 

@@ -68,7 +68,7 @@ def test_what_alerts_ask_for_reads_nought_before_the_first_time(tmp_path: Path) 
     for name, labels in (
         ("tagger_operator_events_total", {"event": "endpoint.disabled"}),
         ("tagger_jobs_total", {"lane": "upload", "status": "dead"}),
-        ("tagger_deliveries_total", {"result": "reject"}),
+        ("tagger_deliveries_total", {"result": "reject", "type": "asset.failed"}),
     ):
         assert REGISTRY.get_sample_value(name, labels) is not None, name
 

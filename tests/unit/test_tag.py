@@ -56,6 +56,7 @@ class PaperLedger:
         self.stored: dict[str, bytes] = {}
         self.away = 0  # so many calls fail first
         self.stale = False
+        self.site = Site(id="s", name="A site")
 
     def _here(self) -> None:
         if self.away:
@@ -63,7 +64,7 @@ class PaperLedger:
             raise LedgerUnavailable("away")
 
     def get_site(self, site_id: str) -> Site:
-        return Site(id=site_id, name="A site")
+        return self.site
 
     def cached(self, key: str) -> bytes | None:
         return self.stored.get(key)
@@ -124,6 +125,9 @@ class PaperModels:
 
 
 class PaperRules:
+    def __init__(self) -> None:
+        self.fields: Mapping[str, Any] | None = {"alt_text": {}}
+
     def instruction(self, claim: Claim) -> str:
         return ""
 
@@ -131,7 +135,7 @@ class PaperRules:
         said = prediction.caption.text if prediction.caption else None
         verdict = Verdict(action="publish")
         words = Annotation(field="alt_text", locale="en", value=said, score=0.9, model="m@1", rules=(), verdict=verdict)
-        return Judged(annotations=(words,), verdict=verdict, delivery_fields={"alt_text": {}})
+        return Judged(annotations=(words,), verdict=verdict, delivery_fields=self.fields)
 
 
 class Desk:
@@ -140,8 +144,9 @@ class Desk:
         self.blobs = LocalBlobs(folder / "blobs")
         self.folder = folder
         (folder / "a.png").write_bytes(b"the bytes of an image")
+        self.rules = PaperRules()
         self.kit = Kit(
-            ledger=self.ledger, blobs=self.blobs, decoder=self.decoder, models=self.models, rules=PaperRules(),
+            ledger=self.ledger, blobs=self.blobs, decoder=self.decoder, models=self.models, rules=self.rules,
             fetch_seconds=5, max_bytes=1000, stopping=threading.Event(),
         )  # fmt: skip
         self.kit.stopping.set()  # nothing pauses
@@ -359,3 +364,12 @@ def test_no_text_is_held_against_a_picture_that_the_models_cannot_see(desk: Desk
     claim = replace(claim, request=replace(claim.request, check_text="our white logo"))
     assert describe(claim, desk.kit) == "dead"
     assert desk.ledger.completed == []
+
+
+def test_a_site_is_told_also_that_nothing_is_to_be_written_unless_it_does_not_want_to_hear_it(desk: Desk) -> None:
+    desk.rules.fields = None
+    describe(desk.claim(), desk.kit)
+    describe(desk.claim(deliver=False), desk.kit)
+    desk.ledger.site = replace(desk.ledger.site, tell_unwritten=False)
+    describe(desk.claim(), desk.kit)
+    assert [fields for _, fields in desk.ledger.completed] == [{}, None, None]

@@ -5,6 +5,7 @@
 | 2xx | delivered | the body tells the outcome per field; without one that we understand: `unverified` |
 | 2xx whose fields are all `gone`, 404 | gone | the asset was deleted |
 | 410 | disable | the endpoint asks never to be called again |
+| 501 to an `asset.failed` | delivered | the CMS has no place for failures; it need not have one |
 | 413 | reject | this body will never be taken: a dead letter at once, for a person to see |
 | any other 3xx, 4xx, 5xx, a broken or late answer | retry | see below |
 | no connection, a forbidden address, an unusable secret | park | the endpoint's fault, not the delivery's: no attempt is spent |
@@ -35,6 +36,7 @@ from tagger.errors import (
     EndpointMisconfigured,
     EndpointUnreachable,
 )
+from tagger.message import FAILED
 from workers.deliver.transport import Reply, Transport
 
 WallClock = Callable[[], float]  # seconds since 1970
@@ -89,6 +91,8 @@ def handle(claim: DeliveryClaim, reply: Reply, *, now_s: float, duration_ms: int
         )
     if reply.status == 404:
         return AttemptReport(result="gone", status=404, duration_ms=duration_ms, outcomes=_all_gone(claim))
+    if reply.status == 501 and claim.type == FAILED:
+        return AttemptReport(result="delivered", status=501, duration_ms=duration_ms)
     result: AttemptResult = {410: "disable", 413: "reject"}.get(reply.status, "retry")  # type: ignore[assignment]
     return AttemptReport(
         result=result,

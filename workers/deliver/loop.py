@@ -169,12 +169,12 @@ class _Loop:
         self._tell(claim, report, status or "stale")
 
     def _tell(self, claim: DeliveryClaim, report: AttemptReport, status: str) -> None:
-        DELIVERIES.labels(report.result).inc()
+        DELIVERIES.labels(report.result, claim.type).inc()
         DELIVERY_SECONDS.observe(report.duration_ms / 1000)
         LOG.log(
             20 if report.result in ("delivered", "gone") else 30,
             "delivery_attempted",
-            delivery_id=claim.delivery_id, job_id=claim.job_id, site_id=claim.site_id, number=claim.tries,
+            delivery_id=claim.delivery_id, type=claim.type, job_id=claim.job_id, site_id=claim.site_id, number=claim.tries,
             result=report.result, http_status=report.status, ms=report.duration_ms, now=status,
             code=(report.error or {}).get("code"),
         )  # fmt: skip

@@ -28,12 +28,14 @@ jobs = Table(
     Column("backfill_id", String(40)),
     Column("delivery_id", String(40)),
     Column("delivers", Boolean, nullable=False),
+    Column("verdict", String(8)),  # publish | review | suppress; null: not described
     partial("jobs_claimable", "lane", "due_ms", "id", where="status = 'accepted'"),
     partial("jobs_of_worker", "worker_id", where="status = 'running'"),
     partial("jobs_deadline", "deadline_ms", where="status = 'running'"),
     partial("jobs_backfill_open", "backfill_id", where="status = 'accepted' AND backfill_id IS NOT NULL"),
     partial("jobs_unusual", "status", "id", where="status <> 'done'"),
     partial("jobs_of_backfill", "backfill_id", "id", where="backfill_id IS NOT NULL"),
+    partial("jobs_for_review", "id", where="verdict = 'review'"),
     Index("jobs_of_asset", "site_id", "asset_id", "id"),
     Index("jobs_of_site", "site_id", "id"),
 )

@@ -38,6 +38,8 @@ delivery_bodies = Table(
     Column("metadata", JSON, nullable=False),
     Column("outcomes", JSON, nullable=False),
     Column("error", JSON),
+    Column("type", String(32), nullable=False, server_default="asset.described"),
+    Column("notice", JSON, nullable=False, server_default="{}"),  # the rest of the message's data: tagger/message.py
 )
 
 attempts = Table(

@@ -1,0 +1,68 @@
+"""Failures of jobs and deliveries: charged, and at the end a dead letter with its cause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
+
+from tagger import job as job_rules
+from tagger.errors import CrashedTooOften, ErrorInfo
+from tagger.job import CrashRuling, JobStatus
+from tagger.ledger.messages import store_failure
+from tagger.ledger.moves import count_undelivered, move_delivery, move_job
+from tagger.ledger.tables import dead_letters, job_errors
+from tagger.ledger.writer import Tx
+
+
+def note_error(tx: Tx, job_id: str, error: ErrorInfo, timings_ms: Mapping[str, int]) -> None:
+    row = {"job_id": job_id, "error": error.to_dict(), "timings_ms": dict(timings_ms), "at_ms": tx.now_ms}
+    tx.conn.execute(insert(job_errors).values(row).on_conflict_do_update(index_elements=["job_id"], set_=row))
+
+
+def bury_job(tx: Tx, row: Any, error: ErrorInfo, *, attempts: int, **values: Any) -> None:
+    """The job ends as a dead letter, and its CMS is told."""
+    told = store_failure(tx, row, error)
+    move_job(tx, row, "dead", attempts=attempts, delivery_id=told, **values)
+    _bury(tx, row.id, "job", row, row.id, attempts, error.to_dict())
+
+
+def charge(tx: Tx, row: Any, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus:
+    """Charge one typed failure: another attempt later, or the end."""
+    attempts = row.attempts + 1
+    note_error(tx, row.id, error, timings_ms)
+    due = job_rules.retry_at(attempts, tx.now_ms) if error.retryable else None
+    if due is None:
+        bury_job(tx, row, error, attempts=attempts)
+        return "dead"
+    move_job(tx, row, "accepted", attempts=attempts, due_ms=due)
+    return "accepted"
+
+
+def charge_crash(tx: Tx, row: Any) -> CrashRuling:
+    """The process of a running job died, perhaps of it: back, to the solo lane, or the end."""
+    ruling = job_rules.after_crash(row.lane, row.crashes, row.solo_crashes)
+    counts = {"crashes": ruling.crashes, "solo_crashes": ruling.solo_crashes}
+    if ruling.status == "dead":
+        error = CrashedTooOften(f"The process died {ruling.solo_crashes} times while it held this image alone.").info()
+        note_error(tx, row.id, error, {})
+        bury_job(tx, row, error, attempts=row.attempts, **counts)
+    else:
+        move_job(tx, row, "accepted", lane=ruling.lane, **counts)
+    return ruling
+
+
+def bury_delivery(tx: Tx, row: Any, error: Mapping[str, Any], *, attempts: int) -> None:
+    """The delivery ends as a dead letter; its job stays as it is. Nothing more is sent because of that."""
+    move_delivery(tx, row, "dead", attempts=attempts)
+    _bury(tx, row.id, "delivery", row, row.job_id, attempts, error)
+    count_undelivered(tx, row.id, 1)
+
+
+def _bury(tx: Tx, letter_id: str, kind: str, row: Any, job_id: str, attempts: int, error: Mapping[str, Any]) -> None:
+    letter = {
+        "id": letter_id, "kind": kind, "site_id": row.site_id, "asset_id": row.asset_id, "job_id": job_id, "at_ms": tx.now_ms,
+        "attempts": attempts, "code": error["code"], "error": dict(error),
+    }  # fmt: skip
+    tx.conn.execute(insert(dead_letters).values(letter).on_conflict_do_update(index_elements=["id"], set_=letter))

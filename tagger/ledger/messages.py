@@ -1,0 +1,103 @@
+"""Storing what is to be sent of a job: its description, or its failure. Each is a delivery with a sequence of its asset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from tagger.delivery import DeliveryStatus, coverage
+from tagger.errors import ErrorInfo
+from tagger.ids import new_id
+from tagger.job import JobRequest
+from tagger.ledger import counters
+from tagger.ledger.moves import move_delivery
+from tagger.ledger.prepared import Prepared, columns_of
+from tagger.ledger.sequences import asked, covered_by, next_sequence
+from tagger.ledger.tables import deliveries, delivery_bodies, endpoints, job_requests, sites, word_is
+from tagger.ledger.writer import Tx
+from tagger.message import DESCRIBED, FAILED, MessageType, of_failure
+
+PUT_DELIVERY = Prepared(deliveries.insert(), columns_of(deliveries, without=("replayed_ms", "token", "worker_id")))
+PUT_BODY = Prepared(delivery_bodies.insert(), columns_of(delivery_bodies, without=("error",)))
+TAKES = Prepared(select(endpoints.c.enabled, endpoints.c.circuit).where(endpoints.c.site_id == bindparam("site")))
+WAITING = select(deliveries).where(
+    deliveries.c.site_id == bindparam("site"),
+    deliveries.c.asset_id == bindparam("asset"),
+    word_is(deliveries.c.status, "pending", "parked"),
+)
+WAITING = WAITING.with_for_update()
+SITE = select(sites.c.body).where(sites.c.id == bindparam("site"))
+REQUEST = select(job_requests.c.body).where(job_requests.c.job_id == bindparam("job"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    delivery_id: str
+    job_id: str
+    site_id: str
+    asset_id: str
+    type: MessageType
+    fields: Mapping[str, Any] = field(default_factory=dict)  # to write
+    notice: Mapping[str, Any]  # tagger/message.py
+    metadata: Mapping[str, Any]
+    asked: Iterable[tuple[str, str]]  # (field, locale)
+
+
+def endpoint_of(tx: Tx, site_id: str) -> Any:
+    """Whether the site's endpoint takes deliveries now; None: there is no endpoint."""
+    key = ("endpoint", site_id)
+    if key not in tx.memo:
+        tx.memo[key] = TAKES.one_or_none(tx.conn, {"site": site_id})
+    return tx.memo[key]
+
+
+def store_description(
+    tx: Tx, delivery_id: str, job_id: str, request: JobRequest, fields: Mapping[str, Any], notice: Mapping[str, Any]
+) -> None:
+    """The site has an endpoint."""
+    message = Message(
+        delivery_id=delivery_id, job_id=job_id, site_id=request.site_id, asset_id=request.asset_id, type=DESCRIBED,
+        fields=fields, notice=notice, metadata=request.metadata, asked=product(request.fields, request.locales),
+    )  # fmt: skip
+    _store(tx, message)
+
+
+def store_failure(tx: Tx, row: Any, error: ErrorInfo) -> str | None:
+    """The failure of the job of `row`, for a site that wants to hear of it. Returns the delivery's id."""
+    if not row.delivers or endpoint_of(tx, row.site_id) is None:
+        return None
+    site: Any = tx.conn.execute(SITE, {"site": row.site_id}).scalar_one_or_none()
+    request: Any = tx.conn.execute(REQUEST, {"job": row.id}).scalar_one_or_none()
+    if site is None or not site.get("tell_failed", True) or not isinstance(request, dict):
+        return None
+    metadata = request.get("metadata")
+    message = Message(
+        delivery_id=new_id("dlv", tx.now_ms), job_id=row.id, site_id=row.site_id, asset_id=row.asset_id, type=FAILED,
+        notice=of_failure(error), metadata=metadata if isinstance(metadata, dict) else {}, asked=asked(request),
+    )  # fmt: skip
+    _store(tx, message)
+    return message.delivery_id
+
+
+def _store(tx: Tx, message: Message) -> None:
+    """The newest message about an asset supersedes what still waits and is covered by it; it waits for the others, in order."""
+    endpoint = endpoint_of(tx, message.site_id)
+    status: DeliveryStatus = "pending" if endpoint.enabled and endpoint.circuit == "closed" else "parked"
+    asset = {"site_id": message.site_id, "asset_id": message.asset_id}
+    sequence = next_sequence(tx, **asset)
+    if sequence > 1:
+        covers = coverage(message.fields, message.asked)
+        for old in tx.conn.execute(WAITING, {"site": message.site_id, "asset": message.asset_id}).all():
+            if covered_by(tx, old.id) <= covers:
+                move_delivery(tx, old, "superseded")
+    times = {"due_ms": tx.now_ms, "created_ms": tx.now_ms, "updated_ms": tx.now_ms}
+    row = {"id": message.delivery_id, "job_id": message.job_id, **asset, "status": status, "sequence": sequence, **times}
+    PUT_DELIVERY.run(tx.conn, {**row, "attempts": 0, "tries": 0})
+    said = {"fields": dict(message.fields), "metadata": dict(message.metadata), "outcomes": []}
+    body = {"delivery_id": message.delivery_id, **said, "type": message.type, "notice": dict(message.notice)}
+    PUT_BODY.run(tx.conn, body)
+    counters.delivery_moved(tx, None, status)

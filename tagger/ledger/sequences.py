@@ -1,0 +1,58 @@
+"""The order of the messages about one asset, and what each covers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
+
+from tagger.delivery import Part, coverage
+from tagger.ledger.prepared import Prepared, columns_of
+from tagger.ledger.tables import assets, deliveries, delivery_bodies, job_requests
+from tagger.ledger.writer import Tx
+
+NEXT_SEQUENCE = Prepared(
+    insert(assets)
+    .on_conflict_do_update(index_elements=["site_id", "asset_id"], set_={"sequence": assets.c.sequence + 1})
+    .returning(assets.c.sequence),
+    columns_of(assets),
+)
+BODIES = (
+    select(delivery_bodies.c.fields, job_requests.c.body)
+    .join(deliveries, deliveries.c.id == delivery_bodies.c.delivery_id)
+    .join(job_requests, job_requests.c.job_id == deliveries.c.job_id)
+)
+
+
+def next_sequence(tx: Tx, site_id: str, asset_id: str) -> int:
+    """The number of the asset's next delivery. Takes the asset's row until the end of the transaction."""
+    first = {"site_id": site_id, "asset_id": asset_id, "sequence": 1}
+    row: Any = NEXT_SEQUENCE.one_or_none(tx.conn, first)
+    return int(row.sequence)
+
+
+def asked(request: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(field, locale) of everything that a stored request asks for; nothing of one that cannot be read."""
+    fields, locales = request.get("fields"), request.get("locales")
+    return list(product(fields, locales)) if isinstance(fields, list) and isinstance(locales, list) else []
+
+
+def covered_by(tx: Tx, delivery_id: str) -> frozenset[Part]:
+    row = tx.conn.execute(BODIES.where(deliveries.c.id == delivery_id)).one()
+    return coverage(row.fields, asked(row.body))
+
+
+def covered_by_newer(tx: Tx, row: Any) -> frozenset[Part] | None:
+    """What newer deliveries of the asset cover, all together. None: some are kept no more, and what they said is not known."""
+    newest = select(assets.c.sequence).where(assets.c.site_id == row.site_id, assets.c.asset_id == row.asset_id)
+    sequence = tx.conn.execute(newest).scalar()
+    if sequence is None or sequence <= row.sequence:
+        return frozenset()
+    of_asset = (deliveries.c.site_id == row.site_id) & (deliveries.c.asset_id == row.asset_id)
+    found = tx.conn.execute(BODIES.where(of_asset, deliveries.c.sequence > row.sequence)).all()
+    if len(found) != sequence - row.sequence:
+        return None
+    return frozenset[Part]().union(*(coverage(newer.fields, asked(newer.body)) for newer in found))
