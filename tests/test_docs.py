@@ -78,3 +78,18 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
         assert path in known, f"tagger {' '.join(named)}"
         if path in groups and named[1]:
             assert (*path, named[1]) in known, f"tagger {' '.join(named)}"
+
+
+PROMISE = r"\b(?:[QW]\d\d?|[GIS]\d)\b"
+RULE = r"\bA1?\d\b"
+
+
+@pytest.mark.parametrize("page", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda p: p.name)
+def test_a_number_is_explained_or_the_page_that_explains_it_is_linked(page: Path) -> None:
+    """Q1 or A13 tells a reader nothing."""
+    text = page.read_text("utf-8")
+    for numbers, home in ((PROMISE, "reliability.md"), (RULE, "alt-text-rules.md")):
+        explained = set(re.findall(rf"^\| ({numbers})", (DOCS / home).read_text("utf-8"), flags=re.M))
+        used = set(re.findall(numbers, text))
+        assert used <= explained, f"{home} does not explain {used - explained}"
+        assert not used or page.name == home or f"({home}" in text, f"{used} are explained in {home}, which is not linked"

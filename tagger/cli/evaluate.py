@@ -263,7 +263,7 @@ def _say(one: Trial, some: Measured) -> None:
             judged = _bar(value, bar, high) if name != "tuned" else ""  # what was tuned on proves nothing
             console.out.print(f"    {label:32} {_number(value)}{judged}")
         clean = "ok" if f.broken_alt_texts == 0 else "NOT MET"
-        console.out.print(f"    {'alt texts that break A1-A15':32} {f.broken_alt_texts} of {f.alt_texts} published  (0: {clean})")
+        console.out.print(f"    alt texts that break a text rule {f.broken_alt_texts} of {f.alt_texts} published  (0: {clean})")
 
 
 def _number(value: float | None) -> str:

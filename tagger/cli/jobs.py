@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from tagger.alttext import RULES
 from tagger.api import render
 from tagger.cli import choosing, console
 from tagger.errors import Conflict, NotFound
@@ -85,14 +86,16 @@ def _show(body: dict[str, Any]) -> None:
         value = found["value"]
         text = ", ".join(f"{t['label']} {t['score']:.2f}" for t in value) if isinstance(value, list) else repr(value)
         text = "–" if value is None or value == [] else text
-        rules = f" rules {' '.join(found['rules'])}" if found["rules"] else ""
         reasons = f" ({', '.join(found['verdict']['reasons'])})" if found["verdict"]["reasons"] else ""
         outcome = f" → {found['outcome']}" if found["outcome"] else ""
         out.print(f"  {found['field']} {found['locale']}: {text}")
-        out.print(f"      {found['verdict']['action']}{reasons}{outcome}  {found['model'] or ''}{rules}", style="dim")
+        out.print(f"      {found['verdict']['action']}{reasons}{outcome}  {found['model'] or ''}", style="dim")
         for reason in found["verdict"]["reasons"]:
             if meaning := REASONS.get(reason):
                 out.print(f"      {reason}: {meaning}", style="dim")
+        for rule in RULES:
+            if rule.id in found["rules"]:
+                out.print(f"      rule {rule.id} acted: {rule.why}", style="dim")
     if body["delivery"]:
         out.print(f"  delivery {body['delivery']['id']}: {body['delivery']['status']}, attempts {body['delivery']['attempts']}")
     if error := body["error"]:

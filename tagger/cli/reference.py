@@ -15,6 +15,8 @@ import typer
 from prometheus_client.metrics import MetricWrapperBase
 
 from tagger import telemetry
+from tagger.alttext import RULES
+from tagger.alttext.rules import EVERY
 from tagger.errors import Stage, TaggerError
 from tagger.gate import REASONS
 from tagger.settings import ENV_PREFIX, Settings, load
@@ -90,6 +92,30 @@ def errors() -> str:
     return "".join(lines)
 
 
+def alt_text_rules() -> str:
+    """Every rule of the alt texts, by its number."""
+    order = ", ".join(rule.id for rule in RULES)
+    lines = [
+        "# Alt-text rules\n\n",
+        NOTE,
+        "Every text that a model proposes goes through these rules before anybody sees it. `rules` of an annotation and "
+        "`tagger jobs show ID` name those that acted, by their number. From pixels one cannot know what a picture is for, "
+        "whether it matters, or who is on it. So code cleans the form, refuses what is bad, and sends the rest to a person.\n\n",
+        'Three outcomes are never confused: a text; `""` (decorative, on purpose); and no proposal.\n\n',
+        "| rule | why | what it may do | fields | languages |\n| --- | --- | --- | --- | --- |\n",
+    ]
+    for rule in sorted(RULES, key=lambda rule: int(rule.id[1:])):
+        fields = "all texts" if rule.fields == EVERY else ", ".join(f"`{name}`" for name in sorted(rule.fields))
+        acts = [*(["change the text"] if rule.rewrite else []), *(["hold it back, or ask a person"] if rule.check else [])]
+        cells = (rule.id, rule.why, "; ".join(acts) or "decide for an empty text", fields, rule.languages)
+        lines.append(f"| {' | '.join(_cell(c) for c in cells)} |\n")
+    lines.append(
+        f"\nThey act in this order: {order}. Changes are repeated until the text stays as it is; then each check looks once. "
+        "A check gives its reasons, which [errors.md](errors.md#reasons) explains. The profile sets lengths and the final stop.\n"
+    )
+    return "".join(lines)
+
+
 def metrics() -> str:
     """Every metric with its labels."""
     from tagger.api.health import LEDGER_GAUGES  # slow to import
@@ -127,6 +153,7 @@ PAGES = {
     "configuration.md": configuration,
     "cli.md": commands,
     "errors.md": errors,
+    "alt-text-rules.md": alt_text_rules,
     "metrics.md": metrics,
     "openapi.json": routes,
 }
