@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def test_the_demo_shows_what_was_promised(tmp_path: Path) -> None:
         "written back by the signed callback",
         "image_unreadable",
         "`kept`",
+        "the media library was told by the signed callback",
         "lost 0",
         "written twice 0",
         "all as promised",
@@ -43,15 +45,40 @@ def test_own_pictures_and_staying_up(tmp_path: Path) -> None:
     (folder / "broken.jpg").write_bytes(b"no picture")
     sheet = tmp_path / "sheet.html"
     log = tmp_path / "demo.log"
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    more = {"TMPDIR": str(temporary), **PROCESSES}
     with Running(
-        "demo", "--folder", str(folder), "--out", str(sheet), "--serve", home=tmp_path / "home", log=log, **PROCESSES
+        "demo", "--folder", str(folder), "--out", str(sheet), "--serve", home=tmp_path / "home", log=log, **more
     ) as demo:
         said = demo.until_it_says("Ctrl-C ends everything", 150)
         assert "all as promised" in said, said[-3000:]
         for name in ("Media library", "API and docs", "Flower"):
             address = re.findall(name + r"\s+(http://\S+)", said)[-1]
             assert requests.get(address, timeout=20).status_code == 200, address
+        library = re.findall(r"Media library\s+(http://\S+)", said)[-1]
+        assets = requests.get(f"{library}api/assets", timeout=20).json()["data"]
+        states = {asset["filename"]: asset["told"]["state"] for asset in assets}
+        assert len(assets) < 10, "the copies of the kill test do not bury the others"
+        assert "waiting" not in states.values()
+        assert states["broken-a.jpg"] == "failed"
         processes = family(demo.process.pid)
         assert demo.interrupt(90) in (0, 130)
     assert alive(processes) == []
     assert sheet.is_file()
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_demo_that_is_terminated_takes_its_folder_along(tmp_path: Path) -> None:
+    temporary, log = tmp_path / "tmp", tmp_path / "demo.log"
+    temporary.mkdir()
+    (tmp_path / "a.png").write_bytes(png((130, 130, 130)))
+    words = ("demo", "--folder", str(tmp_path), "--out", str(tmp_path / "sheet.html"))
+    with Running(*words, home=tmp_path / "home", log=log, TMPDIR=str(temporary), **PROCESSES) as demo:
+        demo.until_it_says("queued")
+        processes = family(demo.process.pid)
+        assert len(list(temporary.iterdir())) == 1
+        demo.process.terminate()
+        assert demo.process.wait(60) == 128 + signal.SIGTERM
+    assert alive(processes) == []
+    assert list(temporary.iterdir()) == []
