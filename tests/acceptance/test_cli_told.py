@@ -151,7 +151,7 @@ def test_status_and_doctor_tell_what_keeps_work_from_being_done(world: World, tm
     world.ledger.pause_writes("s", True)
     for command in ("status", "doctor"):
         said = called(command, home=tmp_path, TAGGER_API_PORT="0").stdout
-        for word in ("no worker is alive", "writes to s are paused", "endpoint of s is disabled", "1 parked", "Dead letters: 1"):
+        for word in ("no worker is alive", "writes to s are paused", "endpoint of s is disabled", "2 parked", "Dead letters: 1"):
             assert word in said, (command, word, said)
     assert len(told("status", home=tmp_path)["attention"]) == 5
 
