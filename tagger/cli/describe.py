@@ -16,6 +16,7 @@ from tagger.backfill import plan_folder
 from tagger.cli import console, copies, tables, unfinished, words_table
 from tagger.cli.backfill import watch
 from tagger.cli.outputs import Force, check_free
+from tagger.cli.terminated import cleaning_up
 from tagger.errors import BadRequest
 from tagger.folder_survey import Survey, survey
 from tagger.folder_walk import readable, walk
@@ -126,6 +127,7 @@ def ephemeral(home: Path | None = None, changes: Mapping[str, Any] = MappingProx
     `changes`: to the settings, for this run.
     """
     with contextlib.ExitStack() as stack:
+        stack.enter_context(cleaning_up())
         if home is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagger-"))).resolve()
         else:

@@ -19,7 +19,7 @@ VERDICT = {"publish": "may be published", "review": "for a person to look at", "
 def row(job: Job, review: bool) -> dict[str, Any]:
     """One line: the words of the first locale under their plain names, those of the others as `caption_de`.
 
-    Texts for review only when they are wanted.
+    Texts for review only when they are wanted, and then the line's verdict is `review`.
     """
     locales = job.request.locales
     words: dict[str, Any] = {"file": job.asset_id, "status": job.status}
@@ -33,6 +33,8 @@ def row(job: Job, review: bool) -> dict[str, Any]:
         for found in job.description.annotations:
             if found.locale not in locales or found.verdict.action not in wanted:
                 continue
+            if found.verdict.action == "review" and found.value is not None:
+                verdict = "review"
             name = _name(found.field, found.locale, locales.index(found.locale))
             if isinstance(found.value, tuple):
                 words[name] = [{"id": t.id, "label": t.label, "score": round(t.score, 3)} for t in found.value]

@@ -125,3 +125,21 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) 
     for bad in (tmp_path, tmp_path / "no" / "o.csv"):
         with pytest.raises(BadRequest):
             check_writable(bad)
+
+
+@pytest.mark.parametrize(("review", "verdict", "caption"), [(True, "review", "Perhaps a cat."), (False, "publish", None)])
+def test_a_line_with_words_for_review_says_review(review: bool, verdict: str, caption: str | None) -> None:
+    """Its tags publish, so the picture as a whole does: but whoever copies the caption must see that a person is to look."""
+    doubtful = Verdict(action="review", reasons=("low_score",))
+    publish = Verdict(action="publish")
+    common: dict[str, Any] = {"locale": "en", "score": 0.5, "model": "m@1", "rules": ()}
+    found = (
+        Annotation(field="caption", value="Perhaps a cat.", verdict=doubtful, **common),
+        Annotation(field="tags", value=(Tag(id="cat", label="cat", score=0.9),), verdict=publish, **common),
+    )
+    whole = SimpleNamespace(annotations=found, verdict=Verdict(action="publish", reasons=("low_score",)))
+    job: Any = SimpleNamespace(
+        asset_id="a.png", status="done", request=SimpleNamespace(locales=("en",)), description=whole, error=None
+    )
+    line = row(job, review)
+    assert (line["verdict"], line["reasons"], line["caption"], line["status"]) == (verdict, "low_score", caption, "done")
