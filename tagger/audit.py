@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from tagger import named_files, statement, table_file
 from tagger.asset import ImageSource
-from tagger.errors import BadRequest, TaggerError
+from tagger.errors import BadRequest, NotChecked, TaggerError
 from tagger.ids import new_id
 from tagger.job import ENDED, Job, JobRequest
 from tagger.ledger import Ledger
@@ -88,7 +89,10 @@ def _stored(ledger: Ledger, index: int, asset_id: str, text: str, job_id: str) -
 
 
 def run(ledger: Ledger, site_id: str, profile: str, rows: Sequence[Row], on_row: Callable[[Row], None]) -> list[Row]:
-    """Check all rows in the backfill lane; one that fails says why and does not end the rest. In the order of `rows`."""
+    """Check all rows in the backfill lane; one that fails says why and does not end the rest. In the order of `rows`.
+
+    Errors: NotChecked where a worker says that no model can check; what was not begun is cancelled then.
+    """
     done: dict[int, Row] = {}
     running: dict[str, Row] = {}
     waiting = iter(rows)
@@ -113,10 +117,19 @@ def run(ledger: Ledger, site_id: str, profile: str, rows: Sequence[Row], on_row:
         states = ledger.job_statuses(tuple(running))
         ended = [job_id for job_id, state in states.items() if state in ENDED]
         for job_id in ended:
-            end(_answered(running.pop(job_id), ledger.job(job_id)))
+            job = ledger.job(job_id)
+            if job.error is not None and job.error.code == NotChecked.code:
+                _give_up(ledger, running)
+            end(_answered(running.pop(job_id), job))
         if running and not ended:
             time.sleep(POLL_SECONDS)
     return [done[row.index] for row in rows]
+
+
+def _give_up(ledger: Ledger, job_ids: Iterable[str]) -> NoReturn:
+    for job_id in job_ids:
+        ledger.cancel(job_id)
+    raise NotChecked
 
 
 def _refused(row: Row) -> Row | None:

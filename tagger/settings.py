@@ -46,6 +46,10 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(default=32 * MIB, gt=0, description="Largest request body, and largest image fetched.")
     max_pixels: int = Field(default=100_000_000, gt=0, description="Largest width × height that is decoded.")
     compat_site: str = Field(default="", description="Site that the routes for existing callers act for; empty: no such routes.")
+    compat_review: bool = Field(
+        default=False,
+        description="Those routes also answer words for review; by default only what would be published.",
+    )
     compat_addresses: str = Field(
         default="127.0.0.1,::1", description="Addresses and networks, with commas, that may call those routes without a key."
     )
@@ -69,7 +73,9 @@ class Settings(BaseModel):
 
     caption: Literal["auto", "ofa", "lite", "fake", "none"] = Field(default="auto", description="Model of the captions.")
     embed: Literal["auto", "gme", "lite", "fake", "none"] = Field(default="auto", description="Model of vectors and tags.")
-    check: Literal["ofa-entailment", "fake", "none"] = Field(default="none", description="Model that checks captions.")
+    check: Literal["ofa-entailment", "fake", "none"] = Field(
+        default="none", description="Model that checks texts; where it is `none`, the API and `tagger check` refuse to check."
+    )
     model_dir: Path | None = Field(default=None, description="Folder of downloaded weights; empty: `home`/models.")
     model_mirror: Path | None = Field(default=None, description="Folder with copies of weights, for machines without internet.")
     model_pull: bool = Field(

@@ -1,6 +1,7 @@
 """Routes for callers of the services that tagger replaces. Off by default; `compat_site` turns them on for one site.
 
-They take no key, so only allow-listed addresses may call (`callers.py`). Each goes through the queue like any other job, and
+They take no key, so only allow-listed addresses may call (`callers.py`). Their callers publish what they get, so only words that
+tagger itself would publish are answered. Each goes through the queue like any other job, and
 answers 503 after 25 seconds, never 202: those callers know no other answer.
 """
 
@@ -19,6 +20,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from tagger import statement
+from tagger.annotation import Tag
 from tagger.api.asking import ask, ending, loaded
 from tagger.api.callers import check_caller
 from tagger.api.deps import Parts, PartsDep
@@ -26,9 +28,10 @@ from tagger.api.entailment import answer_of, check_request
 from tagger.api.jobs import unstored
 from tagger.api.shapes import decode_base64
 from tagger.asset import ImageSource
-from tagger.errors import BadRequest, TaggerError
+from tagger.errors import BadRequest, ErrorInfo, TaggerError
 from tagger.job import Job, JobRequest
 from tagger.prediction import EntailmentPrediction
+from tagger.settings import Settings
 
 WAIT_SECONDS = 25.0
 TEXT_CHARS, URL_CHARS = 5_000, 4_096
@@ -44,6 +47,11 @@ class Refused(Exception):
         super().__init__(error)
         self.response = JSONResponse({"error": error}, status, headers={"Retry-After": "2"} if status == 503 else None)
 
+    @classmethod
+    def by(cls, info: ErrorInfo, status: int | None = None) -> Refused:
+        """One text for all of an error: these callers log it, and whoever reads the log needs the remedy."""
+        return cls(status or info.status, f"{info.code}: {info.detail} {info.remedy}")
+
 
 class OldRoute(APIRoute):
     """Whatever is wrong with a request, these callers read one shape: `{"error": …}`."""
@@ -57,7 +65,7 @@ class OldRoute(APIRoute):
             except Refused as refused:
                 return refused.response
             except TaggerError as err:
-                return Refused(err.status, f"{err.code}: {err}").response
+                return Refused.by(err.info()).response
             except HTTPException as err:  # a form that does not parse
                 return Refused(err.status_code, str(err.detail)).response
 
@@ -82,7 +90,7 @@ async def generate_caption(request: Request, parts: PartsDep) -> JSONResponse:
     else:
         source, data = await run_in_threadpool(_decoded, image, parts)
     job = await _asked(parts, _request(parts, source, fields=("caption",)), data)
-    return JSONResponse({"caption": _text(job, "caption")})
+    return JSONResponse({"caption": _text(job, "caption", parts.settings)})
 
 
 @router.post("/api/tag-image")
@@ -98,11 +106,11 @@ async def tag_image(request: Request, parts: PartsDep) -> JSONResponse:
         {
             "tags": [
                 {"tag": f"{tag.category}:{tag.id}", "confidence": tag.score}
-                for a in (job.description.annotations if job.description else ())
-                if isinstance(a.value, tuple)
-                for tag in a.value
+                for value in _values(job, "tags", parts.settings)
+                if isinstance(value, tuple)
+                for tag in value
             ],
-            "description": _text(job, "caption"),
+            "description": _text(job, "caption", parts.settings),
             "embedding": [] if stored is None else list(struct.unpack(f"<{len(stored.vector) // 2}e", stored.vector)),
         }
     )
@@ -149,7 +157,8 @@ async def _checked(
     try:
         statement.check(said)
     except BadRequest as err:
-        raise Refused(400, f"{err.code}: {err}") from err
+        raise Refused.by(err.info(), 400) from err
+    statement.require_model(parts.settings.check)
     source, data = _given(parts, url=url, data=data)
     job = await _asked(parts, check_request(parts.settings.compat_site, source, said, "general"), data)
     answer = answer_of(job)
@@ -163,8 +172,7 @@ async def _asked(parts: Parts, request: JobRequest, data: bytes | None) -> Job:
     if job is None:
         raise Refused(503, f"no answer within {WAIT_SECONDS:g} seconds")
     if job.error is not None or job.description is None:
-        info = ending(job)
-        raise Refused(info.status, f"{info.code}: {info.detail}")
+        raise Refused.by(ending(job))
     return job
 
 
@@ -210,10 +218,16 @@ def _file(data: bytes | None) -> bytes:
     return data
 
 
-def _text(job: Job, field: str) -> str:
-    """What is offered, also where a person should look first: these callers ask for a text, whatever it is worth."""
-    found = [a.value for a in (job.description.annotations if job.description else ()) if a.field == field]
-    return next((value for value in found if isinstance(value, str)), "")
+def _values(job: Job, field: str, settings: Settings) -> list[str | tuple[Tag, ...] | None]:
+    """What may be answered: these callers publish whatever they get, so words for review are left out unless a setting asks
+    for them, and what the gate suppressed always is."""
+    answered = ("publish", "review") if settings.compat_review else ("publish",)
+    offered = job.description.annotations if job.description else ()
+    return [a.value for a in offered if a.field == field and a.verdict.action in answered]
+
+
+def _text(job: Job, field: str, settings: Settings) -> str:
+    return next((value for value in _values(job, field, settings) if isinstance(value, str)), "")
 
 
 def _scores(answer: EntailmentPrediction) -> list[float]:

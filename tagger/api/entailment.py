@@ -62,6 +62,7 @@ async def entailment(
     wait: Annotated[float | None, Query(gt=0, description="Seconds to wait, at most the configured limit.")] = None,
 ) -> JSONResponse:
     asked, data = await _read(request, parts)
+    statement.require_model(parts.settings.check)
     unseeable = statement.check(asked.text)
     source = unstored(data) if data is not None else ImageSource(kind="url", location=str(asked.image.url))
     profile = chosen_profile(parts, site, asked.profile)

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
-from tagger import audit
+from tagger import audit, statement
 from tagger.audit import Row
-from tagger.cli import console, models, tables
+from tagger.cli import attention, console, models, tables
 from tagger.cli.describe import ephemeral
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.tables import Column
@@ -46,6 +46,8 @@ def check(
         raise BadRequest("Name either a CSV of pairs or --site.", "See `tagger check --help`.")
     tables.check_place(out)
     check_free(out, force)
+    if site is not None:
+        statement.require_model(console.settings().check)  # the workers of the running stack check these
     chosen = console.catalog().require(profile).name
     if pairs is not None:
         rows = audit.pairs(pairs)
@@ -60,6 +62,8 @@ def check(
         _end(rows)
         return
     with console.ledger() as ledger:
+        if (trouble := attention.no_worker(ledger.stats())) is not None:
+            console.err.print(f"{trouble.detail}. {trouble.remedy}", style="yellow")
         while True:
             found = list(audit.written(ledger, ledger.get_site(str(site)).id))
             rows = _with_progress(ledger, str(site), chosen, found)

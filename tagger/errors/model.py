@@ -75,7 +75,7 @@ class NotChecked(TaggerError):
     title = "No model here checks texts against images"
     stage = "batch"
     status = 501
-    default_remedy = "Start the workers with `check = ofa-entailment`, after `tagger models pull ofa-entailment`."
+    default_remedy = "Run `tagger models pull ofa-entailment`, then set `check = ofa-entailment` for workers, API and CLI."
 
 
 class ModelDirectoryInvalid(TaggerError):

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger import job as job_rules
-from tagger.errors import CrashedTooOften, ErrorInfo
+from tagger.errors import CrashedTooOften, ErrorInfo, NotChecked
 from tagger.job import CrashRuling, JobStatus
 from tagger.ledger.messages import store_failure
 from tagger.ledger.moves import count_undelivered, move_delivery, move_job
@@ -29,9 +29,12 @@ def bury_job(tx: Tx, row: Any, error: ErrorInfo, *, attempts: int, **values: Any
 
 
 def charge(tx: Tx, row: Any, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus:
-    """Charge one typed failure: another attempt later, or the end."""
+    """Charge one typed failure: another attempt later, or the end. A check that no model here can do leaves no dead letter."""
     attempts = row.attempts + 1
     note_error(tx, row.id, error, timings_ms)
+    if error.code == NotChecked.code:
+        move_job(tx, row, "cancelled", attempts=attempts)  # the caller reads why; there is nothing that a person could replay
+        return "cancelled"
     due = job_rules.retry_at(attempts, tx.now_ms) if error.retryable else None
     if due is None:
         bury_job(tx, row, error, attempts=attempts)
