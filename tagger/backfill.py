@@ -100,6 +100,8 @@ def feed_all(ledger: Ledger, stop: Callable[[], bool] = lambda: False) -> int:
         if stop():
             break
         try:
+            if backfill.counts.get("set_aside"):  # whoever resumed it was killed half-way
+                ledger.settle_backfill(backfill.id)
             made += feed(ledger, backfill, stop)
         except (Conflict, OSError) as err:
             log.warning("backfill.not_fed", backfill=backfill.id, error=str(err))

@@ -1,4 +1,4 @@
-"""Backfill: a campaign over a library of assets. It feeds jobs page by page; pausing is not feeding."""
+"""Backfill: a campaign over a library of assets. It feeds jobs page by page; while it is paused, no job of it begins."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Backfill:
     window: int = 5_000  # most jobs that wait unclaimed
     started_ms: int
     # fed (rows handed over), known (of those, jobs that existed before), then a number per job status; undelivered: described,
-    # but the delivery is dead
+    # but the delivery is dead; set_aside: accepted, but not to be claimed while the backfill is paused
     counts: Mapping[str, int] = field(default_factory=dict)
 
     @property

@@ -26,8 +26,9 @@ RATE_SECONDS = 60.0  # of the window over which a watched rate is taken
 def row(found: Backfill, now_ms: int) -> dict[str, Any]:
     """One backfill for people and programs.
 
-    `ended`: images that need no more work, those that were `known` before included. `rate`: images a second that ended since
-    the start, without the known ones, while it runs; so `seconds_left` errs on the long side.
+    `waiting`: jobs that nobody has begun. `ended`: images that need no more work, those that were `known` before included.
+    `rate`: images a second that ended since the start, without the known ones, while it runs; so `seconds_left` errs on the long
+    side.
     """
     counts = found.counts
     worked = sum(counts.get(status, 0) for status in ENDED)
@@ -44,6 +45,7 @@ def row(found: Backfill, now_ms: int) -> dict[str, Any]:
         "total": total,
         "fed": fed,
         "open": max(0, fed - ended),
+        "waiting": counts.get("accepted", 0),
         "known": counts.get("known", 0),
         "ended": ended,
         "dead": counts.get("dead", 0),
@@ -89,7 +91,7 @@ def start(
         console.out.print(f"{plan.id}: {plan.spec['total']} images of {plan.spec['folder']}")
         _say_left_out(plan)
         if follow:
-            _watched(ledger, plan.id)
+            console.out.print(told(_watched(ledger, plan.id), ledger.now_ms()))
 
 
 def _say_left_out(plan: Backfill) -> None:
@@ -108,7 +110,7 @@ def _rehearsed(ledger: Ledger, plan: Backfill) -> tuple[int, int]:
 
 
 def watch(ledger: Ledger, backfill_id: str) -> Backfill:
-    """A progress bar until the backfill is no longer running; says before what it would wait for in vain."""
+    """A progress bar until the backfill is no longer running. Before, it names what would keep the backfill from getting on."""
     for trouble in (attention.no_worker(ledger.stats()), attention.paused(ledger, ledger.backfill(backfill_id).site_id)):
         if trouble is not None:
             console.err.print(f"{trouble.detail}. {trouble.remedy}", style="yellow")
@@ -176,29 +178,39 @@ def status(
     """
     with console.ledger(reading=True) as ledger:
         found = _watched(ledger, backfill_id) if follow else ledger.backfill(backfill_id)
-        body = row(found, ledger.now_ms())
+        now_ms = ledger.now_ms()
     if json:
-        console.print_json(body)
+        console.print_json(row(found, now_ms))
     else:
-        rate = f", {body['rate']} images/s" if body["rate"] is not None else ""
-        left = f", about {body['seconds_left']} s left" if body["seconds_left"] is not None else ""
-        done = f"{body['ended']} of {body['total']}, {body['dead']} dead{rate}{left}"
-        console.out.print(f"{body['id']} {body['status']}: {done}")
+        console.out.print(told(found, now_ms))
+
+
+def told(found: Backfill, now_ms: int) -> str:
+    """How far it is; where it is paused, also what waits, and for what."""
+    body = row(found, now_ms)
+    rate = f", {body['rate']} images/s" if body["rate"] is not None else ""
+    left = f", about {body['seconds_left']} s left" if body["seconds_left"] is not None else ""
+    done = f"{body['id']} {body['status']}: {body['ended']} of {body['total']}, {body['dead']} dead{rate}{left}"
+    if found.status != "paused":
+        return done
+    under_way = body["open"] - body["waiting"]
+    waiting = body["total"] - body["fed"] + body["waiting"]
+    return f"{done}. {under_way} are under way, {waiting} wait for `tagger backfill resume {body['id']}`."
 
 
 def _set(backfill_id: str, wanted: BackfillStatus, json: bool) -> None:
     with console.ledger() as ledger:
         ledger.set_backfill_status(backfill_id, wanted)
-        body = row(ledger.backfill(backfill_id), ledger.now_ms())
+        found, now_ms = ledger.backfill(backfill_id), ledger.now_ms()
     if json:
-        console.print_json(body)
+        console.print_json(row(found, now_ms))
     else:
-        console.out.print(f"{backfill_id} is {body['status']}.")
+        console.out.print(told(found, now_ms))
 
 
 @app.command("pause")
 def pause(backfill_id: str, json: console.Json = False) -> None:
-    """Feed no more images; what is open goes on to its end.
+    """Begin no more images; those under way go on to their end, and all others wait.
 
     Example:  tagger backfill pause bkf_01J9Z3…
     """

@@ -228,13 +228,9 @@ def resume(site_id: str) -> None:
     """
     with console.ledger() as ledger:
         ledger.get_site(site_id)
-        ledger.pause_writes(site_id, False)
-        endpoint = ledger.endpoint_of(site_id)
-        released = 0
-        if endpoint is not None:
-            ledger.enable_endpoint(endpoint.id, True)
-            released = ledger.unpark(endpoint.id)
-    console.out.print(f"{site_id} is written to again; {released} parked deliveries go out.")
+        released = ledger.resume_site(site_id)
+    waited = "1 delivery that waited goes out" if released == 1 else f"{released} deliveries that waited go out"
+    console.out.print(f"{site_id} is written to again; {waited}.")
 
 
 app.command("rotate")(rotation.rotate)

@@ -14,6 +14,7 @@ from tagger.job import JobRequest
 from tagger.ledger import counters
 from tagger.ledger.intake import accept
 from tagger.ledger.moves import end_job
+from tagger.ledger.pausing import move_some
 from tagger.ledger.store import Store
 from tagger.ledger.tables import backfills, jobs, word_is
 from tagger.ledger.values import Accepted
@@ -77,7 +78,7 @@ class Backfills(Store):
         return self._write(work)
 
     def set_backfill_status(self, backfill_id: str, status: BackfillStatus) -> None:
-        """Pause, resume, finish or cancel; cancelling also cancels its jobs that nobody has claimed.
+        """Pause, resume, finish or cancel. What nobody has claimed waits while it is paused, and is cancelled with it.
 
         Errors: NotFound, Conflict.
         """
@@ -91,6 +92,13 @@ class Backfills(Store):
 
         self._write(work)
         while status == "cancelled" and self._write(lambda tx: _cancel_some(tx, backfill_id)):
+            pass
+        self.settle_backfill(backfill_id)
+
+    def settle_backfill(self, backfill_id: str) -> None:
+        """Set its unclaimed jobs aside if it is paused, put them back if it runs. Repeated, it finishes what a killed process
+        left. Errors: NotFound."""
+        while self._write(lambda tx: move_some(tx, backfill_id, _lock(tx, backfill_id).status)):
             pass
 
     def finish_backfills(self) -> list[str]:

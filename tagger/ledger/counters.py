@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Key = tuple[str, str, str]  # scope, owner, word
 Deltas = Counter[Key]
 SHARDS = 8
+SET_ASIDE = "paused"  # lane of a paused backfill's jobs that nobody has claimed; see pausing.py
 
 ADD = Prepared(
     text(
@@ -52,7 +53,7 @@ def read(conn: Connection, scope: str, owner: str | None = None) -> dict[tuple[s
 def job_moved(
     tx: Tx, *, site_id: str, backfill_id: str | None, old: tuple[Lane, JobStatus] | None, new: tuple[Lane, JobStatus]
 ) -> None:
-    """Keep jobs per lane and status, open jobs per site, jobs per backfill and status."""
+    """Keep jobs per lane and status, open jobs per site, jobs per backfill and status, and those that are set aside."""
     tx.add("job", *new, 1)
     was_open = False
     if old is not None:
@@ -64,6 +65,11 @@ def job_moved(
         tx.add("backfill", backfill_id, new[1], 1)
         if old is not None:
             tx.add("backfill", backfill_id, old[1], -1)
+        tx.add("backfill", backfill_id, "set_aside", _is_set_aside(new) - (old is not None and _is_set_aside(old)))
+
+
+def _is_set_aside(place: tuple[str, JobStatus]) -> bool:
+    return place == (SET_ASIDE, "accepted")
 
 
 def delivery_moved(tx: Tx, old: DeliveryStatus | None, new: DeliveryStatus, number: int = 1) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, exists, select
@@ -11,7 +11,8 @@ from sqlalchemy import Connection, bindparam, exists, select
 from tagger.annotation import Action, Annotation, Verdict
 from tagger.asset import ImageSource
 from tagger.errors import BadRequest, ErrorInfo, NotFound
-from tagger.job import Description, Job, JobRequest, JobStatus
+from tagger.job import Claim, Description, Job, JobRequest, JobStatus
+from tagger.ledger.counters import SET_ASIDE
 from tagger.ledger.store import Store
 from tagger.ledger.tables import embeddings, job_errors, job_requests, job_results, jobs, offers, word_is
 from tagger.ledger.values import Page, StoredVector
@@ -102,6 +103,13 @@ class Jobs(Store):
         return self._read(work)
 
 
+def to_claim(row: Any, body: Mapping[str, Any]) -> Claim:
+    return Claim(
+        job_id=row.id, token=row.token, lane=row.lane, attempts=row.attempts, crashes=row.crashes, deadline_ms=row.deadline_ms,
+        created_ms=row.created_ms, claimed_ms=row.claimed_ms, request=JobRequest.from_dict(body),
+    )  # fmt: skip
+
+
 def load_jobs(conn: Connection, rows: Sequence[Any]) -> list[Job]:
     ids = [row.id for row in rows]
     requests = {r.job_id: r.body for r in conn.execute(select(job_requests).where(job_requests.c.job_id.in_(ids)))}
@@ -113,7 +121,8 @@ def load_jobs(conn: Connection, rows: Sequence[Any]) -> list[Job]:
         offered.setdefault(r.job_id, []).append(Annotation.from_dict({**r.body, "outcome": r.outcome}))
     return [
         Job(
-            id=row.id, status=row.status, lane=row.lane, site_id=row.site_id, asset_id=row.asset_id,
+            id=row.id, status=row.status, lane="backfill" if row.lane == SET_ASIDE else row.lane,
+            site_id=row.site_id, asset_id=row.asset_id,
             created_ms=row.created_ms, updated_ms=row.updated_ms, attempts=row.attempts, crashes=row.crashes,
             next_attempt_ms=row.due_ms if row.status == "accepted" and row.attempts else None,
             request=_request(row, requests[row.id]),

@@ -109,6 +109,21 @@ class Outbox(Store):
 
         return self._write(work)
 
+    def resume_site(self, site_id: str) -> int:
+        """Write to the site again, and enable its endpoint. Returns how many deliveries waited for that. Errors: NotFound."""
+
+        def work(tx: Tx) -> int:
+            allowed = update(sites).where(sites.c.id == site_id).values(writes_paused=False)
+            if not tx.conn.execute(allowed).rowcount:
+                raise NotFound(f"No site {site_id!r}.")
+            tx.memo.clear()
+            waiting = word_is(deliveries.c.status, "pending", "parked")
+            number = select(func.count()).select_from(deliveries).where(deliveries.c.site_id == site_id, waiting)
+            _unpark(tx, site_id)
+            return int(tx.conn.execute(number).scalar_one())
+
+        return self._write(work)
+
     def replay_parked(
         self, ids: Sequence[str] = (), *, site_id: str | None = None, since_ms: int | None = None, code: str | None = None
     ) -> dict[str, int]:

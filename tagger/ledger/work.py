@@ -14,12 +14,14 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 from tagger import message
 from tagger.errors import BadRequest, ErrorInfo, LedgerUnavailable
 from tagger.ids import new_id
-from tagger.job import Claim, Description, JobRequest, JobStatus, Lane
+from tagger.job import Claim, Description, JobStatus, Lane
 from tagger.ledger import counters
 from tagger.ledger.alive import check_alive
 from tagger.ledger.burying import bury_job, charge, charge_crash, note_error
+from tagger.ledger.jobs import to_claim
 from tagger.ledger.messages import endpoint_of, store_description
 from tagger.ledger.moves import move_job
+from tagger.ledger.pausing import set_aside_if_paused
 from tagger.ledger.prepared import Prepared, columns_of
 from tagger.ledger.replies import keep_prediction
 from tagger.ledger.store import Store
@@ -109,9 +111,11 @@ class Work(Store):
                     row = CLAIM_OLDEST.one_or_none(tx.conn, params)
                 if row is None:
                     return None
-                counters.job_moved(
-                    tx, site_id=row.site_id, backfill_id=row.backfill_id, old=(lane, "accepted"), new=(lane, "running")
-                )  # fmt: skip
+                if set_aside_if_paused(tx, row):
+                    row = None
+                    continue
+                old: tuple[Lane, JobStatus] = lane, "accepted"
+                counters.job_moved(tx, site_id=row.site_id, backfill_id=row.backfill_id, old=old, new=(lane, "running"))
                 try:
                     return to_claim(row, row.request)
                 except BadRequest as err:  # raised, it would come again with the next claim, and stop the lane
@@ -145,8 +149,7 @@ class Work(Store):
                 if left == 0:
                     raise
                 time.sleep(SETTLE_PAUSE_S)
-                settled = self._is_mine(claim)
-                if settled is not None:
+                if (settled := self._is_mine(claim)) is not None:
                     return settled
         raise AssertionError("unreachable")
 
@@ -191,13 +194,6 @@ class Work(Store):
 def _held(tx: Tx, claim: Claim) -> Any:
     stmt = select(jobs).where(jobs.c.id == claim.job_id, jobs.c.token == claim.token, word_is(jobs.c.status, "running"))
     return tx.conn.execute(stmt.with_for_update()).one_or_none()
-
-
-def to_claim(row: Any, body: Mapping[str, Any]) -> Claim:
-    return Claim(
-        job_id=row.id, token=row.token, lane=row.lane, attempts=row.attempts, crashes=row.crashes, deadline_ms=row.deadline_ms,
-        created_ms=row.created_ms, claimed_ms=row.claimed_ms, request=JobRequest.from_dict(body),
-    )  # fmt: skip
 
 
 def _complete(

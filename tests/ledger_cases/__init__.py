@@ -12,6 +12,7 @@ pytest.register_assert_rewrite(
     "ledger_cases.sharing",
     "ledger_cases.telling",
     "ledger_cases.turns",
+    "ledger_cases.pausing",
 )
 
 from ledger_cases.away import AwayCases  # noqa: E402 - the rewriting comes first
@@ -19,6 +20,7 @@ from ledger_cases.circuits import CircuitCases  # noqa: E402
 from ledger_cases.crashes import CrashCases  # noqa: E402
 from ledger_cases.erasing import ErasureCases  # noqa: E402
 from ledger_cases.jobs import JobCases  # noqa: E402
+from ledger_cases.pausing import PauseCases  # noqa: E402
 from ledger_cases.sharing import SharingCases  # noqa: E402
 from ledger_cases.telling import TellingCases  # noqa: E402
 from ledger_cases.turns import TurnCases  # noqa: E402
@@ -27,7 +29,7 @@ from ledger_cases.writing import DeliveryCases  # noqa: E402
 
 
 class LedgerCases(
-    JobCases, CrashCases, DeliveryCases, TellingCases, CircuitCases, AwayCases, ErasureCases, SharingCases, TurnCases
+    JobCases, CrashCases, DeliveryCases, TellingCases, CircuitCases, AwayCases, ErasureCases, SharingCases, TurnCases, PauseCases
 ):
     """Needs a fixture `world` from the class that inherits."""
 
