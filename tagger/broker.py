@@ -21,7 +21,7 @@ from redis.retry import Retry
 
 from tagger.errors import BrokerUnavailable
 from tagger.leash import leashed
-from tagger.settings import Settings, broker_socket, broker_socket_url
+from tagger.settings import Settings, broker_socket, broker_socket_url, plain_env
 
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
@@ -144,6 +144,7 @@ def _spawn(folder: Path, socket: Path, lock: int) -> subprocess.Popen[bytes]:
     arguments = [part for key, value in options.items() for part in (f"--{key}", value)]
     return subprocess.Popen(
         leashed([binary, *arguments]),
+        env=plain_env(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -86,3 +86,18 @@ def check_port(host: str, port: int, remedy: str) -> None:
         socket.create_server((host, port), family=family).close()
     except OSError as err:
         raise PortTaken(f"Port {port} of {host} cannot be used: {err.strerror}.", remedy) from err
+
+
+def listens(host: str, port: int) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def local_url(host: str, port: int) -> str:
+    """Where a server that listens on `host` is reached from this machine."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - to reach it
+    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"

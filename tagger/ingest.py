@@ -76,9 +76,15 @@ class Ingest:
         accepted = self.ledger.accept([request])[0]
         if accepted.created:
             self.hinter.hint(accepted.job_id, request.lane)
+            for ended in accepted.superseded:
+                self.tell_of(ended)
         elif data is not None:
             self.blobs.delete(request.source.location)  # the job that exists already has its own copy
         return accepted
+
+    def tell_of(self, job_id: str) -> None:
+        """A job ended here that no worker holds. The worker that gets this hint finds nothing to claim, and tells Flower."""
+        self.hinter.hint(job_id, "upload")
 
     def erase(self, site_id: str, asset_id: str) -> int:
         """The asset was deleted in its CMS: forget it, with its uploaded bytes. Returns how many jobs went.

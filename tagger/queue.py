@@ -40,6 +40,8 @@ LOCK_SECONDS = 1.0  # longest wait behind other threads of this process that are
 PAGE = 100  # hints that go out in one round trip
 PAUSE_SECONDS = 1.0  # after a failure, `send` refuses at once for this long instead of queueing up callers
 
+BROKER_ERRORS = (RedisError, KombuError, OSError)  # what a broker that is away, silent or full raises
+
 T = TypeVar("T")
 
 
@@ -220,13 +222,13 @@ class Hints:
         with self._turn():
             try:
                 return use(self._held())
-            except (RedisError, KombuError, OSError) as err:
+            except BROKER_ERRORS as err:
                 if isinstance(err.__cause__ or err, TimeoutError | RedisTimeout):
                     raise self._failed(err) from err
                 self._drop()  # a connection that idled may have been cut: a fresh one decides
             try:
                 return use(self._held())
-            except (RedisError, KombuError, OSError) as err:
+            except BROKER_ERRORS as err:
                 raise self._failed(err) from err
 
     def _failed(self, err: Exception) -> BrokerUnavailable:
@@ -258,5 +260,5 @@ class Hints:
         connection, self._connection, self._producer = self._connection, None, None
         if connection is not None:
             # collect() closes sockets without a word to the peer; close() on a dead one may raise
-            with contextlib.suppress(RedisError, KombuError, OSError, AttributeError):
+            with contextlib.suppress(*BROKER_ERRORS, AttributeError):
                 connection.collect()  # type: ignore[no-untyped-call]

@@ -23,6 +23,8 @@ from tagger.errors import SettingsError
 ENV_PREFIX = "TAGGER_"
 CONFIG_ENV = "TAGGER_CONFIG"  # path of tagger.toml; default: <home>/tagger.toml when it exists
 
+SECRETS_OF = {"TAGGER_ADMIN_KEY": ("api",), "TAGGER_EVENTS_SECRET": ("deliver",)}  # variable → roles of processes that need it
+
 MIB = 1 << 20
 MAX_SOCKET_PATH = 100  # bytes; Linux ends at 107, macOS at 103
 UNUSABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories: control, surrogate (a byte that is not UTF-8), line breaks
@@ -142,13 +144,20 @@ def broker_socket_url(home: Path) -> str:
     return f"redis+socket://{quote(str(broker_socket(home)))}"
 
 
-def child_env(settings: Settings, env: Mapping[str, str] | None = None) -> dict[str, str]:
+def child_env(settings: Settings, env: Mapping[str, str] | None = None, *, role: str = "") -> dict[str, str]:
     """The environment of a child process that is to have exactly these settings: none of the caller's own `TAGGER_*` go along.
 
-    Otherwise a `TAGGER_CONFIG` that names the production ledger would be read again by the children of a demo.
+    Otherwise a `TAGGER_CONFIG` that names the production ledger would be read again by the children of a demo. A secret goes
+    only to the role that needs it: a worker opens strangers' pictures, and its environment can be read by others of its user.
     """
+    kept = {name: text for name, text in to_env(settings).items() if role in SECRETS_OF.get(name, (role,))}
+    return {**plain_env(env), **kept}
+
+
+def plain_env(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a program that is to know nothing of our settings, such as the broker."""
     env = os.environ if env is None else env
-    return {**{name: text for name, text in env.items() if not name.startswith(ENV_PREFIX)}, **to_env(settings)}
+    return {name: text for name, text in env.items() if not name.startswith(ENV_PREFIX)}
 
 
 def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from dataclasses import dataclass
 
 from tagger.child import Child
+from tagger.errors import SettingsError
 from tagger.job import Lane
 from tagger.leash import leashed
 from tagger.processors import allowed, processors
 from tagger.settings import Settings
+
+
+def flower_installed() -> bool:
+    return importlib.util.find_spec("flower") is not None
+
+
+def require_flower() -> None:
+    """Errors: SettingsError that says how to install it."""
+    if not flower_installed():
+        raise SettingsError("Flower is not installed.", "Install it with `pip install 'tagger[ops]'`, or go without it.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from tagger import metric_files
 from tagger.broker import Broker, open_broker
 from tagger.child import Child, end, popen
 from tagger.errors import TaggerError, Unavailable
-from tagger.home import check_port, free_port, lock_home, make_home, write_state
+from tagger.home import check_port, free_port, listens, local_url, lock_home, make_home, write_state
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, child_env
 from tagger.shape import Shape
@@ -111,7 +111,7 @@ class Stack:
             child.metrics_port = port
 
     def _spawn(self, child: Child) -> None:
-        env = child_env(self.settings)
+        env = child_env(self.settings, role=child.name)
         if child.name != "flower":  # it would map its own metrics' files into memory
             env[metric_files.FOLDER_ENV] = str(self._metrics)
         env["TAGGER_METRICS_PORT"] = str(child.metrics_port)
@@ -152,6 +152,8 @@ class Stack:
         missing = [role for role, count in wanted.items() if count and not alive.get(role)]
         if self.shape.api and not self._api_answers():
             missing.append("api")
+        if self.shape.flower and not listens("127.0.0.1", self.shape.flower):
+            missing.append("flower")
         return missing
 
     def _api_answers(self) -> bool:
@@ -175,8 +177,7 @@ class Stack:
 
     @property
     def api_url(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.api_host, self.settings.api_host)  # noqa: S104 - to reach it
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.api_port}"
+        return local_url(self.settings.api_host, self.settings.api_port)
 
     def _watch(self) -> None:
         while not self._stop.wait(TICK_SECONDS):

@@ -6,6 +6,7 @@ logged and tried at its next turn; it never stops the others, and nothing here e
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -189,6 +190,7 @@ class Reconciler:
         overdue = self.ledger.expire_deadlines()
         if overdue:
             log.warning("jobs.overdue", jobs=overdue)
+        self._tell_of([job for worker in expired for job in worker.dead] + overdue)
         for lane, freed in _by_lane(expired).items():
             # they have waited already, and a queue that seems long enough is full of others' hints
             try:
@@ -197,6 +199,11 @@ class Reconciler:
                 log.warning("hints.not_sent", lane=lane, count=len(freed), error=str(err))
         if any(worker.freed for worker in expired):
             self.top_up(patient=False)
+
+    def _tell_of(self, jobs: list[str]) -> None:
+        """A hint for jobs that ended, or wait, without a worker: whoever takes it finds nothing to claim and tells Flower."""
+        with contextlib.suppress(BrokerUnavailable):
+            self.hints.send_many(jobs, "upload")
 
     def top_up(self, *, patient: bool = True) -> Mapping[Lane, int]:
         """Per lane, sends as many hints as are missing below min(window, claimable jobs). Returns how many.

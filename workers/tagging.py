@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -27,6 +28,7 @@ from workers.remembered import Remembered
 from workers.rules import SiteRules
 from workers.tag import describe
 from workers.take import Taker
+from workers.task_events import TaskEvents
 
 log = structlog.get_logger()
 
@@ -126,7 +128,7 @@ def _work(
     asked: threading.Event,
 ) -> None:
     """Registered and beating, takes hints until asked to end; then what runs finishes."""
-    pulse = tasks.Pulse()
+    pulse, events = tasks.Pulse(), TaskEvents(ledger)
     ready = telemetry.WORKER_READY.labels(lane)
 
     def models_wrong() -> str | None:
@@ -134,9 +136,12 @@ def _work(
         return models.wrong()
 
     def describe_counted(claim: Claim) -> End:
+        events.begun(claim)
+        began = time.monotonic()
         with hands.hold():
             end = describe(claim, kit)
         telemetry.JOBS.labels(lane, end).inc()
+        events.ended(claim, end, time.monotonic() - began)
         return end
 
     take = Taker(
@@ -148,6 +153,7 @@ def _work(
         ready=models.ready,
         stopping=asked,
         around=polite.around,
+        passed_over=events.passed_over,
     )
     app = make_app(settings.broker)
     tasks.register(app, take)
@@ -155,5 +161,5 @@ def _work(
     with enrolled(ledger, worker_id=worker_id, role="tag", lane=lane, asked=asked, vitals=vitals) as heart:
         alarm.ring = heart.hurry
         name = f"{lane}@{os.uname().nodename}.{os.getpid()}"
-        tasks.consume(app, queue=lane, threads=settings.threads, name=name, pulse=pulse)
+        tasks.consume(app, queue=lane, threads=settings.threads, name=name, pulse=pulse, events=events)
     ready.set(0)

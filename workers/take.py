@@ -39,9 +39,10 @@ class Taker:
         stopping: threading.Event,
         monotonic: Callable[[], float] = time.monotonic,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
+        passed_over: Callable[[str], None] = lambda _job_id: None,
     ) -> None:
         """`ready`: whether the models work; while they do not, nothing is claimed. `around`: entered for each hint, before its
-        claim; it may wait.
+        claim; it may wait. `passed_over`: called with the job that a hint named when it could not be claimed, after the work.
         """
         self._claims = claims
         self._describe = describe
@@ -52,22 +53,26 @@ class Taker:
         self._stopping = stopping
         self._monotonic = monotonic
         self._around = around
+        self._passed_over = passed_over
 
     def __call__(self, job_id: str) -> None:
         with self._around():
-            claim = self._claim(job_id)
+            asked, claim = self._claim(job_id)
             if claim is not None:
                 with structlog.contextvars.bound_contextvars(lane=self._lane, worker=self._worker_id):  # threads inherit none
                     self._describe(claim)
+        if asked and (claim is None or claim.job_id != job_id):
+            self._passed_over(job_id)
 
-    def _claim(self, job_id: str) -> Claim | None:
-        """None: nothing is due, or it was not to be had in time."""
+    def _claim(self, job_id: str) -> tuple[bool, Claim | None]:
+        """Whether the ledger was asked, and the claim. None: nothing is due, or it was not to be had in time."""
         deadline = self._monotonic() + GIVE_UP_SECONDS
         while not self._stopping.is_set() and self._monotonic() < deadline:
             if self._ready():
                 try:
-                    return self._claims.claim(lane=self._lane, worker_id=self._worker_id, lease_ms=self._lease_ms, job_id=job_id)
+                    found = self._claims.claim(lane=self._lane, worker_id=self._worker_id, lease_ms=self._lease_ms, job_id=job_id)
+                    return True, found
                 except Unavailable as err:
                     log.warning("claim.failed", hint=job_id, error=str(err))
             self._stopping.wait(WAIT_SECONDS)
-        return None
+        return False, None

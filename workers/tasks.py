@@ -13,20 +13,21 @@ from celery import Celery, bootsteps
 from celery.app import trace
 from celery.worker import WorkController, state
 
-from tagger.queue import TASK
+from tagger.queue import BROKER_ERRORS, TASK
+from workers.task_events import MOST_EVENTS, TaskEvents
 
 log = structlog.get_logger()
 
 STALL_SECONDS = 30.0  # longer than the longest answer that the consumer waits for
 TICK_SECONDS = 1.0
 EVENTS_SECONDS = 0.5  # Flower hears of tasks this often; a message for each tick of the loop took a fifth of its time
-MOST_EVENTS = 3_000  # between two times
 
 
 def register(app: Celery, work: Callable[[str], None]) -> None:
-    """Makes `work(job_id)` the task. It must not raise: a hint has no result, and the ledger knows what failed."""
+    """Makes `work(job_id)` the task. It must not raise: a hint has no result, and the ledger knows what failed. It tells Flower
+    itself which job it had and what became of it; see task_events.py."""
 
-    @app.task(name=TASK, ignore_result=True)  # type: ignore[untyped-decorator]
+    @app.task(name=TASK, ignore_result=True, send_events=False)  # type: ignore[untyped-decorator]
     def describe(job_id: str) -> None:
         work(job_id)
 
@@ -54,8 +55,8 @@ class Pulse:
         return f"The broker's consumer has not turned for {self._clock() - last:.0f} s."
 
 
-def consumer_step(pulse: Pulse) -> type[bootsteps.StartStopStep]:
-    """A step of Celery's consumer that ticks from its event loop while that is connected."""
+def consumer_step(pulse: Pulse, events: TaskEvents) -> type[bootsteps.StartStopStep]:
+    """A step of Celery's consumer that ticks, and sends the events that wait, from its event loop while that is connected."""
 
     class PulseStep(bootsteps.StartStopStep):  # type: ignore[misc]
         requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -63,23 +64,40 @@ def consumer_step(pulse: Pulse) -> type[bootsteps.StartStopStep]:
         def start(self, consumer: Any) -> None:
             pulse.tick()
             consumer.timer.call_repeatedly(TICK_SECONDS, pulse.tick)
-            _gather_events(consumer)
+            _gather(consumer.event_dispatcher)
+            events.attach(consumer.event_dispatcher)
+            consumer.timer.call_repeatedly(EVENTS_SECONDS, events.flush)
 
         def stop(self, _consumer: Any) -> None:
             pulse.reconnecting()
+            events.detach()
 
         def shutdown(self, _consumer: Any) -> None:
             pulse.reconnecting()
+            events.detach()
 
     return PulseStep
 
 
-def _gather_events(consumer: Any) -> None:
-    """Task events go out together and from the consumer's loop only, not one by one."""
-    dispatcher = consumer.event_dispatcher
+def _gather(dispatcher: Any) -> None:
+    """Events go out together, not one by one."""
     dispatcher.on_send_buffered = None
-    dispatcher.buffer_limit = MOST_EVENTS
-    consumer.timer.call_repeatedly(EVENTS_SECONDS, dispatcher.flush)
+    dispatcher.buffer_limit = 3 * MOST_EVENTS
+
+
+def _send_rest(app: Celery, name: str, events: TaskEvents) -> None:
+    """What the tasks told that ended after the consumer. Without a broker it is lost; the ledger has it."""
+    try:
+        with app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+            dispatcher = app.events.Dispatcher(connection, hostname=name, buffer_group=["task"])
+            _gather(dispatcher)
+            events.attach(dispatcher)
+            events.flush()
+    except BROKER_ERRORS as err:
+        log.warning("events.lost", error=type(err).__name__)
+    finally:
+        events.detach()
 
 
 class Consumer(WorkController):  # type: ignore[misc]
@@ -89,14 +107,14 @@ class Consumer(WorkController):  # type: ignore[misc]
         trace.setup_worker_optimizations(self.app, self.hostname)
 
 
-def consume(app: Celery, *, queue: str, threads: int, name: str, pulse: Pulse) -> None:
+def consume(app: Celery, *, queue: str, threads: int, name: str, pulse: Pulse, events: TaskEvents) -> None:
     """Takes hints from `queue` until `stop_consuming`; then waits for the tasks that run.
 
     `name`: the node's name, as Flower shows it. Errors: RuntimeError when Celery ended for another reason.
     """
     for chatty in ("celery.worker.strategy", "celery.app.trace"):  # two lines per image that say less than ours
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    app.steps["consumer"].add(consumer_step(pulse))
+    app.steps["consumer"].add(consumer_step(pulse, events))
     worker = Consumer(
         app=app,
         hostname=name,
@@ -108,6 +126,7 @@ def consume(app: Celery, *, queue: str, threads: int, name: str, pulse: Pulse) -
         optimization="fair",
     )
     worker.start()
+    _send_rest(app, name, events)
     if worker.exitcode:
         raise RuntimeError(f"Celery's worker ended with {worker.exitcode}.")
 

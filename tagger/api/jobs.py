@@ -268,5 +268,6 @@ def list_jobs(
 @router.post("/v1/jobs/{job_id}/cancel", summary="Cancel a job that has not ended")
 def cancel_job(job_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
     caller.may_see(parts.ledger.job(job_id).site_id, f"No job {job_id!r}.")
-    parts.ledger.cancel(job_id)
+    if parts.ledger.cancel(job_id) == "cancelled":
+        parts.ingest.tell_of(job_id)
     return _job_body(parts, job_id)

@@ -26,7 +26,7 @@ from tagger.folder_survey import Survey
 from tagger.home import free_port
 from tagger.processors import processors
 from tagger.settings import Settings
-from tagger.shape import Shape
+from tagger.shape import Shape, flower_installed
 from tagger.stack import Stack
 
 SHEET = "tagger-demo.html"
@@ -70,7 +70,8 @@ def _scene(serve: bool) -> Iterator[Scene]:
         with (Path(home) / "supervisor.log").open("w") as log_file:
             telemetry.configure(settings, "demo", stream=log_file)
             workers = settings.tag_processes or max(2, processors())  # two at least: one of them will be killed
-            stack = Stack(settings, Shape(upload=workers, backfill=0, flower=free_port() if serve else None))
+            flower = free_port() if serve and flower_installed() else None
+            stack = Stack(settings, Shape(upload=workers, backfill=0, flower=flower))
             status = console.out.status("Starting broker, ledger, API, workers and a sample media library…")
             status.start()
             try:
@@ -162,10 +163,12 @@ def _table(shown: list[tour.Shown]) -> Table:
 
 
 def _stay(scene: Scene) -> None:
-    flower = f"http://127.0.0.1:{scene.stack.shape.flower}/tasks"
+    port = scene.stack.shape.flower
+    shown = f"http://127.0.0.1:{port}/tasks   (a task's id is the job's id)"
+    flower = shown if port else "not installed; pip install 'tagger[ops]' brings it"
     console.out.print(
         f"\nMedia library  {scene.library}/\nAPI and docs   {scene.stack.api_url}/docs   (key {scene.key})\n"
-        f"Flower         {flower}   (a task's id is the job's id)\nCtrl-C ends everything.",
+        f"Flower         {flower}\nCtrl-C ends everything.",
     )
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated, Any, Literal
 
 import typer
@@ -9,9 +10,10 @@ import typer
 from tagger.alttext import RULES
 from tagger.api import render
 from tagger.cli import choosing, console
-from tagger.errors import Conflict, NotFound
+from tagger.errors import BrokerUnavailable, Conflict, NotFound
 from tagger.gate import REASONS
 from tagger.job import JobStatus
+from tagger.queue import Hints
 
 app = typer.Typer(help="Look at jobs, cancel them.", no_args_is_help=True)
 
@@ -115,4 +117,13 @@ def cancel_job(job_id: str) -> None:
         status = ledger.cancel(job_id)
     if status != "cancelled":
         raise Conflict(f"{job_id} is {status}; it cannot be cancelled any more.", "What was written stays; nothing was changed.")
+    _tell_of(job_id)
     console.out.print(f"{job_id} is cancelled.")
+
+
+def _tell_of(job_id: str) -> None:
+    """A worker that gets a hint for a job that has ended tells Flower; without a broker nobody needs to know."""
+    hints = Hints(console.settings().broker)
+    with contextlib.suppress(BrokerUnavailable):
+        hints.send(job_id, "upload")
+    hints.close()

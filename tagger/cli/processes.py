@@ -14,8 +14,8 @@ from tagger import telemetry
 from tagger.cli import console
 from tagger.errors import Conflict
 from tagger.home import make_home, read_state
-from tagger.settings import child_env
-from tagger.shape import Shape
+from tagger.settings import child_env, plain_env
+from tagger.shape import Shape, require_flower
 from tagger.stack import Stack
 
 FLOWER_PORT = 5555
@@ -33,6 +33,8 @@ def up(
 
     Example:  tagger up --port 8400
     """
+    if flower:
+        require_flower()
     settings = console.settings(caption=caption, api_port=port)
     make_home(settings.home)
     if read_state(settings.home) is not None:
@@ -93,15 +95,16 @@ def worker(
     settings = console.settings()
     more = ["--lane", lane, *(["--alone"] if alone else [])] if role == "tag" else []
     argv = [sys.executable, "-m", "workers", role, *more]
-    os.execve(sys.executable, argv, child_env(settings))
+    os.execve(sys.executable, argv, child_env(settings, role=role))
 
 
 def flower(port: Annotated[int, typer.Option(help="Port of Flower's pages.")] = FLOWER_PORT) -> None:
-    """Watch workers and tasks in Flower, on loopback. A task's id there is the job's id.
+    """Watch workers and tasks in Flower, on loopback. A task there is a job: its id, its state, its site and asset to search for.
 
     Example:  tagger flower --port 5555
     """
     settings = console.settings()
+    require_flower()
     argv = [sys.executable, "-m", "celery", "--quiet", "flower", "--address=127.0.0.1", f"--port={port}"]
     # by the environment, not by an argument: a broker's URL may hold a password
-    os.execve(sys.executable, argv, {**os.environ, "CELERY_BROKER_URL": settings.broker})
+    os.execve(sys.executable, argv, {**plain_env(), "CELERY_BROKER_URL": settings.broker})

@@ -14,7 +14,7 @@ import typer
 from tagger.broker import server_binary
 from tagger.cli import attention, console, models
 from tagger.errors import PortTaken, SettingsError, TaggerError
-from tagger.home import check_port, make_home, read_state
+from tagger.home import check_port, local_url, make_home, read_state
 from tagger.job import LANES
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue import Hints
@@ -180,13 +180,62 @@ def _stack(settings: Settings) -> Finding:
 
 
 def _port(settings: Settings) -> Finding:
-    """The stack does not run here; could it?"""
+    """The stack does not run here. Do its roles run apart, and if not, could it?"""
+    workers = _workers(settings)
     try:
         if settings.api_port:
             check_port(settings.api_host, settings.api_port, "End what listens there, or set `api_port`.")
     except PortTaken as err:
-        return Finding(what="Stack", state="broken", detail=f"does not run on this home. {err.detail}", remedy=err.remedy)
+        url = _url(settings)
+        answer = _ready(url)
+        if answer is None:
+            return Finding(what="Stack", state="broken", detail=f"does not run on this home. {err.detail}", remedy=err.remedy)
+        if isinstance(answer, int):
+            return Finding(what="API", state="broken", detail=f"{url} is not ready: {answer}", remedy="Look into the API's log.")
+        return _apart(url, answer, workers, err)
+    if workers:
+        return Finding(what="Stack", state="ok", detail=f"its roles run apart: {_counts(workers)}; no API at {_url(settings)}")
     return Finding(what="Stack", state="warning", detail="does not run on this home", remedy="Start it with `tagger up`.")
+
+
+def _apart(url: str, told: dict[str, int], workers: dict[str, int], taken: PortTaken) -> Finding:
+    """An API of tagger that no stack of this home has started. That it is of this ledger shows in its workers."""
+    if told != workers:
+        there, here = _counts(told) or "no workers", _counts(workers) or "none"
+        detail = f"the API at {url} is of another ledger: it counts {there}, this one has {here}"
+        return Finding(what="API", state="broken", detail=detail, remedy=taken.remedy)
+    if not workers:
+        remedy = "Start `tagger worker tag`, `tagger worker deliver` and `tagger worker reconcile`."
+        return Finding(what="API", state="warning", detail=f"ready at {url}, but no worker is alive", remedy=remedy)
+    return Finding(what="API", state="ok", detail=f"ready at {url}; the roles run apart: {_counts(workers)}")
+
+
+def _ready(url: str) -> dict[str, int] | int | None:
+    """The workers that an API counts, its status when it is not ready, or None for what is no API of tagger."""
+    try:
+        with local_session() as http:
+            answer = http.get(f"{url}/readyz", timeout=3)
+            body = answer.json()
+            if isinstance(body, dict) and answer.status_code == 503 and "code" in body:
+                return 503
+            return dict(body["workers"]) if body["ready"] is True else None
+    except (requests.RequestException, ValueError, KeyError, TypeError):
+        return None
+
+
+def _url(settings: Settings) -> str:
+    return local_url(settings.api_host, settings.api_port)
+
+
+def _workers(settings: Settings) -> dict[str, int]:
+    try:
+        ledger = open_ledger(settings.ledger)
+        try:
+            return dict(ledger.stats().workers)
+        finally:
+            ledger.close()
+    except TaggerError:
+        return {}  # what is wrong with the ledger is a finding of its own
 
 
 def _models(settings: Settings) -> Finding:

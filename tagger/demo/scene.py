@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from tagger.ids import new_id
 from tagger.keys import hash_key, new_key
 from tagger.leash import leashed
 from tagger.ledger import open_ledger
-from tagger.settings import Settings
+from tagger.settings import Settings, plain_env
 from tagger.signing import new_secret
 from tagger.site import Site
 from tagger.stack import Stack, local_session
@@ -129,7 +128,7 @@ def _add_site(settings: Settings, ready: dict[str, Any], hook_secret: str, callb
 def _start_library(home: Path, api: str, hook_secret: str, callback_secret: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     argv = [sys.executable, "-m", "tagger.demo.media_library", "--home", str(home / "media-library")]
     argv = leashed([*argv, "--hook-url", f"{api}/v1/hooks/{SITE}"])
-    env = {**os.environ, "MEDIA_LIBRARY_HOOK_SECRET": hook_secret, "MEDIA_LIBRARY_CALLBACK_SECRETS": callback_secret}
+    env = {**plain_env(), "MEDIA_LIBRARY_HOOK_SECRET": hook_secret, "MEDIA_LIBRARY_CALLBACK_SECRETS": callback_secret}
     with (home / "logs" / "media-library.log").open("ab") as log:
         process = subprocess.Popen(
             argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True

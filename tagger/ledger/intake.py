@@ -118,7 +118,8 @@ def _perhaps_again(tx: Tx, row: dict[str, Any], request: JobRequest, known: Acce
 
 
 def _created(row: dict[str, Any]) -> Accepted:
-    return Accepted(job_id=row["id"], created=True, status="accepted", created_ms=row["created_ms"])
+    ended = tuple(row.get("ended", ()))
+    return Accepted(job_id=row["id"], created=True, status="accepted", created_ms=row["created_ms"], superseded=ended)
 
 
 def _erased(tx: Tx, rows: Sequence[dict[str, Any]]) -> dict[bytes, Accepted]:
@@ -181,6 +182,8 @@ def _supersede_one(tx: Tx, old: Any, newest: dict[tuple[str, str, str], Pair]) -
     if adds_to(tx, old.id, request):
         return  # other words of the same picture: both have their turn
     end_job(tx, old, "superseded")
+    if old.status == "accepted" and (old.attempts or old.crashes):
+        successor.setdefault("ended", []).append(old.id)
     lane: Lane = successor["lane"]
     if (old.lane, lane) == ("upload", "backfill"):  # somebody waits for it: a campaign that passes by must not send it to the end
         successor["lane"] = "upload"

@@ -20,6 +20,7 @@ class Accepted:
     created: bool  # False: the same hook came before; that job is the answer
     status: JobStatus
     created_ms: int
+    superseded: tuple[str, ...] = ()  # jobs that this one ended, of those that had waited for another attempt
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,7 @@ class Server:
         self.log = home / "api.log"
         with self.log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", SERVE], env=child_env(self.settings), cwd=ROOT, stdout=out, stderr=out
+                [sys.executable, "-c", SERVE], env=child_env(self.settings, role="api"), cwd=ROOT, stdout=out, stderr=out
             )
         self.http = requests.Session()
         self.http.headers["Authorization"] = f"Bearer {KEY}"

@@ -9,7 +9,8 @@ from pydantic import SecretStr
 
 from tagger.errors import SettingsError
 from tagger.ledger import open_ledger
-from tagger.settings import child_env, load
+from tagger.settings import child_env, load, plain_env
+from tagger.shape import Shape
 
 
 def test_the_environment_wins_over_the_file_and_options_over_both(tmp_path: Path) -> None:
@@ -31,10 +32,9 @@ def test_a_child_has_the_same_settings_and_none_of_the_callers_own(tmp_path: Pat
     env = {"TAGGER_CONFIG": str(config), "TAGGER_HOME": str(tmp_path), "TAGGER_ADMIN_KEY": "secret", "PATH": "/bin"}
     caller = load(env)
     own = caller.model_copy(update={"ledger_url": "", "blob_dir": None})
-    child = load(child_env(own, env))
+    child = load(child_env(own, env, role="api"))
     assert child == own
     assert child.ledger.startswith("sqlite:///")
-    assert child.admin_key == SecretStr("secret")
     assert child_env(own, env)["PATH"] == "/bin"
 
 
@@ -85,3 +85,14 @@ def test_a_link_to_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> No
 def test_a_configuration_file_whose_path_is_too_long_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="TAGGER_CONFIG"):
         load({"TAGGER_HOME": str(tmp_path), "TAGGER_CONFIG": "/tmp/" + "l" * 300})
+
+def test_a_secret_is_in_the_environment_of_the_process_that_needs_it_alone(tmp_path: Path) -> None:
+    env = {"TAGGER_HOME": str(tmp_path), "TAGGER_ADMIN_KEY": "for-the-api", "TAGGER_EVENTS_SECRET": "for-deliver", "PATH": "/bin"}
+    chosen = load(env)
+    plan = Shape(upload=1, backfill=1, flower=5555).children()
+    found = {child.name: child_env(chosen, env, role=child.name) for child in plan}
+    assert [name for name, its in found.items() if "for-the-api" in its.values()] == ["api"]
+    assert [name for name, its in found.items() if "for-deliver" in its.values()] == ["deliver"]
+    assert load(found["api"]).admin_key == SecretStr("for-the-api")
+    assert load(found["deliver"]).events_secret == SecretStr("for-deliver")
+    assert plain_env(env) == {"PATH": "/bin"}
