@@ -14,9 +14,11 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from tagger import metric_files  # before the first metric is made: it decides where their values are kept
+from tagger.control_characters import escape_cell, escape_controls, escape_json
 from tagger.delivery import AttemptResult
 from tagger.errors import PortTaken
 from tagger.job import LANES
+from tagger.masking import mask_passwords
 from tagger.message import MessageType
 from tagger.operator_event import TYPES
 from tagger.settings import Settings
@@ -24,6 +26,8 @@ from tagger.settings import Settings
 SECRET_KEYS = frozenset(
     {"authorization", "secret", "secrets", "key", "api_key", "admin_key", "password", "fetch_auth", "hook_secrets"}
 )
+
+_JSON = structlog.processors.JSONRenderer(ensure_ascii=False)
 
 ENDS = ("described", "failed", "dead", "released", "stale", "abandoned")  # of a job in a worker
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
@@ -58,7 +62,24 @@ HTTP_SECONDS = Histogram("http_request_seconds", "Time of a request to the API",
 def mask_secrets(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key in SECRET_KEYS.intersection(event):
         event[key] = "***"
+    for key, value in event.items():
+        if isinstance(value, str) and "://" in value:
+            event[key] = mask_passwords(value)
     return event
+
+
+def escape_values(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Before lines for people are made: an asset's id must not steer the terminal on which they are read."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = (escape_controls if key in ("exception", "stack") else escape_cell)(value)
+        elif not isinstance(value, int | float | None):
+            event[key] = escape_cell(repr(value))
+    return event
+
+
+def _json_line(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
+    return escape_json(str(_JSON(_logger, _name, event)))
 
 
 def configure(settings: Settings, role: str, stream: TextIO | None = None) -> None:
@@ -73,17 +94,17 @@ def configure(settings: Settings, role: str, stream: TextIO | None = None) -> No
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         mask_secrets,
     ]
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        if settings.log_format == "console"
-        else structlog.processors.JSONRenderer(ensure_ascii=False)
-    )
-    errors: list[Any] = [] if settings.log_format == "console" else [structlog.processors.format_exc_info]
+    for_people = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    renderers: list[Any] = [escape_values, for_people] if settings.log_format == "console" else [_json_line]
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *errors, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                *renderers,
+            ],
         )
     )
     root = logging.getLogger()

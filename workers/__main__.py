@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import structlog
 
 from tagger import metric_files, telemetry
+from tagger.control_characters import escape_controls
 from tagger.errors import TaggerError
 from tagger.job import LANES
 from tagger.settings import Settings, load
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = load()
     except TaggerError as err:
-        print(f"tagger: {err}", file=sys.stderr)  # noqa: T201 - there is no log before there are settings
+        print(escape_controls(f"tagger: {err}"), file=sys.stderr)  # noqa: T201 - there is no log before there are settings
         return 1
     telemetry.configure(settings, args.role)
     try:

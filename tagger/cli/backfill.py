@@ -163,7 +163,8 @@ def list_backfills(json: console.Json = False) -> None:
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:
-        console.print_table(rows, ["id", "site", "status", "ended", "total", "dead", "rate", "seconds_left"], "No backfills.")
+        columns = ["id", "site", "status", "ended", "total", "dead", "rate", "seconds_left"]
+        console.print_table(rows, columns, "No backfills.", drop=["rate", "seconds_left", "site"])
 
 
 @app.command("status")

@@ -6,6 +6,7 @@ import typer
 from pydantic import SecretStr
 
 from tagger.cli import console
+from tagger.masking import mask_passwords
 from tagger.settings import ENV_PREFIX, Settings
 
 app = typer.Typer(help="Settings and profiles.", no_args_is_help=True)
@@ -21,7 +22,7 @@ def show(json: console.Json = False) -> None:
     rows = [
         {
             "setting": name,
-            "value": "***" if isinstance(value, SecretStr) else None if value is None else str(value),
+            "value": shown(value),
             "variable": ENV_PREFIX + name.upper(),
             "meaning": Settings.model_fields[name].description,
         }
@@ -30,7 +31,14 @@ def show(json: console.Json = False) -> None:
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:
-        console.print_table(rows, ["setting", "value", "variable", "meaning"], "")
+        console.print_table(rows, ["setting", "variable", "value", "meaning"], "", drop=["variable"], prose="meaning")
+
+
+def shown(value: object) -> str | None:
+    """A value without its secrets: a password within a URL is one, too."""
+    if value is None:
+        return None
+    return "***" if isinstance(value, SecretStr) else mask_passwords(str(value))
 
 
 @app.command("profiles")
@@ -43,4 +51,4 @@ def profiles(json: console.Json = False) -> None:
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:
-        console.print_table(rows, ["name", "vocabulary", "instruction"], "")
+        console.print_table(rows, ["name", "vocabulary", "instruction"], "", prose="instruction")

@@ -10,23 +10,29 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.segment import Segment
 from rich.table import Table
 
 from tagger.catalog import Catalog
 from tagger.catalog import load as load_catalog
+from tagger.cli import columns as layout
+from tagger.control_characters import escape_cell, escape_controls, escape_json
 from tagger.errors import SettingsError, TaggerError
 from tagger.home import make_home
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, load
 
-PIPED_WIDTH = 10_000  # columns of a table that no terminal shows: nothing is folded
-
 
 class Lines(Console):
-    """Prints lines as they are: a terminal may wrap an id or a URL, but no line break is put into it."""
+    """Prints lines as they are: a terminal may wrap an id or a URL, but no line break is put into it. What would steer the
+    terminal is written out: ids, names and answers come from outside."""
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*objects, **{"soft_wrap": not any(isinstance(o, Table) for o in objects), **options})
+
+    def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else escape_controls(text), style, control)
 
 
 # No markup and no emoji codes: names of files and ids of assets are printed as they are, whatever stands in them.
@@ -65,31 +71,31 @@ def ledger(*, reading: bool = False) -> Iterator[Ledger]:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    print(escape_json(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str) -> None:
-    """Rows as a table; `empty` is said when there are none. The first column is never broken: it is an id to copy."""
+def print_table(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str, *, drop: Sequence[str] = (), prose: str | None = None
+) -> None:
+    """Rows as a table; `empty` is said when there are none. What a terminal is too narrow for: see columns.py. Into a pipe goes
+    all, each row on one line."""
     if not rows:
         out.print(empty)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns):
-        table.add_column(column.replace("_", " "), overflow="fold", no_wrap=number == 0)
-    for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
-    wide = out if out.is_terminal else Lines(width=PIPED_WIDTH, highlight=False, markup=False, emoji=False)
-    wide.print(table)
+    width = out.width if out.is_terminal else None
+    header, *body = layout.lines(rows, columns, width, drop=drop, prose=prose)
+    out.print(header, style="bold")
+    for line in body:
+        out.print(line)
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, Mapping):
-        return str(value.get("id", json.dumps(value, ensure_ascii=False)))
-    if isinstance(value, list):
-        return ", ".join(str(item) for item in value)
-    return str(value)
+def on_one_line(value: Any) -> Any:
+    """JSON in which no text has a line break or another control character: for lines in which a value is one part."""
+    if isinstance(value, str):
+        return escape_cell(value)
+    if isinstance(value, dict):
+        return {name: on_one_line(part) for name, part in value.items()}
+    return [on_one_line(part) for part in value] if isinstance(value, list) else value
 
 
 def complain(error: TaggerError) -> None:

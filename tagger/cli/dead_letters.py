@@ -69,7 +69,8 @@ def list_letters(
     for row in rows:
         row["code"] = row["error"]["code"]
         row["detail"] = row["error"]["detail"]
-    console.print_table(rows, ["id", "kind", "site", "asset", "at", "code", "detail"], "No dead letters.")
+    columns = ["id", "kind", "code", "site", "at", "asset", "detail"]
+    console.print_table(rows, columns, "No dead letters.", drop=["kind", "at", "site"], prose="detail")
 
 
 @app.command("show")

@@ -13,6 +13,8 @@ from tagger.instants import parse_instant
 
 app = typer.Typer(help="Look at deliveries and their attempts.", no_args_is_help=True)
 
+DROP = ("attempts", "next_attempt_at", "type", "site")  # of a list that is too wide, the first one first
+
 Status = Literal["pending", "sending", "delivered", "parked", "superseded", "dead", "discarded"]
 
 
@@ -35,7 +37,8 @@ def list_deliveries(
     if json:
         console.print_json({"data": rows, "next_cursor": page.next_cursor})
     else:
-        console.print_table(rows, ["id", "type", "status", "site", "asset", "attempts", "next_attempt_at"], "No deliveries.")
+        columns = ["id", "type", "status", "site", "attempts", "next_attempt_at", "asset"]
+        console.print_table(rows, columns, "No deliveries.", drop=DROP)
         choosing.say_more(page.next_cursor)
 
 
@@ -52,6 +55,7 @@ def show_delivery(delivery_id: str, json: console.Json = False) -> None:
     if json:
         console.print_json(body)
         return
+    body = console.on_one_line(body)
     console.out.print(f"{body['id']}  {body['type']}  {body['status']}   site {body['site']}, asset {body['asset']['id']}")
     console.out.print(f"  job {body['job']}, sequence {body['sequence']}")
     console.out.print(
@@ -65,7 +69,8 @@ def show_delivery(delivery_id: str, json: console.Json = False) -> None:
     for tried in body["history"]:
         cause = tried["error"] or {}
         tried |= {"code": cause.get("code"), "detail": cause.get("detail")}
-    console.print_table(body["history"], ["number", "at", "result", "status", "duration_ms", "code", "detail"], "No attempt yet.")
+    columns = ["number", "at", "result", "status", "duration_ms", "code", "detail"]
+    console.print_table(body["history"], columns, "No attempt yet.", drop=["duration_ms"], prose="detail")
 
 
 @app.command("replay")

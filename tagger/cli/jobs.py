@@ -17,6 +17,8 @@ from tagger.queue import Hints
 
 app = typer.Typer(help="Look at jobs, cancel them.", no_args_is_help=True)
 
+DROP = ("attempts", "lane", "created_at", "site")  # of a list that is too wide, the first one first
+
 Verdict = Literal["publish", "review", "suppress"]
 Status = Literal["accepted", "running", "described", "done", "dead", "superseded", "cancelled"]
 
@@ -56,8 +58,8 @@ def list_jobs(
     else:
         for row in rows:
             row["verdict"] = (row["verdict"] or {}).get("action")
-        columns = ["id", "status", "verdict", "lane", "site", "asset", "attempts", "created_at"]
-        console.print_table(rows, columns, "No jobs.")
+        columns = ["id", "status", "verdict", "lane", "site", "attempts", "created_at", "asset"]
+        console.print_table(rows, columns, "No jobs.", drop=DROP)
         choosing.say_more(page.next_cursor)
 
 
@@ -80,7 +82,7 @@ def show_job(job_id: str, json: console.Json = False) -> None:
 
 
 def _show(body: dict[str, Any]) -> None:
-    out = console.out
+    out, body = console.out, console.on_one_line(body)
     out.print(f"{body['id']}  {body['status']}   site {body['site']}, asset {body['asset']['id']}, lane {body['lane']}")
     if body["next_attempt_at"]:
         out.print(f"  attempt {body['attempts'] + 1}, next at {body['next_attempt_at']}")

@@ -56,7 +56,7 @@ def list_keys(site: SiteOption, json: console.Json = False) -> None:
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:
-        console.print_table(rows, ["id", "name", "created_at", "revoked_at"], "No keys.")
+        console.print_table(rows, ["id", "created_at", "revoked_at", "name"], "No keys.", drop=["created_at"])
 
 
 @app.command("revoke")

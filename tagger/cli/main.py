@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -13,6 +15,7 @@ import typer
 import tagger
 from tagger.cli import console
 from tagger.cli.commands import Root
+from tagger.control_characters import escape_controls
 from tagger.errors import TaggerError
 
 app = typer.Typer(
@@ -46,8 +49,14 @@ def root(
     console.HOME["home"] = home
 
 
+def _tell_unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback whose text may come from outside."""
+    sys.stderr.write(escape_controls("".join(traceback.format_exception(kind, error, trace))))
+
+
 def main() -> None:
     """Exit 0: done · 1: an error, told with its remedy · 2: wrong usage · 130: interrupted."""
+    sys.excepthook = _tell_unexpected
     try:
         try:
             app()

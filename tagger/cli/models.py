@@ -101,7 +101,8 @@ def _run(verb: str, names: list[str] | None, json: bool, *more: str) -> None:
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:
-        console.print_table([_told(row) for row in rows if "error" not in row], COLUMNS, "Nothing is here.")
+        good = [_told(row) for row in rows if "error" not in row]
+        console.print_table(good, COLUMNS, "Nothing is here.", drop=["revision"], prose="about")
         for row in rows:
             if "error" in row:
                 told = row["error"]

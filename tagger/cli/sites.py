@@ -24,6 +24,8 @@ TELL_FAILED = "Send asset.failed for an image that could not be described."
 
 app = typer.Typer(help="The CMS instances that tagger serves.", no_args_is_help=True)
 
+DROP = ("name", "locales", "profile")  # of a list that is too wide, the first one first
+
 
 def _row(ledger: Ledger, site: Site) -> dict[str, Any]:
     endpoint = ledger.endpoint_of(site.id)
@@ -190,7 +192,9 @@ def list_sites(json: console.Json = False) -> None:
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:
-        console.print_table(rows, ["id", "name", "profile", "locales", "endpoint", "writes_paused"], "No sites; add one.")
+        console.print_table(
+            rows, ["id", "name", "profile", "locales", "writes_paused", "endpoint"], "No sites; add one.", drop=DROP
+        )
 
 
 @app.command("show")

@@ -73,7 +73,8 @@ def show(
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:
-        console.print_table(rows, ["category", "id", "label", "synonyms", "same_as", "threshold"], "It has no terms.")
+        columns = ["id", "category", "label", "threshold", "same_as", "synonyms"]
+        console.print_table(rows, columns, "It has no terms.", drop=["same_as", "threshold"], prose="synonyms")
 
 
 @app.command("build")

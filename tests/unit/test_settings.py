@@ -86,6 +86,7 @@ def test_a_configuration_file_whose_path_is_too_long_is_named(tmp_path: Path) ->
     with pytest.raises(SettingsError, match="TAGGER_CONFIG"):
         load({"TAGGER_HOME": str(tmp_path), "TAGGER_CONFIG": "/tmp/" + "l" * 300})
 
+
 def test_a_secret_is_in_the_environment_of_the_process_that_needs_it_alone(tmp_path: Path) -> None:
     env = {"TAGGER_HOME": str(tmp_path), "TAGGER_ADMIN_KEY": "for-the-api", "TAGGER_EVENTS_SECRET": "for-deliver", "PATH": "/bin"}
     chosen = load(env)
