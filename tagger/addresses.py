@@ -94,7 +94,8 @@ class AllowedHost:
             port = rest[1:]
         elif host.count(":") == 1:
             host, _, port = host.partition(":")
-        if not host or any(c in host for c in "/@?# \\") or (port and not port.isdecimal()):
+        number = not port or (port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65536)
+        if not host or any(c in host for c in "/@?# \\") or not number:
             raise ValueError(f"{text!r} is not a host")
         return cls(host=host.lower().rstrip("."), port=int(port) if port else None)
 

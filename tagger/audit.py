@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import urlsplit
 
 from tagger import named_files, statement, table_file
 from tagger.asset import ImageSource
-from tagger.errors import BadRequest, NotChecked, TaggerError
+from tagger.errors import AddressForbidden, BadRequest, NotChecked, TaggerError
 from tagger.ids import new_id
 from tagger.job import ENDED, Job, JobRequest
 from tagger.ledger import Ledger
 from tagger.locales import language
+from tagger.net.url import parse_url
 
 WINDOW = 500  # jobs open at once
 POLL_SECONDS = 0.1
@@ -52,7 +52,11 @@ def pairs(file: Path) -> list[Row]:
 
 def _row(index: int, image: str, text: str, folder: Path) -> Row:
     row = Row(index=index, image=image, text=text, source=None)
-    if urlsplit(image).scheme in ("http", "https"):
+    if image.lower().startswith(("http:", "https:")):
+        try:
+            parse_url(image)
+        except AddressForbidden as err:
+            return replace(row, status=f"failed: {err}")
         return replace(row, source=ImageSource(kind="url", location=image))
     path = named_files.find(folder, image) if image else None
     if path is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
@@ -10,6 +11,28 @@ T = TypeVar("T")
 
 # A Chinese locale without a script means the script of its region; a bare `zh` means Simplified.
 TRADITIONAL_REGIONS = frozenset({"TW", "HK", "MO"})
+
+LONGEST = 35  # characters, as BCP 47 recommends and the ledger's columns hold
+TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", re.IGNORECASE | re.ASCII)
+
+
+def parse(text: str) -> str:
+    """The one way in which a locale is read, whoever gives it: `pt_BR`, `PT-br` → `pt-BR`; `zh-hans` → `zh-Hans`.
+
+    Errors: ValueError for what is no BCP 47 tag, such as `english`.
+    """
+    plain = text.strip().replace("_", "-")
+    if len(plain) > LONGEST or not TAG.fullmatch(plain):
+        raise ValueError(f"{text[:LONGEST]!r} is not a BCP 47 language tag such as en, pt-BR or zh-Hans")
+    first, *rest = plain.split("-")
+    return "-".join([first.lower(), *(_subtag(part) for part in rest)])
+
+
+def _subtag(part: str) -> str:
+    """A script has four letters, a region two."""
+    if len(part) == 4 and part.isalpha():
+        return part.title()
+    return part.upper() if len(part) == 2 else part.lower()
 
 
 @functools.lru_cache(maxsize=1024)  # asked by every text rule, for every image

@@ -13,9 +13,9 @@ import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from tagger.delivery import MAX_DELIVER_SECONDS
 from tagger.errors import SettingsError
@@ -106,6 +106,17 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level that is logged.")
     log_format: Literal["json", "console"] = Field(default="json", description="Form of a log line.")
+
+    @field_validator("broker_url", "events_url")
+    @classmethod
+    def readable(cls, url: str) -> str:
+        """Each library that reads the URL later would raise an error of its own."""
+        for one in url.split(";"):  # of several sentinels
+            try:
+                _ = urlsplit(one).port
+            except ValueError:
+                raise ValueError("the host or the port of the URL is not valid") from None
+        return url
 
     @property
     def ledger(self) -> str:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
 
-from tagger import document
+from tagger import document, locales
 from tagger.document import Document, Problem
 from tagger.errors import VocabularyInvalid
 from tagger.vocabulary import DEFAULT_PROMPT, Category, Denial, Term, Threshold, Vocabulary
+
+T = TypeVar("T")
 
 BUILT_IN: tuple[str, ...] = ("general", "ecommerce", "news", "travel", "social")
 
@@ -53,7 +55,7 @@ def parse(text: str | bytes, *, source: str = "vocabulary") -> Vocabulary:
     """Errors: VocabularyInvalid; `errors` holds a JSON Pointer, line, column, reason and remedy for each fault."""
     doc = document.read(text, source=source, fault=VocabularyInvalid)
     document.check(doc, schema(), VocabularyInvalid)
-    document.refuse(doc, _repeated_terms(doc), VocabularyInvalid)
+    document.refuse(doc, [*_repeated_terms(doc), *_repeated_locales(doc)], VocabularyInvalid)
     body = doc.data
     return Vocabulary(
         name=body["vocabulary"],
@@ -75,10 +77,35 @@ def _repeated_terms(doc: Document) -> list[Problem]:
     return problems
 
 
+def _repeated_locales(doc: Document) -> list[Problem]:
+    """One locale that is spelled in two ways would lose one of its labels."""
+    problems = []
+    for path, texts in _texts(doc.data):
+        first: dict[str, str] = {}
+        for spelling in texts:
+            if (other := first.setdefault(locales.parse(spelling), spelling)) != spelling:
+                reason = f"`{other}` and `{spelling}` are the same locale."
+                problems.append(Problem(path=(*path, spelling), reason=reason, remedy="Keep one of the two.", at_key=True))
+    return problems
+
+
+def _texts(body: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """Each mapping by locale, with its path."""
+    for category, value in body["categories"].items():
+        yield ("categories", category, "labels"), value.get("labels", {})
+        for term, parts in value["terms"].items():
+            for part in ("labels", "synonyms"):
+                yield ("categories", category, "terms", term, part), parts.get(part, {})
+
+
+def _by_locale(texts: Mapping[str, T]) -> dict[str, T]:
+    return {locales.parse(locale): value for locale, value in texts.items()}
+
+
 def _category(key: str, body: Mapping[str, Any]) -> Category:
     return Category(
         id=key,
-        labels=body.get("labels", {}),
+        labels=_by_locale(body.get("labels", {})),
         prompt=body.get("prompt", DEFAULT_PROMPT),
         threshold=_threshold(body["threshold"]) if "threshold" in body else Threshold(),
         max=body.get("max"),
@@ -90,8 +117,8 @@ def _term(key: str, body: Mapping[str, Any]) -> Term:
     same_as = body.get("same_as", [])
     return Term(
         id=key,
-        labels=body["labels"],
-        synonyms={locale: tuple(words) for locale, words in body.get("synonyms", {}).items()},
+        labels=_by_locale(body["labels"]),
+        synonyms={locale: tuple(words) for locale, words in _by_locale(body.get("synonyms", {})).items()},
         same_as=(same_as,) if isinstance(same_as, str) else tuple(same_as),
         prompts=tuple(body.get("prompts", ())),
         threshold=_threshold(body["threshold"]) if "threshold" in body else None,

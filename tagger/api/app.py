@@ -19,12 +19,12 @@ from tagger import metric_files
 from tagger.api import callers, compat, deliveries, entailment, health, hooks, jobs, problems, sites
 from tagger.api.deps import Parts
 from tagger.api.middleware import RequestFrame
-from tagger.api.shapes import JobIn
 from tagger.api.waiting import Waiter
 from tagger.blobs import LocalBlobs
 from tagger.catalog import load as load_catalog
 from tagger.errors import LedgerUnavailable
 from tagger.ingest import Hinter, Ingest
+from tagger.job_body import JobIn
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue import Hints
 from tagger.settings import Settings

@@ -26,10 +26,11 @@ from tagger.api.callers import check_caller
 from tagger.api.deps import Parts, PartsDep
 from tagger.api.entailment import answer_of, check_request
 from tagger.api.jobs import unstored
-from tagger.api.shapes import decode_base64
 from tagger.asset import ImageSource
 from tagger.errors import BadRequest, ErrorInfo, TaggerError
 from tagger.job import Job, JobRequest
+from tagger.job_body import decode_base64
+from tagger.net.url import parse_url
 from tagger.prediction import EntailmentPrediction
 from tagger.settings import Settings
 
@@ -186,7 +187,9 @@ def _request(parts: Parts, source: ImageSource, *, fields: tuple[Any, ...], prof
 
 def _given(parts: Parts, *, url: str | None = None, data: bytes | None = None) -> tuple[ImageSource, bytes | None]:
     if data is None:
-        return ImageSource(kind="url", location=_needs(url, "no image", URL_CHARS)), None
+        location = _needs(url, "no image", URL_CHARS)
+        parse_url(location)
+        return ImageSource(kind="url", location=location), None
     if not 0 < len(data) <= parts.settings.max_body_bytes:
         raise Refused(400, f"the image must have 1 to {parts.settings.max_body_bytes} bytes")
     return unstored(data), data

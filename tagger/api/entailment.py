@@ -15,11 +15,11 @@ from tagger import statement
 from tagger.api.asking import ask, unanswered
 from tagger.api.deps import Parts, PartsDep, SiteDep
 from tagger.api.jobs import chosen_profile, receipt, unstored
-from tagger.api.shapes import Body, ImageIn, Text, decode_base64
 from tagger.asset import ImageSource
 from tagger.errors import BadRequest, Pointer
 from tagger.ids import new_id
 from tagger.job import Job, JobRequest
+from tagger.job_body import Body, ImageIn, Text, decode_base64
 from tagger.prediction import EntailmentPrediction
 
 router = APIRouter(tags=["entailment"])

@@ -41,6 +41,8 @@ async def hook(site_id: str, request: Request, parts: PartsDep) -> Response:
         return Response(status_code=204)
     if wanted is None:
         return Response(status_code=204)
+    if wanted.profile != site.profile:
+        parts.catalog.require(wanted.profile)
     return receipt(wanted, await run_in_threadpool(parts.ingest.accept, wanted))
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,12 +18,26 @@ from starlette.datastructures import UploadFile
 from tagger.annotation import Action
 from tagger.api import render
 from tagger.api.deps import CallerDep, Cursor, Parts, PartsDep, SiteDep
-from tagger.api.shapes import JOB_EXAMPLE, AssetId, ContextIn, JobIn, Locale, Text, Wanted, decode_base64
 from tagger.asset import ImageSource, Role
 from tagger.errors import BadRequest, BodyTooLarge, Pointer
 from tagger.gate import REASONS
 from tagger.ids import new_id
 from tagger.job import JobRequest, JobStatus
+from tagger.job_body import (
+    ALL_FIELDS,
+    JOB_EXAMPLE,
+    METADATA_KEYS,
+    AssetId,
+    Caption,
+    ContextIn,
+    Fields,
+    JobIn,
+    Locale,
+    Revision,
+    Title,
+    Wanted,
+    decode_base64,
+)
 from tagger.ledger import Accepted
 from tagger.site import Site
 
@@ -188,16 +202,22 @@ async def put_image(
     parts: PartsDep,
     site: SiteDep,
     profile: str | None = None,
-    revision: Annotated[Text | None, Query(max_length=256)] = None,
+    revision: Annotated[Revision, Query()] = None,
     locale: Annotated[list[Locale] | None, Query(max_length=16)] = None,
+    field: Annotated[Fields, Query()] = ALL_FIELDS,
     role: Role = "unknown",
-    title: Annotated[Text | None, Query(max_length=1000)] = None,
+    title: Annotated[Title, Query()] = None,
+    caption: Annotated[Caption, Query()] = None,
+    contains_text: bool | None = None,
+    lane: Literal["upload", "backfill"] = "upload",
+    metadata: Annotated[list[str] | None, Query(description="`key=value`; repeat for several.", max_length=METADATA_KEYS)] = None,
     key: IdempotencyKey = None,
 ) -> JSONResponse:
     data = await request.body()
     _check_size(data, parts)
     source = unstored(data)
-    body = Wanted(locales=locale, context=ContextIn(role=role, title=title))
+    context = ContextIn(role=role, title=title, caption=caption, contains_text=contains_text)
+    body = Wanted(locales=locale, fields=field, context=context, lane=lane, metadata=_pairs(metadata or []))
     wanted = body.request(site, asset_id, revision, source, chosen_profile(parts, site, profile))
 
     async def accept() -> JSONResponse:
@@ -205,6 +225,16 @@ async def put_image(
 
     fingerprint = json.dumps(wanted.to_dict(), sort_keys=True).encode()
     return await accepted_once(parts, site, key, fingerprint, accept)
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    """Errors: RequestValidationError that points at `metadata`."""
+    try:
+        return Wanted.model_validate(
+            {"metadata": {key: value for key, _, value in (text.partition("=") for text in texts)}}
+        ).metadata
+    except ValidationError as err:
+        raise RequestValidationError([{**e, "loc": ("query", *e["loc"])} for e in err.errors(include_url=False)]) from None
 
 
 @router.post(

@@ -17,9 +17,10 @@ from tagger.catalog import Catalog
 from tagger.catalog import load as load_catalog
 from tagger.cli import columns as layout
 from tagger.control_characters import escape_cell, escape_controls, escape_json
-from tagger.errors import SettingsError, TaggerError
+from tagger.errors import BadRequest, SettingsError, TaggerError
 from tagger.home import make_home
 from tagger.ledger import Ledger, open_ledger
+from tagger.locales import parse as parse_locale
 from tagger.settings import Settings, load
 
 
@@ -51,6 +52,14 @@ def settings(**overrides: Any) -> Settings:
 def catalog() -> Catalog:
     """Profiles and vocabularies of this installation. Errors: ProfileInvalid, VocabularyInvalid."""
     return load_catalog(settings().home)
+
+
+def locales(given: Sequence[str] | None, default: Sequence[str] = ("en",)) -> tuple[str, ...]:
+    """The values of --locale. Errors: BadRequest for what is no language tag."""
+    try:
+        return tuple(dict.fromkeys(parse_locale(text) for text in given or default))
+    except ValueError as err:
+        raise BadRequest(f"--locale: {err}.", "Name a language by its tag, such as en, pt-BR or zh-Hans.") from None
 
 
 @contextmanager

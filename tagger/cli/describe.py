@@ -58,7 +58,7 @@ def describe(
         copies.check_target(folder, embed)
     tables.check_place(out)
     chosen = console.catalog().require(profile).name
-    locales = tuple(locale or ["en"])
+    locales = console.locales(locale)
     home = unfinished.home_of(console.settings(), folder, chosen, locales)
     if not unfinished.wrote(home, out):
         check_free(out, force)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 from pydantic import ValidationError
@@ -16,6 +15,7 @@ from tagger.delivery import Endpoint
 from tagger.errors import BadRequest
 from tagger.ids import new_id
 from tagger.ledger import Ledger
+from tagger.net.url import parse_url
 from tagger.signing import new_secret
 from tagger.site import Site
 
@@ -150,7 +150,7 @@ def _vocabulary(name: str) -> str | None:
 
 def _check_address(endpoint: str | None, allow_private: bool) -> None:
     """What no delivery could reach is refused here, and not with each delivery. Errors: BadRequest."""
-    kind = plainly_forbidden(urlsplit(endpoint or "").hostname or "")
+    kind = plainly_forbidden(parse_url(endpoint).host) if endpoint else None
     if kind is None or (kind in PRIVATE and allow_private):
         return
     remedy = "Add --allow-private if that is meant." if kind in PRIVATE else "Name another address; this one is never allowed."

@@ -48,8 +48,9 @@ def check(
             raise
         console.print_json({"valid": False, "error": err.info().to_dict(), "warnings": []})
         raise typer.Exit(1) from err
+    wanted = console.locales(locale, default=())
     unreachable = _unreachable(known) if reach else {}
-    warnings = words.check(known, locales=locale or (), reach=lambda _, term: unreachable.get(term.id))
+    warnings = words.check(known, locales=wanted, reach=lambda _, term: unreachable.get(term.id))
     if json:
         console.print_json({"valid": True, "name": known.name, "terms": len(known), "warnings": list(warnings)})
         return
@@ -69,7 +70,8 @@ def show(
     Example:  tagger vocabulary show general --locale zh-Hans
     """
     known = load(vocabulary)
-    rows = [_row(category, term, locale) for category, term in known]
+    (language,) = console.locales([locale])
+    rows = [_row(category, term, language) for category, term in known]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:

@@ -127,7 +127,7 @@ def sent(claim: DeliveryClaim) -> Iterator[tuple[str, str, str]]:
 def _outcome(name: str, locale: str, sent: str, fields: Mapping[str, Any]) -> FieldOutcome:
     said = fields.get(name)
     if locale and isinstance(said, dict):
-        said = said.get(locale)
+        said = said[locale] if locale in said else _of_locale(said, locale)
     if not isinstance(said, dict):
         return FieldOutcome(field=name, locale=locale, outcome="unverified", reason="not_answered")
     outcome, reason = said.get("outcome"), said.get("reason")
@@ -142,6 +142,15 @@ def _outcome(name: str, locale: str, sent: str, fields: Mapping[str, Any]) -> Fi
         added=_ids(said.get("added")) if name == TAGS else None,
         removed=_ids(said.get("removed")) if name == TAGS else None,
     )
+
+
+def _of_locale(said: Mapping[str, Any], locale: str) -> Any:
+    """What an answer says under its own spelling of the locale: WordPress writes `pt_BR`."""
+    return next((value for key, value in said.items() if _plain(key) == _plain(locale)), None)
+
+
+def _plain(locale: str) -> str:
+    return locale.replace("_", "-").lower()
 
 
 def _ids(said: object) -> tuple[str, ...] | None:

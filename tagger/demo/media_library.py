@@ -19,7 +19,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from tagger import signing
+from tagger import locales, signing
 from tagger.demo import pages, routes
 from tagger.demo.library import Config, Library
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--hook-url", required=True, help="tagger's address for this site's hooks, …/v1/hooks/SITE")
-    parser.add_argument("--locales", default="en", help="languages of its fields, with commas between")
+    parser.add_argument("--locales", type=_locales, default="en", help="languages of its fields, with commas between")
     options = parser.parse_args(arguments)
     listener = socket.create_server((options.host, options.port), reuse_port=False)
     # asyncio does not set this on connections of a listener that it did not make; without it an answer waits 40 ms for an ACK.
@@ -61,13 +61,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         hook_url=options.hook_url,
         hook_secret=_secret("MEDIA_LIBRARY_HOOK_SECRET")[0],
         callback_secrets=_secret("MEDIA_LIBRARY_CALLBACK_SECRETS"),
-        locales=tuple(options.locales.split(",")),
+        locales=options.locales,
     )
     server = uvicorn.Server(uvicorn.Config(create_app(config), log_level="warning", access_log=False))
     ready = {"ready": True, "url": config.public_url, "callback_url": config.public_url + "/tagger/callback", "pid": os.getpid()}
     # Connections wait in the listener's backlog until the server takes them, so the address is good from here on.
     print(json.dumps(ready), flush=True)  # noqa: T201
     server.run(sockets=[listener])
+
+
+def _locales(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(locales.parse(part) for part in text.split(",")))
 
 
 def _secret(name: str) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def parse_url(url: str) -> URL:
     """The URL with its driver. Errors: SettingsError for what is neither SQLite nor PostgreSQL."""
     try:
         parsed = make_url(url)
-    except ArgumentError as err:
+    except (ArgumentError, ValueError) as err:  # ValueError: a port that is not a number
         raise SettingsError(f"ledger_url: {err}") from None
     name = parsed.get_backend_name()
     if name == "sqlite":

@@ -62,7 +62,7 @@ def test_the_newest_revision_is_the_head_of_all() -> None:
     assert ScriptDirectory(str(schema.MIGRATIONS)).get_current_head() == schema.newest()
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "mysql://here/x", "no url"])
+@pytest.mark.parametrize("url", ["sqlite://", "mysql://here/x", "no url", "postgresql://u@h:port/db"])
 def test_a_url_that_cannot_be_a_ledger_is_refused(url: str) -> None:
     with pytest.raises(SettingsError):
         open_ledger(url)

@@ -14,11 +14,11 @@ import pytest
 
 from tagger import signing
 from tagger.annotation import Action, Annotation, Verdict
-from tagger.api.shapes import JobIn
 from tagger.cms import callback, standard
 from tagger.delivery import DeliveryClaim, Endpoint, FieldOutcome
 from tagger.errors import DecodeError
 from tagger.job import Description
+from tagger.job_body import JobIn
 from tagger.message import of_description, of_failure
 from tagger.site import Site
 

@@ -42,6 +42,14 @@ def read(answer: Any) -> dict[tuple[str, str], FieldOutcome]:
     return {(o.field, o.locale): o for o in outcomes}
 
 
+@pytest.mark.parametrize("spelling", ["pt-BR", "pt_BR", "PT-br"])
+def test_an_answer_may_spell_the_locale_in_its_own_way(spelling: str) -> None:
+    claim = replace(CLAIM, fields={"alt_text": {"pt-BR": CAT}})
+    answer = {"fields": {"alt_text": {spelling: {"outcome": "written", "value": "Gato"}}}}
+    (outcome,) = callback.read_answer(claim, json.dumps(answer).encode()).outcomes
+    assert (outcome.locale, outcome.outcome, outcome.value_sha256) == ("pt-BR", "written", sha("Gato"))
+
+
 def test_the_body_is_that_of_the_documented_contract() -> None:
     assert json.loads(callback.body(CLAIM)) == {
         "type": "asset.described",

@@ -139,7 +139,9 @@ def test_allowed_hosts_cover_exactly_what_they_name(entry: str, host: str, port:
     assert AllowedHost.parse(entry).covers(host, port) is covered
 
 
-@pytest.mark.parametrize("entry", ["", "http://cms.lan", "a b", "cms.lan:x", "user@cms.lan", "[::1", ":80"])
+@pytest.mark.parametrize(
+    "entry", ["", "http://cms.lan", "a b", "cms.lan:x", "user@cms.lan", "[::1", ":80", "cms.lan:0", "cms.lan:65536", "cms.lan:٣"]
+)
 def test_a_malformed_allowed_host_is_refused(entry: str) -> None:
     with pytest.raises(ValueError, match="is not a host"):
         AllowedHost.parse(entry)

@@ -97,3 +97,15 @@ def test_a_secret_is_in_the_environment_of_the_process_that_needs_it_alone(tmp_p
     assert load(found["api"]).admin_key == SecretStr("for-the-api")
     assert load(found["deliver"]).events_secret == SecretStr("for-deliver")
     assert plain_env(env) == {"PATH": "/bin"}
+
+
+@pytest.mark.parametrize("key", ["broker_url", "events_url"])
+@pytest.mark.parametrize("url", ["redis://h:port/0", "redis://[", "http://h:99999/"])
+def test_a_url_that_cannot_be_read_is_named(key: str, url: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=key):
+        load({}, home=tmp_path, **{key: url})
+
+
+def test_a_list_of_sentinels_is_a_url(tmp_path: Path) -> None:
+    url = "sentinel://a:26379/0;sentinel://b:26379/0"
+    assert load({}, home=tmp_path, broker_url=url).broker == url

@@ -51,6 +51,13 @@ def test_ids_may_be_numbers() -> None:
     assert parse(hook(id=4711, revision=3)) == parse(hook())
 
 
+def test_a_hook_may_name_what_an_api_job_may_name_and_more_than_we_know() -> None:
+    message = hook(size=9, image={"url": "https://cms.example/a.jpg", "alt": "x"})
+    message["data"] |= {"locales": ["pt_BR"], "profile": "travel", "lane": "backfill", "author": {"name": "A"}}
+    request = parse(message)
+    assert (request.locales, request.profile, request.lane) == (("pt-BR",), "travel", "backfill")
+
+
 def test_an_event_that_needs_no_work_is_none() -> None:
     assert parse({"type": "asset.viewed", "data": {"asset": {"id": "4711"}}}) is None
 
@@ -69,7 +76,7 @@ def test_a_deletion_names_its_asset() -> None:
         ({"type": "asset.created", "data": {}}, "/data/asset"),
         (hook(id=""), "/data/asset/id"),
         (hook(id=True), "/data/asset/id"),
-        (hook(id="x" * 300), "/data/asset/id"),
+        (hook(id="x" * 513), "/data/asset/id"),
         (hook(id="a\x00b"), "/data/asset/id"),
         (hook(id="\ud800"), "/data/asset/id"),
         (hook(revision={}), "/data/asset/revision"),
@@ -77,6 +84,7 @@ def test_a_deletion_names_its_asset() -> None:
         (hook(image={"url": "file:///etc/passwd"}), "/data/asset/image/url"),
         (hook(image={"url": "/a.jpg"}), "/data/asset/image/url"),
         (hook(image={"url": "http://[::1/a.jpg"}), "/data/asset/image/url"),
+        (hook(image={"base64": "eA=="}), "/data/asset/image/url"),
     ],
 )
 def test_a_fault_is_pointed_at(message: Any, pointer: str) -> None:

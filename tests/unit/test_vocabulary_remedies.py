@@ -27,6 +27,22 @@ def complaints(err: BadRequest) -> None:
         assert place.pointer == "" or place.pointer.startswith("/")
 
 
+ONE = "vocabulary: v\nversion: 1\ncategories: {{c: {{terms: {{cat: {{labels: {labels}}}}}}}}}\n"
+
+
+@pytest.mark.parametrize("spelling", ["pt-BR", "pt_BR", "PT-br"])
+def test_a_locale_is_read_in_every_spelling(spelling: str) -> None:
+    known = vocabulary_file.parse(ONE.format(labels="{" + spelling + ": gato}"))
+    assert [term.labels for _, term in known] == [{"pt-BR": "gato"}]
+
+
+@pytest.mark.parametrize("labels", ["{english: cat}", "{pt_BR: gato, pt-BR: gata}", "{'': cat}", "{en US: cat}"])
+def test_what_is_no_locale_or_comes_twice_is_named(labels: str) -> None:
+    with pytest.raises(VocabularyInvalid) as caught:
+        vocabulary_file.parse(ONE.format(labels=labels))
+    complaints(caught.value)
+
+
 @given(st.integers(0, len(GOOD) - 1), st.sampled_from(BAD_LINES) | st.text(max_size=30), st.booleans())
 def test_a_damaged_vocabulary_is_read_or_refused_with_remedies(at: int, line: str, instead: bool) -> None:
     damaged = [*GOOD[:at], line, *GOOD[at + instead :]]
