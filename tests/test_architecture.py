@@ -21,6 +21,16 @@ HOMES: dict[str, tuple[str, ...]] = {
     "transformers": ("workers.models",),
     "onnxruntime": ("workers.engine", "workers.models"),
     "modelscope": ("workers.models.weights",),
+    # parsers of images run in the decoders alone; models get pixels
+    "PIL": (
+        "workers.pixels",
+        "workers.truncated",
+        "workers.content",
+        "workers.file_blocks",
+        "workers.renditions",
+        "workers.models",
+    ),
+    "pillow_heif": ("workers.pixels",),
     "celery": ("tagger.queue", "workers.tasks", "workers.__main__"),
     "kombu": ("tagger.queue",),
     "sqlalchemy": ("tagger.ledger",),
@@ -94,6 +104,18 @@ def test_heavy_and_dangerous_libraries_stay_at_home(module: str) -> None:
         if name.partition(".")[0] in HOMES and not inside(module, HOMES[name.partition(".")[0]])
     ]
     assert not strays, f"{module} imports {strays}"
+
+
+def test_images_are_opened_in_two_places_and_by_named_formats() -> None:
+    """Pillow hands PostScript to another program, so nothing may be opened by whatever it is (promise I4)."""
+    calls = [
+        (module, {keyword.arg for keyword in node.keywords})
+        for module, file in MODULES.items()
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Image.open", "PIL.Image.open")
+    ]
+    assert {module for module, _ in calls} == {"workers.pixels", "workers.models.lite.model"}  # ours: its own canary picture
+    assert all("formats" in keywords for _, keywords in calls)
 
 
 def test_there_is_something_to_check() -> None:

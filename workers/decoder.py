@@ -27,6 +27,9 @@ from workers.hang_up import signal_at_hang_up
 REQUEST = struct.Struct("!Q")
 ANSWER = struct.Struct("!I")
 READY = b"+"
+STARTS = frozenset(
+    {"subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn"}
+)
 BLOCKS = ("exif", "iptc", "xmp", "texts")  # metadata of an answer, in this order
 MAX_BLOCK = 1 << 18  # bytes of one; a larger one is left out
 
@@ -55,6 +58,7 @@ def main(argv: list[str]) -> None:
 
     pixels.configure(limits.max_pixels)
     _limit(limits)
+    sys.addaudithook(start_nothing)
     area = mmap.mmap(area_fd, limits.area_bytes)
     with socket.socket(fileno=socket_fd) as channel:
         channel.sendall(READY)
@@ -89,6 +93,12 @@ def _receive(channel: socket.socket, count: int) -> bytes:
     """Exactly `count` bytes, or none when the parent is gone."""
     data = channel.recv(count, socket.MSG_WAITALL)
     return data if len(data) == count else b""
+
+
+def start_nothing(event: str, _args: object) -> None:
+    """An audit hook: no file makes a decoder start another program, whatever a library would do for it."""
+    if event in STARTS:
+        raise PermissionError(f"A decoder starts no program ({event}).")
 
 
 def _die_with_parent(life_fd: int) -> None:

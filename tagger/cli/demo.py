@@ -25,6 +25,7 @@ from tagger.demo.sheet import tags_of, write_sheet
 from tagger.folder_survey import Survey
 from tagger.home import free_port
 from tagger.processors import processors
+from tagger.renditions import Renditions
 from tagger.settings import Settings
 from tagger.shape import Shape, flower_installed
 from tagger.stack import Stack
@@ -43,13 +44,14 @@ def demo(
     """
     check_writable(out)
     seen = Survey()
-    pictures = photographs(folder, seen.add)
-    started = time.monotonic()
     report = tour.Report()
-    with _scene(serve) as scene:
+    with Renditions(console.settings()) as renditions, contextlib.ExitStack() as stage:
+        pictures = photographs(folder, renditions, seen.add)
+        started = time.monotonic()
+        scene = stage.enter_context(_scene(serve, renditions))
         _tour(scene, pictures, report)
         lead = f"{len(report.shown)} pictures, described by tagger in the sample media library."
-        write_sheet(report.shown, lead, out)
+        write_sheet(report.shown, lead, out, renditions)
         console.out.print(f"\nContact sheet  {out.resolve()}")
         for failure in report.failures:
             console.err.print(f"failed: {failure}", style="bold red")
@@ -64,7 +66,7 @@ def demo(
 
 
 @contextlib.contextmanager
-def _scene(serve: bool) -> Iterator[Scene]:
+def _scene(serve: bool, renditions: Renditions) -> Iterator[Scene]:
     with cleaning_up(), tempfile.TemporaryDirectory(prefix="tagger-demo-") as home:
         settings = _settings(Path(home).resolve())
         with (Path(home) / "supervisor.log").open("w") as log_file:
@@ -75,7 +77,7 @@ def _scene(serve: bool) -> Iterator[Scene]:
             status = console.out.status("Starting broker, ledger, API, workers and a sample media library…")
             status.start()
             try:
-                with open_scene(settings, stack, lambda word: status.update(f"{word}…")) as scene:
+                with open_scene(settings, stack, renditions, lambda word: status.update(f"{word}…")) as scene:
                     status.stop()
                     yield scene
                     console.out.print("Ending every process…")
@@ -105,7 +107,7 @@ def _tour(scene: Scene, pictures: list[Path], report: tour.Report) -> None:
             rest = tour.the_rest(scene, pictures[1:], advance, report)
         by_asset |= rest
     headline("3. An editor's words stay")
-    chosen = tour.with_published_text(scene, by_asset) or photographs(None)[6]
+    chosen = tour.with_published_text(scene, by_asset) or photographs(None, scene.renditions)[6]
     by_asset[tour.an_editors_words(scene, chosen, say, report)] = chosen
     headline("4. A broken picture")
     broken_id = tour.one_broken(scene, pictures[0], say, report)
@@ -126,7 +128,7 @@ def _collect(scene: Scene, by_asset: dict[str, Path], broken_id: str, original: 
     for asset_id, picture in by_asset.items():
         report.shown.append(_shown(scene, asset_id, picture))
     unreadable = scene.stack.settings.home / "broken.jpg"
-    unreadable.write_bytes(broken(original))
+    unreadable.write_bytes(broken(scene.renditions, original))
     report.shown.append(_shown(scene, broken_id, unreadable))
 
 

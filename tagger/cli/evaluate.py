@@ -23,6 +23,7 @@ from tagger.errors import BadRequest, LabelsInvalid
 from tagger.labels import Labels
 from tagger.profile import Profile
 from tagger.reliability import diagram
+from tagger.renditions import Renditions
 from tagger.settings import Settings
 from tagger.trial import Figures, Trial
 from tagger.vocabulary import Vocabulary
@@ -205,7 +206,8 @@ def _write(
     }
     (out / RESULTS).write_text(json.dumps(body, ensure_ascii=False, indent=1) + "\n", "utf-8")
     (out / PLOT).write_text(plot, "utf-8")
-    write_page(out / PAGE, images, told, sets, made, measured, plot)
+    with Renditions(console.settings()) as renditions:
+        write_page(out / PAGE, images, told, sets, made, measured, plot, renditions)
 
 
 def _plain(one: Trial, some: Measured) -> dict[str, Any]:

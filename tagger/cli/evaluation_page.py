@@ -11,6 +11,7 @@ from jinja2 import Environment, select_autoescape
 
 from tagger.demo.sheet import thumbnail
 from tagger.labels import Labels
+from tagger.renditions import Renditions
 from tagger.trial import Figures, Trial
 
 
@@ -22,11 +23,12 @@ def write_page(
     made: Sequence[Trial],
     measured: Sequence[Mapping[str, Figures]],
     plot: str,
+    renditions: Renditions,
 ) -> None:
     """One HTML file with the pictures inside; `plot` is SVG of ours."""
     template = resources.files("tagger.cli").joinpath("templates/evaluation.html").read_text("utf-8")
     environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
-    cards = [_card(file, name, images, told, made) for name, files in sets.items() for file in files]
+    cards = [_card(file, name, images, told, made, renditions) for name, files in sets.items() for file in files]
     cards.sort(key=lambda card: -card["wrong"])
     summaries = [(one, f) for one, some in zip(made, measured, strict=True) for f in some.values()]
     terms = sorted(
@@ -36,12 +38,12 @@ def write_page(
     target.write_text(environment.from_string(template).render(summaries=summaries, terms=terms, cards=cards, plot=plot), "utf-8")
 
 
-def _card(file: str, of: str, images: Path, told: Labels, made: Sequence[Trial]) -> dict[str, Any]:
+def _card(file: str, of: str, images: Path, told: Labels, made: Sequence[Trial], renditions: Renditions) -> dict[str, Any]:
     said = [_said(file, told, one) for one in made]
     return {
         "file": file,
         "set": of,
-        "image": thumbnail(images / file),
+        "image": thumbnail(images / file, renditions),
         "references": told.captions.get(file, ()),
         "said": said,
         "wrong": len(said[0]["surplus"]) + len(said[0]["missing"]),

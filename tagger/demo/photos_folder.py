@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from importlib import resources
 from itertools import islice
 from pathlib import Path
 
-from PIL import Image
-
 from tagger.errors import BadRequest
 from tagger.folder_walk import LeftOut, Picture, walk
+from tagger.renditions import Renditions
 
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp")
 TYPES = {**dict.fromkeys(JPEG, "image/jpeg"), ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}
@@ -22,53 +20,43 @@ def media_type(name: str) -> str:
     return TYPES.get(Path(name).suffix.lower(), "application/octet-stream")
 
 
-def photographs(folder: Path | None, left_out: LeftOut = lambda _why, _name: None) -> list[Path]:
+def photographs(folder: Path | None, renditions: Renditions, left_out: LeftOut = lambda _why, _name: None) -> list[Path]:
     """Pictures in name order that open and that the sample media library takes. Errors: BadRequest when there are none."""
     root = folder if folder is not None else Path(str(resources.files("tagger.demo"))) / "photos"
     if not root.is_dir():
         raise BadRequest(f"{folder} is not a folder.", "Name a folder of pictures.")
-    taken = (picture for picture in walk(root, left_out=left_out) if _taken(picture, left_out))
+    taken = (picture for picture in walk(root, left_out=left_out) if _taken(picture, renditions, left_out))
     found = list(islice((Path(picture.location) for picture in taken), MOST))
     if not found:
         raise BadRequest(f"{root} holds no JPEG, PNG, WebP or GIF picture that opens.", "Name a folder of pictures.")
     return found
 
 
-def _taken(picture: Picture, left_out: LeftOut) -> bool:
+def _taken(picture: Picture, renditions: Renditions, left_out: LeftOut) -> bool:
     if Path(picture.relative).suffix.lower() not in TYPES:
         left_out("a format that the sample library does not take", picture.relative)
         return False
-    if not _opens(Path(picture.location)):
+    if not _opens(Path(picture.location), renditions):
         left_out("a picture that does not open, or is over 16 MiB", picture.relative)
         return False
     return True
 
 
-def _opens(path: Path) -> bool:
+def _opens(path: Path, renditions: Renditions) -> bool:
     """The demo brings its own broken picture; those of a person's folder are none of its checks."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            return False
-        with Image.open(path) as image:
-            image.draft("RGB", (64, 64))
-            image.load()
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return path.stat().st_size <= MOST_BYTES and renditions.opens(path)
+    except OSError:
         return False
-    return True
 
 
-def rendition(photograph: Path, width: int) -> bytes:
-    """A smaller JPEG of a photograph: other bytes, so another picture to describe."""
-    with Image.open(photograph) as image:
-        small = image.convert("RGB")
-        small.thumbnail((width, width))
-        out = io.BytesIO()
-        small.save(out, "JPEG", quality=88)
-    return out.getvalue()
+def rendition(renditions: Renditions, photograph: Path, width: int) -> bytes:
+    """A smaller JPEG of a photograph: other bytes, so another picture to describe. Errors: DecodeError."""
+    return renditions.jpeg(photograph, (width, width), quality=88)
 
 
-def broken(photograph: Path) -> bytes:
+def broken(renditions: Renditions, photograph: Path) -> bytes:
     """A picture that opens and then ends too soon."""
-    whole = rendition(photograph, 400)
+    whole = rendition(renditions, photograph, 400)
     behind_the_header = whole.index(b"\xff\xda") + 16  # start of scan: up to here any reader takes it for a picture
     return whole[: max(behind_the_header, len(whole) // 3)]

@@ -22,6 +22,7 @@ from tagger.ids import new_id
 from tagger.keys import hash_key, new_key
 from tagger.leash import leashed
 from tagger.ledger import open_ledger
+from tagger.renditions import Renditions
 from tagger.settings import Settings, plain_env
 from tagger.signing import new_secret
 from tagger.site import Site
@@ -38,6 +39,7 @@ class Scene:
     stack: Stack
     library: str  # address of the media library
     key: str  # bearer key of its site
+    renditions: Renditions
     http: requests.Session = field(default_factory=local_session)
 
     def api(self, method: str, path: str, **options: Any) -> Any:
@@ -80,7 +82,7 @@ def wait_for(what: str, look: Callable[[], Any], seconds: float = WAIT_SECONDS) 
 
 
 @contextlib.contextmanager
-def open_scene(settings: Settings, stack: Stack, say: Callable[[str], None]) -> Iterator[Scene]:
+def open_scene(settings: Settings, stack: Stack, renditions: Renditions, say: Callable[[str], None]) -> Iterator[Scene]:
     """Start everything, hand out the scene, end everything."""
     library: subprocess.Popen[str] | None = None
     try:
@@ -89,7 +91,7 @@ def open_scene(settings: Settings, stack: Stack, say: Callable[[str], None]) -> 
         library, ready = _start_library(settings.home, stack.api_url, hook_secret, callback_secret)
         key = _add_site(settings, ready, hook_secret, callback_secret)
         stack.wait_ready(on_wait=lambda missing: say(f"starting {missing}"))
-        yield Scene(stack=stack, library=ready["url"], key=key)
+        yield Scene(stack=stack, library=ready["url"], key=key, renditions=renditions)
     finally:
         try:
             if library is not None:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import base64
-import io
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, select_autoescape
-from PIL import Image, UnidentifiedImageError
 
 from tagger.demo.tour import Shown, text_of
+from tagger.errors import TaggerError
 from tagger.gate import REASONS
+from tagger.renditions import Renditions
 
 THUMB = (480, 360)
 
 
-def write_sheet(shown: list[Shown], lead: str, target: Path) -> None:
+def write_sheet(shown: list[Shown], lead: str, target: Path, renditions: Renditions) -> None:
     template = resources.files("tagger.demo").joinpath("templates/sheet.html").read_text("utf-8")
     environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
-    target.write_text(environment.from_string(template).render(lead=lead, cards=[_card(s) for s in shown]), "utf-8")
+    target.write_text(environment.from_string(template).render(lead=lead, cards=[_card(s, renditions) for s in shown]), "utf-8")
 
 
-def _card(shown: Shown) -> dict[str, Any]:
+def _card(shown: Shown, renditions: Renditions) -> dict[str, Any]:
     alt = text_of(shown.asset, "alt_text")
     rows = []
     for name, field in (("alt text", "alt_text"), ("caption", "caption")):
@@ -38,7 +38,7 @@ def _card(shown: Shown) -> dict[str, Any]:
     if not rows and not tags:
         reasons = [REASONS.get(reason, reason) for reason in (shown.job["verdict"] or {}).get("reasons", [])]
         rows.append({"name": "nothing", "text": " ".join(reasons) or REASONS["nothing_to_say"], "by": "nothing to say"})
-    return {"file": shown.file, "image": thumbnail(shown.picture), "alt": alt, "rows": rows, "tags": tags}
+    return {"file": shown.file, "image": thumbnail(shown.picture, renditions), "alt": alt, "rows": rows, "tags": tags}
 
 
 def _proposal(job: dict[str, Any], field: str) -> str | None:
@@ -58,14 +58,10 @@ def tags_of(job: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def thumbnail(picture: Path) -> str | None:
-    """A data: URL; None for a picture that does not open."""
+def thumbnail(picture: Path, renditions: Renditions) -> str | None:
+    """A data: URL; None for a picture that does not open: one picture never costs the page."""
     try:
-        with Image.open(picture) as image:
-            small = image.convert("RGB")
-    except (UnidentifiedImageError, OSError):
+        made = renditions.jpeg(picture, THUMB)
+    except TaggerError:
         return None
-    small.thumbnail(THUMB)
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(made).decode()

@@ -118,7 +118,7 @@ def with_published_text(scene: Scene, by_asset: dict[str, Path]) -> Path | None:
 
 def an_editors_words(scene: Scene, photograph: Path, say: Callable[[str], None], report: Report) -> str:
     """The callback is held at the library's door until an editor has typed: a barrier, not a race."""
-    asset_id = scene.upload(photograph.name, rendition(photograph, 480), hold=True)
+    asset_id = scene.upload(photograph.name, rendition(scene.renditions, photograph, 480), hold=True)
     wait_for("the callback at the door", lambda: scene.cms("GET", f"/api/assets/{asset_id}")["callback"] == "waiting")
     say("tagger's callback stands at the door; now an editor types the alt text and clears nothing else")
     words = {"alt_text": {"en": EDITORS_WORDS}, "caption": {"en": EDITORS_WORDS + "."}}
@@ -141,7 +141,7 @@ def text_of(asset: dict[str, Any], field_name: str, locale: str = "en") -> str |
 
 
 def one_broken(scene: Scene, photograph: Path, say: Callable[[str], None], report: Report) -> str:
-    asset_id = scene.upload("broken-" + photograph.stem + ".jpg", broken(photograph))
+    asset_id = scene.upload("broken-" + photograph.stem + ".jpg", broken(scene.renditions, photograph))
     job = wait_for("the dead letter", lambda: ended_job(scene, asset_id))
     letters = scene.api("GET", "/v1/dead-letters")["data"]
     cause = next((letter["error"] for letter in letters if letter["job"] == job["id"]), None)
@@ -170,7 +170,7 @@ def a_worker_dies(scene: Scene, photographs: list[Path], advance: Advance, say: 
     freed_before = scene.metric("tagger_freed_jobs_total")
     assets: dict[str, str] = {}
     killed = False
-    for photograph, name, content in _renditions(photographs):  # made beforehand: workers are faster than the making
+    for photograph, name, content in _renditions(scene, photographs):  # made beforehand: workers are faster than the making
         assets[scene.upload(name, content)] = photograph.name
         killed = killed or _kill_one(scene, say, least=A_HANDFUL)
     if not killed:
@@ -185,13 +185,13 @@ def a_worker_dies(scene: Scene, photographs: list[Path], advance: Advance, say: 
     return count
 
 
-def _renditions(photographs: list[Path]) -> list[tuple[Path, str, bytes]]:
+def _renditions(scene: Scene, photographs: list[Path]) -> list[tuple[Path, str, bytes]]:
     """Pictures with bytes of their own: (photograph, file name, content)."""
     made = []
     for index in range(KILL_IMAGES):
         photograph = photographs[index % len(photographs)]
         width = RENDITION_WIDTHS[(index // len(photographs)) % len(RENDITION_WIDTHS)] + index
-        made.append((photograph, f"{photograph.stem}-{width}.jpg", rendition(photograph, width)))
+        made.append((photograph, f"{photograph.stem}-{width}.jpg", rendition(scene.renditions, photograph, width)))
     return made
 
 

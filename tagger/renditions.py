@@ -1,0 +1,89 @@
+"""Small JPEGs of pictures that are not ours: made by a process of the workers, so that no parser of images runs in this one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tagger.errors import DecodeError, DecoderUnavailable, ErrorInfo
+from tagger.leash import leashed
+from tagger.settings import Settings, child_env
+
+LARGEST = 1024  # pixels of a side
+
+
+class Renditions:
+    """One process, started with the first picture; used by one thread. Close it, or use it as a context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def jpeg(self, picture: Path, size: tuple[int, int], *, quality: int = 82) -> bytes:
+        """A JPEG that fits into `size`, neither side over `LARGEST`, upright; never enlarged.
+
+        Errors: DecodeError; DecoderUnavailable where the process ended (the next call starts another).
+        """
+        request = {"path": str(picture.absolute()), "size": size, "quality": quality}
+        try:
+            answer, made = self._asked(json.dumps(request).encode() + b"\n")
+        except (OSError, ValueError) as err:
+            self.close()
+            raise DecoderUnavailable("The process that reads pictures ended.", "Run `tagger doctor`.") from err
+        if "error" in answer:
+            told = ErrorInfo.from_dict(answer["error"])
+            raise DecodeError(told.detail, told.remedy)
+        return made
+
+    def opens(self, picture: Path) -> bool:
+        """Errors: DecoderUnavailable."""
+        try:
+            self.jpeg(picture, (64, 64))
+        except DecodeError:
+            return False
+        return True
+
+    def _asked(self, request: bytes) -> tuple[dict[str, Any], bytes]:
+        process = self._process or self._start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(request)
+        process.stdin.flush()
+        answer: dict[str, Any] = json.loads(process.stdout.readline())  # nothing, where the process ended: ValueError
+        length = int(answer.get("bytes", 0))
+        made = process.stdout.read(length)
+        if len(made) < length:
+            raise ValueError("cut")
+        return answer, made
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._process = subprocess.Popen(
+            leashed([sys.executable, "-m", "workers.renditions"]),
+            env=child_env(self._settings),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is the command's business
+        )
+        return self._process
+
+    def close(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):  # a request that it did not read any more
+                    stream.close()
+        process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
