@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
 from collections.abc import Sequence
 
+PR_SET_PDEATHSIG = 1
 # The flag survives exec; it is lost only on a change of user. Where there is no such flag (macOS), the program just runs.
 LAUNCH = (
     "import ctypes, os, sys\n"
@@ -24,3 +26,9 @@ def leashed(argv: Sequence[str], number: int = signal.SIGKILL) -> list[str]:
     taken. `argv[0]` is an absolute path. Start it from a thread that lives as long as the process should.
     """
     return [sys.executable, "-S", "-E", "-c", LAUNCH, str(os.getpid()), str(int(number)), *argv]
+
+
+def unleash() -> None:
+    """In the process that was started so: from now on it ends with nobody."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)

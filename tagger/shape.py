@@ -66,4 +66,5 @@ def _tags(lane: Lane, count: int, *options: str, placed: bool) -> list[Child]:
 
 
 def _worker(*role: str) -> list[str]:
-    return [sys.executable, "-m", "workers", "--parent", str(os.getpid()), *role]
+    """Killed with this process until it has started; from then on it ends in order (workers/ending.py)."""
+    return leashed([sys.executable, "-m", "workers", "--parent", str(os.getpid()), *role])

@@ -21,6 +21,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
+from tagger.leash import unleash
 from workers import priority
 from workers.hang_up import signal_at_hang_up
 
@@ -103,6 +104,7 @@ def start_nothing(event: str, _args: object) -> None:
 
 def _die_with_parent(life_fd: int) -> None:
     signal_at_hang_up(life_fd, signal.SIGKILL)
+    unleash()
     poll = select.poll()
     poll.register(life_fd, select.POLLIN)
     if poll.poll(0):  # it died while we started

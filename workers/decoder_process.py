@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tagger.leash import leashed
 from tagger.prediction import Pixels
 from tagger.settings import MIB
 from workers.decoder import ANSWER, MAX_BLOCK, READY, REQUEST, Limits
@@ -151,7 +152,8 @@ def _shared_file(size: int) -> int:
 
 def _command(socket_fd: int, area_fd: int, life_fd: int, limits: Limits) -> list[str]:
     numbers = [str(fd) for fd in (socket_fd, area_fd, life_fd)]
-    return [sys.executable, "-P", "-m", "workers.decoder", *numbers, json.dumps(asdict(limits))]
+    # until it has started it is killed with the thread that starts it; from then on with this process
+    return leashed([sys.executable, "-P", "-m", "workers.decoder", *numbers, json.dumps(asdict(limits))])
 
 
 def _environment() -> dict[str, str]:

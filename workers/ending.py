@@ -13,13 +13,13 @@ from types import FrameType
 
 import structlog
 
+from tagger.leash import PR_SET_PDEATHSIG
 from workers.hang_up import signal_at_hang_up
 
 log = structlog.get_logger()
 
 GRACE_SECONDS = 25.0  # the supervisor, as Kubernetes by default, kills after 30
 LAST_SECONDS = 3.0  # for giving back what did not finish
-PR_SET_PDEATHSIG = 1
 
 
 class Ending:
@@ -82,8 +82,8 @@ def end_with_parent(parent: int) -> None:
     is stopped then: without that it would keep its port, its memory and its jobs' bytes for as long as nobody continues it.
     """
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGHUP)
         if stat.S_ISFIFO(os.fstat(0).st_mode):
-            signal_at_hang_up(0, signal.SIGCONT)
+            signal_at_hang_up(0, signal.SIGCONT)  # first: until SIGHUP takes its place, the parent's death kills this process
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGHUP)
     if os.getppid() != parent:
         sys.exit(0)
