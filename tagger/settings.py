@@ -46,6 +46,11 @@ class Settings(BaseModel):
     api_port: int = Field(default=8400, ge=0, le=65535, description="Port that the API listens on; 0 takes a free one.")
     admin_key: SecretStr | None = Field(default=None, description="Bearer key that may act for every site; empty: none may.")
     max_body_bytes: int = Field(default=32 * MIB, gt=0, description="Largest request body, and largest image fetched.")
+    body_memory_bytes: int = Field(
+        default=192 * MIB,
+        gt=0,
+        description="Request bodies that the API holds at once; further ones wait, and get 429 after 20 s.",
+    )
     max_pixels: int = Field(default=100_000_000, gt=0, description="Largest width × height that is decoded.")
     compat_site: str = Field(default="", description="Site that the routes for existing callers act for; empty: no such routes.")
     compat_review: bool = Field(
@@ -54,6 +59,10 @@ class Settings(BaseModel):
     )
     compat_addresses: str = Field(
         default="127.0.0.1,::1", description="Addresses and networks, with commas, that may call those routes without a key."
+    )
+    compat_hosts: str = Field(
+        default="",
+        description="Names, with commas, by which callers reach those routes; localhost and plain addresses always may.",
     )
     trusted_proxies: str = Field(
         default="", description="Proxies, as addresses and networks with commas, whose X-Forwarded-For those routes believe."
@@ -103,6 +112,11 @@ class Settings(BaseModel):
         ge=0,
         le=65535,
         description="Port of a worker's metrics; `tagger up` gives each worker its own, from this one on. 0: none.",
+    )
+    log_file_bytes: int = Field(
+        default=16 * MIB,
+        ge=64 * 1024,
+        description="A log file of `tagger up` is set aside at this size; two older ones stay.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level that is logged.")
     log_format: Literal["json", "console"] = Field(default="json", description="Form of a log line.")

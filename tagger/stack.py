@@ -20,7 +20,7 @@ from typing import IO
 import requests
 import structlog
 
-from tagger import metric_files
+from tagger import log_files, metric_files
 from tagger.broker import Broker, open_broker
 from tagger.child import Child, end, popen
 from tagger.errors import TaggerError, Unavailable
@@ -36,6 +36,7 @@ TICK_SECONDS = 0.2  # between two looks at whether all processes run
 CLOSER_SECONDS = 0.6  # between two at how they are, which costs more
 RESTART_PAUSES = (0.2, 1.0, 3.0, 10.0)
 STABLE_SECONDS = 30.0
+OWN_LOGS = ("logs-supervisor.log", "supervisor.log", "broker.log")  # in the home
 SOLO_IDLE_SECONDS = 15.0
 READY_SECONDS = 60.0
 
@@ -207,6 +208,8 @@ class Stack:
         for child in self.children:
             if child.running and child.end_if_stopped(now):
                 log.warning("stack.stopped", child=child.name)  # the next look starts it anew
+        for file in log_files.cap(self._log_files(), self.settings.log_file_bytes):
+            log.info("stack.log_set_aside", file=str(file))
         solo = next((child for child in self.children if child.name == "tag-solo"), None)
         if solo is not None:
             self._mind_solo(solo, now)
@@ -308,6 +311,10 @@ class Stack:
         if said.get("event") != "worker.cannot_start" or kind.retryable:
             return None
         return kind(f"{child.name} cannot start: {said['error']}", said["remedy"])
+
+    def _log_files(self) -> list[Path]:
+        home, own = self.settings.home, [*(child.name for child in self.children), "media-library"]
+        return [home / name for name in OWN_LOGS] + [home / "logs" / f"{name}.log" for name in own]
 
     def _last_words(self, child: Child, length: int = 500) -> str:
         lines = (self.settings.home / "logs" / f"{child.name}.log").read_text("utf-8", "replace").splitlines()

@@ -18,6 +18,7 @@ from tagger.control_characters import escape_cell, escape_controls, escape_json
 from tagger.delivery import AttemptResult
 from tagger.errors import PortTaken
 from tagger.job import LANES
+from tagger.log_limit import LogLimit
 from tagger.masking import mask_passwords
 from tagger.message import MessageType
 from tagger.operator_event import TYPES
@@ -97,6 +98,7 @@ def configure(settings: Settings, role: str, stream: TextIO | None = None) -> No
     for_people = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
     renderers: list[Any] = [escape_values, for_people] if settings.log_format == "console" else [_json_line]
     handler = logging.StreamHandler(stream or sys.stderr)
+    handler.addFilter(LogLimit())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -16,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 
 import tagger
 from tagger import metric_files
-from tagger.api import callers, compat, deliveries, entailment, health, hooks, jobs, problems, sites
+from tagger.api import callers, compat, connections, deliveries, entailment, health, hooks, jobs, problems, sites
 from tagger.api.deps import Parts
 from tagger.api.middleware import RequestFrame
 from tagger.api.waiting import Waiter
@@ -32,6 +33,7 @@ from tagger.settings import Settings
 log = structlog.get_logger()
 
 MIGRATE_SECONDS = 2.0
+STARTUP_FAILED = 3  # as uvicorn's own program
 GRACE_SECONDS = 15  # for requests under way when the process is asked to end; the supervisor kills after 30
 
 DESCRIPTION = """Captions, alt text and tags for the images of content-management systems.
@@ -80,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = Api(title="tagger", version=tagger.__version__, description=DESCRIPTION, lifespan=lifespan)
     problems.install(app)
-    app.add_middleware(RequestFrame, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestFrame, max_body_bytes=settings.max_body_bytes, body_memory_bytes=settings.body_memory_bytes)
     if settings.compat_site:
         callers.allowed(settings), callers.trusted(settings)  # a mistake shows now, not with the first caller
         app.include_router(compat.router)
@@ -108,13 +110,9 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are answered first."""
     # uvicorn raises the signal anew once it has ended: by then it is an orderly end, and no death by a signal
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
-        create_app(settings),
-        host=settings.api_host,
-        port=settings.api_port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        server_header=False,
-        proxy_headers=False,  # who calls is asked in callers.py alone; by default whoever is on loopback may claim to be another
-    )
+    options = {"host": settings.api_host, "port": settings.api_port, "timeout_graceful_shutdown": GRACE_SECONDS}
+    server = uvicorn.Server(connections.config(create_app(settings), log_config=None, **options))
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILED)

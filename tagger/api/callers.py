@@ -12,6 +12,7 @@ from functools import cache
 
 from starlette.requests import Request
 
+from tagger import same_origin
 from tagger.errors import Forbidden, SettingsError
 from tagger.settings import Settings
 
@@ -43,6 +44,14 @@ def check_caller(request: Request, settings: Settings) -> None:
     caller = calling_address(request, trusted(settings))
     if not _among(caller, allowed(settings)):
         raise Forbidden(f"{caller} is not among `compat_addresses`.")
+
+
+def check_page(request: Request, settings: Settings) -> None:
+    """These routes take no key, so a web page must not be able to use its reader's browser for them. Errors: Forbidden."""
+    names = {name.strip().lower() for name in (settings.compat_hosts + "," + settings.api_host).split(",")}
+    refused = same_origin.refusal(request.method, request.headers, names - {""})
+    if refused is not None:
+        raise Forbidden(refused, "Call by address, or list the name in `compat_hosts`; web pages may not call these routes.")
 
 
 def calling_address(request: Request, proxies: Networks) -> Address:

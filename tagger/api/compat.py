@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 from tagger import statement
 from tagger.annotation import Tag
 from tagger.api.asking import ask, ending, loaded
-from tagger.api.callers import check_caller
+from tagger.api.callers import check_caller, check_page
 from tagger.api.deps import Parts, PartsDep
 from tagger.api.entailment import answer_of, check_request
 from tagger.api.jobs import unstored
@@ -75,6 +75,7 @@ class OldRoute(APIRoute):
 
 def from_allowed(request: Request, parts: PartsDep) -> None:
     check_caller(request, parts.settings)
+    check_page(request, parts.settings)
 
 
 router = APIRouter(tags=["existing callers"], dependencies=[Depends(from_allowed)], include_in_schema=False, route_class=OldRoute)

@@ -60,7 +60,9 @@ class Caller:
         return site if self.site_id is None else self.site_id
 
 
-def caller(parts: PartsDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]) -> Caller:
+def caller(
+    request: Request, parts: PartsDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+) -> Caller:
     if credentials is None:
         raise Unauthorized("No key was sent.")
     admin = parts.settings.admin_key
@@ -69,6 +71,7 @@ def caller(parts: PartsDep, credentials: Annotated[HTTPAuthorizationCredentials 
     key = parts.ledger.find_key(hash_key(credentials.credentials))
     if key is None or key.revoked_ms is not None:
         raise Unauthorized("The key is unknown or revoked.")
+    request.scope["tagger.ids"]["site"] = key.site_id  # for the request's line of log
     return Caller(site_id=key.site_id)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, get_args
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
-from prometheus_client.core import REGISTRY, GaugeMetricFamily
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import REGISTRY, CounterMetricFamily, GaugeMetricFamily, Metric
 
 from tagger import metric_files, telemetry
 from tagger.api.deps import Parts, PartsDep
@@ -28,7 +28,17 @@ LEDGER_GAUGES = {  # read from the ledger at the moment of the scrape
     "tagger_jobs": "Jobs in the ledger",
     "tagger_deliveries": "Deliveries in the ledger",
     "tagger_workers": "Living worker processes",
+    "tagger_dead_letters_open": "Dead letters that were neither replayed nor discarded",
 }
+LEDGER_COUNTERS = {"tagger_dead_letters_total": "Jobs and deliveries that ever became dead letters"}
+LEDGER_LABELS = {
+    "tagger_jobs": "status",
+    "tagger_deliveries": "status",
+    "tagger_workers": "role",
+    "tagger_dead_letters_open": "kind",
+    "tagger_dead_letters_total": "kind",
+}
+KINDS = ("job", "delivery")
 
 
 class Glance:
@@ -122,21 +132,34 @@ class _LedgerCollector:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
 
-    def collect(self) -> list[GaugeMetricFamily]:
+    def collect(self) -> list[Metric]:
         up = GaugeMetricFamily("tagger_ledger_up", LEDGER_GAUGES["tagger_ledger_up"])
         try:
-            stats = self._parts.ledger.stats()
+            stats, letters = self._parts.ledger.stats(), self._parts.ledger.dead_letter_counts()
         except LedgerUnavailable:
             up.add_metric([], 0)
             return [up]
         up.add_metric([], 1)
-        jobs = GaugeMetricFamily("tagger_jobs", LEDGER_GAUGES["tagger_jobs"], labels=["status"])
-        for status in get_args(JobStatus):  # those without any read 0, so that an alert has something to rise from
-            jobs.add_metric([status], stats.jobs.get(status, 0))
-        deliveries = GaugeMetricFamily("tagger_deliveries", LEDGER_GAUGES["tagger_deliveries"], labels=["status"])
-        for state in get_args(DeliveryStatus):
-            deliveries.add_metric([state], stats.deliveries.get(state, 0))
-        workers = GaugeMetricFamily("tagger_workers", LEDGER_GAUGES["tagger_workers"], labels=["role"])
-        for role, count in stats.workers.items():
-            workers.add_metric([role], count)
-        return [up, jobs, deliveries, workers]
+        # words without any read 0, so that an alert has something to rise from
+        return [
+            up,
+            _gauge("tagger_jobs", {status: stats.jobs.get(status, 0) for status in get_args(JobStatus)}),
+            _gauge("tagger_deliveries", {state: stats.deliveries.get(state, 0) for state in get_args(DeliveryStatus)}),
+            _gauge("tagger_workers", stats.workers),
+            _gauge("tagger_dead_letters_open", {kind: letters.open.get(kind, 0) for kind in KINDS}),
+            _counter("tagger_dead_letters_total", {kind: letters.ever.get(kind, 0) for kind in KINDS}),
+        ]
+
+
+def _gauge(name: str, values: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, LEDGER_GAUGES[name], labels=[LEDGER_LABELS[name]])
+    for label, value in values.items():
+        family.add_metric([label], value)
+    return family
+
+
+def _counter(name: str, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, LEDGER_COUNTERS[name], labels=[LEDGER_LABELS[name]])
+    for label, value in values.items():
+        family.add_metric([label], value)
+    return family

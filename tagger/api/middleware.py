@@ -1,11 +1,11 @@
-"""What surrounds every request, as plain ASGI: an id, limits on the body, a count and a time."""
+"""What surrounds every request, as plain ASGI: an id, limits on the body, a count, a time and a line of log."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from typing import NoReturn
+from typing import Any
 
 import structlog
 from starlette.requests import Request
@@ -13,137 +13,106 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tagger import telemetry
 from tagger.api.problems import respond
-from tagger.errors import BadRequest, BodyTooLarge, BodyTooSlow
+from tagger.api.request_body import Allowances, Broken, RequestBody
+from tagger.errors import AmbiguousLength, BodyTooSlow
 from tagger.ids import new_id
 
-# Base64 and multipart add to the image's bytes.
-ENVELOPE = 4 / 3
-ENVELOPE_BYTES = 64 * 1024
+log = structlog.get_logger()
+
 DISCARD = 4  # times the limit: bytes of a body that is too large that are read and forgotten, before the answer
 DISCARD_SECONDS = 10.0
-PAUSE_SECONDS = 30.0  # longest silence within a body
-BODY_SECONDS = 600.0  # for a whole body, however it drips: the largest over a slow line
-# Commas and colons of a body that is no image: no honest job has more, base64 has none, and each value costs what names it.
-MARKS = 50_000
 CLIENT_LEFT = 499  # in the metrics, as nginx counts it: no fault of ours
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+# the rest of their body is not read: it may never come, or be another request
+HANGS_UP = (BodyTooSlow, AmbiguousLength)
+PATH_IDS = {"job_id": "job", "delivery_id": "delivery", "site_id": "site", "asset_id": "asset"}
+ID_CHARS = 200
+JOBS_PATH = b"/v1/jobs/"
 
 
 class RequestFrame:
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int, body_memory_bytes: int) -> None:
         self.app = app
-        self.limit = int(max_body_bytes * ENVELOPE) + ENVELOPE_BYTES
+        self.allowances = Allowances(max_body_bytes, body_memory_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        scope["tagger.request_id"] = new_id("req")
-        started = time.perf_counter()
-        status = 500
-        body = _Body(scope, receive, self.limit)
-
-        async def answered(message: Message) -> None:
-            if body.fault is None and not body.left:  # else what a route makes of a body that broke off does not count
-                await tagged(message)
-
-        async def tagged(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                own = [(b"x-request-id", scope["tagger.request_id"].encode())]
-                if isinstance(body.fault, BodyTooSlow):
-                    own.append((b"connection", b"close"))
-                message["headers"] = [*message["headers"], *own]
-            await send(message)
-
+        request = _Framed(scope, RequestBody(scope, receive, self.allowances.of(scope["path"])), send)
         with structlog.contextvars.bound_contextvars(request_id=scope["tagger.request_id"]):
             try:
-                with contextlib.suppress(_Broken):
-                    body.check_head()
-                    await self.app(scope, body.receive, answered)
-                if body.fault is not None:
-                    if not isinstance(body.fault, BodyTooSlow):
-                        await self._discard(receive)
-                    await respond(Request(scope), body.fault)(scope, receive, tagged)
-                elif body.left:
-                    status = CLIENT_LEFT
+                await request.run(self.app, receive)
             finally:
-                route = getattr(scope.get("route"), "path", "unmatched")
-                # a method is any word that a stranger sends, and each value of a label is kept for good
-                method = scope["method"] if scope["method"] in METHODS else "other"
-                telemetry.HTTP_REQUESTS.labels(method, route, str(status)).inc()
-                telemetry.HTTP_SECONDS.labels(method, route).observe(time.perf_counter() - started)
-
-    async def _discard(self, receive: Receive) -> None:
-        """Let the client finish, within bounds: one that is cut off while it sends never reads why."""
-        left = DISCARD * self.limit
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DISCARD_SECONDS):
-                while left > 0:
-                    message = await receive()
-                    left -= len(message.get("body", b""))
-                    if not message.get("more_body"):
-                        return
+                request.end()
 
 
-class _Broken(Exception):
-    """The request ends here; the body's `fault` says why, or the client left."""
+class _Framed:
+    """One request and what is known of it at its end."""
+
+    def __init__(self, scope: Scope, body: RequestBody, send: Send) -> None:
+        self.scope, self.body, self.send = scope, body, send
+        scope["tagger.request_id"] = new_id("req")
+        scope["tagger.ids"] = {}  # routes add to it what the request is about
+        self.started = time.perf_counter()
+        self.status = 500
+
+    async def run(self, app: ASGIApp, receive: Receive) -> None:
+        body = self.body
+        with contextlib.suppress(Broken):
+            body.check_head()
+            await app(self.scope, body.receive, self._answered)
+        if body.fault is not None:
+            if not isinstance(body.fault, HANGS_UP):
+                await _discard(receive, DISCARD * body.limit)
+            await respond(Request(self.scope), body.fault)(self.scope, receive, self._tagged)
+        elif body.left:
+            self.status = CLIENT_LEFT
+
+    async def _answered(self, message: Message) -> None:
+        if self.body.fault is None and not self.body.left:  # else what a route makes of a body that broke off does not count
+            await self._tagged(message)
+
+    async def _tagged(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            own = [(b"x-request-id", self.scope["tagger.request_id"].encode())]
+            if isinstance(self.body.fault, HANGS_UP):
+                own.append((b"connection", b"close"))
+            for name, value in message["headers"]:
+                if name == b"location" and value.startswith(JOBS_PATH):
+                    self.scope["tagger.ids"]["job"] = value.removeprefix(JOBS_PATH).decode()
+            message["headers"] = [*message["headers"], *own]
+        await self.send(message)
+
+    def end(self) -> None:
+        self.body.release()
+        seconds = time.perf_counter() - self.started
+        route = getattr(self.scope.get("route"), "path", "unmatched")
+        # a method is any word that a stranger sends, and each value of a label is kept for good
+        method = self.scope["method"] if self.scope["method"] in METHODS else "other"
+        telemetry.HTTP_REQUESTS.labels(method, route, str(self.status)).inc()
+        telemetry.HTTP_SECONDS.labels(method, route).observe(seconds)
+        write = log.debug if route in PROBES and self.status < 400 else log.info
+        event = "request.answered" if self.status < 400 else "request.refused"
+        peer = self.scope["client"][0] if self.scope.get("client") else None
+        figures = {"status": self.status, "ms": round(seconds * 1000, 1), "body_bytes": self.body.seen}
+        write(event, method=method, route=route, **figures, peer=peer, **self._ids())
+
+    def _ids(self) -> dict[str, Any]:
+        """Of what the request is about: from its address, the caller's key and the answer."""
+        named = self.scope.get("path_params") or {}
+        ids = {word: str(named[name])[:ID_CHARS] for name, word in PATH_IDS.items() if name in named}
+        return {**ids, **self.scope["tagger.ids"]}
 
 
-class _Body:
-    """A request's body on its way in: counted, and not waited for without end."""
-
-    def __init__(self, scope: Scope, receive: Receive, limit: int) -> None:
-        self.fault: BadRequest | BodyTooSlow | None = None
-        self.left = False  # the client went away amid its body: nobody is there to be answered
-        self._scope = scope
-        self._receive = receive
-        self._limit = limit
-        self._seen = 0
-        self._marks = 0
-        self._arriving = True
-        self._last = time.monotonic() + BODY_SECONDS
-        kind = self._header(b"content-type")
-        self._counts_marks = scope["method"] == "POST" and not kind.startswith(b"multipart/form-data")
-
-    def check_head(self) -> None:
-        """What can be refused before the body came. Errors: _Broken."""
-        if "\x00" in self._scope["path"] or b"%00" in self._scope["query_string"]:
-            self._break(BadRequest("The address holds a NUL character, which no database stores."))
-        declared = self._header(b"content-length")
-        if declared.isdigit() and int(declared[:20]) > self._limit:
-            self._break(BodyTooLarge(f"The request's body is over {self._limit} bytes."))
-
-    async def receive(self) -> Message:
-        """Errors: _Broken."""
-        if not self._arriving:
-            return await self._receive()
-        try:
-            async with asyncio.timeout(min(PAUSE_SECONDS, self._last - time.monotonic())):
-                message = await self._receive()
-        except TimeoutError:
-            self._break(BodyTooSlow(f"{self._seen} bytes came, and then no more in time."))
-        if message["type"] == "http.disconnect":
-            self.left = True
-            raise _Broken
-        if message["type"] == "http.request":
-            self._count(message.get("body", b""))
-            self._arriving = bool(message.get("more_body"))
-        return message
-
-    def _count(self, chunk: bytes) -> None:
-        self._seen += len(chunk)
-        if self._seen > self._limit:
-            self._break(BodyTooLarge(f"The request's body is over {self._limit} bytes."))
-        if self._counts_marks:
-            self._marks += chunk.count(b",") + chunk.count(b":")
-            if self._marks > MARKS:
-                self._break(BodyTooLarge(f"The body holds more than {MARKS} values.", "Send one job for each image."))
-
-    def _break(self, fault: BadRequest | BodyTooSlow) -> NoReturn:
-        self.fault = fault
-        raise _Broken
-
-    def _header(self, wanted: bytes) -> bytes:
-        return next((bytes(value).strip().lower() for name, value in self._scope["headers"] if name == wanted), b"")
+async def _discard(receive: Receive, most: int) -> None:
+    """Let the client finish, within bounds: one that is cut off while it sends never reads why."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_SECONDS):
+            while most > 0:
+                message = await receive()
+                most -= len(message.get("body", b""))
+                if not message.get("more_body"):
+                    return

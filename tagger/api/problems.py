@@ -20,6 +20,7 @@ from tagger.errors import (
     Pointer,
     StorageUnavailable,
     TaggerError,
+    TooManyBodies,
     Unauthorized,
     Unavailable,
 )
@@ -44,7 +45,7 @@ def respond(request: Request, error: TaggerError, status: int | None = None) -> 
     headers = {}
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, Unavailable):
+    if isinstance(error, (Unavailable, TooManyBodies)):
         headers["Retry-After"] = "2"
     body = {**info.to_dict(), "request_id": request.scope.get("tagger.request_id", "")}
     if status is not None:

@@ -69,7 +69,7 @@ def demo(
 def _scene(serve: bool, renditions: Renditions) -> Iterator[Scene]:
     with cleaning_up(), tempfile.TemporaryDirectory(prefix="tagger-demo-") as home:
         settings = _settings(Path(home).resolve())
-        with (Path(home) / "supervisor.log").open("w") as log_file:
+        with (Path(home) / "supervisor.log").open("a") as log_file:
             telemetry.configure(settings, "demo", stream=log_file)
             workers = settings.tag_processes or max(2, processors())  # two at least: one of them will be killed
             flower = free_port() if serve and flower_installed() else None

@@ -140,7 +140,7 @@ def _running(home: Path, changes: Mapping[str, Any]) -> Iterator[tuple[Settings,
     own = {"home": home, "ledger_url": "", "broker_url": "", "blob_dir": None}
     chosen = console.settings()
     settings = chosen.model_copy(update={**own, "model_dir": chosen.models, **changes})
-    with (home / "supervisor.log").open("w") as log_file:
+    with (home / "supervisor.log").open("a") as log_file:
         telemetry.configure(settings, "describe", stream=log_file)
         stack = Stack(settings, Shape(upload=0, backfill=settings.tag_processes or processors(), api=False))
         ledger = open_ledger(settings.ledger)

@@ -118,7 +118,7 @@ def alt_text_rules() -> str:
 
 def metrics() -> str:
     """Every metric with its labels."""
-    from tagger.api.health import LEDGER_GAUGES  # slow to import
+    from tagger.api.health import LEDGER_COUNTERS, LEDGER_GAUGES, LEDGER_LABELS  # slow to import
 
     lines = [
         "# Metrics\n\n",
@@ -133,9 +133,10 @@ def metrics() -> str:
             name = family.name + ("_total" if family.type == "counter" else "")
             labels = ", ".join(f"`{label}`" for label in metric._labelnames)
             lines.append(f"| `{name}` | {family.type} | {labels} | {_cell(family.documentation)} |\n")
-    for name, meaning in LEDGER_GAUGES.items():
-        label = {"tagger_jobs": "`status`", "tagger_deliveries": "`status`", "tagger_workers": "`role`"}.get(name, "")
-        lines.append(f"| `{name}` | gauge | {label} | {meaning}; from the ledger, by the API only |\n")
+    for kind, of_ledger in (("gauge", LEDGER_GAUGES), ("counter", LEDGER_COUNTERS)):
+        for name, meaning in of_ledger.items():
+            label = f"`{LEDGER_LABELS[name]}`" if name in LEDGER_LABELS else ""
+            lines.append(f"| `{name}` | {kind} | {label} | {meaning}; from the ledger, by the API only |\n")
     return "".join(lines)
 
 

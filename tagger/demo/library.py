@@ -31,6 +31,7 @@ class Config:
     hook_secret: str
     callback_secrets: tuple[str, ...]  # newest first; during a rotation both are valid
     locales: tuple[str, ...] = ("en",)
+    hosts: tuple[str, ...] = ()  # names by which it is reached, beside localhost and plain addresses
 
 
 class Library:

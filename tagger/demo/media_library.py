@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from tagger import locales, signing
+from tagger.api import connections
 from tagger.demo import pages, routes
 from tagger.demo.library import Config, Library
 
@@ -39,7 +40,7 @@ def create_app(config: Config) -> FastAPI:
     app.state.library = library
     app.include_router(routes.router)
     app.include_router(pages.router)
-    app.add_middleware(pages.OwnForms)
+    app.add_middleware(pages.OwnPages)
     return app
 
 
@@ -50,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--hook-url", required=True, help="tagger's address for this site's hooks, …/v1/hooks/SITE")
     parser.add_argument("--locales", type=_locales, default="en", help="languages of its fields, with commas between")
+    parser.add_argument("--hosts", default="", help="names by which it is reached, with commas; plain addresses always may")
     options = parser.parse_args(arguments)
     listener = socket.create_server((options.host, options.port), reuse_port=False)
     # asyncio does not set this on connections of a listener that it did not make; without it an answer waits 40 ms for an ACK.
@@ -62,8 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         hook_secret=_secret("MEDIA_LIBRARY_HOOK_SECRET")[0],
         callback_secrets=_secret("MEDIA_LIBRARY_CALLBACK_SECRETS"),
         locales=options.locales,
+        hosts=tuple(name.strip().lower() for name in options.hosts.split(",") if name.strip()),
     )
-    server = uvicorn.Server(uvicorn.Config(create_app(config), log_level="warning", access_log=False))
+    server = uvicorn.Server(connections.config(create_app(config), log_level="warning"))
     ready = {"ready": True, "url": config.public_url, "callback_url": config.public_url + "/tagger/callback", "pid": os.getpid()}
     # Connections wait in the listener's backlog until the server takes them, so the address is good from here on.
     print(json.dumps(ready), flush=True)  # noqa: T201

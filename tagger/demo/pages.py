@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
@@ -13,6 +12,8 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 from starlette.middleware.base import BaseHTTPMiddleware
 
+from tagger import same_origin
+from tagger.api.connections import ambiguous
 from tagger.asset import Role
 from tagger.demo.library import MAX_BYTES, Library, NotAnImage
 from tagger.demo.routes import check_places, library_of
@@ -25,13 +26,15 @@ LABELS = {"title": "Title", "alt_text": "Alt text", "caption": "Caption"}
 TEMPLATES.env.filters["explained"] = lambda reason: REASONS.get(reason, reason)
 
 
-class OwnForms(BaseHTTPMiddleware):
-    """Refuses a form that another site's page sent with this browser."""
+class OwnPages(BaseHTTPMiddleware):
+    """Refuses what another site's page sent with this browser, under whatever name, and requests of two lengths."""
 
     async def dispatch(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        origin = request.headers.get("origin")
-        if request.method != "GET" and origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
-            return PlainTextResponse("This form came from another site.", status_code=403)
+        if ambiguous(request.scope):
+            return PlainTextResponse("The body has two lengths.", status_code=400, headers={"Connection": "close"})
+        refused = same_origin.refusal(request.method, request.headers, library_of(request).config.hosts)
+        if refused is not None:
+            return PlainTextResponse(refused, status_code=403)
         response = await call_next(request)
         response.headers.setdefault("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
         return response

@@ -61,6 +61,7 @@ from tagger.errors.picture import (
     UrlInvalid,
 )
 from tagger.errors.request import (
+    AmbiguousLength,
     BadRequest,
     BodyTooLarge,
     BodyTooSlow,
@@ -75,6 +76,7 @@ from tagger.errors.request import (
     ProfileInvalid,
     SettingsError,
     SignatureInvalid,
+    TooManyBodies,
     Unauthorized,
     UnknownProfile,
     UnsupportedLanguage,
@@ -84,6 +86,7 @@ from tagger.errors.request import (
 __all__ = [
     "TYPE_BASE",
     "AddressForbidden",
+    "AmbiguousLength",
     "AnswerIncomplete",
     "AnswerInvalid",
     "BadRequest",
@@ -135,6 +138,7 @@ __all__ = [
     "Stage",
     "StorageUnavailable",
     "TaggerError",
+    "TooManyBodies",
     "Unauthorized",
     "Unavailable",
     "UnknownProfile",

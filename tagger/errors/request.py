@@ -124,3 +124,18 @@ class BodyTooSlow(TaggerError):
     status = 408
     retryable = True
     default_remedy = "Send the body without pauses, or a smaller rendition, or the image's URL."
+
+
+class TooManyBodies(TaggerError):
+    code = "too_many_bodies"
+    title = "Too many large bodies came at once"
+    status = 429
+    retryable = True
+    default_remedy = "Send it again after `Retry-After`, and fewer at once; or send URLs; or raise `body_memory_bytes`."
+
+
+class AmbiguousLength(BadRequest):
+    code = "ambiguous_length"
+    title = "The request states the length of its body in two ways"
+    status = 400
+    default_remedy = "Send either Content-Length or Transfer-Encoding, not both; look at the proxy in between."

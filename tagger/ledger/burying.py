@@ -69,3 +69,4 @@ def _bury(tx: Tx, letter_id: str, kind: str, row: Any, job_id: str, attempts: in
         "attempts": attempts, "code": error["code"], "error": dict(error),
     }  # fmt: skip
     tx.conn.execute(insert(dead_letters).values(letter).on_conflict_do_update(index_elements=["id"], set_=letter))
+    tx.add("buried", "", kind, 1)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, delete, exists, func, select
 
 from tagger.delivery import DeadLetter, contradicts
+from tagger.ledger import counters
 from tagger.ledger.endpoints import overtaken
 from tagger.ledger.moves import count_undelivered, end_message, move_delivery, move_job, unbury
 from tagger.ledger.sequences import covered_by, covered_by_newer, next_sequence
 from tagger.ledger.sites import find_endpoint
 from tagger.ledger.store import Store
 from tagger.ledger.tables import dead_letters, deliveries, job_errors, jobs, word_is
-from tagger.ledger.values import Page
+from tagger.ledger.values import DeadLetterCounts, Page
 from tagger.ledger.writer import Tx
 
 CHUNK = 200  # letters in one closure, so that heartbeats get through
@@ -54,6 +55,16 @@ class DeadLetters(Store):
             names = DeadLetter.__dataclass_fields__
             data = [DeadLetter(**{name: row._mapping[name] for name in names}) for row in rows[:limit]]
             return Page(data=data, next_cursor=data[-1].id if len(rows) > limit else None)
+
+        return self._read(work)
+
+    def dead_letter_counts(self) -> DeadLetterCounts:
+        """Those that are open, counted now; and all that there ever were, a kept counter."""
+        by_kind = select(dead_letters.c.kind, func.count()).group_by(dead_letters.c.kind)
+
+        def work(conn: Connection) -> DeadLetterCounts:
+            now = {str(kind): int(number) for kind, number in conn.execute(by_kind)}
+            return DeadLetterCounts(open=now, ever={kind: n for (_, kind), n in counters.read(conn, "buried").items()})
 
         return self._read(work)
 

@@ -67,6 +67,14 @@ class Stats:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeadLetterCounts:
+    """By kind, which is job or delivery."""
+
+    open: Mapping[str, int]  # neither replayed nor discarded
+    ever: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoredVector:
     """The latest embedding of one asset by one model."""
 
