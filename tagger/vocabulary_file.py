@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -10,9 +9,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ruamel.yaml import YAML
+import yaml
 
-from tagger import document, locales
+from tagger import document, locales, yaml_reader
 from tagger.document import Document, Problem
 from tagger.errors import VocabularyInvalid
 from tagger.vocabulary import DEFAULT_PROMPT, Category, Denial, Term, Threshold, Vocabulary
@@ -144,13 +143,22 @@ def dump(vocabulary: Vocabulary) -> str:
     }
     if vocabulary.deny:
         body["deny"] = [d.term if not d.sites else {"term": d.term, "sites": list(d.sites)} for d in vocabulary.deny]
-    yaml: Any = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = False
-    yaml.allow_unicode = True
-    yaml.sort_base_mapping_type_on_output = False
-    out = io.StringIO()
-    yaml.dump(body, out)
-    return out.getvalue()
+    text: str = yaml.dump(body, Dumper=_Dumper, default_flow_style=False, allow_unicode=True, sort_keys=False, width=1_000)
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes so that YAML 1.2 reads the same: a text that would be a number there stands in quotes."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - our reader takes no aliases
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> Any:
+    return dumper.represent_scalar(yaml_reader.TEXT_TAG, text, style=None if yaml_reader.is_plain_text(text) else "'")
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _category_body(category: Category) -> dict[str, Any]:

@@ -14,12 +14,14 @@ from tagger.cli import console
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.questions import ask
 from tagger.errors import BadRequest, VocabularyInvalid
+from tagger.rdf_file import MAX_BYTES
 from tagger.vocabulary import Category, Term, Vocabulary
 
 app = typer.Typer(help="The words that a site tags with: check, show, build, and to and from SKOS.", no_args_is_help=True)
 
 FORMS: dict[str, skos.Format] = {".ttl": "turtle", ".jsonld": "json-ld", ".json": "json-ld"}
 YAMLS = (".yaml", ".yml")
+MOST_WARNINGS = 50  # about one SKOS file
 Named = Annotated[str, typer.Argument(help="A file (.yaml, .ttl, .jsonld), or the name of a vocabulary of this installation.")]
 
 
@@ -128,16 +130,23 @@ def import_(
     source: Annotated[Path, typer.Argument(help="SKOS file: .ttl or .jsonld.")],
     out: Annotated[Path, typer.Argument(help="YAML file to write.")],
     name: Annotated[str | None, typer.Option(help="Name of the vocabulary; default: what the file says.")] = None,
+    scheme: Annotated[str | None, typer.Option(help="Which concept scheme of several: its URI, or the end of it.")] = None,
 ) -> None:
     """Make a vocabulary file of a SKOS scheme, such as an IPTC or a museum thesaurus.
 
-    Example:  tagger vocabulary import mediatopics.ttl newsroom.yaml --name newsroom
+    What a vocabulary cannot hold (a label in no locale, a second label of one language) is left out or becomes a synonym, and is
+    named.
+
+    \b
+    Examples:
+      tagger vocabulary import mediatopics.ttl newsroom.yaml --name newsroom
+      tagger vocabulary import thesaurus.ttl places.yaml --scheme http://example.org/places
     """
     if out.suffix.lower() not in YAMLS:
         raise BadRequest(f"{out.name} does not end in .yaml.", "Import writes YAML; use `export` for other forms.")
     if out.exists():
         raise BadRequest(f"{out} exists.", "Name another file; `tagger vocabulary diff` compares the two.")
-    known = _skos(source, name)
+    known = _skos(source, name, scheme)
     text = vocabulary_file.dump(known)
     vocabulary_file.parse(text, source=out.name)  # what we write, we can read
     _write(out, text)
@@ -173,7 +182,7 @@ def load(name: str) -> Vocabulary:
     """A file by its ending, else a vocabulary of this installation. Errors: VocabularyInvalid."""
     path = Path(name)
     if path.suffix.lower() in FORMS:
-        return _skos(path, None)
+        return _skos(path)
     if path.suffix.lower() in YAMLS or path.is_file():
         return vocabulary_file.load(path)
     known = console.catalog().vocabularies
@@ -184,15 +193,22 @@ def load(name: str) -> Vocabulary:
     return known[name]
 
 
-def _skos(path: Path, name: str | None) -> Vocabulary:
+def _skos(path: Path, name: str | None = None, scheme: str | None = None) -> Vocabulary:
     form = FORMS.get(path.suffix.lower())
     if form is None:
         raise BadRequest(f"{path.name} ends neither in .ttl nor in .jsonld.", "Give it the ending of its form.")
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
     except OSError as err:
         raise VocabularyInvalid(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and its rights.") from err
-    return skos.load(raw, form=form, name=name)
+    told: list[str] = []
+    known = skos.load(raw, form=form, name=name, scheme=scheme, warn=told.append)
+    for warning in told[:MOST_WARNINGS]:
+        console.err.print(f"warning: {warning}")
+    if len(told) > MOST_WARNINGS:
+        console.err.print(f"warning: and {len(told) - MOST_WARNINGS} more of the kind.")
+    return known
 
 
 def _unreachable(known: Vocabulary) -> dict[str, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tagger.document import MAX_DEPTH, read
+from tagger.document import read
 from tagger.errors import BadRequest
+from tagger.yaml_reader import MAX_DEPTH
 
 
 def data(text: str) -> object:
@@ -19,13 +20,13 @@ def refused(text: str) -> str:
 
 
 def test_an_alias_is_refused_where_it_stands_however_little_it_stands_for() -> None:
-    assert "line 2, column 1: an alias (`*name`) is not allowed" in refused("a: &x [1]\nb: *x\n")
+    assert "line 2, column 4: an alias (`*name`) is not allowed" in refused("a: &x [1]\nb: *x\n")
     bomb = "a: &a [1,1]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
     assert "an alias" in refused(bomb)
 
 
-def test_an_alias_in_a_list_is_refused_where_the_list_begins() -> None:
-    assert "line 2, column 4: an alias" in refused("a: &x 1\nb: [2, *x]\n")
+def test_an_alias_in_a_list_is_refused_where_it_stands() -> None:
+    assert "line 2, column 8: an alias" in refused("a: &x 1\nb: [2, *x]\n")
 
 
 def test_a_scalar_behind_an_alias_is_refused_too() -> None:

@@ -1,0 +1,73 @@
+"""Which scheme of a file is meant, which concepts it has, and how they stand above each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rdflib import RDF, SKOS, Graph
+from rdflib import Literal as Text
+
+from tagger.errors import VocabularyInvalid
+
+Node = Any  # rdflib's nodes
+
+
+def chosen(graph: Graph, wanted: str | None) -> Node:
+    """Errors: VocabularyInvalid where there is none, or several and none of them is named."""
+    found = sorted(set(graph.subjects(RDF.type, SKOS.ConceptScheme)) or _implied(graph), key=str)
+    if wanted is not None:
+        fitting = [scheme for scheme in found if wanted in _names(graph, scheme)]
+        if len(fitting) == 1:
+            return fitting[0]
+        raise VocabularyInvalid(f"The file has no concept scheme `{wanted}`.", remedy=_choice(found))
+    if len(found) != 1:
+        raise VocabularyInvalid(
+            f"The file has {len(found)} concept schemes, not one.",
+            remedy=_choice(found) if found else "Export one skos:ConceptScheme.",
+        )
+    return found[0]
+
+
+def _implied(graph: Graph) -> set[Node]:
+    """Schemes that concepts name, of a file that says of none that it is one."""
+    return {
+        *graph.objects(None, SKOS.inScheme),
+        *graph.subjects(SKOS.hasTopConcept, None),
+        *graph.objects(None, SKOS.topConceptOf),
+    }
+
+
+def _names(graph: Graph, scheme: Node) -> set[str]:
+    notations = {str(n) for n in graph.objects(scheme, SKOS.notation) if isinstance(n, Text)}
+    return {str(scheme), re.split(r"[/#:]", str(scheme).rstrip("/#"))[-1], *notations}
+
+
+def _choice(found: list[Node]) -> str:
+    some = ", ".join(map(str, found[:10])) + (", …" if len(found) > 10 else "")
+    return f"Choose one with `tagger vocabulary import --scheme`: {some}." if found else "Export one skos:ConceptScheme."
+
+
+def members_of(graph: Graph, scheme: Node) -> set[Node]:
+    """What says that it belongs to the scheme, and what stands below that and names no scheme at all."""
+    members = set(graph.subjects(SKOS.inScheme, scheme)) | set(graph.objects(scheme, SKOS.hasTopConcept))
+    members |= set(graph.subjects(SKOS.topConceptOf, scheme))
+    fresh = set(members)
+    while fresh:
+        below = {n for node in fresh for n in (*graph.objects(node, SKOS.narrower), *graph.subjects(SKOS.broader, node))}
+        fresh = {n for n in below - members if not any(graph.objects(n, SKOS.inScheme))}
+        members |= fresh
+    return members
+
+
+def parents_of(graph: Graph, node: Node, members: set[Node]) -> set[Node]:
+    return {p for p in (*graph.objects(node, SKOS.broader), *graph.subjects(SKOS.narrower, node)) if p in members and p != node}
+
+
+def root_of(node: Node, parents: Mapping[Node, set[Node]]) -> Node:
+    seen = {node}
+    while above := sorted(parents[node] - seen, key=str):
+        node = above[0]
+        seen.add(node)
+    return node
