@@ -74,7 +74,7 @@ KINDS = {"object": "a mapping", "array": "a list", "string": "text", "integer": 
 def check(document: Document, schema: Mapping[str, Any], fault: type[BadRequest]) -> None:
     """Errors: `fault`, with every place where the document does not fit the JSON Schema."""
     found = (p for error in Draft202012Validator(schema).iter_errors(document.data) for p in _problems(error))
-    refuse(document, list(islice(found, MAX_PROBLEMS)), fault)
+    refuse(document, list(dict.fromkeys(islice(found, MAX_PROBLEMS))), fault)  # a missing key is told once for each that is
 
 
 def _problems(error: Any) -> Iterator[Problem] | list[Problem]:

@@ -9,6 +9,16 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+OLD_CODES = {"he": "iw", "id": "in", "yi": "ji", "fil": "tl", "ro": "mo"}
+# Languages with two codes: a reader of the first takes a text of the others as theirs, the best first. Norwegian is written
+# in two forms, and `no` says neither; the rest are old codes beside new ones (ISO 639, IANA).
+KIN: Mapping[str, tuple[str, ...]] = {
+    "no": ("nb", "nn"),
+    "nb": ("no", "nn"),
+    "nn": ("no", "nb"),
+    **{new: (old,) for new, old in OLD_CODES.items()},
+    **{old: (new,) for new, old in OLD_CODES.items()},
+}
 # A Chinese locale without a script means the script of its region; a bare `zh` means Simplified.
 TRADITIONAL_REGIONS = frozenset({"TW", "HK", "MO"})
 
@@ -60,7 +70,8 @@ def stand_ins(locale: str) -> tuple[str, ...]:
     chain = ["-".join(parts[:n]) for n in range(len(parts), 0, -1)]
     script = chinese_script(locale)
     if script is None:
-        return tuple(chain)
+        kin = KIN.get(parts[0].lower(), ())
+        return tuple(chain + ["-".join([other, *parts[1:n]]) for other in kin for n in range(len(parts), 0, -1)])
     chain = [c for c in chain if c.lower() != "zh"]
     own = f"zh-{script}"
     return tuple(dict.fromkeys([*chain, own, *(("zh", "zh-CN") if script == "Hans" else ("zh-TW", "zh-HK"))]))
@@ -83,6 +94,7 @@ def pick_or_any(texts: Mapping[str, T], locale: str) -> T | None:
     found = pick(texts, locale)
     if found is not None:
         return found
-    kin = [value for key, value in texts.items() if language(key) == language(locale)]
+    own = (language(locale), *KIN.get(language(locale), ()))
+    kin = [value for code in own for key, value in texts.items() if language(key) == code]
     rest = [*kin, *(v for k, v in texts.items() if language(k) == "en"), *texts.values()]
     return rest[0] if rest else None

@@ -15,16 +15,19 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
+from tagger import environment
 from tagger.delivery import MAX_DELIVER_SECONDS
 from tagger.errors import SettingsError
 
-ENV_PREFIX = "TAGGER_"
+ENV_PREFIX = environment.PREFIX
 CONFIG_ENV = "TAGGER_CONFIG"  # path of tagger.toml; default: <home>/tagger.toml when it exists
 
 SECRETS_OF = {"TAGGER_ADMIN_KEY": ("api",), "TAGGER_EVENTS_SECRET": ("deliver",)}  # variable → roles of processes that need it
 
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")  # those of kombu that speak Redis
+EVENT_SCHEMES = ("https", "http")
 MIB = 1 << 20
 MAX_SOCKET_PATH = 100  # bytes; Linux ends at 107, macOS at 103
 UNUSABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories: control, surrogate (a byte that is not UTF-8), line breaks
@@ -123,9 +126,16 @@ class Settings(BaseModel):
 
     @field_validator("broker_url", "events_url")
     @classmethod
-    def readable(cls, url: str) -> str:
-        """Each library that reads the URL later would raise an error of its own."""
-        for one in url.split(";"):  # of several sentinels
+    def readable(cls, url: str, info: ValidationInfo) -> str:
+        """Each library that reads the URL later would raise an error of its own. The message names nothing of the URL but its
+        scheme: the rest may hold a password.
+        """
+        known = BROKER_SCHEMES if info.field_name == "broker_url" else EVENT_SCHEMES
+        for one in url.split(";") if url else ():  # of several sentinels
+            scheme, separator, _ = one.partition("://")
+            if not separator or scheme not in known:
+                given = f"`{scheme}` is none" if separator and scheme.isascii() and scheme.isprintable() else "this has none"
+                raise ValueError(f"a URL begins with {' or '.join(f'{name}://' for name in known)}; {given} of them")
             try:
                 _ = urlsplit(one).port
             except ValueError:
@@ -190,7 +200,7 @@ def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
 
     Errors: SettingsError that names each bad or unknown key and where it came from.
     """
-    env = os.environ if env is None else env
+    env = environment.settings_in(os.environ if env is None else env)
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
     home = _usable(Path(overrides.get("home") or env.get(ENV_PREFIX + "HOME") or Settings.model_fields["home"].default))
@@ -207,7 +217,7 @@ def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     elif env.get(CONFIG_ENV):
         raise SettingsError(f"{CONFIG_ENV} names {file}, which does not exist.")
     for name, text in env.items():
-        if name.startswith(ENV_PREFIX) and name != CONFIG_ENV and text != "":
+        if name != CONFIG_ENV and text != "":
             key = name.removeprefix(ENV_PREFIX).lower()
             values[key], origin[key] = text, name
     for key, value in overrides.items():
@@ -250,7 +260,7 @@ def _complaint(error: Any, origin: Mapping[str, str]) -> str:
     where = origin.get(key, key)
     if error["type"] == "extra_forbidden":
         return f"{where}: no such setting"
-    return f"{where}: {error['msg']}"
+    return f"{where}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def to_env(settings: Settings) -> dict[str, str]:

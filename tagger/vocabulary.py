@@ -5,6 +5,7 @@ Pure. Reading and writing files is in `vocabulary_file.py`, RDF in `skos.py`.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -230,19 +231,37 @@ def check(
 ) -> tuple[str, ...]:
     """Warnings about a vocabulary that is valid. `reach` says why the models cannot find a term, or None when they can."""
     warnings: list[str] = []
-    owner: dict[tuple[str, str], str] = {}
     for category, term in vocabulary:
         missing = [locale for locale in locales if pick(term.labels, locale) is None]
         if missing:
             warnings.append(f"`{term.id}` has no label for {', '.join(missing)}; another language's is shown.")
-        for locale, label in term.labels.items():
-            other = owner.setdefault((locale, label.casefold()), term.id)
-            if other != term.id:
-                warnings.append(
-                    f"`{other}` and `{term.id}` share the label `{label}` ({locale}); editors cannot tell them apart."
-                )
         reason = reach(category, term) if reach else None
         if reason:
             warnings.append(f"`{term.id}` will never be offered: {reason}")
     unknown = [d.term for d in vocabulary.deny if vocabulary.find(d.term) is None]
-    return (*warnings, *(f"`deny` names `{i}`, which is no term of this vocabulary." for i in unknown))
+    return (*warnings, *_clashes(vocabulary), *(f"`deny` names `{i}`, which is no term of this vocabulary." for i in unknown))
+
+
+def _clashes(vocabulary: Vocabulary) -> Iterator[str]:
+    """Words that lead to two terms, whatever their case and Unicode form."""
+    labels: dict[tuple[str, str], tuple[str, str]] = {}
+    for _, term in vocabulary:
+        for locale, label in term.labels.items():
+            other, as_written = labels.setdefault((locale, _folded(label)), (term.id, label))
+            if other != term.id:
+                twin = f" (written as `{as_written}` there)" if as_written != label else ""
+                yield f"`{other}` and `{term.id}` share the label `{label}` ({locale}){twin}; editors cannot tell them apart."
+    synonyms: dict[tuple[str, str], str] = {}
+    for _, term in vocabulary:
+        for locale, words in term.synonyms.items():
+            for word in words:
+                key = locale, _folded(word)
+                owner, _ = labels.get(key, (term.id, ""))
+                if owner != term.id:
+                    yield f"The synonym `{word}` ({locale}) of `{term.id}` is the label of `{owner}`; a search finds both."
+                elif (other := synonyms.setdefault(key, term.id)) != term.id:
+                    yield f"`{other}` and `{term.id}` share the synonym `{word}` ({locale}); a search finds both."
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

@@ -14,6 +14,7 @@ from tagger.cli import console
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.questions import ask
 from tagger.errors import BadRequest, VocabularyInvalid
+from tagger.locales import pick
 from tagger.rdf_file import MAX_BYTES
 from tagger.vocabulary import Category, Term, Vocabulary
 
@@ -222,7 +223,7 @@ def _row(category: Category, term: Term, locale: str) -> dict[str, Any]:
         "category": category.id,
         "id": term.id,
         "label": term.label(locale),
-        "synonyms": ", ".join(term.synonyms.get(locale, ())) or None,
+        "synonyms": ", ".join(pick(term.synonyms, locale) or ()) or None,
         "same_as": ", ".join(term.same_as) or None,
         "threshold": vocabulary_file.threshold_text(term.threshold or category.threshold),
     }

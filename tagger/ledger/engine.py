@@ -52,6 +52,8 @@ def parse_url(url: str) -> URL:
         parsed = make_url(url)
     except (ArgumentError, ValueError) as err:  # ValueError: a port that is not a number
         raise SettingsError(f"ledger_url: {err}") from None
+    except ValueError:  # its words may quote a password
+        raise SettingsError("ledger_url: the port is no number.") from None
     name = parsed.get_backend_name()
     if name == "sqlite":
         if not parsed.database or parsed.database == ":memory:":

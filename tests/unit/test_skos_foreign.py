@@ -98,7 +98,9 @@ def test_codes_of_three_letters_are_those_of_two() -> None:
 
 
 def test_labels_that_are_things_of_their_own_are_read() -> None:
-    found, _ = term(':a skos:inScheme :s ; xl:prefLabel [ xl:literalForm "cat"@en ] ; xl:altLabel [ xl:literalForm "kitty"@en ] .')
+    found, _ = term(
+        ':a skos:inScheme :s ; xl:prefLabel [ xl:literalForm "cat"@en ] ; xl:altLabel [ xl:literalForm "kitty"@en ] .'
+    )
     assert (found.labels, found.synonyms) == ({"en": "cat"}, {"en": ("kitty",)})
 
 
@@ -118,7 +120,10 @@ def test_notations_in_another_script_do_not_clash() -> None:
 
 
 def test_two_concepts_with_one_notation_stay_two() -> None:
-    text = ':x1 skos:inScheme :s ; skos:notation "A.1" ; skos:prefLabel "cat"@en . :x2 skos:inScheme :s ; skos:notation "a-1" ; skos:prefLabel "dog"@en .'
+    text = (
+        ':x1 skos:inScheme :s ; skos:notation "A.1" ; skos:prefLabel "cat"@en . '
+        ':x2 skos:inScheme :s ; skos:notation "a-1" ; skos:prefLabel "dog"@en .'
+    )
     vocabulary, told = read(text)
     assert len(vocabulary) == 2
     assert any("Two concepts have the id `a-1`" in warning for warning in told)
@@ -136,7 +141,10 @@ def test_two_categories_with_one_notation_stay_two() -> None:
     assert [len(category.terms) for category in vocabulary.categories] == [1, 1]
 
 
-SCHEMES = ':t a skos:ConceptScheme ; skos:notation "T" . :a skos:inScheme :s ; skos:prefLabel "cat"@en . :b skos:inScheme :t ; skos:prefLabel "dog"@en .'
+SCHEMES = (
+    ':t a skos:ConceptScheme ; skos:notation "T" . '
+    ':a skos:inScheme :s ; skos:prefLabel "cat"@en . :b skos:inScheme :t ; skos:prefLabel "dog"@en .'
+)
 
 
 @pytest.mark.parametrize(("wanted", "term_id"), [("http://voc.example/s", "a"), ("s", "a"), ("t", "b"), ("T", "b")])
@@ -155,7 +163,8 @@ def test_the_schemes_to_choose_from_are_named(wanted: str | None) -> None:
 def test_concepts_below_a_top_concept_belong_to_its_scheme() -> None:
     vocabulary, _ = read(
         ':s skos:hasTopConcept :top . :top skos:prefLabel "animals"@en ; skos:narrower :a . :a skos:prefLabel "cat"@en . '
-        ':b skos:broader :a ; skos:prefLabel "siamese"@en . :x skos:inScheme :other ; skos:broader :a ; skos:prefLabel "alien"@en .'
+        ':b skos:broader :a ; skos:prefLabel "siamese"@en . '
+        ':x skos:inScheme :other ; skos:broader :a ; skos:prefLabel "alien"@en .'
     )
     assert {c.id: [t.id for t in c.terms] for c in vocabulary.categories} == {"top": ["a", "b"]}
 
@@ -248,7 +257,8 @@ def test_turtle_fetches_nothing(address: tuple[str, list[str]]) -> None:
     url, asked = address
     text = (
         f"@base <{url}> . @prefix p: <{url}p#> . @prefix owl: <http://www.w3.org/2002/07/owl#> . "
-        f'<s> a skos:ConceptScheme ; owl:imports <{url}owl> . <a> skos:inScheme <s> ; skos:prefLabel "x"@en ; skos:exactMatch <{url}b> .'
+        f"<s> a skos:ConceptScheme ; owl:imports <{url}owl> . "
+        f'<a> skos:inScheme <s> ; skos:prefLabel "x"@en ; skos:exactMatch <{url}b> .'
     )
     skos.load(HEAD.replace(":s a skos:ConceptScheme .", "") + text)
     for odd in (f"@import <{url}> .", f"<{url}> <http://www.w3.org/2000/10/swap/log#semantics> ?x .", url):

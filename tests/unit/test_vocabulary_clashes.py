@@ -1,0 +1,73 @@
+"""Warnings of words that lead to two terms, and locales that meet."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+
+from tagger.locales import pick, pick_or_any
+from tagger.vocabulary import Category, Term, Vocabulary, check
+
+NFC, NFD = unicodedata.normalize("NFC", "café"), unicodedata.normalize("NFD", "café")
+
+
+def told(*terms: Term) -> tuple[str, ...]:
+    categories = (Category(id="c", terms=terms[:1]), Category(id="d", terms=terms[1:]))
+    return check(Vocabulary(name="v", version=1, categories=categories))
+
+
+def term(term_id: str, label: str, *synonyms: str, locale: str = "en") -> Term:
+    return Term(id=term_id, labels={locale: label}, synonyms={locale: synonyms} if synonyms else {})
+
+
+@pytest.mark.parametrize("synonym", ["mug", "MUG", "Mug"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_synonym_that_is_another_terms_label(synonym: str, turned: bool) -> None:
+    terms = [term("cup", "cup", synonym), term("mug", "mug")]
+    assert told(*(reversed(terms) if turned else terms)) == (
+        f"The synonym `{synonym}` (en) of `cup` is the label of `mug`; a search finds both.",
+    )
+
+
+def test_two_terms_with_one_synonym() -> None:
+    assert told(term("cup", "cup", "beaker"), term("glass", "glass", "Beaker")) == (
+        "`cup` and `glass` share the synonym `Beaker` (en); a search finds both.",
+    )
+
+
+def test_one_label_in_two_unicode_forms() -> None:
+    [warning] = told(term("a", NFC), term("b", NFD))
+    assert "`a` and `b` share the label" in warning
+    assert f"(written as `{NFC}` there)" in warning
+    assert told(term("a", NFC), term("b", "bar", NFD.upper()))
+
+
+def test_what_is_no_clash() -> None:
+    assert told(term("cup", "cup", "Cup", "mug", "mug"), term("mug", "Becher", "mug", locale="de")) == ()
+
+
+@pytest.mark.parametrize(
+    ("reader", "has"),
+    [
+        ("no", "nb"),
+        ("no", "nn"),
+        ("nb", "no"),
+        ("nn", "no"),
+        ("nn", "nb"),
+        ("nb-NO", "no"),
+        ("no-NO", "nb"),
+        ("he", "iw"),
+        ("in", "id"),
+    ],
+)
+def test_codes_of_one_language_meet(reader: str, has: str) -> None:
+    assert pick({"en": "cat", has: "katt"}, reader) == "katt"
+
+
+def test_the_readers_own_code_comes_first() -> None:
+    assert pick({"no": "1", "nn": "2", "nb": "3"}, "nb") == "3"
+    assert pick({"nn": "2", "no": "1"}, "nb") == "1"
+    assert pick({"en": "cat"}, "no") is None
+    assert pick({"da": "kat"}, "no") is None
+    assert pick_or_any({"en": "cat", "nb-NO": "katt"}, "no") == "katt", "the language counts more than English"
