@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from rdflib import Graph
 from rdflib.exceptions import ParserError
@@ -42,11 +42,12 @@ class _Bounded(Graph):
 
     taken = 0
 
-    def add(self, triple: Any) -> Graph:
+    def add(self, triple: Any) -> Self:
         self.taken += 1
         if self.taken > MAX_STATEMENTS:
             raise _TooMuch
-        return super().add(triple)
+        super().add(triple)
+        return self
 
 
 class _NoFetching(dict[str, Any]):

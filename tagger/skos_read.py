@@ -120,7 +120,7 @@ class _Reader:
             return None
         lists = json.loads(str(self.one(node, TAGGER.lists) or "{}"))
         own = lists.get("synonyms", {})
-        synonyms = {locale: [] for locale in own} | words.synonyms
+        synonyms: dict[str, list[str]] = {locale: [] for locale in own} | words.synonyms
         same = sorted(_shortened(str(uri)) for uri in self.graph.objects(node, SKOS.exactMatch) if not isinstance(uri, BNode))
         return Term(
             id=self.id_of(node, self.terms),

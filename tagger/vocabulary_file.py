@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 import yaml
 
 from tagger import document, locales, yaml_reader
-from tagger.document import Document, Problem
+from tagger.document import Document
 from tagger.errors import VocabularyInvalid
 from tagger.vocabulary import DEFAULT_PROMPT, Category, Denial, Term, Threshold, Vocabulary
+from tagger.yaml_reader import Problem
 
 T = TypeVar("T")
 
@@ -147,7 +148,7 @@ def dump(vocabulary: Vocabulary) -> str:
     return text
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
     """Writes so that YAML 1.2 reads the same: a text that would be a number there stands in quotes."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - our reader takes no aliases

@@ -50,7 +50,7 @@ def parse_url(url: str) -> URL:
     """The URL with its driver. Errors: SettingsError for what is neither SQLite nor PostgreSQL."""
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError) as err:  # ValueError: a port that is not a number
+    except ArgumentError as err:
         raise SettingsError(f"ledger_url: {err}") from None
     except ValueError:  # its words may quote a password
         raise SettingsError("ledger_url: the port is no number.") from None
