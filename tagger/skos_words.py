@@ -11,6 +11,8 @@ from typing import Any
 from rdflib import DC, DCTERMS, SKOS, Graph, Namespace
 from rdflib import Literal as Text
 
+from tagger import locales
+
 Node = Any  # rdflib's nodes
 Warn = Callable[[str], None]
 
@@ -19,7 +21,7 @@ MAX_LABEL = 200  # characters, as the vocabulary's schema says
 DEFAULT_LOCALE = "en"
 UNTOLD = frozenset({"und", "mul", "mis"})  # tags that name no language
 NO_LANGUAGE = "zxx"
-LOCALE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
+OFFERED = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
 # ISO 639-2 and 639-3 codes of languages that have a code of two letters, as library catalogues name them.
 _CODES = """
 afr:af alb:sq sqi:sq ara:ar arm:hy hye:hy baq:eu eus:eu bel:be ben:bn bos:bs bre:br bul:bg cat:ca chi:zh zho:zh hrv:hr cze:cs
@@ -41,10 +43,12 @@ def locale_of(tag: str) -> str | None:
     """rdflib lower-cases language tags: `zh-hans` → `zh-Hans`, `pt-br` → `pt-BR`. None for what names no locale of ours:
     private use (`zxx-x-taxon`), transliteration (`zh-latn-pinyin-x-hanyu`), variants.
     """
-    first, *rest = tag.replace("_", "-").split("-")
-    first = TWO_LETTERS.get(first.lower(), first.lower())
-    found = "-".join([first, *(part.title() if len(part) == 4 else part.upper() for part in rest)])
-    return found if LOCALE.fullmatch(found) and first != NO_LANGUAGE else None
+    first, separator, rest = tag.partition("-")
+    try:
+        found = locales.parse(TWO_LETTERS.get(first.lower(), first) + separator + rest)
+    except ValueError:
+        return None
+    return found if OFFERED.fullmatch(found) and found != NO_LANGUAGE else None
 
 
 def language_of(graph: Graph, node: Node, otherwise: str = DEFAULT_LOCALE) -> str:

@@ -249,7 +249,7 @@ def _clashes(vocabulary: Vocabulary) -> Iterator[str]:
         for locale, label in term.labels.items():
             other, as_written = labels.setdefault((locale, _folded(label)), (term.id, label))
             if other != term.id:
-                twin = f" (written as `{as_written}` there)" if as_written != label else ""
+                twin = "" if as_written == label else f", written as {as_written!a} and {label!a}"
                 yield f"`{other}` and `{term.id}` share the label `{label}` ({locale}){twin}; editors cannot tell them apart."
     synonyms: dict[tuple[str, str], str] = {}
     for _, term in vocabulary:

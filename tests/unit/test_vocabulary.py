@@ -121,7 +121,7 @@ def test_selection_is_stable_sorted_and_independent_of_the_order_of_scores(pairs
         ("      dog:", "      cat:", 14, 7, "line 10", "Keep one"),
         ("      dog:", "      D og:", 14, 7, "`D og`", "a-z"),
         ("lite: 0.70", "lite: 7", 17, 42, "7", "between 0 and 1"),
-        ("{en: dog, zh-Hans: 狗}", "{EN: dog}", 15, 18, "`EN`", "zh-Hans"),
+        ("{en: dog, zh-Hans: 狗}", "{english: dog}", 15, 18, "`english`", "zh-Hans"),
         ("sites: [", "site: [", 18, 16, "sites", "sites"),
         ("version: 3", 'version: "3"', 2, 10, "whole number", "whole number"),
         ("wd:Q146", "*cat", 13, 19, "alias", ""),
