@@ -16,12 +16,13 @@ from rich.table import Table
 
 from tagger import telemetry
 from tagger.cli import console
+from tagger.cli.outputs import Force, check_free
 from tagger.cli.tables import check_writable
 from tagger.cli.terminated import cleaning_up
 from tagger.demo import tour
 from tagger.demo.photos_folder import broken, photographs
 from tagger.demo.scene import Scene, open_scene
-from tagger.demo.sheet import tags_of, write_sheet
+from tagger.demo.sheet import is_sheet, tags_of, write_sheet
 from tagger.folder_survey import Survey
 from tagger.home import free_port
 from tagger.processors import processors
@@ -37,12 +38,14 @@ def demo(
     folder: Annotated[Path | None, typer.Option(help="Your own pictures instead of those that come along.")] = None,
     out: Annotated[Path, typer.Option(help="Contact sheet to write.")] = Path(SHEET),
     serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, with Flower, and print the addresses.")] = False,
+    force: Force = False,
 ) -> None:
     """Watch photographs travel: uploaded to a sample CMS, hooked, queued, described, written back; and what can go wrong.
 
     Examples:  tagger demo        tagger demo --folder ~/Pictures --serve
     """
     check_writable(out)
+    check_free(out, force or is_sheet(out))
     seen = Survey()
     report = tour.Report()
     with Renditions(console.settings()) as renditions, contextlib.ExitStack() as stage:

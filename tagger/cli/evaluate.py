@@ -68,7 +68,8 @@ def evaluate(
       tagger evaluate --images photos --labels photos/labels.csv --out after --compare before/results.json
       tagger evaluate --images photos --labels photos/labels.csv --out eval --tuned first-half --calibrate
     """
-    check_free(out / RESULTS, force)
+    for name in (RESULTS, PAGE, PLOT):
+        check_free(out / name, force)
     told = _placed(images, label_file.load(labels))
     sets = trials.split(told.files, _tuned(tuned, told))
     run = _Run(images, told, vocabulary, tags_from_labels)

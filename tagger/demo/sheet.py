@@ -15,12 +15,23 @@ from tagger.gate import REASONS
 from tagger.renditions import Renditions
 
 THUMB = (480, 360)
+TITLE = "<title>tagger – contact sheet</title>"  # as the template has it
+HEAD_BYTES = 1000
 
 
 def write_sheet(shown: list[Shown], lead: str, target: Path, renditions: Renditions) -> None:
     template = resources.files("tagger.demo").joinpath("templates/sheet.html").read_text("utf-8")
     environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
     target.write_text(environment.from_string(template).render(lead=lead, cards=[_card(s, renditions) for s in shown]), "utf-8")
+
+
+def is_sheet(page: Path) -> bool:
+    """Whether a file is a contact sheet of an earlier demo."""
+    try:
+        with page.open("rb") as file:
+            return TITLE.encode() in file.read(HEAD_BYTES)
+    except OSError:
+        return False
 
 
 def _card(shown: Shown, renditions: Renditions) -> dict[str, Any]:
