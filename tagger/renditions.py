@@ -15,6 +15,7 @@ from tagger.leash import leashed
 from tagger.settings import Settings, child_env
 
 LARGEST = 1024  # pixels of a side
+CLOSE_SECONDS = 5.0
 
 
 class Renditions:
@@ -75,12 +76,15 @@ class Renditions:
         process, self._process = self._process, None
         if process is None:
             return
-        process.terminate()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):  # a request that it did not read any more
                     stream.close()
-        process.wait()
+        try:
+            process.wait(CLOSE_SECONDS)  # without requests it ends its decoder and itself
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def __enter__(self) -> Self:
         return self
