@@ -25,7 +25,7 @@ _VISIBLE_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)(?:#.*)?", re.DOTALL)
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:]+))(?::(?P<port>[0-9]{0,5}))?")
-_NAME = re.compile(r"[a-z0-9._-]{1,253}")
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]+(\.[a-z0-9_-]+)*")  # no empty label: clients drop dots, each in its own way
 
 
 @dataclass(frozen=True, kw_only=True)

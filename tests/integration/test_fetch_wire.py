@@ -169,6 +169,7 @@ PIECES = st.lists(st.sampled_from([*PARTS.split("|"), "\r\nHost: evil.test"]), m
 @given(before=PIECES, after=PIECES, redirected=st.booleans())
 @example(before="cms.test", after="@evil.test/", redirected=True)
 @example(before="cms.test", after="/..//evil.test", redirected=True)
+@example(before="..", after="", redirected=False)
 @example(before="", after="/ \u200d/é?/../@evil.test", redirected=False)
 def test_what_is_checked_is_what_is_connected_to_and_named(server: Server, before: str, after: str, redirected: bool) -> None:
     """The resolver, the socket, the Host header and the request line all see the same host, at every hop."""

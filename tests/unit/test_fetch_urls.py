@@ -46,6 +46,10 @@ def test_a_url_is_taken_apart(url: str, host: str, port: int, target: str) -> No
         "http://[fe80::1%25eth0]/",
         "http://cms.example,evil/",
         "http://" + "a" * 300 + "/",
+        "http://../",
+        "http://.cms.example/",
+        "http://cms..example/",
+        "http://cms.example../",
         "http://cms.example/" + "a" * 9000,
     ],
 )
