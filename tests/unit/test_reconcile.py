@@ -198,6 +198,14 @@ def test_a_freed_job_is_hinted_in_the_lane_where_it_waits_now(house: House) -> N
     assert (house.hints.queues["upload"], house.hints.queues["solo"]) == (["job_1"], ["job_2"])
 
 
+def test_a_job_that_died_without_a_worker_is_hinted_once_so_that_flower_hears_of_it(house: House) -> None:
+    house.pass_time(10)
+    house.ledger.silent = [Expired(worker_id="w", lane="solo", freed=(), dead=("job_1",), silent_ms=6100)]
+    house.ledger.overdue = ["job_2"]
+    house.pass_time(1)
+    assert house.hints.queues["upload"] == ["job_1", "job_2"], "where a worker always is"
+
+
 def test_a_broker_that_is_away_hides_no_death(house: House) -> None:
     seen: list[str] = []
     house.reconcilers[0]._on_expired = lambda expired: seen.append(expired.worker_id)
