@@ -41,6 +41,11 @@ def troubles(ledger: Ledger) -> list[Trouble]:
         if endpoint is not None and not endpoint.enabled:
             told = f"the endpoint of {site.id} is disabled"
             found.append(Trouble("Endpoint", told, f"Mend it, then run `tagger sites resume {site.id}`."))
+    for backfill in ledger.backfills(status="paused"):
+        waiting = max(int(backfill.spec.get("total", 0)), backfill.counts.get("fed", 0)) - backfill.counts.get("fed", 0)
+        waiting += backfill.counts.get("accepted", 0)
+        told = f"{backfill.id} is paused; {waiting} of its images wait"
+        found.append(Trouble("Backfill", told, f"Run `tagger backfill resume {backfill.id}`."))
     if parked := stats.deliveries.get("parked", 0):
         see = "See `tagger deliveries list --status parked`; they go out by themselves once their endpoint is back."
         found.append(Trouble("Deliveries", f"{parked} parked", see))

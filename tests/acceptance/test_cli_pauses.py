@@ -37,6 +37,7 @@ def test_a_paused_backfill_says_what_waits_and_for_what(world: World, tmp_path: 
     wanted = f"{found['id']} paused: 0 of 5, 0 dead. 1 are under way, 4 wait for `tagger backfill resume {found['id']}`."
     assert said.strip() == wanted
     assert called("backfill", "status", found["id"], home=tmp_path).stdout.strip() == wanted
+    assert f"{found['id']} is paused; 4 of its images wait. Run" in called("status", home=tmp_path).stdout
     assert world.claim(lane="backfill") is None
     body = told("backfill", "status", found["id"], home=tmp_path)
     assert (body["status"], body["open"], body["waiting"]) == ("paused", 3, 2)
