@@ -60,9 +60,21 @@ class JobRequest:
     check_text: str | None = None  # only say whether this English text describes the image; no words are proposed
     deliver: bool = True  # False: the caller reads the result itself (`describe`)
 
+    @property
+    def version(self) -> tuple[str, str]:
+        """What kind of thing tells this version of the image from others, and its value there. An event 3 is not a revision 3."""
+        kinds = {"event": self.event_id, "revision": self.asset_revision, "hash": self.source.sha256}
+        return next(((kind, value) for kind, value in kinds.items() if value), ("location", self.source.location))
+
     def identity(self) -> str:
-        """Two requests with the same identity are one job: (site, asset, profile, event id | revision | location)."""
-        version = self.event_id or self.asset_revision or self.source.sha256 or self.source.location
+        """Two requests with the same identity are one job: (site, asset, profile, version)."""
+        return self._digest(list(self.version))
+
+    def old_identity(self) -> str:
+        """As it was while the kind of a version was no part of it. Jobs of that time keep theirs (docs/decisions.md)."""
+        return self._digest(self.version[1])
+
+    def _digest(self, version: list[str] | str) -> str:
         asked = [self.check_text] if self.check_text is not None else []
         parts = json.dumps([self.site_id, self.asset_id, self.profile, version, *asked], ensure_ascii=False)
         return hashlib.sha256(parts.encode()).hexdigest()

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
+from tagger.errors import BadRequest
 from tagger.job import JobRequest
 from tagger.ledger.tables import job_requests, jobs, word_is
 from tagger.ledger.writer import Tx
@@ -96,6 +97,14 @@ def adds_to(tx: Tx, job_id: str, request: JobRequest) -> bool:
     if pictured != (request.asset_revision, request.source.sha256, request.source.location):
         return False
     return not (set(before["fields"]) <= set(request.fields) and set(before["locales"]) <= set(request.locales))
+
+
+def same_version(tx: Tx, job_id: str, request: JobRequest) -> bool:
+    """Whether the job was asked for by a version of the same kind and value. One that cannot be read was not."""
+    try:
+        return JobRequest.from_dict(_body(tx, job_id)).version == request.version
+    except BadRequest:
+        return False
 
 
 def _is_lower(revisions: Sequence[str | None]) -> bool:

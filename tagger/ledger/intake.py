@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, literal, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.errors import Conflict, NotFound
 from tagger.ids import new_id
 from tagger.job import JobRequest, JobStatus, Lane
 from tagger.ledger import counters
-from tagger.ledger.again import adds_to, latest, outdated
+from tagger.ledger.again import adds_to, latest, outdated, same_version
 from tagger.ledger.moves import end_job
 from tagger.ledger.store import Store
 from tagger.ledger.tables import erased_jobs, job_requests, jobs, word_is
@@ -20,7 +20,15 @@ from tagger.ledger.values import Accepted
 from tagger.ledger.writer import Tx
 
 INSERT = insert(jobs).on_conflict_do_nothing(index_elements=["identity"]).returning(jobs.c.id)
-ERASED = select(erased_jobs).where(erased_jobs.c.identity.in_(bindparam("identities", expanding=True)))
+# Of deleted assets, and of the time in which a version's kind was no part of the identity: one statement for both.
+MET = union_all(
+    select(erased_jobs.c.identity, erased_jobs.c.job_id, erased_jobs.c.at_ms, literal(True).label("erased")).where(
+        erased_jobs.c.identity.in_(bindparam("identities", expanding=True))
+    ),
+    select(jobs.c.identity, jobs.c.id, jobs.c.created_ms, literal(False)).where(
+        jobs.c.identity.in_(bindparam("old_identities", expanding=True))
+    ),
+)
 OPEN_OF = select(jobs).where(
     jobs.c.site_id == bindparam("site"),
     jobs.c.asset_id.in_(bindparam("assets", expanding=True)),
@@ -76,7 +84,7 @@ class Intake(Store):
 def accept(tx: Tx, requests: Sequence[JobRequest]) -> list[Accepted]:
     """Errors: BadRequest for a text that holds a NUL character, which PostgreSQL does not store."""
     rows = [_row(tx, request) for request in requests]
-    erased = _erased(tx, rows)
+    erased = _met(tx, rows, requests)
     fresh = [(row, request) for row, request in zip(rows, requests, strict=True) if row["identity"] not in erased]
     made = _insert(tx, fresh)
     known = _known(tx, [row["identity"] for row, _ in fresh if row["id"] not in made])
@@ -122,11 +130,21 @@ def _created(row: dict[str, Any]) -> Accepted:
     return Accepted(job_id=row["id"], created=True, status="accepted", created_ms=row["created_ms"], superseded=ended)
 
 
-def _erased(tx: Tx, rows: Sequence[dict[str, Any]]) -> dict[bytes, Accepted]:
-    """Those of a deleted asset: a hook that came before, and comes again, brings it not back."""
-    found = tx.conn.execute(ERASED, {"identities": [row["identity"] for row in rows]}).all()
+def _met(tx: Tx, rows: Sequence[dict[str, Any]], requests: Sequence[JobRequest]) -> dict[bytes, Accepted]:
+    """The answers for deleted assets: a hook that came before, and comes again, does not bring them back.
+
+    A row whose version was accepted under an old identity takes that one.
+    """
+    old = [bytes.fromhex(request.old_identity()) for request in requests]
+    asked = {"identities": [*(row["identity"] for row in rows), *old], "old_identities": old}
+    met = {bytes(found.identity): found for found in tx.conn.execute(MET, asked)}
+    for row, request, before in zip(rows, requests, old, strict=True):
+        if before in met and (met[before].erased or same_version(tx, met[before].job_id, request)):
+            row["identity"] = before
     return {
-        bytes(row.identity): Accepted(job_id=row.job_id, created=False, status="cancelled", created_ms=row.at_ms) for row in found
+        identity: Accepted(job_id=found.job_id, created=False, status="cancelled", created_ms=found.at_ms)
+        for identity, found in met.items()
+        if found.erased
     }
 
 

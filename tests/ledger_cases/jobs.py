@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 
@@ -20,6 +22,38 @@ class JobCases:
         assert len({a.job_id for a in answers}) == 1
         assert sum(a.created for a in answers) == 1
         assert world.ledger.open_jobs("s") == 1
+
+    def test_versions_of_different_kinds_that_look_alike_are_told_apart(self, world: World) -> None:
+        """Q22: an event 3, a revision 3, bytes with the hash 3 and an image at the address 3 are four versions."""
+        mark = "3"
+        plain = JobRequest(site_id="s", asset_id="a", source=ImageSource(kind="url", location="https://cms.example/a.jpg"))
+        versions = {
+            "event": replace(plain, event_id=mark, asset_revision="1"),
+            "revision": replace(plain, asset_revision=mark),
+            "hash": replace(plain, source=ImageSource(kind="blob", location="k", sha256=mark)),
+            "location": replace(plain, source=ImageSource(kind="file", location=mark, root="/")),
+        }
+        for order in (list(versions), list(reversed(versions))):
+            asset = "-".join(order)
+            answers = [world.ledger.accept([replace(versions[kind], asset_id=asset)])[0] for kind in order]
+            assert [a.created for a in answers] == [True] * 4
+            again = [world.ledger.accept([replace(versions[kind], asset_id=asset)])[0] for kind in order[-1:]]
+            assert [a.created for a in again] == [False]
+            assert [world.status(a.job_id) for a in answers] == ["superseded"] * 3 + ["accepted"]
+
+    def test_jobs_from_before_the_kinds_keep_their_identity(self, world: World) -> None:
+        """A hook that came before an upgrade, and comes again behind it, is still one job; what looks like it is another."""
+        hook = replace(world.request("a", "7"), event_id="3")
+        with patch.object(JobRequest, "identity", JobRequest.old_identity):  # as the version before wrote them
+            [before] = world.ledger.accept([hook])
+            [upload] = world.ledger.accept([world.request("b", "3")])
+        assert world.ledger.accept([hook])[0].job_id == before.job_id
+        assert world.ledger.accept([world.request("b", "3")])[0].job_id == upload.job_id
+        [revision] = world.ledger.accept([world.request("a", "3")])
+        assert (revision.created, world.status(before.job_id)) == (True, "superseded")
+        world.ledger.cancel(upload.job_id)
+        [again, same] = world.ledger.accept([world.request("b", "3")] * 2)
+        assert (again.created, same.job_id) == (True, again.job_id)
 
     def test_the_same_request_twice_in_one_call_is_one_job(self, world: World) -> None:
         first, second = world.ledger.accept([world.request("a"), world.request("a")])
