@@ -25,6 +25,7 @@ from tagger.settings import Settings, broker_socket, broker_socket_url, plain_en
 
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
+PING_SECONDS = 1.0
 NO_RETRY = Retry(NoBackoff(), 0)
 MAX_MEMORY = "512mb"
 
@@ -64,6 +65,24 @@ class Broker:
     def alive(self) -> bool:
         """False once a server that we started has ended; a server of somebody else counts as alive."""
         return self.process is None or self.process.poll() is None
+
+    def answers(self, seconds: float = PING_SECONDS) -> bool:
+        """Whether our server answers in time; one that is stopped (SIGSTOP) takes connections, but says nothing."""
+        client = redis.Redis.from_url(self.url.replace("redis+socket://", "unix://"), socket_timeout=seconds, retry=NO_RETRY)
+        try:
+            return bool(client.ping())
+        except (redis.ResponseError, redis.BusyLoadingError):
+            return True  # it is full, or reads its file
+        except (redis.RedisError, OSError):
+            return False
+        finally:
+            client.close()
+
+    def kill(self) -> None:
+        """Ends our server without a farewell: one that does not answer would not hear one."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
     def stop(self) -> None:
         """Ends our server; it writes its append-only file first. A server that we did not start is left alone."""

@@ -23,7 +23,7 @@ from kombu.exceptions import KombuError
 from kombu.messaging import Producer
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from tagger.errors import BrokerUnavailable
@@ -109,10 +109,16 @@ def _keepalive_options() -> dict[int, int]:
 def _mend_kombu() -> None:
     """What kombu 5.7.0 does to us, put right for this process.
 
+    It takes an answer that is an error (NOREPLICAS, READONLY, MISCONF, …) for our mistake, on which the worker exits. A broker
+    that answers so at a failover is as good as away: the consumer reconnects until it is well.
+
     It may use a channel whose connection lost its client: an AttributeError, on which the worker exits. Said as the
     connection error that it is, the consumer reconnects. And it spent a quarter of a worker's time between tasks on a
     record of unacknowledged messages, which hints do not need, and on a new client object for every command.
     """
+    transport: Any = kombu_redis.Transport
+    if ResponseError not in transport.connection_errors:
+        transport.connection_errors = (*transport.connection_errors, ResponseError)
     original: Callable[..., Any] = kombu_redis.Channel._connparams
     if getattr(original, "mended", False):
         return

@@ -34,6 +34,8 @@ log = structlog.get_logger()
 GRACE_SECONDS = 30.0  # longer than the longest batch and the longest delivery attempt
 TICK_SECONDS = 0.2  # between two looks at whether all processes run
 CLOSER_SECONDS = 0.6  # between two at how they are, which costs more
+PING_EVERY_SECONDS = 2.0
+SILENT_SECONDS = 4.0  # a broker that does not answer for so long is ended; both together are noticed within 10 s
 RESTART_PAUSES = (0.2, 1.0, 3.0, 10.0)
 STABLE_SECONDS = 30.0
 OWN_LOGS = ("logs-supervisor.log", "supervisor.log", "broker.log")  # in the home
@@ -68,6 +70,8 @@ class Stack:
     _looked_closer: float = 0.0
     _told: bool = True  # False: `stack.json` is behind
     _folded: bool = True  # False: the metrics of ended processes wait for room on the disk
+    _pinged: float = 0.0
+    _broker_answered: float = 0.0
 
     # --- beginning ---
 
@@ -210,6 +214,7 @@ class Stack:
                 log.warning("stack.stopped", child=child.name)  # the next look starts it anew
         for file in log_files.cap(self._log_files(), self.settings.log_file_bytes):
             log.info("stack.log_set_aside", file=str(file))
+        self._mind_broker(now)
         solo = next((child for child in self.children if child.name == "tag-solo"), None)
         if solo is not None:
             self._mind_solo(solo, now)
@@ -240,6 +245,18 @@ class Stack:
             self._folded = False
         else:
             self._folded = True
+
+    def _mind_broker(self, now: float) -> None:
+        """The embedded broker must answer, not only run. One that is stopped, or hangs, is ended; the next look starts it."""
+        if self.broker is None or self.broker.process is None or now - self._pinged < PING_EVERY_SECONDS:
+            return
+        self._pinged = now
+        if self.broker.answers() or not self._broker_answered:
+            self._broker_answered = now
+        elif now - self._broker_answered >= SILENT_SECONDS:
+            log.warning("stack.broker_silent", seconds=round(now - self._broker_answered, 1))
+            self.broker.kill()
+            self._broker_answered = 0.0
 
     def _revive_broker(self) -> None:
         try:

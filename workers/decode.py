@@ -16,16 +16,27 @@ from types import TracebackType
 from typing import Any, Self, get_args
 
 from tagger.asset import Content
-from tagger.errors import DeadlineExceeded, DecodeError, DecoderUnavailable, DecodeTimeout, ImageTooLarge, ImageTooManyPixels
+from tagger.errors import (
+    DeadlineExceeded,
+    DecodeError,
+    DecoderLost,
+    DecoderUnavailable,
+    DecodeTimeout,
+    ImageTooLarge,
+    ImageTooManyPixels,
+)
 from tagger.prediction import Pixels
 from tagger.processors import processors
 from tagger.settings import MIB, Settings
 from workers.decoder import BLOCKS, Limits
-from workers.decoder_process import DecoderProcess, Died
+from workers.decoder_process import DecoderProcess, Died, Patience
 
 TYPED = {cls.code: cls for cls in (DecodeError, ImageTooManyPixels, DecodeTimeout)}
 CONTENTS: dict[str, Content] = {name: name for name in get_args(Content)}
 CLOSE_SECONDS = 5.0
+PROGRESS_SECONDS = 0.01  # of processor time; who used less while others had time stood still
+# Whatever an image does, its decoder does not get these of itself: the system was out of memory, or somebody killed it.
+FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGBUS, signal.SIGTERM})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,7 +92,9 @@ class _Slot:
 
 
 class _Suspect(Exception):
-    """A process that had decoded other images before failed on this one: perhaps their doing (a leak, a corrupted heap)."""
+    """Perhaps the image is not at fault: its process had decoded others before (a leak, a corrupted heap), was killed from
+    outside, or stood still.
+    """
 
 
 class DecoderPool:
@@ -134,7 +147,8 @@ class DecoderPool:
         """Decodes before `deadline`, a `time.monotonic()` reading. Called from any thread; blocks.
 
         Errors: DecodeError (not an image, or broken), ImageTooManyPixels, ImageTooLarge, DecodeTimeout (over the pool's limit of
-        time or memory); retryable: DeadlineExceeded (the caller's time ran out first), DecoderUnavailable.
+        processor time or memory); retryable: DeadlineExceeded (the caller's time ran out first), DecoderUnavailable, and of it
+        DecoderLost (killed from outside or standing still, twice).
         """
         if len(data) > self.limits.max_bytes:
             raise ImageTooLarge(f"The image is over {self.limits.max_bytes:,} bytes.")
@@ -145,7 +159,10 @@ class DecoderPool:
                 decoded = self._exchange(slot, data, deadline)
             except _Suspect:
                 slot.kill()
-                decoded = self._exchange(slot, data, deadline)  # in a fresh process, whose failure is the image's own
+                try:
+                    decoded = self._exchange(slot, data, deadline)  # in a fresh process, whose failure is the image's own
+                except _Suspect as err:
+                    raise DecoderLost("Its decoder was killed, or stood still, twice.") from err
             used = decoded.pixels.nbytes
             weakref.finalize(decoded.pixels, self._release, used).atexit = False
             return decoded
@@ -200,16 +217,13 @@ class DecoderPool:
     def _exchange(self, slot: _Slot, data: bytes, deadline: float) -> Decoded:
         process = slot.ready()
         fresh = process.served == 0
-        own = time.monotonic() + self.limits.seconds
         try:
-            answer, blocks = process.decode(data, min(own, deadline))
+            answer, blocks = process.decode(data, self._patience(process, deadline))
             if "error" not in answer:
                 return _decoded(process, answer, blocks)
-        except TimeoutError:
+        except (_Suspect, DeadlineExceeded, DecodeTimeout):
             slot.kill()
-            if deadline < own:
-                raise DeadlineExceeded("The job's time ran out while its image was decoded.") from None
-            raise DecodeTimeout(f"Decoding the image took more than {self.limits.seconds:g} seconds.") from None
+            raise
         except Died as died:
             slot.kill()
             raise self._cause(died, fresh) from None
@@ -220,15 +234,32 @@ class DecoderPool:
             raise _Suspect
         raise TYPED.get(str(answer["error"]), DecodeError)(str(answer["detail"]))
 
+    def _patience(self, process: DecoderProcess, deadline: float) -> Patience:
+        """The limit is of processor time. When as much time has passed on the wall, a decoder that makes progress goes on: the
+        machine is busy, or stood still. One that makes none is replaced.
+        """
+        began = used = process.cpu_seconds()
+
+        def again() -> float:
+            nonlocal used
+            before, used = used, process.cpu_seconds()
+            if used - began >= self.limits.seconds:
+                raise DecodeTimeout(f"Decoding the image took more than {self.limits.seconds:g} seconds.")
+            if time.monotonic() >= deadline:
+                raise DeadlineExceeded("The job's time ran out while its image was decoded.")
+            if used - before < PROGRESS_SECONDS:
+                raise _Suspect
+            return min(time.monotonic() + self.limits.seconds, deadline)
+
+        return Patience(min(time.monotonic() + self.limits.seconds, deadline), again)
+
     def _cause(self, died: Died, fresh: bool) -> Exception:
         if self._closed:
             return DecoderUnavailable("The decoders are shutting down.")
         if died.by == signal.SIGXCPU:
             return DecodeTimeout(f"Decoding the image took more than {self.limits.seconds:g} seconds.")
-        if not fresh:
+        if not fresh or died.by in FROM_OUTSIDE:
             return _Suspect()
-        if died.by == signal.SIGKILL:  # not by us: the system was out of memory
-            return DecodeTimeout("Decoding the image took too much memory.")
         return DecodeError("The image makes its decoder fail.")
 
 

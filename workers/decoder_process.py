@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import mmap
 import os
+import platform
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import psutil
 
 from tagger.leash import leashed
 from tagger.prediction import Pixels
@@ -23,6 +26,7 @@ from workers.decoder import ANSWER, MAX_BLOCK, READY, REQUEST, Limits
 START_SECONDS = 60.0  # for a new process to import its libraries on a busy machine
 SHED_BYTES = 4 * MIB  # an area that held more gives its memory back
 MAX_ANSWER = 1 << 16  # bytes of an answer's JSON
+PROCESS_CLOCK = 2  # Linux: CPUCLOCK_SCHED
 INHERITED = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")  # nothing else: the worker's environment holds secrets
 
 
@@ -31,6 +35,20 @@ class Died(Exception):
 
     def __init__(self, by: int = 0) -> None:
         self.by = by
+
+
+class Patience:
+    """Until when an answer is waited for; asked again whenever that time is over. Errors: whatever says that it is enough."""
+
+    def __init__(self, until: float, again: Callable[[], float] | None = None) -> None:
+        self.until = until  # monotonic
+        self._again = again
+
+    def over(self) -> None:
+        """The time is over. Errors: TimeoutError, unless there is more."""
+        if self._again is None:
+            raise TimeoutError
+        self.until = self._again()
 
 
 class DecoderProcess:
@@ -62,26 +80,26 @@ class DecoderProcess:
 
     def wait_ready(self) -> None:
         if not self.ready:
-            if self._receive(len(READY), time.monotonic() + START_SECONDS) != READY:
+            if self._receive(len(READY), Patience(time.monotonic() + START_SECONDS)) != READY:
                 raise Died
             self.ready = True
 
-    def decode(self, data: bytes, until: float) -> tuple[dict[str, Any], list[bytes]]:
-        """The answer's object and metadata blocks. Errors: Died, TimeoutError."""
+    def decode(self, data: bytes, patience: Patience) -> tuple[dict[str, Any], list[bytes]]:
+        """The answer's object and metadata blocks. Errors: Died, TimeoutError, whatever `patience` raises."""
         self.served += 1
         self.area[: len(data)] = data
         self._send(REQUEST.pack(len(data)))
-        (length,) = ANSWER.unpack(self._receive(ANSWER.size, until))
+        (length,) = ANSWER.unpack(self._receive(ANSWER.size, patience))
         if length > MAX_ANSWER:
             raise Died
         try:
-            answer = dict(json.loads(self._receive(length, until)))
+            answer = dict(json.loads(self._receive(length, patience)))
             lengths = [int(count) for count in answer.get("blocks", ())]
         except (ValueError, TypeError):
             raise Died from None
         if any(not 0 <= count <= MAX_BLOCK for count in lengths):
             raise Died
-        return answer, [self._receive(count, until) for count in lengths]
+        return answer, [self._receive(count, patience) for count in lengths]
 
     def pixels(self, width: int, height: int) -> Pixels:
         if not (0 < width <= self.limits.long_side and 0 < height <= self.limits.long_side):
@@ -97,6 +115,16 @@ class DecoderProcess:
     @property
     def pid(self) -> int:
         return self.process.pid
+
+    def cpu_seconds(self) -> float:
+        """Processor time that it has used up to now; 0 when it has ended."""
+        try:
+            if platform.system() == "Linux":
+                return time.clock_gettime(~self.pid << 3 | PROCESS_CLOCK)  # as clock_getcpuclockid(3) makes it
+            times = psutil.Process(self.pid).cpu_times()
+            return float(times.user + times.system)
+        except (OSError, psutil.Error):
+            return 0.0
 
     def interrupt(self) -> None:
         """From another thread: makes the decode under way fail with Died."""
@@ -122,15 +150,18 @@ class DecoderProcess:
         except ConnectionError:
             raise Died(self._ended_by()) from None
 
-    def _receive(self, count: int, until: float) -> bytes:
+    def _receive(self, count: int, patience: Patience) -> bytes:
         parts = bytearray()
         while len(parts) < count:
-            left = until - time.monotonic()
+            left = patience.until - time.monotonic()
             if left <= 0:
-                raise TimeoutError
+                patience.over()
+                continue
             self.channel.settimeout(left)
             try:
                 part = self.channel.recv(count - len(parts))
+            except TimeoutError:
+                continue
             except ConnectionError:
                 part = b""
             if not part:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -17,6 +18,7 @@ from tagger.errors import Unavailable
 log = structlog.get_logger()
 
 BEAT_SECONDS = 2.0
+STILL_SECONDS = 3.0  # a beat that comes later than this: the process stood still, and what it looks at did too
 PATIENCE_SECONDS = 1.0  # task threads whose engine stopped give their jobs back, uncharged, in this time
 
 EXIT_DECLARED_DEAD = 70  # the ledger's row of this boot is dead
@@ -42,6 +44,7 @@ class Heart:
         die: Callable[[int], None] = end_process,
         period: float = BEAT_SECONDS,
         patience: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`beat` tells the ledger and answers False when this boot is dead; it may raise Unavailable, which kills nobody."""
         self._beat = beat
@@ -49,6 +52,7 @@ class Heart:
         self._die = die
         self._period = period
         self._patience = patience
+        self._clock = clock
         self._stopped = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
@@ -69,15 +73,17 @@ class Heart:
 
     def _run(self) -> None:
         while True:
+            slept = self._clock()
             self._wake.wait(self._period)
             self._wake.clear()
-            if self._stopped.is_set() or not self.once():
+            still = self._clock() - slept > self._period + STILL_SECONDS
+            if self._stopped.is_set() or not self.once(trusting=still):
                 return
 
-    def once(self) -> bool:
-        """One beat. False: it was the last."""
+    def once(self, *, trusting: bool = False) -> bool:
+        """One beat. False: it was the last. `trusting`: the process stood still; the next beat asks how it is."""
         try:
-            wrong = next((reason for vital in self._vitals if (reason := vital())), None)
+            wrong = None if trusting else next((reason for vital in self._vitals if (reason := vital())), None)
             alive = wrong is None and self._beat()
         except Unavailable as err:
             log.warning("beat.failed", error=str(err))

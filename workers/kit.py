@@ -87,6 +87,11 @@ def ignore_way() -> None:
     """The default `give_way`."""
 
 
+def never_still(_since: float) -> float:
+    """The default `stood_still`."""
+    return 0.0
+
+
 def ignore_error(_error: ErrorInfo) -> None:
     """The default `on_error`."""
 
@@ -105,6 +110,7 @@ class Kit:
     encoded: Room = field(default_factory=Room)  # between fetch and decode
     give_way: Callable[[], None] = ignore_way  # before an image's end is written; it may wait
     stopping: threading.Event = field(default_factory=threading.Event)
+    stood_still: Callable[[float], float] = never_still  # seconds since a monotonic moment in which the process did not run
     on_stage: Callable[[str, float], None] = ignore_stage  # (stage, seconds)
     on_error: Callable[[ErrorInfo], None] = ignore_error
 

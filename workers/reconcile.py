@@ -164,8 +164,11 @@ class Reconciler:
     def turn(self) -> None:
         """Does every chore whose turn it is, but those with a thread of their own."""
         now = self._clock()
-        if not 0 <= now - self._last_loop <= GAP_SECONDS:
-            log.warning("reconciler.paused", seconds=round(now - self._last_loop, 1))
+        gap = now - self._last_loop
+        if gap < 0:  # the clock was set back: the ledger itself watches who lives (ledger/silence.py)
+            self._quiet_until += gap
+        elif gap > GAP_SECONDS:
+            log.warning("reconciler.paused", seconds=round(gap, 1))
             self._be_quiet()
         self._last_loop = now
         self._rota.turn()

@@ -15,7 +15,16 @@ from typing import Any
 import structlog
 
 from tagger import metadata
-from tagger.errors import DeviceLost, EngineStopped, ErrorInfo, ImageHidden, StorageUnavailable, TaggerError, Unavailable
+from tagger.errors import (
+    DecoderLost,
+    DeviceLost,
+    EngineStopped,
+    ErrorInfo,
+    ImageHidden,
+    StorageUnavailable,
+    TaggerError,
+    Unavailable,
+)
 from tagger.job import Claim, Description
 from tagger.metadata import FileMetadata
 from tagger.prediction import EntailmentPrediction, Prediction
@@ -26,6 +35,7 @@ from workers.ends import charge, charge_crash, give_back, insist
 from workers.fetch import Fetched, FetchPolicy, fetch
 from workers.kit import End, Judged, Kit, Watch
 from workers.room import Share
+from workers.standstill import LONG_SECONDS
 
 log = structlog.get_logger()
 
@@ -34,7 +44,8 @@ EARLY_MS = 60_000  # after a hook
 
 def describe(claim: Claim, kit: Kit) -> End:
     """Describes the claimed image and writes its end into the ledger. Raises nothing but what ends the process."""
-    deadline = time.monotonic() + max(0, claim.deadline_ms - claim.claimed_ms) / 1000  # the ledger's clock, seen as a span
+    began = time.monotonic()
+    deadline = began + max(0, claim.deadline_ms - claim.claimed_ms) / 1000  # the ledger's clock, seen as a span
     watch = Watch(claim, kit.on_stage)
     try:
         work = _described if claim.request.check_text is None else _checked
@@ -45,12 +56,8 @@ def describe(claim: Claim, kit: Kit) -> End:
             kept = insist(
                 deadline, lambda: kit.ledger.complete(claim, found.description, found.fields, prediction=found.prediction)
             )
-    except DeviceLost as err:
-        return charge_crash(claim, kit, deadline, err)
-    except (EngineStopped, Unavailable) as err:
-        return give_back(claim, kit, deadline, err)
     except TaggerError as err:
-        return charge(claim, kit, deadline, watch, err.info())
+        return _ended(claim, kit, watch, began, deadline, err)
     except Exception as err:
         log.exception("job.broke", job=claim.job_id, error=type(err).__name__)
         broken = TaggerError(f"An unexpected error: {type(err).__name__}.").info()
@@ -60,6 +67,19 @@ def describe(claim: Claim, kit: Kit) -> End:
     _forget_bytes(claim, kit)
     log.info("job.described", job=claim.job_id, asset=claim.request.asset_id, site=claim.request.site_id, **watch.timings_ms)
     return "described"
+
+
+def _ended(claim: Claim, kit: Kit, watch: Watch, began: float, deadline: float, err: TaggerError) -> End:
+    """An error that another try may mend is charged to nobody if this process stood still meanwhile."""
+    if isinstance(err, DeviceLost):
+        return charge_crash(claim, kit, deadline, err)
+    if err.retryable and kit.stood_still(began) >= LONG_SECONDS:
+        return give_back(claim, kit, deadline, err)
+    if isinstance(err, DecoderLost):
+        return charge_crash(claim, kit, deadline, err)
+    if isinstance(err, EngineStopped | Unavailable):
+        return give_back(claim, kit, deadline, err)
+    return charge(claim, kit, deadline, watch, err.info())
 
 
 @dataclass(frozen=True, kw_only=True)

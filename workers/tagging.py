@@ -23,9 +23,11 @@ from workers.decode import DecoderPool
 from workers.ending import Ending
 from workers.hands import Hands
 from workers.kit import End, Kit
+from workers.ledger_poll import QUIET_SECONDS, LedgerPoll
 from workers.process import Asked, enrolled, new_worker_id, retire
 from workers.remembered import Remembered
 from workers.rules import SiteRules
+from workers.standstill import Standstill
 from workers.tag import describe
 from workers.take import Taker
 from workers.task_events import TaskEvents
@@ -101,9 +103,16 @@ def _kit(
         max_bytes=settings.max_body_bytes,
         give_way=polite.give_way,
         stopping=stopping,
+        stood_still=_watched(stopping).seconds,
         on_stage=_measure_stages(lane),
         on_error=lambda error: telemetry.ERRORS.labels(lane, error.stage, error.code).inc(),
     )
+
+
+def _watched(stopping: threading.Event) -> Standstill:
+    still = Standstill()
+    threading.Thread(target=still.run, args=(stopping,), name="standstill", daemon=True).start()
+    return still
 
 
 def _measure_stages(lane: Lane) -> Callable[[str, float], None]:
@@ -154,6 +163,14 @@ def _work(
         stopping=asked,
         around=polite.around,
         passed_over=events.passed_over,
+        threads=settings.threads,
+    )
+    poll = LedgerPoll(
+        due=lambda: models.ready() and ledger.has_due(lane),
+        take=take.unhinted,
+        quiet=lambda: take.quiet(QUIET_SECONDS),
+        threads=settings.threads,
+        stopping=asked,
     )
     app = make_app(settings.broker)
     tasks.register(app, take)
@@ -161,5 +178,7 @@ def _work(
     with enrolled(ledger, worker_id=worker_id, role="tag", lane=lane, asked=asked, vitals=vitals) as heart:
         alarm.ring = heart.hurry
         name = f"{lane}@{os.uname().nodename}.{os.getpid()}"
+        poll.start()
         tasks.consume(app, queue=lane, threads=settings.threads, name=name, pulse=pulse, events=events)
+        poll.stop()
     ready.set(0)

@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 STALL_SECONDS = 30.0  # longer than the longest answer that the consumer waits for
 TICK_SECONDS = 1.0
+PACE_SECONDS = 1.0  # between two connections: a broker that answers with errors is asked again, but not without end
 EVENTS_SECONDS = 0.5  # Flower hears of tasks this often; a message for each tick of the loop took a fifth of its time
 
 
@@ -79,6 +80,21 @@ def consumer_step(pulse: Pulse, events: TaskEvents) -> type[bootsteps.StartStopS
     return PulseStep
 
 
+def pace_step(clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], object] = time.sleep) -> type:
+    """A step of Celery's consumer that waits where it was connected just before."""
+    last = float("-inf")
+
+    class PaceStep(bootsteps.StartStopStep):  # type: ignore[misc]
+        requires = ("celery.worker.consumer.connection:Connection",)
+
+        def start(self, _consumer: Any) -> None:
+            nonlocal last
+            sleep(max(0.0, last + PACE_SECONDS - clock()))
+            last = clock()
+
+    return PaceStep
+
+
 def _gather(dispatcher: Any) -> None:
     """Events go out together, not one by one."""
     dispatcher.on_send_buffered = None
@@ -114,6 +130,7 @@ def consume(app: Celery, *, queue: str, threads: int, name: str, pulse: Pulse, e
     """
     for chatty in ("celery.worker.strategy", "celery.app.trace"):  # two lines per image that say less than ours
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    app.steps["consumer"].add(pace_step())
     app.steps["consumer"].add(consumer_step(pulse, events))
     worker = Consumer(
         app=app,

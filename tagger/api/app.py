@@ -57,7 +57,7 @@ class Api(FastAPI):
 def create_app(settings: Settings) -> FastAPI:
     catalog = load_catalog(settings.home)
     ledger = open_ledger(settings.ledger)
-    hints = Hints(settings.broker)
+    hints, probing = Hints(settings.broker), Hints(settings.broker)
     hinter = Hinter(hints.send)
     ingest = Ingest(ledger, LocalBlobs(settings.blobs), hinter)
 
@@ -71,12 +71,14 @@ def create_app(settings: Settings) -> FastAPI:
             catalog=catalog,
             waiter=Waiter(ledger.job_statuses),
             loaded=health.loaded(ledger),
+            broker_answers=health.answering(probing),
         )
         yield
         if migrating is not None:
             migrating.cancel()
         hinter.close()
         hints.close()
+        probing.close()
         ledger.close()
         metric_files.flush()
 

@@ -30,6 +30,7 @@ class Parts:
     catalog: Catalog
     waiter: Waiter
     loaded: Callable[[], bool]  # whether a worker with loaded models is alive
+    broker_answers: Callable[[], bool]
 
 
 def parts(request: Request) -> Parts:

@@ -1,4 +1,7 @@
-"""Probes and metrics. `/healthz`: this process answers. `/readyz`: it can accept work, which takes the ledger, nothing else."""
+"""Probes and metrics. `/healthz`: this process answers. `/readyz`: it can accept work, which takes the ledger, nothing else.
+
+Without a broker work goes on, more slowly, since workers then ask the ledger: `/readyz` says `broker: away` and stays 200.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ from tagger import metric_files, telemetry
 from tagger.api.deps import Parts, PartsDep
 from tagger.api.problems import respond
 from tagger.delivery import DeliveryStatus
-from tagger.errors import LedgerUnavailable
+from tagger.errors import LedgerUnavailable, Unavailable
 from tagger.job import JobStatus
 from tagger.ledger import Ledger
+from tagger.queue import Hints
 
 router = APIRouter(tags=["operations"])
 
@@ -42,8 +46,8 @@ KINDS = ("job", "delivery")
 
 
 class Glance:
-    """Whether a tag worker is alive: asked of the ledger, but never waited for long. A probe of the process must not hang, and
-    the process be restarted, because the ledger does."""
+    """Whether a part is well: asked, but never waited for long. A probe of the process must not hang, and the process be
+    restarted, because the ledger or the broker does."""
 
     def __init__(self, read: Callable[[], bool]) -> None:
         self._read = read
@@ -55,13 +59,23 @@ class Glance:
             self._asked = self._pool.submit(self._read)
         try:
             return self._asked.result(GLANCE_SECONDS)
-        except (TimeoutError, LedgerUnavailable):
+        except (TimeoutError, Unavailable):
             return False
 
 
 def loaded(ledger: Ledger) -> Glance:
     """Tag workers register once their models are ready."""
     return Glance(lambda: any(count for role, count in ledger.stats().workers.items() if role.startswith("tag")))
+
+
+def answering(hints: Hints) -> Glance:
+    """Whether the broker answers. `hints`: of its own, since a broker that is silent must not keep senders waiting."""
+
+    def ping() -> bool:
+        hints.ping()
+        return True
+
+    return Glance(ping)
 
 
 @router.get("/healthz", summary="The process is up; and whether a worker with loaded models is, too")
@@ -77,7 +91,8 @@ def readyz(request: Request, parts: PartsDep) -> dict[str, Any] | JSONResponse:
         waiting = sum(counts.claimable for counts in parts.ledger.lane_counts().values())
     except LedgerUnavailable as err:
         return respond(request, err)
-    return {"ready": True, "workers": stats.workers, "latency_95": _latency_95(), "queue_length": waiting}
+    broker = "answers" if parts.broker_answers() else "away"
+    return {"ready": True, "broker": broker, "workers": stats.workers, "latency_95": _latency_95(), "queue_length": waiting}
 
 
 def _latency_95() -> float | None:

@@ -39,6 +39,7 @@ from tagger.errors.model import (
 )
 from tagger.errors.parts import (
     BrokerUnavailable,
+    DecoderLost,
     DecoderUnavailable,
     LedgerUnavailable,
     PortTaken,
@@ -99,6 +100,7 @@ __all__ = [
     "DeadlineExceeded",
     "DecodeError",
     "DecodeTimeout",
+    "DecoderLost",
     "DecoderUnavailable",
     "DeliveryError",
     "DeliveryExhausted",

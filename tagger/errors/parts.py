@@ -42,3 +42,10 @@ class DecoderUnavailable(Unavailable):
     code = "decoder_unavailable"
     title = "No image decoder is free"
     stage = "decode"
+
+
+class DecoderLost(DecoderUnavailable):
+    """Two decoders in a row were ended from outside, or stood still, while they had the image. Charged as a crash."""
+
+    code = "decoder_lost"
+    title = "The image's decoder was ended or stood still"

@@ -14,6 +14,7 @@ from tagger.ledger import outcomes
 from tagger.ledger.burying import bury_delivery
 from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back
 from tagger.ledger.erasure import erase_asset
+from tagger.ledger.moments import elapsed
 from tagger.ledger.moves import move_delivery
 from tagger.ledger.operator_events import note
 from tagger.ledger.tables import attempts
@@ -101,7 +102,7 @@ def _learn(tx: Tx, row: Any, asked: Any, report: AttemptReport, spent: int) -> i
     after = rules.tried(before, row.id, sign, tx.now_ms)
     opened = before.state == "closed" and after.state == "open"
     stuck = sign != "good" and spent == rules.FAILING_AFTER and before.state == "closed" and rules.mostly_fails(after)
-    tells = (opened or stuck) and tx.now_ms - asked.told_ms >= rules.TELL_AGAIN_MS
+    tells = (opened or stuck) and elapsed(tx.now_ms, asked.told_ms, rules.TELL_AGAIN_MS)
     if after != before:
         change_endpoint(tx, asked, after, **({"told_ms": tx.now_ms} if tells else {}))
     if tells:

@@ -44,6 +44,7 @@ def _count_of(rows: Select[tuple[int]]) -> Prepared:
     return Prepared(select(func.count().label("number"), func.min(few.c.due_ms).label("first_ms")).select_from(few))
 
 
+ANY_DUE = Prepared(_DUE.limit(literal_column("1")))
 DUE, LATER = _count_of(_DUE), _count_of(_LATER)
 
 
@@ -60,6 +61,11 @@ class Hints(Store):
             return 0  # as it was: an idle fleet writes nothing
         tick = {"name": name, "short": int(short)}
         return self._write(lambda tx: int(SHORT.one_or_none(tx.conn, {**tick, "now": tx.now_ms}).number), durable=False)
+
+    def has_due(self, lane: Lane) -> bool:
+        """Whether the lane has a job to claim; one look at an index."""
+        now_ms = self.now_ms()
+        return self._read(lambda conn: ANY_DUE.any(conn, {"of_lane": lane, "now": now_ms}))
 
     def lane_counts(self) -> dict[Lane, LaneCounts]:
         """From kept counters and short ranges of an index."""

@@ -7,13 +7,13 @@ import secrets
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, true, update
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, exists, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from tagger import circuit as rules
 from tagger.delivery import PARKED_FOR_MS, AttemptReport, DeliveryClaim, DeliveryStatus
 from tagger.errors import DeliveryExhausted, NotFound
-from tagger.ledger import outcomes
+from tagger.ledger import moments, outcomes
 from tagger.ledger.alive import check_alive
 from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back, settle
 from tagger.ledger.finishing import bury, finish, store_attempt
@@ -38,12 +38,17 @@ class Outbox(Store):
         An endpoint whose circuit is open gives one, its probe, when its pause is over.
         """
         now_ms = self.now_ms()
-        if not self._read(lambda conn: ANYTHING.any(conn, {"now": now_ms})):
-            return []  # an idle deliverer takes no lock
+        ahead = False
+        if not self._read(lambda conn: ANYTHING.any(conn, {"now": now_ms})) and not self._writer.set_back(now_ms):
+            ahead = self._read(lambda conn: moments.deliveries_ahead(conn, now_ms))
+            if not ahead:
+                return []  # an idle deliverer takes no lock
 
         def work(tx: Tx) -> list[DeliveryClaim]:
             if not check_alive(tx, worker_id):
                 return []
+            if ahead:
+                moments.mend(tx.conn, tx.now_ms)
             rows = _probes(tx, worker_id, limit)
             ready = _ready_endpoints(tx, skip_sites)
             for index, endpoint in enumerate(ready):
@@ -186,13 +191,19 @@ def _not_paused() -> Any:
     return ~exists().where(sites.c.id == endpoints.c.site_id, sites.c.writes_paused == true())
 
 
-_NOW: Any = bindparam("now")
+_NOW: Any = bindparam("now", type_=BigInteger)
+
+
+def _rested(moment: ColumnElement[int]) -> ColumnElement[bool]:
+    return moments.due_by(moment, _NOW, rules.LONGEST_PAUSE_MS)
+
+
 UNSETTLED = endpoints.c.unsettled == true()  # a change of the endpoint left something over
-RESTED = and_(endpoints.c.enabled == true(), endpoints.c.circuit == "open", endpoints.c.probe_ms <= _NOW, _not_paused())
+RESTED = and_(endpoints.c.enabled == true(), endpoints.c.circuit == "open", _rested(endpoints.c.probe_ms), _not_paused())
 READY = and_(
     endpoints.c.enabled == true(),
     endpoints.c.circuit == "closed",
-    endpoints.c.not_before_ms <= _NOW,
+    _rested(endpoints.c.not_before_ms),
     exists().where(deliveries.c.site_id == endpoints.c.site_id, PENDING, deliveries.c.due_ms <= _NOW),
     _not_paused(),
 )

@@ -17,12 +17,13 @@ from tagger.ledger.writer import Tx
 IN_FLIGHT_MS = 60_000  # then the process that began it is taken for dead
 KEPT_MS = 86_400_000
 
-# Takes the key if it is free, too old, or was left in flight by a process that died.
+# Takes the key if it is free, too old, or was left in flight by a process that died. One that was begun ahead of the clock says
+# nothing of when.
 BEGIN = text(
     "INSERT INTO idempotency (site_id, key, body_sha256, at_ms) VALUES (:site, :key, :sha, :now) "
     "ON CONFLICT (site_id, key) DO UPDATE SET body_sha256 = excluded.body_sha256, at_ms = excluded.at_ms, status = NULL, "
-    "body = NULL WHERE idempotency.at_ms <= :expired OR (idempotency.status IS NULL AND idempotency.at_ms <= :stale "
-    "AND idempotency.body_sha256 = excluded.body_sha256) RETURNING key"
+    "body = NULL WHERE idempotency.at_ms <= :expired OR (idempotency.status IS NULL AND (idempotency.at_ms <= :stale "
+    "OR idempotency.at_ms > :ahead) AND idempotency.body_sha256 = excluded.body_sha256) RETURNING key"
 )
 CACHED = Prepared(select(prediction_cache.c.value).where(prediction_cache.c.key == bindparam("of_key")))
 _PUT = insert(prediction_cache)
@@ -39,6 +40,7 @@ class Replies(Store):
 
         def work(tx: Tx) -> IdempotentReply | None:
             times = {"now": tx.now_ms, "expired": tx.now_ms - KEPT_MS, "stale": tx.now_ms - IN_FLIGHT_MS}
+            times["ahead"] = tx.now_ms + IN_FLIGHT_MS
             if tx.conn.execute(BEGIN, {"site": site_id, "key": key, "sha": body_sha256, **times}).first() is not None:
                 return None
             row = tx.conn.execute(select(idempotency).where(_is(site_id, key))).one()

@@ -15,7 +15,7 @@ from tagger import message
 from tagger.errors import BadRequest, ErrorInfo, LedgerUnavailable
 from tagger.ids import new_id
 from tagger.job import Claim, Description, JobStatus, Lane
-from tagger.ledger import counters
+from tagger.ledger import counters, moments
 from tagger.ledger.alive import check_alive
 from tagger.ledger.burying import bury_job, charge, charge_crash, note_error
 from tagger.ledger.jobs import to_claim
@@ -108,6 +108,8 @@ class Work(Store):
             row = CLAIM_NAMED.one_or_none(tx.conn, {**params, "job": job_id}) if job_id else None
             for _ in range(MOST_UNREADABLE):
                 if row is None:
+                    row = CLAIM_OLDEST.one_or_none(tx.conn, params)
+                if row is None and moments.jobs_mended(tx.conn, tx.now_ms):
                     row = CLAIM_OLDEST.one_or_none(tx.conn, params)
                 if row is None:
                     return None

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Integer, bindparam, func, literal_column, select, text, update
+from sqlalchemy import Connection, Integer, bindparam, func, literal_column, or_, select, text, update
 
 from tagger.delivery import MAX_DELIVER_SECONDS
 from tagger.errors import DeadlineExceeded
 from tagger.job import Lane
+from tagger.ledger import moments
 from tagger.ledger.burying import charge, charge_crash
 from tagger.ledger.endpoints import free_delivery
-from tagger.ledger.engine import IDLE_IN_TRANSACTION_MS
+from tagger.ledger.engine import IDLE_IN_TRANSACTION_MS, Clock
 from tagger.ledger.moves import move_job
 from tagger.ledger.prepared import Prepared
+from tagger.ledger.silence import FAR_MS, Watch
 from tagger.ledger.store import Store
 from tagger.ledger.tables import deliveries, jobs, word_is, workers
 from tagger.ledger.values import Expired
@@ -37,12 +39,22 @@ BEAT = update(workers).where(workers.c.id == bindparam("worker"), ALIVE).values(
 RUNNING = word_is(jobs.c.status, "running")
 SENDING = word_is(deliveries.c.status, "sending")
 _ONE = literal_column("1", Integer)
-SILENT = Prepared(select(workers.c.id).where(ALIVE, workers.c.beat_ms <= bindparam("before")).limit(_ONE))
+ODD = or_(workers.c.beat_ms <= bindparam("before"), workers.c.beat_ms > bindparam("ahead"))
+SILENT = Prepared(select(workers.c.id).where(ALIVE, ODD).limit(_ONE))
+ODD_ONES = select(workers.c.id, workers.c.beat_ms, workers.c.lane).where(ALIVE, ODD).order_by(workers.c.id)
+ENDED = update(workers).where(
+    workers.c.id == bindparam("worker"), ALIVE, workers.c.beat_ms == bindparam("beat")
+)  # not one that beats in this moment
 LATE = Prepared(select(jobs.c.id).where(RUNNING, jobs.c.deadline_ms < bindparam("before")).limit(_ONE))
 STUCK = Prepared(select(deliveries.c.id).where(SENDING, deliveries.c.updated_ms < bindparam("before")).limit(_ONE))
 
 
 class Workers(Store):
+    def __init__(self, url: str, clock: Clock | None, breath_s: float) -> None:
+        super().__init__(url, clock, breath_s)
+        self._watch = Watch()
+        self._mended = False
+
     def register_worker(self, worker_id: str, *, role: str, lane: Lane | None, host: str, pid: int) -> None:
         """A process starts. Its id is new with every boot."""
 
@@ -83,24 +95,27 @@ class Workers(Store):
         """Declare silent workers dead and free what they held; each running job is charged one crash.
 
         Frees nothing until the ledger has answered this process without a break for one lease: an outage of the ledger, or of
-        this process, is not the death of the fleet.
+        this process, is not the death of the fleet. What a clock that was set has left behind is mended at once.
         """
-
+        self._mend_moments()
         if self._url.get_backend_name() == "postgresql":
             self._read(lambda conn: conn.execute(END_LEFT_ALONE).all())
-        before = {"before": self.now_ms() - lease_ms}
-        if not self._read(lambda conn: SILENT.any(conn, before)):
+
+        def odd(now_ms: int) -> dict[str, int]:
+            return {"before": now_ms - lease_ms, "ahead": now_ms + lease_ms}
+
+        now_ms = self.now_ms()
+        if not self._read(lambda conn: SILENT.any(conn, odd(now_ms))):
             return []  # a look costs nobody a lock
 
         def work(tx: Tx) -> list[Expired]:
+            rows = tx.conn.execute(ODD_ONES, odd(tx.now_ms)).all()
+            dead = self._watch.dead(rows, tx.now_ms, lease_ms)
             if tx.now_ms - tx.calm_since_ms < lease_ms:
                 return []
-            silent = update(workers).where(ALIVE, workers.c.beat_ms <= tx.now_ms - lease_ms)
-            dead = tx.conn.execute(
-                silent.values(ended_ms=tx.now_ms).returning(workers.c.id, workers.c.beat_ms, workers.c.lane)
-            ).all()
+            ended = [row for row in dead if _end(tx, row)]
             tx.memo.clear()
-            return [_free(tx, worker_id, lane, tx.now_ms - beat_ms) for worker_id, beat_ms, lane in sorted(dead)]
+            return [_free(tx, row.id, row.lane, max(lease_ms, tx.now_ms - row.beat_ms)) for row in ended]
 
         return self._write(work)
 
@@ -110,18 +125,46 @@ class Workers(Store):
         def work(tx: Tx) -> list[str]:
             late = select(jobs).where(RUNNING, jobs.c.deadline_ms < tx.now_ms).order_by(jobs.c.id).limit(500)
             rows = tx.conn.execute(late.with_for_update(skip_locked=True)).all()
-            for row in rows:
+            charged = [row for row in rows if not _anew(tx, row)]
+            for row in charged:
                 seconds = (tx.now_ms - row.claimed_ms) / 1000
                 charge(tx, row, DeadlineExceeded(f"No result after {seconds:.0f} s.").info(), {})
             stuck = select(deliveries).where(SENDING, deliveries.c.updated_ms < tx.now_ms - SENDING_MS)
             for delivery in tx.conn.execute(stuck.with_for_update(skip_locked=True)).all():
-                free_delivery(tx, delivery)
-            return [row.id for row in rows]
+                if delivery.updated_ms < tx.now_ms - SENDING_MS - FAR_MS:
+                    mine = update(deliveries).where(deliveries.c.id == delivery.id)
+                    tx.conn.execute(mine.values(updated_ms=tx.now_ms))
+                else:
+                    free_delivery(tx, delivery)
+            return [row.id for row in charged]
 
         now_ms = self.now_ms()
         if not self._read(lambda conn: _any_overdue(conn, now_ms)):
             return []
         return self._write(work)
+
+    def _mend_moments(self) -> None:
+        """What was written ahead of the ledger's clock is due (moments.py). The first look of a process reads all that is open,
+        since a clock may have been set before it began; later ones ask an index.
+        """
+        now_ms = self.now_ms()
+        if self._read(lambda conn: moments.any_ahead(conn, now_ms, thorough=not self._mended)):
+            self._write(lambda tx: moments.mend(tx.conn, tx.now_ms))
+        self._mended = True
+
+
+def _end(tx: Tx, row: Any) -> bool:
+    ended = ENDED.values(ended_ms=tx.now_ms)
+    return tx.conn.execute(ended, {"worker": row.id, "beat": row.beat_ms}).rowcount == 1
+
+
+def _anew(tx: Tx, row: Any) -> bool:
+    """Whether a late job begins its time anew: it is so late that a clock was set, and nobody was slow."""
+    if row.deadline_ms >= tx.now_ms - FAR_MS:
+        return False
+    time = {"claimed_ms": tx.now_ms, "deadline_ms": tx.now_ms + row.deadline_ms - row.claimed_ms}
+    tx.conn.execute(update(jobs).where(jobs.c.id == row.id).values(time))
+    return True
 
 
 def _any_overdue(conn: Connection, now_ms: int) -> bool:

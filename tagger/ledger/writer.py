@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from tagger.errors import LedgerUnavailable
-from tagger.ledger import counters
+from tagger.ledger import counters, moments
 from tagger.ledger.engine import Clock, begin, is_broken, is_transient, read_clock, translate
 
 R = TypeVar("R")
@@ -79,6 +79,7 @@ class Writer:
         self._closing = False
         self._disturbed = True  # a start counts as a disturbance
         self._calm_since_ms = 0
+        self._last_ms = 0  # the ledger's clock in the last transaction that was committed
         self._seen = time.time()
         self._thread = threading.Thread(target=self._loop, name="ledger-writer", daemon=True)
         self._thread.start()
@@ -104,6 +105,10 @@ class Writer:
         except CancelledError:
             raise LedgerUnavailable("The ledger is closed.") from None
         return result
+
+    def set_back(self, now_ms: int) -> bool:
+        """Whether the ledger's clock was set back since the last transaction."""
+        return now_ms < self._last_ms - moments.AHEAD_MS
 
     def close(self) -> None:
         """Run what waits, then end the thread."""
@@ -133,9 +138,10 @@ class Writer:
         return [self._normal.popleft() for _ in range(min(MAX_GROUP, len(self._normal)))]
 
     def _witness(self) -> None:
-        """Notice that time passed without us: a stopped process, a sleeping machine, a lock that was held for long."""
+        """Notice that time passed without us, or that the clock was set: a stopped process, a sleeping machine, a lock that was
+        held for long."""
         now = time.time()
-        if now - self._seen > DISTURBED_S:
+        if abs(now - self._seen) > DISTURBED_S:
             self._disturbed = True
         self._seen = now
 
@@ -168,6 +174,7 @@ class Writer:
                 item.future.set_exception(away)
             return
         self._witness()
+        self._last_ms = tx.now_ms
         for item, result, error in settled:
             if error is None:
                 item.future.set_result(result)
@@ -178,6 +185,9 @@ class Writer:
     def _begin(self, conn: Connection) -> Tx:
         self._witness()  # the wait for the lock counts
         now = self._clock() if self._clock else read_clock(conn)
+        if self.set_back(now):  # whoever was silent cannot be told from whoever was not
+            self._disturbed = True
+            moments.mend(conn, now)
         if self._disturbed:
             self._disturbed, self._calm_since_ms = False, now
         return Tx(conn, now, self._calm_since_ms)

@@ -121,7 +121,7 @@ class Rig:
         """The processes of this role that live and are registered (for the API: answer)."""
         mine = [s for s in self.slots if s.role == role and s.process.poll() is None]
         if role == "api":
-            return [s for s in mine if self._answers()]
+            return [s for s in mine if self.answers()]
         if role == "up":
             return [s for s in mine if (state := read_state(self.home)) and state["supervisor"] == s.process.pid]
         with self.reader.connect() as conn:
@@ -158,7 +158,8 @@ class Rig:
                         slot.falls.append(f"exit {slot.process.returncode}: {_tail(slot.log)}")
                         slot.process = _popen(slot.argv, slot.env, slot.log)
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether the API does."""
         try:
             return self._http.get(f"{self.api}/healthz", timeout=2).status_code == 200
         except requests.RequestException:
@@ -199,14 +200,14 @@ class Rig:
 
     def accept(
         self, count: int, *, lane: Lane = "upload", colour: tuple[int, int, int] | None = None, site: str = "site",
-        asset: str = "", revision: str = "1",
+        asset: str = "", revision: str = "1", side: int = 32,
     ) -> list[str]:  # fmt: skip
         """So many new pictures, straight into the ledger, without hints."""
         requests_: list[JobRequest] = []
         for _ in range(count):
             mine = self.colour()
             path = self.pictures / f"{self.made}.png"
-            path.write_bytes(png(colour or mine))
+            path.write_bytes(png(colour or mine, side))
             source = ImageSource(kind="file", location=str(path), root=str(self.pictures))
             name = asset or f"asset-{self.made}"
             requests_.append(JobRequest(site_id=site, asset_id=name, asset_revision=revision, source=source, lane=lane))
@@ -356,9 +357,9 @@ class Rig:
         self.broker.stop()
 
 
-def png(colour: tuple[int, int, int]) -> bytes:
+def png(colour: tuple[int, int, int], side: int = 32) -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (32, 32), colour).save(out, "PNG")
+    Image.new("RGB", (side, side), colour).save(out, "PNG", compress_level=1)
     return out.getvalue()
 
 

@@ -21,10 +21,12 @@ class Proxy:
         self.hold = threading.Event()  # while set, bytes wait
         self.held = b""  # what waits, or waited last
         self.delay_s = 0.0
+        self.answer = b""  # while set, this is the answer to whatever is asked
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.server.getsockname()[1]
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
+        self._inside: set[socket.socket] = set()  # those that ask
         self._threads: list[threading.Thread] = []
         self._begin(self._accept)
 
@@ -68,6 +70,7 @@ class Proxy:
                 continue
             with self._lock:
                 self._open += [inside, outside]
+                self._inside.add(inside)
             for source, sink in ((inside, outside), (outside, inside)):
                 self._begin(self._carry, source, sink)
 
@@ -75,6 +78,9 @@ class Proxy:
         swallowed = False
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                if self.answer:
+                    self._reply(source)
+                    continue
                 swallowed = swallowed or self.black_hole.is_set()
                 while self.hold.is_set() or self.delay_s:
                     self.held = data
@@ -90,6 +96,13 @@ class Proxy:
                 sink.shutdown(socket.SHUT_WR)
         if swallowed or not self._still_open(source):
             source.close()
+
+    def _reply(self, source: socket.socket) -> None:
+        """To who asks; what the server says is lost."""
+        with self._lock:
+            asks = source in self._inside
+        if asks:
+            source.sendall(self.answer)
 
     def _still_open(self, one: socket.socket) -> bool:
         with self._lock:

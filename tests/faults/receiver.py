@@ -39,6 +39,7 @@ class Receiver:
     def __init__(self, port: int = 0) -> None:
         self.secret = signing.new_secret()
         self.script: Script = lambda _asset, _before: GOOD
+        self.clock: Callable[[], float] = time.time
         self.lock = threading.Lock()
         self.messages: Counter[str] = Counter()  # per asset, applied or not
         self.effective: Counter[str] = Counter()  # per asset
@@ -94,7 +95,7 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("content-length", "0")))
             if self.path != "/callback":
                 return self._stray()
-            signing.verify([receiver.secret], dict(self.headers), body, time.time())
+            signing.verify([receiver.secret], dict(self.headers), body, receiver.clock())
             message = json.loads(body)
             data = message["data"]
             if message["type"] != "asset.described":

@@ -19,8 +19,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from tagger.errors import DeadlineExceeded, DecodeError, DecoderUnavailable, DecodeTimeout
+from tagger.errors import DeadlineExceeded, DecodeError, DecoderLost, DecoderUnavailable, DecodeTimeout, TaggerError
 from workers.decode import Decoded, DecoderPool
+from workers.decoder_process import DecoderProcess
 
 
 def jpeg(shade: int = 100) -> bytes:
@@ -109,9 +110,10 @@ def test_no_decoder_free_before_the_deadline() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "kind"), [(signal.SIGSEGV, DecodeError), (signal.SIGKILL, DecodeTimeout), (signal.SIGXCPU, DecodeTimeout)]
+    ("number", "kind"), [(signal.SIGSEGV, DecodeError), (signal.SIGKILL, DecoderLost), (signal.SIGXCPU, DecodeTimeout)]
 )
-def test_an_image_that_kills_its_decoder_fails_alone(number: signal.Signals, kind: type[DecodeError]) -> None:
+def test_an_image_that_kills_its_decoder_fails_alone(number: signal.Signals, kind: type[TaggerError]) -> None:
+    """A decoder that is killed from outside, as the system does it when its memory is full, is not the image's own failure."""
     with DecoderPool(2) as pool, ThreadPoolExecutor(4) as threads:
         decode(pool)
         with hunting(pool, number):
@@ -119,7 +121,7 @@ def test_an_image_that_kills_its_decoder_fails_alone(number: signal.Signals, kin
             neighbours = list(threads.map(lambda shade: decode(pool, jpeg(shade)), range(60)))
             with pytest.raises(kind) as caught:
                 killer.result(30)
-        assert not caught.value.retryable
+        assert caught.value.retryable == (kind is DecoderLost)
         assert [int(n.pixels[0, 0, 0]) for n in neighbours] == pytest.approx(list(range(60)), abs=2)
         assert decode(pool).width == 64
 
@@ -132,13 +134,67 @@ def test_a_decoder_that_died_idle_charges_nobody() -> None:
             assert decode(pool).width == 64
 
 
-def test_a_stopped_decoder_is_replaced() -> None:
-    with DecoderPool(1, seconds=0.2) as pool:
+def test_an_image_survives_a_decoder_that_is_killed_from_outside_once() -> None:
+    with DecoderPool(1, seconds=30) as pool, ThreadPoolExecutor(1) as threads:
         decode(pool)
-        os.kill(pool.pids[0], signal.SIGSTOP)
-        with pytest.raises(DecodeTimeout):
-            decode(pool)
+        first = pool.pids[0]
+        busy = threads.submit(decode, pool, SLOW)
+        until(lambda: psutil.Process(first).memory_info().rss > 70 << 20)
+        os.kill(first, signal.SIGKILL)
+        assert busy.result(30).width == 9000
+
+
+def test_a_stopped_decoder_is_replaced_and_its_image_is_decoded() -> None:
+    with DecoderPool(1, seconds=0.3) as pool:
+        decode(pool)
+        stopped = pool.pids[0]
+        os.kill(stopped, signal.SIGSTOP)
         assert decode(pool).width == 64
+        assert pool.pids != [stopped]
+
+
+def test_decoders_that_are_stopped_again_and_again_are_not_the_images_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = DecoderProcess._send
+
+    def stopped(process: DecoderProcess, request: bytes) -> None:
+        os.kill(process.pid, signal.SIGSTOP)
+        send(process, request)
+
+    with DecoderPool(1, seconds=0.1) as pool:
+        decode(pool)
+        with monkeypatch.context() as patch:
+            patch.setattr(DecoderProcess, "_send", stopped)
+            with pytest.raises(DecoderLost):
+                decode(pool)
+        assert decode(pool).width == 64
+
+
+STALLED = """
+import sys, time
+from workers.decode import DecoderPool
+with DecoderPool(1, seconds=1.5) as pool:
+    pool.decode(open(sys.argv[1], "rb").read(), deadline=time.monotonic() + 60)
+    print(*pool.pids, flush=True)
+    print(pool.decode(open(sys.argv[2], "rb").read(), deadline=time.monotonic() + 60).width, *pool.pids, flush=True)
+"""
+
+
+def test_time_in_which_the_machine_stood_still_is_not_the_images(tmp_path: Path) -> None:
+    """Q17: everything is stopped for longer than the limit while an image is decoded."""
+    (tmp_path / "good.jpg").write_bytes(GOOD)
+    (tmp_path / "slow.png").write_bytes(SLOW)
+    command = [sys.executable, "-c", STALLED, str(tmp_path / "good.jpg"), str(tmp_path / "slow.png")]
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as worker:
+        assert worker.stdout is not None
+        pid = int(worker.stdout.readline())
+        until(lambda: psutil.Process(pid).memory_info().rss > 70 << 20)
+        for one in (pid, worker.pid):
+            os.kill(one, signal.SIGSTOP)
+        threading.Event().wait(2)  # the fault itself
+        for one in (pid, worker.pid):
+            os.kill(one, signal.SIGCONT)
+        assert worker.stdout.readline().split() == ["9000", str(pid)]
 
 
 def test_a_decoder_ignores_signals_that_ask_the_worker_to_end() -> None:

@@ -6,6 +6,7 @@ pytest.register_assert_rewrite(
     "ledger_cases.away",
     "ledger_cases.erasing",
     "ledger_cases.circuits",
+    "ledger_cases.clocks",
     "ledger_cases.jobs",
     "ledger_cases.crashes",
     "ledger_cases.writing",
@@ -17,6 +18,7 @@ pytest.register_assert_rewrite(
 
 from ledger_cases.away import AwayCases  # noqa: E402 - the rewriting comes first
 from ledger_cases.circuits import CircuitCases  # noqa: E402
+from ledger_cases.clocks import ClockCases  # noqa: E402
 from ledger_cases.crashes import CrashCases  # noqa: E402
 from ledger_cases.erasing import ErasureCases  # noqa: E402
 from ledger_cases.jobs import JobCases  # noqa: E402
@@ -29,7 +31,17 @@ from ledger_cases.writing import DeliveryCases  # noqa: E402
 
 
 class LedgerCases(
-    JobCases, CrashCases, DeliveryCases, TellingCases, CircuitCases, AwayCases, ErasureCases, SharingCases, TurnCases, PauseCases
+    JobCases,
+    CrashCases,
+    ClockCases,
+    DeliveryCases,
+    TellingCases,
+    CircuitCases,
+    AwayCases,
+    ErasureCases,
+    SharingCases,
+    TurnCases,
+    PauseCases,
 ):
     """Needs a fixture `world` from the class that inherits."""
 

@@ -16,7 +16,18 @@ from urllib3 import HTTPHeaderDict
 from tagger.annotation import Annotation, Verdict
 from tagger.asset import Context, ImageSource
 from tagger.blobs import LocalBlobs
-from tagger.errors import DecodeError, DeviceLost, EngineStopped, ErrorInfo, LedgerUnavailable, PoisonImage
+from tagger.errors import (
+    DeadlineExceeded,
+    DecodeError,
+    DecoderLost,
+    DeviceLost,
+    EngineStopped,
+    ErrorInfo,
+    FetchFailed,
+    LedgerUnavailable,
+    PoisonImage,
+    TaggerError,
+)
 from tagger.job import Claim, Description, JobRequest, JobStatus
 from tagger.prediction import (
     CaptionPrediction,
@@ -32,6 +43,7 @@ from tagger.site import Site
 from workers import cached
 from workers.decode import Decoded
 from workers.kit import Judged, Kit
+from workers.standstill import LONG_SECONDS
 from workers.tag import describe
 
 VECTOR = np.full(16, 0.25, dtype=np.float32)
@@ -299,6 +311,25 @@ def test_an_image_that_the_device_failed_with_is_charged_a_crash(desk: Desk) -> 
     desk.models.error = DeviceLost()
     assert describe(desk.claim(), desk.kit) == "released"
     assert (desk.ledger.crashed, desk.ledger.released, desk.ledger.failed) == (1, 0, [])
+
+
+def test_an_image_whose_decoder_is_killed_twice_is_charged_a_crash(desk: Desk) -> None:
+    desk.decoder.error = DecoderLost()
+    assert describe(desk.claim(), desk.kit) == "released"
+    assert (desk.ledger.crashed, desk.ledger.released, desk.ledger.failed) == (1, 0, [])
+
+
+@pytest.mark.parametrize("error", [DecoderLost(), DeadlineExceeded(), FetchFailed("Timed out.")])
+def test_nothing_is_charged_where_the_process_stood_still_meanwhile(desk: Desk, error: TaggerError) -> None:
+    desk.decoder.error = error
+    assert describe(desk.claim(), replace(desk.kit, stood_still=lambda _since: LONG_SECONDS)) == "released"
+    assert (desk.ledger.crashed, desk.ledger.released, desk.ledger.failed) == (0, 1, [])
+
+
+def test_an_image_that_is_broken_is_so_however_long_the_process_stood_still(desk: Desk) -> None:
+    desk.decoder.error = DecodeError("No image.")
+    assert describe(desk.claim(), replace(desk.kit, stood_still=lambda _since: 60.0)) != "released"
+    assert [error.code for error in desk.ledger.failed] == ["image_unreadable"]
 
 
 def test_an_unforeseen_error_is_charged_and_may_be_tried_again(desk: Desk) -> None:

@@ -102,3 +102,21 @@ def test_nothing_is_claimed_for_models_that_do_not_work_or_in_an_ending_process(
     counter.stopping.set()
     counter.take("job_1")
     assert counter.asked == []
+
+
+def test_without_hints_what_is_due_is_taken_unless_every_place_is() -> None:
+    counter = Counter(CLAIM, CLAIM, None)
+    tries: list[bool] = []
+    taker = Taker(
+        counter, lambda claim: tries.append(taker.unhinted()) or counter.describe(claim),
+        lane="upload", worker_id="w", lease_ms=1000, ready=lambda: True, stopping=counter.stopping, monotonic=lambda: counter.now,
+    )  # fmt: skip
+    assert not taker.quiet(4)
+    counter.now = 5.0
+    assert taker.quiet(4)
+    assert taker.unhinted()
+    assert tries == [False], "one place, and it is taken"
+    taker("job_1")
+    assert not taker.quiet(4), "hints come again"
+    assert not taker.unhinted()
+    assert counter.asked == [("upload", None), ("upload", "job_1"), ("upload", None)]
