@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sqlalchemy import Column, ColumnElement, delete, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, and_, delete, exists, func, select, tuple_
 
 from tagger.ids import first_id
 from tagger.ledger.erasure import BATCH, KNOWLEDGE, Erased, erase_asset, erase_jobs
 from tagger.ledger.store import Store
-from tagger.ledger.tables import attempts, erased_jobs, idempotency, jobs, prediction_cache, word_is, workers
+from tagger.ledger.tables import attempts, deliveries, erased_jobs, idempotency, jobs, prediction_cache, word_is, workers
 from tagger.ledger.writer import Tx
 
 IDEMPOTENT_MS = 86_400_000
 ERASED_MS = 7 * 86_400_000  # a CMS that could not reach us gives a hook up within days
-ENDED = word_is(jobs.c.status, "done", "superseded", "cancelled", "dead")
+_TELLS = exists().where(deliveries.c.job_id == jobs.c.id, word_is(deliveries.c.status, "pending", "sending", "parked"))
+ENDED = and_(word_is(jobs.c.status, "done", "superseded", "cancelled", "dead"), ~_TELLS)  # a failure must be told first
 
 OnBatch = Callable[[Erased], None]
 

@@ -115,3 +115,9 @@ def test_a_site_turns_off_what_it_does_not_want_to_hear(home: Path) -> None:
     assert wishes() == (False, True), "what is not named stays"
     tagger(home, "sites", "add", "quiet", "--no-tell-failed")
     assert json.loads(tagger(home, "sites", "show", "quiet"))["tell_failed"] is False
+
+
+def test_a_site_added_by_the_api_may_say_so_too(home: Path) -> None:
+    with TestClient(create_app(Settings(home=home, admin_key="operator"))) as api:
+        made = api.post("/v1/sites", json={"id": "shy", "name": "Shy", "tell_unwritten": False}, headers=OPERATOR).json()
+        assert (made["tell_unwritten"], made["tell_failed"]) == (False, True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
+
+from sqlalchemy import update
 
 from ledger_cases.world import BROKEN, FIELDS, World, description, said
 from tagger.annotation import Annotation, Verdict
@@ -13,6 +16,7 @@ from tagger.cms import callback
 from tagger.delivery import SCHEDULE_MS, AttemptReport
 from tagger.errors import DecodeError
 from tagger.job import Description
+from tagger.ledger.tables import jobs
 from tagger.site import Site
 
 REVIEW = Verdict(action="review", reasons=("low_score",))
@@ -234,3 +238,24 @@ class TellingCases:
         assert listed(verdict="publish") == [words]
         assert listed(verdict="publish", reason="low_score") == listed(verdict="suppress") == listed(reason="low_scor_") == []
         assert len(listed()) == 3
+
+    def test_a_dead_job_is_kept_until_its_failure_was_told(self, world: World) -> None:
+        world.ledger.enable_endpoint("end_s", False)
+        job_id = died(world, "a")
+        world.later(10 * 86_400)
+        world.ledger.beat("w")
+        assert world.ledger.count_jobs(before_ms=world.now - 86_400_000) == 0
+        assert world.ledger.expire_jobs(world.now - 86_400_000).jobs == 0
+        world.ledger.enable_endpoint("end_s", True)
+        assert [message["data"]["job"] for message in sent(world)] == [job_id]
+        assert world.ledger.expire_jobs(world.now - 86_400_000).jobs == 1
+
+    def test_the_migration_knows_the_verdicts_of_the_jobs_that_are_there(self, world: World) -> None:
+        words, proposal, dead = world.described("a"), told(world, "b"), died(world, "c")
+        world.ledger._write(lambda tx: tx.conn.execute(update(jobs).values(verdict=None)) and None)
+        assert world.ledger.jobs(verdict="review").data == []
+        fill = import_module("tagger.ledger.migrations.versions.0007_told").fill()
+        world.ledger._write(lambda tx: tx.conn.execute(fill) and None)
+        assert [job.id for job in world.ledger.jobs(verdict="review").data] == [proposal]
+        assert [job.id for job in world.ledger.jobs(verdict="publish").data] == [words]
+        assert world.status(dead) == "dead"

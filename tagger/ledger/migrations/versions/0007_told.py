@@ -13,11 +13,11 @@ def upgrade() -> None:
     op.add_column("delivery_bodies", sa.Column("type", sa.String(32), nullable=False, server_default="asset.described"))
     op.add_column("delivery_bodies", sa.Column("notice", sa.JSON(), nullable=False, server_default="{}"))
     op.add_column("jobs", sa.Column("verdict", sa.String(8)))
-    op.execute(_fill())
+    op.execute(fill())
     op.create_index("jobs_for_review", "jobs", ["id"], sqlite_where=FOR_REVIEW, postgresql_where=FOR_REVIEW)
 
 
-def _fill() -> sa.Update:
+def fill() -> sa.Update:
     """The verdicts of the jobs that are there."""
     jobs = sa.table("jobs", sa.column("id"), sa.column("verdict"))
     results = sa.table("job_results", sa.column("job_id"), sa.column("verdict", sa.JSON))
