@@ -66,7 +66,7 @@ def test_own_pictures_and_staying_up(tmp_path: Path) -> None:
         assert demo.interrupt(90) in (0, 130)
     assert alive(processes) == []
     assert sheet.is_file()
-    assert list(temporary.iterdir()) == []
+    assert list(temporary.glob("tagger-*")) == []
 
 
 def test_a_demo_that_is_terminated_takes_its_folder_along(tmp_path: Path) -> None:
@@ -77,8 +77,8 @@ def test_a_demo_that_is_terminated_takes_its_folder_along(tmp_path: Path) -> Non
     with Running(*words, home=tmp_path / "home", log=log, TMPDIR=str(temporary), **PROCESSES) as demo:
         demo.until_it_says("queued")
         processes = family(demo.process.pid)
-        assert len(list(temporary.iterdir())) == 1
+        assert len(list(temporary.glob("tagger-*"))) == 1
         demo.process.terminate()
         assert demo.process.wait(60) == 128 + signal.SIGTERM
     assert alive(processes) == []
-    assert list(temporary.iterdir()) == []
+    assert list(temporary.glob("tagger-*")) == []
