@@ -33,7 +33,7 @@ REMEDY = "tagger models pull ofa-entailment"
 def served(home: Path, **settings: Any) -> Iterator[TestClient]:
     chosen = load({}, home=home, broker_url=f"redis+socket://{home}/no.sock", compat_site="site", **settings)
     app = create_app(chosen)
-    with TestClient(app, client=("127.0.0.1", 5000)) as client:
+    with TestClient(app, base_url="http://127.0.0.1:8400", client=("127.0.0.1", 5000)) as client:
         ledger = app.state.parts.ledger
         ledger.put_site(Site(id="site", name="A site"))
         ledger.add_key("site", "test", hash_key(KEY))
