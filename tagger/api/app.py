@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import structlog
 import uvicorn
@@ -17,15 +16,15 @@ from starlette.concurrency import run_in_threadpool
 
 import tagger
 from tagger import metric_files
-from tagger.api import callers, compat, connections, deliveries, entailment, health, hooks, jobs, problems, sites
+from tagger.api import callers, compat, connections, deliveries, entailment, health, hooks, jobs, problems, reference_pages, sites
 from tagger.api.deps import Parts
 from tagger.api.middleware import RequestFrame
+from tagger.api.openapi import Api
 from tagger.api.waiting import Waiter
 from tagger.blobs import LocalBlobs
 from tagger.catalog import load as load_catalog
 from tagger.errors import LedgerUnavailable
 from tagger.ingest import Hinter, Ingest
-from tagger.job_body import JobIn
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue import Hints
 from tagger.settings import Settings
@@ -41,17 +40,6 @@ DESCRIPTION = """Captions, alt text and tags for the images of content-managemen
 `POST /v1/jobs` accepts an image and answers 202 once the job is committed; the words arrive at the site's endpoint in a
 signed callback, or are read from `GET /v1/jobs/{id}`. Every error is problem+json with its stage,
 whether a retry can help, and a remedy."""
-
-
-class Api(FastAPI):
-    def openapi(self) -> dict[str, Any]:
-        """With the bodies that a route reads itself, because they come in more than one form."""
-        document = super().openapi()
-        schema = JobIn.model_json_schema(ref_template="#/components/schemas/{model}")
-        defined = document.setdefault("components", {}).setdefault("schemas", {})
-        defined.update(schema.pop("$defs", {}))
-        defined["JobIn"] = schema
-        return document
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -82,12 +70,19 @@ def create_app(settings: Settings) -> FastAPI:
         ledger.close()
         metric_files.flush()
 
-    app = Api(title="tagger", version=tagger.__version__, description=DESCRIPTION, lifespan=lifespan)
+    app = Api(
+        title="tagger",
+        version=tagger.__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        profiles=[profile.name for profile in catalog.profiles],
+    )
     problems.install(app)
     app.add_middleware(RequestFrame, max_body_bytes=settings.max_body_bytes, body_memory_bytes=settings.body_memory_bytes)
     if settings.compat_site:
         callers.allowed(settings), callers.trusted(settings)  # a mistake shows now, not with the first caller
         app.include_router(compat.router)
+    app.include_router(reference_pages.router)
     for noun in (jobs, entailment, hooks, deliveries, sites, health):
         app.include_router(noun.router)
     return app

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from tagger.api import render
+from tagger.api import answers, render
+from tagger.api.answers import answered
 from tagger.api.deps import CallerDep, Cursor, PartsDep
-from tagger.api.shapes import ReplayIn
+from tagger.api.shapes import ReplayIn, Since
 from tagger.delivery import DeliveryStatus
 from tagger.errors import BadRequest, Pointer
 from tagger.instants import parse_instant
@@ -19,7 +20,7 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 SiteQuery = Annotated[str | None, Query(description="Only this site's; the operator's key sees all.")]
 
 
-@router.get("/v1/deliveries", summary="Deliveries, newest first")
+@router.get("/v1/deliveries", summary="Deliveries, newest first", responses=answered(answers.DeliveryList), response_model=None)
 def list_deliveries(
     parts: PartsDep,
     caller: CallerDep,
@@ -32,20 +33,30 @@ def list_deliveries(
     return {"data": [render.delivery(found) for found in page.data], "next_cursor": page.next_cursor}
 
 
-@router.get("/v1/deliveries/{delivery_id}", summary="One delivery")
+@router.get("/v1/deliveries/{delivery_id}", summary="One delivery", responses=answered(answers.DeliveryOut), response_model=None)
 def get_delivery(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
     found = parts.ledger.delivery(delivery_id)
     caller.may_see(found.site_id, f"No delivery {delivery_id!r}.")
     return render.delivery(found)
 
 
-@router.get("/v1/deliveries/{delivery_id}/attempts", summary="The attempts of a delivery, oldest first")
+@router.get(
+    "/v1/deliveries/{delivery_id}/attempts",
+    summary="The attempts of a delivery, oldest first",
+    responses=answered(answers.AttemptList),
+    response_model=None,
+)
 def list_attempts(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
     caller.may_see(parts.ledger.delivery(delivery_id).site_id, f"No delivery {delivery_id!r}.")
     return {"data": [render.attempt(found) for found in parts.ledger.attempts(delivery_id)], "next_cursor": None}
 
 
-@router.post("/v1/deliveries/replay", summary="Send parked deliveries now, and enable their endpoint")
+@router.post(
+    "/v1/deliveries/replay",
+    summary="Send parked deliveries now, and enable their endpoint",
+    responses=answered(answers.Replayed),
+    response_model=None,
+)
 def replay_parked(body: ReplayIn, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
     """All that waits for the endpoint of any of them goes out with it."""
     site_id = caller.site_id or body.site
@@ -57,11 +68,16 @@ def replay_parked(body: ReplayIn, parts: PartsDep, caller: CallerDep) -> dict[st
     return {"replayed": sum(released.values())}
 
 
-@router.get("/v1/dead-letters", summary="Jobs and deliveries that ended badly, each with its cause")
+@router.get(
+    "/v1/dead-letters",
+    summary="Jobs and deliveries that ended badly, each with its cause",
+    responses=answered(answers.DeadLetterList),
+    response_model=None,
+)
 def list_dead_letters(
     parts: PartsDep,
     caller: CallerDep,
-    since: str | None = None,
+    since: Since | None = None,
     reason: str | None = None,
     site: SiteQuery = None,
     cursor: Cursor = None,
@@ -73,7 +89,12 @@ def list_dead_letters(
     return {"data": [render.dead_letter(found) for found in page.data], "next_cursor": page.next_cursor}
 
 
-@router.post("/v1/dead-letters/replay", summary="Send dead letters on their way again")
+@router.post(
+    "/v1/dead-letters/replay",
+    summary="Send dead letters on their way again",
+    responses=answered(answers.Replayed),
+    response_model=None,
+)
 def replay(body: ReplayIn, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
     site_id = caller.site_id or body.site
     if body.site not in (None, site_id):

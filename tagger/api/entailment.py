@@ -7,40 +7,41 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
 from tagger import statement
+from tagger.api import answers
 from tagger.api.asking import ask, unanswered
 from tagger.api.deps import Parts, PartsDep, SiteDep
-from tagger.api.jobs import chosen_profile, receipt, unstored
+from tagger.api.jobs import MOST_PARTS, RECEIPT, check_parts, chosen_profile, receipt, unstored
+from tagger.api.shapes import STATEMENT_EXAMPLE, StatementIn
 from tagger.asset import ImageSource
 from tagger.errors import BadRequest, Pointer
 from tagger.ids import new_id
 from tagger.job import Job, JobRequest
-from tagger.job_body import Body, ImageIn, Text, decode_base64
+from tagger.job_body import ImageIn, decode_base64
 from tagger.prediction import EntailmentPrediction
 
 router = APIRouter(tags=["entailment"])
-
-
-class StatementIn(Body):
-    text: Text = Field(max_length=5000, description="An English sentence about the image.")
-    image: ImageIn
-    profile: Text | None = Field(None, max_length=64, description="Whose rule says what yes, maybe and no do.")
 
 
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            "application/json": {"schema": StatementIn.model_json_schema(ref_template="#/components/schemas/{model}")},
+            "application/json": {"schema": {"$ref": "#/components/schemas/StatementIn"}, "example": STATEMENT_EXAMPLE},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
                     "required": ["image", "text"],
-                    "properties": {"image": {"type": "string", "format": "binary"}, "text": {"type": "string"}},
+                    "additionalProperties": False,
+                    "properties": {
+                        "image": {"type": "string", "format": "binary", "minLength": 1},
+                        "text": {"type": "string", "maxLength": 5000},
+                        "profile": {"type": "string"},
+                    },
                 }
             },
         },
@@ -54,6 +55,7 @@ BODY: dict[str, Any] = {
     description="Goes through the upload lane and waits; when the time is up it answers 202 with the job, which goes on. "
     "`result` is yes, maybe or no; `action` is what the profile makes of it; `warnings` name words that no pixel can show.",
     openapi_extra=BODY,
+    responses={200: {"model": answers.EntailmentOut}, **RECEIPT},
 )
 async def entailment(
     request: Request,
@@ -116,7 +118,8 @@ async def _read(request: Request, parts: Parts) -> tuple[StatementIn, bytes | No
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
         return await run_in_threadpool(_read_json, parts, await request.body())
-    async with request.form(max_files=1, max_fields=3) as form:
+    async with request.form(max_files=1, max_fields=MOST_PARTS) as form:
+        check_parts(form, ("image", "text", "profile"))
         upload, text, profile = form.get("image"), form.get("text"), form.get("profile")
         if not isinstance(upload, UploadFile) or not isinstance(text, str):
             raise BadRequest(

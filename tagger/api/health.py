@@ -11,11 +11,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, get_args
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import REGISTRY, CounterMetricFamily, GaugeMetricFamily, Metric
 
 from tagger import metric_files, telemetry
+from tagger.api import answers
+from tagger.api.answers import answered
 from tagger.api.deps import Parts, PartsDep
 from tagger.api.problems import respond
 from tagger.delivery import DeliveryStatus
@@ -78,12 +80,17 @@ def answering(hints: Hints) -> Glance:
     return Glance(ping)
 
 
-@router.get("/healthz", summary="The process is up; and whether a worker with loaded models is, too")
+@router.get(
+    "/healthz",
+    summary="The process is up; and whether a worker with loaded models is, too",
+    responses=answered(answers.Health),
+    response_model=None,
+)
 def healthz(parts: PartsDep) -> dict[str, Any]:
     return {"status": "ok", "model_loaded": parts.loaded()}
 
 
-@router.get("/readyz", summary="Work can be accepted", response_model=None)
+@router.get("/readyz", summary="Work can be accepted", responses=answered(answers.Ready), response_model=None)
 def readyz(request: Request, parts: PartsDep) -> dict[str, Any] | JSONResponse:
     try:
         parts.ledger.ping()
@@ -116,7 +123,7 @@ def _latency_95() -> float | None:
     return None
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
 def metrics(parts: PartsDep) -> Response:
     return Response(_exposition() + _ledger_exposition(parts), media_type=CONTENT_TYPE_LATEST)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from tagger import signing
 from tagger.api.deps import Parts, PartsDep
-from tagger.api.jobs import receipt
+from tagger.api.jobs import RECEIPT, receipt
+from tagger.api.messages import SIGNATURE
 from tagger.cms import standard
 from tagger.errors import BodyTooLarge, NotFound, SignatureInvalid
 from tagger.site import Site
@@ -19,13 +21,21 @@ router = APIRouter(tags=["hooks"])
 DECOY = (signing.new_secret(),)
 
 MAX_HOOK_BYTES = 1 << 20
+BODY: dict[str, Any] = {
+    "parameters": SIGNATURE,
+    "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Hook"}}}},
+}
 
 
 @router.post(
     "/v1/hooks/{site_id}",
     status_code=202,
     summary="A signed hook of a CMS",
-    responses={204: {"description": "A deletion, which erases what is known of the asset; or an event that needs no work."}},
+    openapi_extra=BODY,
+    responses={
+        **RECEIPT,
+        204: {"description": "A deletion, which erases what is known of the asset; or an event that needs no work."},
+    },
 )
 async def hook(site_id: str, request: Request, parts: PartsDep) -> Response:
     site = await run_in_threadpool(_known, parts, site_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -13,10 +13,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from tagger.annotation import Action
-from tagger.api import render
+from tagger.api import answers, render
+from tagger.api.answers import answered
 from tagger.api.deps import CallerDep, Cursor, Parts, PartsDep, SiteDep
 from tagger.asset import ImageSource, Role
 from tagger.errors import BadRequest, BodyTooLarge, Pointer
@@ -43,6 +44,8 @@ from tagger.site import Site
 
 router = APIRouter(tags=["jobs"])
 
+MOST_PARTS = 8  # of a form; more end its reading
+
 JOB_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -52,11 +55,13 @@ JOB_BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["image", "job"],
+                    "additionalProperties": False,
                     "properties": {
-                        "image": {"type": "string", "format": "binary"},
-                        "job": {"type": "string", "description": "The JSON of a job, its `asset` without `image`."},
+                        "image": {"type": "string", "format": "binary", "minLength": 1},
+                        "job": {"$ref": "#/components/schemas/JobPart"},
                     },
-                }
+                },
+                "encoding": {"job": {"contentType": "application/json"}},
             },
         },
     }
@@ -66,17 +71,18 @@ RECEIPT: dict[int | str, dict[str, Any]] = {
         "description": "Accepted: the job is committed.",
         "content": {
             "application/json": {
+                "schema": {"$ref": "#/components/schemas/ReceiptOut"},
                 "example": {
                     "id": "job_01J9Z3",
                     "status": "accepted",
                     "asset": {"id": "4711"},
                     "created_at": "2026-11-21T09:30:00.000Z",
-                }
+                },
             }
         },
     }
 }
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", max_length=255)]
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 
 
 async def read_job(request: Request, parts: Parts, site: Site) -> tuple[JobRequest, bytes | None]:
@@ -115,7 +121,8 @@ def unstored(data: bytes) -> ImageSource:
 
 
 async def _read_multipart(request: Request, parts: Parts, site: Site) -> tuple[JobRequest, bytes | None]:
-    async with request.form(max_files=1, max_fields=2) as form:
+    async with request.form(max_files=1, max_fields=MOST_PARTS) as form:
+        check_parts(form, ("image", "job"))
         upload, text = form.get("image"), form.get("job")
         if not isinstance(upload, UploadFile) or not isinstance(text, str):
             raise BadRequest(
@@ -132,6 +139,14 @@ async def _read_multipart(request: Request, parts: Parts, site: Site) -> tuple[J
     except (ValueError, TypeError, KeyError, RecursionError) as err:
         raise BadRequest("The part `job` must be a JSON object with `asset`.", errors=(Pointer(pointer="/job"),)) from err
     return request_of(parts, site, _validated(json.dumps(tree).encode()), data)
+
+
+def check_parts(form: FormData, names: Collection[str]) -> None:
+    """Errors: BadRequest that names a part which is not asked for, as an unknown key of JSON would be named."""
+    strange = [name for name in form if name not in names]
+    if strange:
+        pointers = tuple(Pointer(pointer=f"/{name[:100]}", detail="no such part") for name in strange[:3])
+        raise BadRequest(f"A part is not among {', '.join(names)}.", errors=pointers)
 
 
 def _check_size(data: bytes, parts: Parts) -> None:
@@ -194,7 +209,12 @@ async def create_job(request: Request, parts: PartsDep, site: SiteDep, key: Idem
     status_code=202,
     summary="Send an image's raw bytes",
     responses=RECEIPT,
-    openapi_extra={"requestBody": {"required": True, "content": {"image/*": {"schema": {"type": "string", "format": "binary"}}}}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"image/*": {"schema": {"type": "string", "format": "binary", "minLength": 1}}},
+        }
+    },
 )
 async def put_image(
     asset_id: AssetId,
@@ -243,7 +263,7 @@ def _pairs(texts: list[str]) -> dict[str, str]:
     description="Goes through the upload lane like any job and is not delivered to the CMS. The API waits by polling the "
     "ledger; when the time is up it answers 202 with the job, which goes on.",
     openapi_extra=JOB_BODY,
-    responses=RECEIPT,
+    responses={200: {"model": answers.JobOut, "description": "The job has ended."}, **RECEIPT},
 )
 async def describe(
     request: Request,
@@ -266,14 +286,19 @@ def _job_body(parts: Parts, job_id: str) -> dict[str, Any]:
     return render.job(found, parts.ledger.delivery(found.delivery_id) if found.delivery_id else None)
 
 
-@router.get("/v1/jobs/{job_id}", summary="One job, with its words, its delivery and its error")
+@router.get(
+    "/v1/jobs/{job_id}",
+    summary="One job, with its words, its delivery and its error",
+    responses=answered(answers.JobOut),
+    response_model=None,
+)
 def get_job(job_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
     body = _job_body(parts, job_id)
     caller.may_see(body["site"], f"No job {job_id!r}.")
     return body
 
 
-@router.get("/v1/jobs", summary="Jobs, newest first")
+@router.get("/v1/jobs", summary="Jobs, newest first", responses=answered(answers.JobList), response_model=None)
 def list_jobs(
     parts: PartsDep,
     caller: CallerDep,
@@ -295,7 +320,12 @@ def list_jobs(
     return {"data": [render.job(found, None) for found in page.data], "next_cursor": page.next_cursor}
 
 
-@router.post("/v1/jobs/{job_id}/cancel", summary="Cancel a job that has not ended")
+@router.post(
+    "/v1/jobs/{job_id}/cancel",
+    summary="Cancel a job that has not ended",
+    responses=answered(answers.JobOut),
+    response_model=None,
+)
 def cancel_job(job_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
     caller.may_see(parts.ledger.job(job_id).site_id, f"No job {job_id!r}.")
     if parts.ledger.cancel(job_id) == "cancelled":

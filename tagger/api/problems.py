@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from tagger.errors import (
     BadRequest,
@@ -86,7 +87,9 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
         413: BodyTooLarge(detail),
     }
     response = respond(request, by_status.get(error.status_code, BadRequest(detail)), error.status_code)
-    response.headers.update(error.headers or {})  # such as Allow of a 405
+    response.headers.update(error.headers or {})
+    if error.status_code == 405:
+        response.headers["Allow"] = ", ".join(_methods(request))
     return response
 
 
@@ -96,6 +99,12 @@ async def _system_error(request: Request, error: Exception) -> JSONResponse:
     if error.errno not in SHORT:
         return await _unexpected(request, error)
     return await _tagger_error(request, StorageUnavailable(f"The machine of the API is short of something: {error.strerror}."))
+
+
+def _methods(request: Request) -> list[str]:
+    """Of all routes at the address: Starlette's own answer names those of the first alone."""
+    routes = [route for route in request.app.routes if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE]
+    return sorted({method for route in routes for method in route.methods or ()})
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -4,15 +4,38 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from tagger.addresses import AllowedHost
-from tagger.job_body import Body, Locale, Text, Url
+from tagger.job_body import AssetId, Body, ImageIn, Locale, Revision, Text, Url, Wanted
+
+Since = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+STATEMENT_EXAMPLE: JsonDict = {"text": "A tabby cat on a red sofa", "image": {"url": "https://cms.example/a.jpg"}}
 
 
 def check_host(text: str) -> str:
     AllowedHost.parse(text)  # a worker could only find out with every single image
     return text
+
+
+class StatementIn(Body):
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [STATEMENT_EXAMPLE]})
+
+    text: Text = Field(max_length=5000, description="An English sentence about the image.")
+    image: ImageIn
+    profile: Text | None = Field(None, max_length=64, description="Whose rule says what yes, maybe and no do.")
+
+
+class AssetPart(Body):
+    id: AssetId
+    revision: Revision = None
+
+
+class JobPart(Wanted):
+    """The part `job` of a multipart job: the image is a part of its own. For the API's description alone."""
+
+    asset: AssetPart
 
 
 class EndpointIn(Body):
@@ -35,5 +58,5 @@ class SiteIn(Body):
 class ReplayIn(Body):
     ids: list[Text] = Field(default=[], max_length=1000, description="Their ids; empty: all that the filter finds.")
     site: Text | None = None
-    since: str | None = Field(None, description="RFC 3339; only those that died, or were parked, since then.")
+    since: Since | None = Field(None, description="RFC 3339; only those that died, or were parked, since then.")
     reason: Text | None = Field(None, description="Only those with this error code.")

@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from tagger.api import render
+from tagger.api import answers, render
+from tagger.api.answers import answered
 from tagger.api.deps import CallerDep, OperatorDep, Parts, PartsDep
 from tagger.api.shapes import SiteIn
 from tagger.delivery import Endpoint
@@ -24,19 +25,24 @@ def _body(parts: Parts, site: Site) -> dict[str, Any]:
     return render.site(site, shown)
 
 
-@router.get("/v1/sites", summary="The sites that the key may see")
+@router.get("/v1/sites", summary="The sites that the key may see", responses=answered(answers.SiteList), response_model=None)
 def list_sites(parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
     sites = parts.ledger.sites() if caller.site_id is None else [parts.ledger.get_site(caller.site_id)]
     return {"data": [_body(parts, site) for site in sites], "next_cursor": None}
 
 
-@router.get("/v1/sites/{site_id}", summary="One site")
+@router.get("/v1/sites/{site_id}", summary="One site", responses=answered(answers.SiteOut), response_model=None)
 def get_site(site_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
     caller.may_see(site_id, f"No site {site_id!r}.")
     return _body(parts, parts.ledger.get_site(site_id))
 
 
-@router.post("/v1/sites", status_code=201, summary="Add a site; the answer shows its secrets, this once")
+@router.post(
+    "/v1/sites",
+    status_code=201,
+    summary="Add a site; the answer shows its secrets, this once",
+    responses={201: {"model": answers.SiteAdded}},
+)
 def add_site(body: SiteIn, parts: PartsDep, _operator: OperatorDep) -> JSONResponse:
     hook_secret = new_secret()
     site = Site(

@@ -48,7 +48,7 @@ app.serve(settings)
 
 
 class Server:
-    def __init__(self, home: Path, log_level: str = "error") -> None:
+    def __init__(self, home: Path, log_level: str = "error", describe_wait_seconds: float = 30.0) -> None:
         port = free_port()
         own: dict[str, Any] = {"broker_url": f"redis+socket://{home}/none.sock", "compat_site": "site", "admin_key": "operator"}
         self.settings: Settings = load(
@@ -56,7 +56,7 @@ class Server:
             home=home,
             api_port=port,
             max_body_bytes=MIB,
-            describe_wait_seconds=30.0,
+            describe_wait_seconds=describe_wait_seconds,
             log_level=log_level,
             trusted_proxies="127.0.0.1",
             compat_addresses="127.0.0.1,198.51.100.7",
