@@ -48,7 +48,7 @@ app.serve(settings)
 
 
 class Server:
-    def __init__(self, home: Path, log_level: str = "error", describe_wait_seconds: float = 30.0) -> None:
+    def __init__(self, home: Path, **changes: Any) -> None:
         port = free_port()
         own: dict[str, Any] = {"broker_url": f"redis+socket://{home}/none.sock", "compat_site": "site", "admin_key": "operator"}
         self.settings: Settings = load(
@@ -56,11 +56,9 @@ class Server:
             home=home,
             api_port=port,
             max_body_bytes=MIB,
-            describe_wait_seconds=describe_wait_seconds,
-            log_level=log_level,
             trusted_proxies="127.0.0.1",
             compat_addresses="127.0.0.1,198.51.100.7",
-            **own,
+            **{"describe_wait_seconds": 30.0, "log_level": "error", **own, **changes},
         )
         self.ledger = open_ledger(self.settings.ledger)
         self.ledger.migrate()
