@@ -114,7 +114,9 @@ def test_a_job_that_waits_for_another_attempt_is_a_retry_until_it_ends(house: Wo
     becomes(house, flower, second, "RETRY")
     assert house.ledger.cancel(first) == "cancelled"
     newer = [replace(house.ledger.job(second).request, asset_revision="2")]
-    assert house.ledger.accept(newer)[0].superseded == (second,), "who accepts it is told whom to tell of"
+    [answer] = house.ledger.accept(newer)
+    assert answer.superseded == (second,), "who accepts it is told whom to tell of"
+    house.ledger.cancel(answer.job_id)  # else its retry takes the next test's hint
     for job in (first, second):
         hinted(house, job)
         becomes(house, flower, job, "REVOKED")
