@@ -41,6 +41,11 @@ class Shape:
         count = settings.tag_processes or processors()
         return cls(upload=count, backfill=count, flower=flower)
 
+    @property
+    def processes(self) -> int:
+        """Those that open the ledger, the supervisor included."""
+        return self.upload + self.backfill + self.solo_on_demand + self.api + len(("reconcile", "deliver", "supervisor"))
+
     def children(self) -> list[Child]:
         """Not yet started, in the order in which they are. They end with this process."""
         children = [Child("reconcile", _worker("reconcile")), Child("deliver", _worker("deliver"))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import requests
@@ -17,8 +17,10 @@ from tagger.errors import PortTaken, SettingsError, TaggerError
 from tagger.home import check_port, local_url, make_home, read_state
 from tagger.job import LANES
 from tagger.ledger import Ledger, open_ledger
+from tagger.ledger.connections import needed
 from tagger.queue import Hints
 from tagger.settings import Settings
+from tagger.shape import Shape
 from tagger.stack import local_session
 
 FREE_BYTES = 1 << 30
@@ -149,6 +151,29 @@ def _ledger(settings: Settings) -> Finding:
     return _attempt("Ledger", look)
 
 
+def _connections(settings: Settings) -> Finding:
+    """Whether the database server has room for a stack as `tagger up` would run it here."""
+    shape = Shape.of(settings)
+    wanted = needed(shape.processes)
+    state: Literal["ok", "warning"] = "ok"
+
+    def look() -> str:
+        nonlocal state
+        ledger = open_ledger(settings.ledger)
+        try:
+            allowed = ledger.connections_allowed()
+        finally:
+            ledger.close()
+        if allowed is None:
+            return "SQLite has no limit"
+        state = "ok" if allowed >= wanted else "warning"
+        return f"the database server allows {allowed}; {shape.processes} processes and a command need up to {wanted}"
+
+    found = _attempt("Connections", look)
+    remedy = f"Raise `max_connections` of PostgreSQL so that {wanted} are free, or run fewer processes (`tag_processes`)."
+    return replace(found, state=state, remedy=remedy) if found.state == "ok" else found
+
+
 def _broker(settings: Settings) -> Finding:
     if not settings.broker_url and read_state(settings.home) is None:
         return _attempt("Broker", lambda: f"would start {server_binary()}")
@@ -264,4 +289,4 @@ def _attempt(what: str, look: Callable[[], str]) -> Finding:
         return Finding(what=what, state="broken", detail=info.detail, remedy=info.remedy)
 
 
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (_ledger, _broker, _stack, _models)
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (_ledger, _connections, _broker, _stack, _models)

@@ -26,6 +26,12 @@ class LedgerUnavailable(Unavailable):
     stage = "persist"
 
 
+class LedgerFull(LedgerUnavailable):
+    code = "ledger_full"
+    title = "The database server takes no more connections"
+    default_remedy = "Raise `max_connections` of PostgreSQL, or run fewer processes; `tagger doctor` says how many are needed."
+
+
 class BrokerUnavailable(Unavailable):
     code = "broker_unavailable"
     title = "The broker cannot be reached"

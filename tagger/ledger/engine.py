@@ -21,8 +21,9 @@ from sqlalchemy.exc import (
     TimeoutError,
 )
 
-from tagger.errors import LedgerUnavailable, SettingsError
+from tagger.errors import LedgerFull, LedgerUnavailable, SettingsError
 from tagger.ledger import sqlite
+from tagger.ledger.connections import READERS, is_refusal
 
 log = structlog.get_logger()
 
@@ -71,7 +72,7 @@ def make_engines(url: URL) -> tuple[Engine, Engine]:
     try:
         writer = create_engine(url, pool_size=1, max_overflow=1, pool_pre_ping=True, connect_args=PG_CONNECT, **QUIET)
         reader = create_engine(
-            url, pool_size=8, max_overflow=24, pool_timeout=10, pool_pre_ping=True, connect_args=PG_CONNECT,
+            url, pool_size=READERS, max_overflow=0, pool_timeout=10, pool_pre_ping=True, connect_args=PG_CONNECT,
             isolation_level="AUTOCOMMIT", **QUIET,
         )  # fmt: skip
     except ModuleNotFoundError as err:
@@ -140,6 +141,10 @@ def translate(err: BaseException) -> BaseException:
         if not isinstance(cause, sqlite3.Error):  # PostgreSQL's words name hosts and users: for the log only
             log.warning("ledger.away", error=type(cause).__name__, detail=words)
             words = "The database server did not answer as it should."
+            if is_refusal(cause):
+                full = LedgerFull()
+                full.__cause__ = err
+                return full
         away = LedgerUnavailable(f"{type(cause).__name__}: {words}")
         away.__cause__ = err
         return away

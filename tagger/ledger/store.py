@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from tagger.ledger import schema
+from tagger.ledger import connections, schema
 from tagger.ledger.engine import Clock, make_engines, parse_url, read_clock, translate
 from tagger.ledger.writer import Tx, Writer
 
@@ -44,6 +44,10 @@ class Store:
     def ping(self) -> None:
         """Errors: LedgerUnavailable."""
         self._read(lambda conn: conn.execute(text("SELECT 1")).scalar_one())
+
+    def connections_allowed(self) -> int | None:
+        """Connections that the server gives us; None on SQLite, which has no server."""
+        return self._read(connections.allowed) if self._url.get_backend_name() == "postgresql" else None
 
     def _write(self, work: Callable[[Tx], R], *, urgent: bool = False, durable: bool = True) -> R:
         return self._writer.submit(work, urgent=urgent, durable=durable)

@@ -18,7 +18,7 @@ from ledger_cases.world import FIELDS, description
 from postgres import Cluster, cluster
 from sqlalchemy import NullPool, create_engine, text
 
-from tagger.errors import LedgerUnavailable
+from tagger.errors import LedgerFull, LedgerUnavailable
 from tagger.ledger import open_ledger, schema
 from tagger.ledger.tables import metadata
 from tagger.ledger.workers import END_LEFT_ALONE
@@ -168,6 +168,26 @@ def test_a_server_that_never_was(server: Cluster) -> None:
             call()
         assert "nowhere" not in caught.value.info().detail, "where the ledger stands is nobody's business"
     ledger.close()
+
+
+def test_a_server_without_a_free_connection_says_so_and_how_many_it_allows(server: Cluster) -> None:
+    url = server.create()
+    server.sql("CREATE ROLE few LOGIN CONNECTION LIMIT 1")
+    few = url.replace("postgres@", "few@")
+    held = create_engine(few, poolclass=NullPool).connect()
+    ledger = open_ledger(few)
+    try:
+        with pytest.raises(LedgerFull) as caught:
+            ledger.ping()
+        assert "max_connections" in caught.value.info().remedy
+        held.close()
+        assert ledger.connections_allowed() == 1
+    finally:
+        held.close()
+        ledger.close()
+    plain = open_ledger(url)
+    assert plain.connections_allowed() == 197  # of 200, three are the superusers'
+    plain.close()
 
 
 def test_of_two_versions_that_were_accepted_in_one_moment_only_the_newer_is_written(
