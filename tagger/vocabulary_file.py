@@ -148,6 +148,9 @@ def dump(vocabulary: Vocabulary) -> str:
     return text
 
 
+LINE_BREAKS = "\n\r\x85\u2028\u2029"
+
+
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
     """Writes so that YAML 1.2 reads the same: a text that would be a number there stands in quotes."""
 
@@ -156,6 +159,9 @@ class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
 
 
 def _text(dumper: _Dumper, text: str) -> Any:
+    """A text with a line break goes into double quotes, as an escape: YAML folds line breaks in all other styles."""
+    if any(mark in text for mark in LINE_BREAKS):
+        return dumper.represent_scalar(yaml_reader.TEXT_TAG, text, style='"')
     return dumper.represent_scalar(yaml_reader.TEXT_TAG, text, style=None if yaml_reader.is_plain_text(text) else "'")
 
 

@@ -110,6 +110,9 @@ def test_any_scalar_is_read_or_refused(scalar: str, place: str, encoding: str) -
 @example("2026-11-21")
 @example("1_000")
 @example("<<")
+@example("a\x85b")
+@example("a\u2028b")
+@example("a\nb")
 def test_what_is_written_is_read_again(text: str) -> None:
     """Whatever a text looks like: a number, a date, a word that older YAML took for a boolean."""
     if CONTROL.search(text):
