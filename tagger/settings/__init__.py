@@ -17,9 +17,9 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
-from tagger import environment
 from tagger.delivery import MAX_DELIVER_SECONDS
 from tagger.errors import SettingsError
+from tagger.settings import environment
 
 ENV_PREFIX = environment.PREFIX
 CONFIG_ENV = "TAGGER_CONFIG"  # path of tagger.toml; default: <home>/tagger.toml when it exists
