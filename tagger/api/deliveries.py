@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from tagger.api import answers, render
+from tagger import serializers
+from tagger.api import answers
 from tagger.api.answers import answered
 from tagger.api.deps import CallerDep, Cursor, PartsDep
 from tagger.api.shapes import ReplayIn, Since
@@ -30,14 +31,14 @@ def list_deliveries(
     limit: Limit = 50,
 ) -> dict[str, Any]:
     page = parts.ledger.deliveries(site_id=caller.narrowed(site), status=status, cursor=cursor, limit=limit)
-    return {"data": [render.delivery(found) for found in page.data], "next_cursor": page.next_cursor}
+    return {"data": [serializers.delivery(found) for found in page.data], "next_cursor": page.next_cursor}
 
 
 @router.get("/v1/deliveries/{delivery_id}", summary="One delivery", responses=answered(answers.DeliveryOut), response_model=None)
 def get_delivery(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
     found = parts.ledger.delivery(delivery_id)
     caller.may_see(found.site_id, f"No delivery {delivery_id!r}.")
-    return render.delivery(found)
+    return serializers.delivery(found)
 
 
 @router.get(
@@ -48,7 +49,7 @@ def get_delivery(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[s
 )
 def list_attempts(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
     caller.may_see(parts.ledger.delivery(delivery_id).site_id, f"No delivery {delivery_id!r}.")
-    return {"data": [render.attempt(found) for found in parts.ledger.attempts(delivery_id)], "next_cursor": None}
+    return {"data": [serializers.attempt(found) for found in parts.ledger.attempts(delivery_id)], "next_cursor": None}
 
 
 @router.post(
@@ -86,7 +87,7 @@ def list_dead_letters(
     page = parts.ledger.dead_letters(
         site_id=caller.narrowed(site), since_ms=parse_instant(since), code=reason, cursor=cursor, limit=limit
     )
-    return {"data": [render.dead_letter(found) for found in page.data], "next_cursor": page.next_cursor}
+    return {"data": [serializers.dead_letter(found) for found in page.data], "next_cursor": page.next_cursor}
 
 
 @router.post(

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
+from tagger import serializers
 from tagger.annotation import Action
-from tagger.api import answers, render
+from tagger.api import answers
 from tagger.api.answers import answered
 from tagger.api.deps import CallerDep, Cursor, Parts, PartsDep, SiteDep
 from tagger.asset import ImageSource, Role
@@ -185,7 +186,7 @@ async def accepted_once(
 
 
 def receipt(request: JobRequest, accepted: Accepted) -> JSONResponse:
-    body = render.receipt(accepted.job_id, accepted.status, request.asset_id, accepted.created_ms)
+    body = serializers.receipt(accepted.job_id, accepted.status, request.asset_id, accepted.created_ms)
     return JSONResponse(body, 202, headers=_whereabouts(accepted.job_id))
 
 
@@ -283,7 +284,7 @@ async def describe(
 
 def _job_body(parts: Parts, job_id: str) -> dict[str, Any]:
     found = parts.ledger.job(job_id)
-    return render.job(found, parts.ledger.delivery(found.delivery_id) if found.delivery_id else None)
+    return serializers.job(found, parts.ledger.delivery(found.delivery_id) if found.delivery_id else None)
 
 
 @router.get(
@@ -317,7 +318,7 @@ def list_jobs(
     page = parts.ledger.jobs(
         site_id=caller.narrowed(site), asset_id=asset, status=status, verdict=verdict, reason=reason, cursor=cursor, limit=limit
     )
-    return {"data": [render.job(found, None) for found in page.data], "next_cursor": page.next_cursor}
+    return {"data": [serializers.job(found, None) for found in page.data], "next_cursor": page.next_cursor}
 
 
 @router.post(

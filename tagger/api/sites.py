@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from tagger.api import answers, render
+from tagger import serializers
+from tagger.api import answers
 from tagger.api.answers import answered
 from tagger.api.deps import CallerDep, OperatorDep, Parts, PartsDep
 from tagger.api.shapes import SiteIn
@@ -22,7 +23,7 @@ router = APIRouter(tags=["sites"])
 def _body(parts: Parts, site: Site) -> dict[str, Any]:
     endpoint = parts.ledger.endpoint_of(site.id)
     shown = None if endpoint is None else {"id": endpoint.id, "url": endpoint.url, "enabled": endpoint.enabled}
-    return render.site(site, shown)
+    return serializers.site(site, shown)
 
 
 @router.get("/v1/sites", summary="The sites that the key may see", responses=answered(answers.SiteList), response_model=None)

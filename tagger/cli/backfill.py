@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tagger.api import render
+from tagger import serializers
 from tagger.backfill import plan_folder, rehearse
 from tagger.campaign import Backfill, BackfillStatus
 from tagger.cli import attention, console
@@ -51,7 +51,7 @@ def row(found: Backfill, now_ms: int) -> dict[str, Any]:
         "dead": counts.get("dead", 0),
         "rate": None if rate is None else round(rate, 2),
         "seconds_left": round((total - ended) / rate) if rate else None,
-        "started_at": render.instant(found.started_ms),
+        "started_at": serializers.instant(found.started_ms),
     }
 
 

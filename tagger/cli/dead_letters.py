@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tagger.api import render
+from tagger import serializers
 from tagger.cli import choosing, console
 from tagger.delivery import DeadLetter
 from tagger.errors import BadRequest, NotFound
@@ -62,7 +62,7 @@ def list_letters(
     Example:  tagger dead-letters list --reason image_unreadable
     """
     with console.ledger(reading=True) as ledger:
-        rows = [render.dead_letter(letter) for letter in _select(ledger, Filter(site, since, reason, backfill))]
+        rows = [serializers.dead_letter(letter) for letter in _select(ledger, Filter(site, since, reason, backfill))]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
         return
@@ -83,7 +83,7 @@ def show_letter(letter_id: str, _json: console.Json = True) -> None:
         found = ledger.dead_letters(ids=[letter_id]).data
     if not found:
         raise NotFound(f"No dead letter {letter_id}.", "List them with `tagger dead-letters list`.")
-    console.print_json(render.dead_letter(found[0]))
+    console.print_json(serializers.dead_letter(found[0]))
 
 
 def _ids(ledger: Ledger, ids: list[str] | None, by: Filter, everything: bool) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tagger.api import render
+from tagger import serializers
 from tagger.cli import choosing, console
 from tagger.errors import BadRequest, NotFound
 from tagger.instants import parse_instant
@@ -33,7 +33,7 @@ def list_deliveries(
     with console.ledger(reading=True) as ledger:
         choosing.check_site(ledger, site)
         page = ledger.deliveries(site_id=site, status=status, cursor=cursor, limit=limit)
-    rows = [render.delivery(found) for found in page.data]
+    rows = [serializers.delivery(found) for found in page.data]
     if json:
         console.print_json({"data": rows, "next_cursor": page.next_cursor})
     else:
@@ -51,7 +51,7 @@ def show_delivery(delivery_id: str, json: console.Json = False) -> None:
     with console.ledger(reading=True) as ledger:
         found = ledger.delivery(delivery_id)
         endpoint = ledger.endpoint_of(found.site_id)
-        body = {**render.delivery(found), "history": [render.attempt(a) for a in ledger.attempts(delivery_id)]}
+        body = {**serializers.delivery(found), "history": [serializers.attempt(a) for a in ledger.attempts(delivery_id)]}
     if json:
         console.print_json(body)
         return

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from tagger import serializers
 from tagger.alttext import RULES
-from tagger.api import render
 from tagger.cli import choosing, console
 from tagger.errors import BrokerUnavailable, Conflict, NotFound
 from tagger.gate import REASONS
@@ -52,7 +52,7 @@ def list_jobs(
             site_id=site, asset_id=asset, status=wanted, backfill_id=backfill, verdict=verdict, reason=reason, cursor=cursor,
             limit=limit,
         )  # fmt: skip
-    rows = [render.job(job, None) for job in page.data]
+    rows = [serializers.job(job, None) for job in page.data]
     if json:
         console.print_json({"data": rows, "next_cursor": page.next_cursor})
     else:
@@ -74,7 +74,7 @@ def show_job(job_id: str, json: console.Json = False) -> None:
             job = ledger.job(job_id)
         except NotFound as err:
             raise NotFound(err.detail, "Find its id with `tagger jobs list --asset ID`.") from None
-        body = render.job(job, ledger.delivery(job.delivery_id) if job.delivery_id else None)
+        body = serializers.job(job, ledger.delivery(job.delivery_id) if job.delivery_id else None)
     if json:
         console.print_json(body)
     else:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tagger.api import render
+from tagger import serializers
 from tagger.cli import console
 from tagger.keys import hash_key, new_key
 from tagger.site import ApiKey
@@ -21,8 +21,8 @@ def _row(key: ApiKey) -> dict[str, Any]:
         "id": key.id,
         "site": key.site_id,
         "name": key.name,
-        "created_at": render.instant(key.created_ms),
-        "revoked_at": render.instant(key.revoked_ms),
+        "created_at": serializers.instant(key.created_ms),
+        "revoked_at": serializers.instant(key.revoked_ms),
     }
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
+from tagger import serializers
 from tagger.addresses import PRIVATE, plainly_forbidden
-from tagger.api import render
 from tagger.api.shapes import EndpointIn, SiteIn
 from tagger.cli import console, rotation
 from tagger.delivery import Endpoint
@@ -29,7 +29,7 @@ DROP = ("name", "locales", "profile")  # of a list that is too wide, the first o
 
 def _row(ledger: Ledger, site: Site) -> dict[str, Any]:
     endpoint = ledger.endpoint_of(site.id)
-    return render.site(site, None if endpoint is None else {"id": endpoint.url, "enabled": endpoint.enabled})
+    return serializers.site(site, None if endpoint is None else {"id": endpoint.url, "enabled": endpoint.enabled})
 
 
 @app.command("add")

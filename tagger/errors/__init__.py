@@ -24,30 +24,7 @@ from tagger.errors.deliver import (
     EndpointMisconfigured,
     EndpointUnreachable,
 )
-from tagger.errors.model import (
-    BatchOverdue,
-    CrashedTooOften,
-    DeadlineExceeded,
-    DeviceLost,
-    EngineStopped,
-    ModelDirectoryInvalid,
-    ModelError,
-    ModelOutOfMemory,
-    NotChecked,
-    PoisonImage,
-    WeightsNotFetched,
-)
-from tagger.errors.parts import (
-    BrokerUnavailable,
-    DecoderLost,
-    DecoderUnavailable,
-    LedgerFull,
-    LedgerUnavailable,
-    PortTaken,
-    StorageUnavailable,
-    Unavailable,
-)
-from tagger.errors.picture import (
+from tagger.errors.image import (
     AddressForbidden,
     DecodeError,
     DecodeTimeout,
@@ -61,6 +38,19 @@ from tagger.errors.picture import (
     ImageTooLarge,
     ImageTooManyPixels,
     UrlInvalid,
+)
+from tagger.errors.model import (
+    BatchOverdue,
+    CrashedTooOften,
+    DeadlineExceeded,
+    DeviceLost,
+    EngineStopped,
+    ModelDirectoryInvalid,
+    ModelError,
+    ModelOutOfMemory,
+    NotChecked,
+    PoisonImage,
+    WeightsNotFetched,
 )
 from tagger.errors.request import (
     AmbiguousLength,
@@ -83,6 +73,16 @@ from tagger.errors.request import (
     UnknownProfile,
     UnsupportedLanguage,
     VocabularyInvalid,
+)
+from tagger.errors.unavailable import (
+    BrokerUnavailable,
+    DecoderLost,
+    DecoderUnavailable,
+    LedgerFull,
+    LedgerUnavailable,
+    PortTaken,
+    StorageUnavailable,
+    Unavailable,
 )
 
 __all__ = [
