@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 # Layers of `tagger`, lowest first; a module may import from its own layer and those below.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("tagger.ledger", "tagger.blobs", "tagger.queue", "tagger.broker", "tagger.telemetry"),
-    ("tagger.ingest", "tagger.backfill", "tagger.audit", "tagger.search", "tagger.stack"),
+    ("tagger.services.ingest", "tagger.services.backfill", "tagger.services.check_texts", "tagger.search", "tagger.stack"),
     ("tagger.api", "tagger.cli", "tagger.demo", "tagger.__main__"),
 )
 HOMES: dict[str, tuple[str, ...]] = {

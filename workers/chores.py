@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import structlog
 
-from tagger import backfill, telemetry
+from tagger import telemetry
 from tagger.blobs import LocalBlobs
 from tagger.ledger import Expired, Ledger, open_ledger
 from tagger.queue import Hints
+from tagger.services import backfill
 from tagger.settings import Settings
 from workers.ending import Ending
 from workers.process import Asked, enrolled, new_worker_id, retire

@@ -24,9 +24,9 @@ from tagger.api.waiting import Waiter
 from tagger.blobs import LocalBlobs
 from tagger.catalog import load as load_catalog
 from tagger.errors import LedgerUnavailable
-from tagger.ingest import Hinter, Ingest
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue import Hints
+from tagger.services.ingest import Hinter, Ingest
 from tagger.settings import Settings
 
 log = structlog.get_logger()

@@ -13,9 +13,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from tagger.api.waiting import Waiter
 from tagger.catalog import Catalog
 from tagger.errors import Forbidden, NotFound, Unauthorized
-from tagger.ingest import Ingest
 from tagger.keys import hash_key
 from tagger.ledger import Ledger
+from tagger.services.ingest import Ingest
 from tagger.settings import Settings
 from tagger.site import Site
 

@@ -11,11 +11,11 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tagger import serializers
-from tagger.backfill import plan_folder, rehearse
 from tagger.campaign import Backfill, BackfillStatus
 from tagger.cli import attention, console
 from tagger.job import ENDED
 from tagger.ledger import Ledger
+from tagger.services.backfill import plan_folder, rehearse
 
 app = typer.Typer(help="Describe a library that exists already.", no_args_is_help=True)
 

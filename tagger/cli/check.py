@@ -10,14 +10,15 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
-from tagger import audit, statement
-from tagger.audit import Row
+from tagger import statement
 from tagger.cli import attention, console, models, tables
 from tagger.cli.describe import ephemeral
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.tables import Column
 from tagger.errors import BadRequest
 from tagger.ledger import Ledger
+from tagger.services import check_texts
+from tagger.services.check_texts import Row
 from tagger.site import Site
 
 WIDTHS = {"index": 8, "image": 40, "text": 60, "result": 10, "confidence": 12, "status": 50}
@@ -50,7 +51,7 @@ def check(
         statement.require_model(console.settings().check)  # the workers of the running stack check these
     chosen = console.catalog().require(profile).name
     if pairs is not None:
-        rows = audit.pairs(pairs)
+        rows = check_texts.pairs(pairs)
         settings = console.settings()
         model = settings.check if settings.check != "none" else "ofa-entailment"
         lone = {"caption": "none", "embed": "none", "check": model}  # only the checking model is needed
@@ -65,7 +66,7 @@ def check(
         if (trouble := attention.no_worker(ledger.stats())) is not None:
             console.err.print(f"{trouble.detail}. {trouble.remedy}", style="yellow")
         while True:
-            found = list(audit.written(ledger, ledger.get_site(str(site)).id))
+            found = list(check_texts.written(ledger, ledger.get_site(str(site)).id))
             rows = _with_progress(ledger, str(site), chosen, found)
             _report(rows, out)
             if every is None:
@@ -82,12 +83,12 @@ def _end(rows: Sequence[Row]) -> None:
 def _with_progress(ledger: Ledger, site_id: str, profile: str, rows: Sequence[Row]) -> list[Row]:
     with Progress(console=console.err) as progress:
         task = progress.add_task("checking", total=len(rows))
-        return audit.run(ledger, site_id, profile, rows, lambda _row: progress.advance(task))
+        return check_texts.run(ledger, site_id, profile, rows, lambda _row: progress.advance(task))
 
 
 def _report(rows: Sequence[Row], out: Path) -> None:
     write(rows, out)
-    told = audit.summary(rows)
+    told = check_texts.summary(rows)
     console.out.print(
         f"{told['rows']} texts: {told['yes']} fit, {told['maybe']} may fit, {told['no']} do not fit, "
         f"{told['failed']} could not be checked → {out}",
@@ -95,6 +96,6 @@ def _report(rows: Sequence[Row], out: Path) -> None:
 
 
 def write(rows: Sequence[Row], out: Path) -> None:
-    summary = audit.summary(rows)
+    summary = check_texts.summary(rows)
     lines: list[dict[str, Any]] = [{name: getattr(row, name) for name in WIDTHS} for row in rows]
     tables.write(lines, COLUMNS, out, title="checks", body={"data": lines, "summary": summary}, notes=summary)

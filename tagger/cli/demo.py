@@ -26,7 +26,7 @@ from tagger.demo.sheet import is_sheet, tags_of, write_sheet
 from tagger.folder_survey import Survey
 from tagger.home import free_port
 from tagger.processors import processors
-from tagger.renditions import Renditions
+from tagger.services.renditions import Renditions
 from tagger.settings import Settings
 from tagger.shape import Shape, flower_installed
 from tagger.stack import Stack

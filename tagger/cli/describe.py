@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import typer
 
 from tagger import telemetry
-from tagger.backfill import plan_folder
 from tagger.cli import console, copies, tables, unfinished, words_table
 from tagger.cli.backfill import watch
 from tagger.cli.outputs import Force, check_free
@@ -23,6 +22,7 @@ from tagger.folder_walk import readable, walk
 from tagger.job import Job
 from tagger.ledger import Ledger, open_ledger
 from tagger.processors import processors
+from tagger.services.backfill import plan_folder
 from tagger.settings import Settings
 from tagger.shape import Shape
 from tagger.site import Site

@@ -23,7 +23,7 @@ from tagger.errors import BadRequest, LabelsInvalid
 from tagger.labels import Labels
 from tagger.profile import Profile
 from tagger.reliability import diagram
-from tagger.renditions import Renditions
+from tagger.services.renditions import Renditions
 from tagger.settings import Settings
 from tagger.trial import Figures, Trial
 from tagger.vocabulary import Vocabulary

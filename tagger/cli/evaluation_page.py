@@ -11,7 +11,7 @@ from jinja2 import Environment, select_autoescape
 
 from tagger.demo.sheet import thumbnail
 from tagger.labels import Labels
-from tagger.renditions import Renditions
+from tagger.services.renditions import Renditions
 from tagger.trial import Figures, Trial
 
 

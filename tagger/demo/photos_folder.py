@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tagger.errors import BadRequest
 from tagger.folder_walk import LeftOut, Picture, walk
-from tagger.renditions import Renditions
+from tagger.services.renditions import Renditions
 
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp")
 TYPES = {**dict.fromkeys(JPEG, "image/jpeg"), ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}

@@ -12,7 +12,7 @@ from jinja2 import Environment, select_autoescape
 from tagger.demo.tour import Shown, text_of
 from tagger.errors import TaggerError
 from tagger.gate import REASONS
-from tagger.renditions import Renditions
+from tagger.services.renditions import Renditions
 
 THUMB = (480, 360)
 TITLE = "<title>tagger – contact sheet</title>"  # as the template has it

@@ -21,8 +21,8 @@ import pytest
 
 from acceptance.house import ROOT, TAGGER, House, called, clean_env, tagger, told
 from acceptance.pictures import png
-from tagger.backfill import feed_all
 from tagger.ledger import open_ledger
+from tagger.services.backfill import feed_all
 from tagger.settings import load
 from tagger.stack import Stack
 

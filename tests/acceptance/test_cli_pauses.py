@@ -11,8 +11,8 @@ from ledger_cases.world import World
 
 from acceptance.house import called, told
 from acceptance.pictures import png
-from tagger.backfill import feed_all
 from tagger.cli import backfill
+from tagger.services.backfill import feed_all
 
 
 @pytest.fixture

@@ -20,14 +20,14 @@ from acceptance.house import ROOT, TAGGER, called, clean_env, told
 from acceptance.pictures import png
 from tagger import signing
 from tagger.annotation import Annotation, Verdict
-from tagger.audit import Row
-from tagger.backfill import feed
 from tagger.campaign import Backfill
 from tagger.cli import backfill, check, console, describe
 from tagger.errors import ImageTooLarge
 from tagger.gate import REASONS
 from tagger.job import Description
 from tagger.ledger import Ledger
+from tagger.services.backfill import feed
+from tagger.services.check_texts import Row
 from tagger.settings import Settings, load
 
 

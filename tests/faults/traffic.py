@@ -14,8 +14,8 @@ from PIL import Image
 from sqlalchemy import text
 
 from faults.harness import KEY, Rig, png
-from tagger.backfill import plan_folder
 from tagger.errors import Unavailable
+from tagger.services.backfill import plan_folder
 from workers.models.fake import RAISES
 
 FOLDER = 1_200  # pictures of one campaign

@@ -16,11 +16,11 @@ from openpyxl import load_workbook
 from PIL import Image
 from worker_house import WorkerHouse
 
-from tagger import audit
 from tagger.asset import ImageSource
 from tagger.cli import check
 from tagger.delivery import FieldOutcome
 from tagger.errors import BadRequest
+from tagger.services import check_texts
 from workers.models.fake import subject_of
 
 COLOUR = (30, 60, 90)
@@ -115,11 +115,11 @@ def test_the_words_of_a_site_are_flagged_and_never_changed(tmp_path: Path) -> No
             def job(self, job_id: str) -> Any:
                 return SimpleNamespace(request=SimpleNamespace(source=sources[job_id]))
 
-        rows = list(audit.written(Site(), "site"))  # type: ignore[arg-type]
+        rows = list(check_texts.written(Site(), "site"))  # type: ignore[arg-type]
         assert [(row.image, row.text) for row in rows] == [("a", f"A {SUBJECT}"), ("a", "Nothing"), ("b", "Old words")]
         house.tag("backfill")
         house.start("reconcile")
-        checked = audit.run(house.ledger, "site", "general", rows, lambda _row: None)
+        checked = check_texts.run(house.ledger, "site", "general", rows, lambda _row: None)
         assert [row.result for row in checked] == ["yes", "no", ""]
         assert [row.flagged for row in checked] == [False, True, False]
         assert "not kept" in checked[2].status
@@ -131,17 +131,17 @@ def test_the_words_of_a_site_are_flagged_and_never_changed(tmp_path: Path) -> No
 def test_what_is_no_table_of_pairs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("picture,words\nx,y\n")
     with pytest.raises(BadRequest, match="the column `image` is missing"):
-        audit.pairs(tmp_path / "a.csv")
+        check_texts.pairs(tmp_path / "a.csv")
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadRequest, match="cannot be read"):
-        audit.pairs(tmp_path / "b.csv")
+        check_texts.pairs(tmp_path / "b.csv")
     with pytest.raises(BadRequest, match="cannot be read"):
-        audit.pairs(tmp_path / "none.csv")
+        check_texts.pairs(tmp_path / "none.csv")
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
 def test_a_report_may_be_csv_or_json(tmp_path: Path, suffix: str) -> None:
-    row = audit.Row(index=1, image="a.png", text="a cat", source=None, result="yes", confidence=0.9, status="ok")
+    row = check_texts.Row(index=1, image="a.png", text="a cat", source=None, result="yes", confidence=0.9, status="ok")
     out = tmp_path / f"report{suffix}"
     check.write([row], out)
     if suffix == ".json":

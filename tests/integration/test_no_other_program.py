@@ -21,7 +21,7 @@ from tagger.demo.sheet import thumbnail, write_sheet
 from tagger.demo.tour import Shown
 from tagger.embed import embed
 from tagger.errors import DecodeError, DecoderUnavailable, EmbedRefused
-from tagger.renditions import Renditions
+from tagger.services.renditions import Renditions
 from tagger.settings import load
 from tagger.trial import Trial
 from tagger.xmp_packet import Words

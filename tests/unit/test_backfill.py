@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger import backfill
-from tagger.backfill import feed, feed_all, plan_folder, rehearse
 from tagger.cli.backfill import recent_rate, row
 from tagger.errors import BadRequest
 from tagger.folder_survey import survey
 from tagger.folder_walk import Picture, walk
 from tagger.ledger import Ledger, open_ledger
+from tagger.services import backfill
+from tagger.services.backfill import feed, feed_all, plan_folder, rehearse
 from tagger.site import Site
 
 # letters around the separator, cases, spaces, dots, a comma that sorts before "/" and before "."; no NUL and no slash

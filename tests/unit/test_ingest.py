@@ -6,8 +6,8 @@ import threading
 import time
 
 from tagger.errors import BrokerUnavailable
-from tagger.ingest import Hinter
 from tagger.job import Lane
+from tagger.services.ingest import Hinter
 
 
 def test_hints_go_on_after_any_fault() -> None:

@@ -13,7 +13,6 @@ from acceptance.house import called
 from fastapi.testclient import TestClient
 from ledger_cases.world import BROKEN, World
 
-from tagger import audit
 from tagger.annotation import Action, Annotation, Field, Tag, Verdict
 from tagger.api import compat
 from tagger.api.app import create_app
@@ -21,6 +20,7 @@ from tagger.asset import ImageSource
 from tagger.errors import NotChecked
 from tagger.job import Description, Job, JobRequest
 from tagger.keys import hash_key
+from tagger.services import check_texts
 from tagger.settings import load
 from tagger.site import Site
 
@@ -114,7 +114,7 @@ def test_a_check_of_a_site_is_refused_before_the_first_job(world: World, tmp_pat
 def test_workers_that_cannot_check_end_the_whole_check_and_leave_no_dead_letter(world: World) -> None:
     """Where the settings of the workers differ from those of the caller."""
     rows = [
-        audit.Row(index=n, image=f"{n}", text="a cat", source=ImageSource(kind="url", location=f"https://x.test/{n}.png"))
+        check_texts.Row(index=n, image=f"{n}", text="a cat", source=ImageSource(kind="url", location=f"https://x.test/{n}.png"))
         for n in range(5)
     ]
     real = world.ledger.job_statuses
@@ -126,7 +126,7 @@ def test_workers_that_cannot_check_end_the_whole_check_and_leave_no_dead_letter(
 
     world.ledger.job_statuses = once_a_worker_tried  # type: ignore[method-assign]
     with pytest.raises(NotChecked):
-        audit.run(world.ledger, "s", "general", rows, lambda _row: None)
+        check_texts.run(world.ledger, "s", "general", rows, lambda _row: None)
     assert world.ledger.dead_letters().data == []
     assert dict(world.ledger.stats().jobs)["cancelled"] == 5
 

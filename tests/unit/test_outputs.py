@@ -11,7 +11,7 @@ from tagger.cli.main import app
 from tagger.cli.outputs import check_free
 from tagger.demo.sheet import is_sheet, write_sheet
 from tagger.errors import BadRequest
-from tagger.renditions import Renditions
+from tagger.services.renditions import Renditions
 from tagger.settings import load
 
 PHOTOS = str(Path(__file__).parents[2] / "tagger" / "demo" / "photos")

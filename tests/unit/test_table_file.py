@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tagger import audit, labels, table_file
+from tagger import labels, table_file
 from tagger.cli.evaluate import _placed, _tuned
 from tagger.errors import BadRequest, LabelsInvalid
+from tagger.services import check_texts
 
 NFC, NFD = unicodedata.normalize("NFC", "Noël.png"), unicodedata.normalize("NFD", "Noël.png")
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "utf-32"]
@@ -40,7 +41,7 @@ def test_a_fault_below_a_mark_is_told_with_the_files_own_line() -> None:
 def test_pairs_are_read_as_a_german_spreadsheet_saves_them(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "Noël.png")
     (tmp_path / "pairs.csv").write_bytes("Image;Text\r\nNoël.png;Ein Café, am Abend\r\n".encode("windows-1252"))
-    [row] = audit.pairs(tmp_path / "pairs.csv")
+    [row] = check_texts.pairs(tmp_path / "pairs.csv")
     assert (row.text, row.status) == ("Ein Café, am Abend", "")
     assert row.source is not None
     assert row.source.location == str(tmp_path / "Noël.png")
@@ -52,7 +53,7 @@ def test_a_name_finds_its_file_in_either_unicode_form(tmp_path: Path, stored: st
     Image.new("RGB", (8, 8)).save(tmp_path / stored[:4] / stored)
     name = f"{named[:4]}/{named}" if len(stored) == len(named) else f"{unicodedata.normalize('NFC', stored[:4])}/{named}"
     (tmp_path / "pairs.csv").write_text(f"image,text\n{name},a cat\n", "utf-8")
-    [row] = audit.pairs(tmp_path / "pairs.csv")
+    [row] = check_texts.pairs(tmp_path / "pairs.csv")
     assert row.source is not None, row.status
     assert row.source.location == str(tmp_path / stored[:4] / stored)
     told = _placed(tmp_path, labels.parse(f"file,true_tags\n{name},cat\n".encode()))

@@ -14,7 +14,7 @@ from ledger_cases.world import BROKEN, FIELDS, World, description
 
 from tagger.blobs import LocalBlobs
 from tagger.errors import ImageTooLarge, LedgerUnavailable
-from tagger.ingest import Ingest
+from tagger.services.ingest import Ingest
 from workers.task_events import MOST_EVENTS, TaskEvents
 
 
