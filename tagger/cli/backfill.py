@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tagger import serializers
-from tagger.campaign import Backfill, BackfillStatus
+from tagger.backfill import Backfill, BackfillStatus
 from tagger.cli import attention, console
 from tagger.job import ENDED
 from tagger.ledger import Ledger

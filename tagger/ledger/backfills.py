@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from tagger.campaign import Backfill, BackfillStatus, may_move
+from tagger.backfill import Backfill, BackfillStatus, may_move
 from tagger.errors import Conflict, NotFound
 from tagger.job import JobRequest
 from tagger.ledger import counters

@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from tagger.asset import ImageSource
-from tagger.campaign import Backfill
+from tagger.backfill import Backfill
 from tagger.errors import Conflict
 from tagger.folder_survey import Survey, survey
 from tagger.folder_walk import Picture, readable, walk

@@ -20,7 +20,7 @@ from acceptance.house import ROOT, TAGGER, called, clean_env, told
 from acceptance.pictures import png
 from tagger import signing
 from tagger.annotation import Annotation, Verdict
-from tagger.campaign import Backfill
+from tagger.backfill import Backfill
 from tagger.cli import backfill, check, console, describe
 from tagger.errors import ImageTooLarge
 from tagger.gate import REASONS

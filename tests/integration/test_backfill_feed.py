@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger.campaign import Backfill
+from tagger.backfill import Backfill
 from tagger.folder_survey import survey
 from tagger.folder_walk import walk
 from tagger.ledger import Ledger, open_ledger

@@ -10,7 +10,7 @@ from sqlalchemy import NullPool, create_engine, select, text
 
 from ledger_cases.world import FIELDS, World, description, said
 from tagger.asset import Context, ImageSource
-from tagger.campaign import Backfill
+from tagger.backfill import Backfill
 from tagger.errors import BadRequest, Conflict, NotFound
 from tagger.ledger import Ledger
 from tagger.ledger.tables import metadata

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ledger_cases.world import BROKEN, FIELDS, World, description
-from tagger.campaign import Backfill
+from tagger.backfill import Backfill
 from tagger.ledger import Ledger
 
 

@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, NullPool, create_engine, select
 
 from ledger_cases.world import BROKEN, FIELDS, World, description
-from tagger.campaign import Backfill
+from tagger.backfill import Backfill
 from tagger.delivery import AttemptReport
 from tagger.errors import Conflict, IdempotencyConflict, IdempotencyInFlight, NotFound
 from tagger.ledger import IdempotentReply, Ledger, hints, open_ledger, schema

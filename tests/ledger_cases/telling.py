@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from ledger_cases.world import BROKEN, FIELDS, World, description, said
 from tagger.annotation import Annotation, Verdict
-from tagger.campaign import Backfill
+from tagger.backfill import Backfill
 from tagger.cms import callback
 from tagger.delivery import SCHEDULE_MS, AttemptReport
 from tagger.errors import DecodeError
