@@ -18,8 +18,8 @@ import numpy as np
 from PIL import Image
 
 from tagger import evaluation
+from tagger.catalog.vocabulary import Category, Term, Vocabulary
 from tagger.prediction import Prediction
-from tagger.vocabulary import Category, Term, Vocabulary
 from workers.models.base import merge
 from workers.models.lite import LiteModel, TermScorer, TextEncoder, load
 

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 from bench.quality import labels
-from tagger import vocabulary_file
-from tagger.vocabulary import Category, Term, Vocabulary
+from tagger.catalog import vocabulary_file
+from tagger.catalog.vocabulary import Category, Term, Vocabulary
 
 
 def main() -> None:

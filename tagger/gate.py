@@ -14,10 +14,10 @@ from tagger.alttext import Cleaned, Facts, TextField
 from tagger.alttext.text import fold
 from tagger.annotation import RANK, Action, Annotation, Field, Verdict, overall
 from tagger.asset import Context
+from tagger.catalog.profile import Profile
+from tagger.catalog.vocabulary import Vocabulary
 from tagger.locales import language
 from tagger.prediction import CaptionPrediction, EntailmentPrediction, Prediction, TermScore
-from tagger.profile import Profile
-from tagger.vocabulary import Vocabulary
 
 CAPTION_LANGUAGE = "en"  # every caption model writes English; nothing here translates
 LEAST_PIXELS = 2  # a picture with no more than these on a side shows nothing

@@ -11,11 +11,11 @@ import numpy as np
 from tagger import alttext, evaluation
 from tagger.asset import Context
 from tagger.calibration import Floats, Truth
+from tagger.catalog.profile import Profile
+from tagger.catalog.vocabulary import Vocabulary
 from tagger.cider import cider_d
 from tagger.evaluation import Report
 from tagger.labels import Labels
-from tagger.profile import Profile
-from tagger.vocabulary import Vocabulary
 
 Answer = Mapping[str, Any]  # of `python -m workers.ask images`
 

@@ -23,13 +23,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tagger import catalog, gate, telemetry, vocabulary_file
+from tagger import gate, telemetry
 from tagger.asset import Context
+from tagger.catalog import load as catalog
+from tagger.catalog import vocabulary_file
+from tagger.catalog.profile import Profile
+from tagger.catalog.vocabulary import Vocabulary
 from tagger.errors import BadRequest, TaggerError
 from tagger.prediction import Prediction
-from tagger.profile import Profile
 from tagger.settings import Settings, load
-from tagger.vocabulary import Vocabulary
 from workers.assembly import Models, scorer, start_models
 from workers.decode import DecoderPool
 from workers.models.lite import TermScorer, TextEncoder

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from tagger import catalog, gate, metadata
+from tagger import gate, metadata
 from tagger.annotation import Verdict
-from tagger.catalog import Catalog
+from tagger.catalog import load as catalog
+from tagger.catalog.load import Catalog
+from tagger.catalog.vocabulary import Vocabulary
 from tagger.job import Claim
 from tagger.prediction import EntailmentPrediction, Prediction, TermScore
 from tagger.site import Site
-from tagger.vocabulary import Vocabulary
 from workers.kit import Judged
 
 

@@ -22,7 +22,7 @@ from tagger.api.middleware import RequestFrame
 from tagger.api.openapi import Api
 from tagger.api.waiting import Waiter
 from tagger.blobs import LocalBlobs
-from tagger.catalog import load as load_catalog
+from tagger.catalog.load import load as load_catalog
 from tagger.errors import LedgerUnavailable
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue import Hints

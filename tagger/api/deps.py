@@ -11,7 +11,7 @@ from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from tagger.api.waiting import Waiter
-from tagger.catalog import Catalog
+from tagger.catalog.load import Catalog
 from tagger.errors import Forbidden, NotFound, Unauthorized
 from tagger.keys import hash_key
 from tagger.ledger import Ledger

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.table import Table
 
-from tagger.catalog import Catalog
-from tagger.catalog import load as load_catalog
+from tagger.catalog.load import Catalog
+from tagger.catalog.load import load as load_catalog
 from tagger.cli import columns as layout
 from tagger.control_characters import escape_cell, escape_controls, escape_json
 from tagger.errors import BadRequest, SettingsError, TaggerError

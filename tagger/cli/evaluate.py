@@ -10,23 +10,24 @@ from typing import Annotated, Any
 
 import typer
 
-from tagger import calibration, named_files, table_file, vocabulary_file
+from tagger import calibration, named_files, table_file
 from tagger import labels as label_file
 from tagger import trial as trials
 from tagger.calibration import Calibration
-from tagger.catalog import Catalog
+from tagger.catalog import vocabulary_file
+from tagger.catalog.load import Catalog
+from tagger.catalog.profile import Profile
+from tagger.catalog.vocabulary import Vocabulary
 from tagger.cli import console
 from tagger.cli.evaluation_page import write_page
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.questions import ask
 from tagger.errors import BadRequest, LabelsInvalid
 from tagger.labels import Labels
-from tagger.profile import Profile
 from tagger.reliability import diagram
 from tagger.services.renditions import Renditions
 from tagger.settings import Settings
 from tagger.trial import Figures, Trial
-from tagger.vocabulary import Vocabulary
 
 FIRST_HALF = "first-half"
 RESULTS, PAGE, PLOT = "results.json", "report.html", "reliability.svg"

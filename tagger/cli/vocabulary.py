@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from tagger import skos, vocabulary_file
-from tagger import vocabulary as words
+from tagger.catalog import skos, vocabulary_file
+from tagger.catalog import vocabulary as words
+from tagger.catalog.rdf_file import MAX_BYTES
+from tagger.catalog.vocabulary import Category, Term, Vocabulary
 from tagger.cli import console
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.questions import ask
 from tagger.errors import BadRequest, VocabularyInvalid
 from tagger.locales import pick
-from tagger.rdf_file import MAX_BYTES
-from tagger.vocabulary import Category, Term, Vocabulary
 
 app = typer.Typer(help="The words that a site tags with: check, show, build, and to and from SKOS.", no_args_is_help=True)
 

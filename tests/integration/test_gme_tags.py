@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pytest
 
 from tagger.calibration import FILE, Calibration, Platt
+from tagger.catalog.vocabulary import Category, Term, Vocabulary
 from tagger.prediction import EmbeddingPrediction, Prediction
-from tagger.vocabulary import Category, Term, Vocabulary
 from workers.models.gme.bank import NEUTRAL
 from workers.models.gme.scorer import TermScorer
 

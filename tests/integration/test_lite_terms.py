@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tagger.catalog.vocabulary import Category, Term, Vocabulary, check
 from tagger.prediction import ClassScore, DetectedObject, Look, Prediction
-from tagger.vocabulary import Category, Term, Vocabulary, check
 from workers.models.lite import TermScorer, TextEncoder
 
 GREY = Look(dominant=(("grey", 0.9),), warm=False, cold=False, bright=False, dark=False, black_and_white=False, uniform=False)

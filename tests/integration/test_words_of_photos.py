@@ -11,13 +11,13 @@ import pytest
 from alttext_linter import faults
 from PIL import Image
 
-from tagger import catalog
 from tagger.asset import Context, ImageSource
+from tagger.catalog import load as catalog
+from tagger.catalog.profile import BUILT_IN, built_in
 from tagger.cms import callback
 from tagger.delivery import DeliveryClaim, Endpoint
 from tagger.job import Claim, JobRequest
 from tagger.prediction import Prediction
-from tagger.profile import BUILT_IN, built_in
 from tagger.site import Site
 from workers.kit import Judged
 from workers.models.base import merge

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from tagger import gate
 from tagger.asset import Context
+from tagger.catalog.profile import built_in
+from tagger.catalog.vocabulary import Vocabulary
 from tagger.prediction import CaptionPrediction, EntailmentPrediction, Prediction
-from tagger.profile import built_in
-from tagger.vocabulary import Vocabulary
 
 WORDS = Vocabulary(name="none", version=1, categories=())
 SEEN = Prediction(

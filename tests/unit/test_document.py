@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tagger import vocabulary_file
-from tagger.document import read
+from tagger.catalog import vocabulary_file
+from tagger.catalog.vocabulary import Category, Term, Vocabulary
+from tagger.catalog.yaml_document import read
+from tagger.catalog.yaml_reader import CONTROL, MAX_DEPTH, MAX_PROBLEMS, MAX_VALUES
 from tagger.errors import BadRequest, VocabularyInvalid
-from tagger.vocabulary import Category, Term, Vocabulary
-from tagger.yaml_reader import CONTROL, MAX_DEPTH, MAX_PROBLEMS, MAX_VALUES
 
 GOOD = "vocabulary: v\nversion: 1\ncategories: {c: {terms: {t: {labels: {en: x}}}}}\n"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tagger import catalog, metadata
+from tagger import metadata
 from tagger.asset import Context, ImageSource
+from tagger.catalog import load as catalog
 from tagger.job import Claim, JobRequest
 from tagger.metadata import FileMetadata, Said
 from tagger.prediction import CaptionPrediction, Prediction

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from tagger import catalog, gate
+from tagger import gate
 from tagger.annotation import Annotation, Field, Verdict
 from tagger.asset import Context
+from tagger.catalog import load as catalog
+from tagger.catalog.profile import Profile, built_in, parse
+from tagger.catalog.vocabulary_file import built_in as vocabulary_of
 from tagger.prediction import CaptionPrediction, DetectedObject, EntailmentPrediction, Look, Prediction, TermScore
-from tagger.profile import Profile, built_in, parse
-from tagger.vocabulary_file import built_in as vocabulary_of
 
 TEXT = "a tabby cat on a red sofa"
 OFA = CaptionPrediction(model="ofa-caption@1a2b", text=TEXT, score=0.9, log_prob=math.log(0.7))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tagger import catalog
+from tagger.catalog import load as catalog
+from tagger.catalog.profile import BUILT_IN, Profiles, built_in, load, parse
 from tagger.errors import ProfileInvalid, UnknownProfile, VocabularyInvalid
-from tagger.profile import BUILT_IN, Profiles, built_in, load, parse
 
 OWN = """\
 profile: zoo

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger import rdf_file, skos, vocabulary_file
+from tagger.catalog import rdf_file, skos, vocabulary_file
+from tagger.catalog.vocabulary import Term, Vocabulary
 from tagger.errors import VocabularyInvalid
-from tagger.vocabulary import Term, Vocabulary
 
 HEAD = """
 @prefix skos: <http://www.w3.org/2004/02/skos/core#> .

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tagger import evaluation, trial
+from tagger.catalog.profile import built_in
+from tagger.catalog.vocabulary_file import built_in as vocabulary_of
 from tagger.labels import Labels
-from tagger.profile import built_in
 from tagger.reliability import diagram
-from tagger.vocabulary_file import built_in as vocabulary_of
 
 LABELS = Labels(
     tags={"a.jpg": frozenset({"cat", "pet"}), "b.jpg": frozenset({"dog"}), "c.jpg": frozenset({"tree"})},

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tagger.catalog.vocabulary import Category, Denial, Term, Threshold, Vocabulary, check, diff
+from tagger.catalog.vocabulary_file import BUILT_IN, built_in, dump, load, parse
 from tagger.errors import VocabularyInvalid
 from tagger.prediction import TermScore
-from tagger.vocabulary import Category, Denial, Term, Threshold, Vocabulary, check, diff
-from tagger.vocabulary_file import BUILT_IN, built_in, dump, load, parse
 
 NEWSROOM = """\
 vocabulary: newsroom

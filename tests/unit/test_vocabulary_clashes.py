@@ -6,8 +6,8 @@ import unicodedata
 
 import pytest
 
+from tagger.catalog.vocabulary import Category, Term, Vocabulary, check
 from tagger.locales import pick, pick_or_any
-from tagger.vocabulary import Category, Term, Vocabulary, check
 
 NFC, NFD = unicodedata.normalize("NFC", "café"), unicodedata.normalize("NFD", "café")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger import profile, vocabulary_file
+from tagger.catalog import profile, vocabulary_file
 from tagger.errors import BadRequest, ProfileInvalid, VocabularyInvalid
 
 GOOD = vocabulary_file.dump(vocabulary_file.built_in("travel")).splitlines()

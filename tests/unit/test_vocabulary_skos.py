@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from test_vocabulary import VOCABULARIES
 
-from tagger import skos
+from tagger.catalog import skos
+from tagger.catalog.vocabulary import Vocabulary
+from tagger.catalog.vocabulary_file import BUILT_IN, built_in
 from tagger.errors import VocabularyInvalid
-from tagger.vocabulary import Vocabulary
-from tagger.vocabulary_file import BUILT_IN, built_in
 
 FOREIGN = """
 @prefix skos: <http://www.w3.org/2004/02/skos/core#> .

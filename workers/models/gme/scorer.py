@@ -18,8 +18,8 @@ import numpy.typing as npt
 import structlog
 
 from tagger.calibration import Calibration
+from tagger.catalog.vocabulary import Category, Term, Vocabulary
 from tagger.prediction import Prediction, TermScore
-from tagger.vocabulary import Category, Term, Vocabulary
 from workers.models.gme.bank import NEUTRAL
 
 Floats = npt.NDArray[np.float32]
@@ -78,7 +78,7 @@ class TermScorer:
         return self._calibration
 
     def reach(self, category: Category, term: Term) -> str | None:
-        """Why this model cannot find a term, or None when it can. For `tagger.vocabulary.check`."""
+        """Why this model cannot find a term, or None when it can. For `tagger.catalog.vocabulary.check`."""
         if any(text.strip() for text in category.prompts_of(term)):
             return None
         return "it has no text to compare pictures with; add `prompts: […]`."

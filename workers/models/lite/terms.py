@@ -15,8 +15,8 @@ from itertools import repeat
 import numpy as np
 import numpy.typing as npt
 
+from tagger.catalog.vocabulary import Category, Term, Vocabulary
 from tagger.prediction import Prediction, TermScore
-from tagger.vocabulary import Category, Term, Vocabulary
 from workers.models.lite import cues
 from workers.models.lite.calibrate import Calibrator
 from workers.models.lite.detect import sure
@@ -98,7 +98,7 @@ class TermScorer:
         return tuple(map(TermScore, table.categories, table.terms, probs.tolist(), repeat(self.model)))
 
     def reach(self, category: Category, term: Term) -> str | None:
-        """Why this model cannot find a term, or None when it can. For `tagger.vocabulary.check`."""
+        """Why this model cannot find a term, or None when it can. For `tagger.catalog.vocabulary.check`."""
         texts = english(term)
         if not texts:
             return "it has no English label or synonym, and its `same_as` is not known; add `synonyms: {en: […]}`."

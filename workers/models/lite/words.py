@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tagger.vocabulary import Term
+from tagger.catalog.vocabulary import Term
 from workers.models.lite.files import table
 
 # Gender, age and the like: rule A13 forbids them, and pixels cannot tell.

@@ -10,11 +10,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from tagger import document
 from tagger.alttext import TextRules
 from tagger.annotation import Action
+from tagger.catalog import yaml_document
+from tagger.catalog.vocabulary import Threshold
 from tagger.errors import Pointer, ProfileInvalid, UnknownProfile
-from tagger.vocabulary import Threshold
 
 BUILT_IN: tuple[str, ...] = ("general", "ecommerce", "product", "marketing", "news", "travel", "social")
 FALLBACK = "general"
@@ -42,7 +42,9 @@ class Profile:
 @cache
 def schema() -> Mapping[str, Any]:
     """The JSON Schema of the file format, as data."""
-    body: Mapping[str, Any] = json.loads(resources.files("tagger.profiles").joinpath("profile.schema.json").read_text("utf-8"))
+    body: Mapping[str, Any] = json.loads(
+        resources.files("tagger.catalog.profiles").joinpath("profile.schema.json").read_text("utf-8")
+    )
     return body
 
 
@@ -51,14 +53,14 @@ def built_in(name: str) -> Profile:
     """One of BUILT_IN. Errors: ProfileInvalid when there is none of that name."""
     if name not in BUILT_IN:
         raise ProfileInvalid(f"There is no built-in profile `{name}`.", remedy=f"Use one of {', '.join(BUILT_IN)}, or a file.")
-    return parse(resources.files("tagger.profiles").joinpath(f"{name}.yaml").read_bytes(), source=f"{name}.yaml")
+    return parse(resources.files("tagger.catalog.profiles").joinpath(f"{name}.yaml").read_bytes(), source=f"{name}.yaml")
 
 
 def load(path: Path) -> Profile:
     """Read a file. Errors: ProfileInvalid with line, column, reason and remedy; also when it cannot be opened."""
     try:
         with path.open("rb") as file:
-            raw = file.read(document.MAX_BYTES + 1)
+            raw = file.read(yaml_document.MAX_BYTES + 1)
     except OSError as err:
         raise ProfileInvalid(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and its rights.") from err
     return parse(raw, source=path.name)
@@ -66,8 +68,8 @@ def load(path: Path) -> Profile:
 
 def parse(text: str | bytes, *, source: str = "profile") -> Profile:
     """Errors: ProfileInvalid; `errors` holds a JSON Pointer, line, column, reason and remedy for each fault."""
-    doc = document.read(text, source=source, fault=ProfileInvalid)
-    document.check(doc, schema(), ProfileInvalid)
+    doc = yaml_document.read(text, source=source, fault=ProfileInvalid)
+    yaml_document.check(doc, schema(), ProfileInvalid)
     body = dict(doc.data)
     least = body.get("least_score")
     return Profile(

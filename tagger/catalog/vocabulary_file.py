@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 import yaml
 
-from tagger import document, locales, yaml_reader
-from tagger.document import Document
+from tagger import locales
+from tagger.catalog import yaml_document, yaml_reader
+from tagger.catalog.vocabulary import DEFAULT_PROMPT, Category, Denial, Term, Threshold, Vocabulary
+from tagger.catalog.yaml_document import Document
+from tagger.catalog.yaml_reader import Problem
 from tagger.errors import VocabularyInvalid
-from tagger.vocabulary import DEFAULT_PROMPT, Category, Denial, Term, Threshold, Vocabulary
-from tagger.yaml_reader import Problem
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ BUILT_IN: tuple[str, ...] = ("general", "ecommerce", "news", "travel", "social")
 @cache
 def schema() -> Mapping[str, Any]:
     """The JSON Schema of the file format, as data."""
-    text = resources.files("tagger.vocabularies").joinpath("vocabulary.schema.json").read_text("utf-8")
+    text = resources.files("tagger.catalog.vocabularies").joinpath("vocabulary.schema.json").read_text("utf-8")
     body: Mapping[str, Any] = json.loads(text)
     return body
 
@@ -37,7 +38,7 @@ def built_in(name: str) -> Vocabulary:
         raise VocabularyInvalid(
             f"There is no built-in vocabulary `{name}`.", remedy=f"Use one of {', '.join(BUILT_IN)}, or a file."
         )
-    file = resources.files("tagger.vocabularies").joinpath(f"{name}.yaml")
+    file = resources.files("tagger.catalog.vocabularies").joinpath(f"{name}.yaml")
     return parse(file.read_bytes(), source=f"{name}.yaml")
 
 
@@ -45,7 +46,7 @@ def load(path: Path) -> Vocabulary:
     """Read a file. Errors: VocabularyInvalid with line, column, reason and remedy; also when it cannot be opened."""
     try:
         with path.open("rb") as file:
-            raw = file.read(document.MAX_BYTES + 1)
+            raw = file.read(yaml_document.MAX_BYTES + 1)
     except OSError as err:
         raise VocabularyInvalid(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and its rights.") from err
     return parse(raw, source=path.name)
@@ -53,9 +54,9 @@ def load(path: Path) -> Vocabulary:
 
 def parse(text: str | bytes, *, source: str = "vocabulary") -> Vocabulary:
     """Errors: VocabularyInvalid; `errors` holds a JSON Pointer, line, column, reason and remedy for each fault."""
-    doc = document.read(text, source=source, fault=VocabularyInvalid)
-    document.check(doc, schema(), VocabularyInvalid)
-    document.refuse(doc, [*_repeated_terms(doc), *_repeated_locales(doc)], VocabularyInvalid)
+    doc = yaml_document.read(text, source=source, fault=VocabularyInvalid)
+    yaml_document.check(doc, schema(), VocabularyInvalid)
+    yaml_document.refuse(doc, [*_repeated_terms(doc), *_repeated_locales(doc)], VocabularyInvalid)
     body = doc.data
     return Vocabulary(
         name=body["vocabulary"],

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from rdflib import RDF, SKOS, XSD, Graph, URIRef
 from rdflib import Literal as Text
 
-from tagger.rdf_file import Format
-from tagger.skos_read import PREFIXES, TAGGER, load
-from tagger.skos_scheme import Node
-from tagger.vocabulary import Category, Term, Threshold, Vocabulary
+from tagger.catalog.rdf_file import Format
+from tagger.catalog.skos_read import PREFIXES, TAGGER, load
+from tagger.catalog.skos_scheme import Node
+from tagger.catalog.vocabulary import Category, Term, Threshold, Vocabulary
 
 __all__ = ["BASE", "Format", "dump", "load"]
 

@@ -13,12 +13,12 @@ from typing import Any
 from rdflib import SKOS, BNode, Graph, Namespace
 from rdflib import Literal as Text
 
-from tagger import rdf_file
+from tagger.catalog import rdf_file
+from tagger.catalog.rdf_file import Format
+from tagger.catalog.skos_scheme import Node, chosen, members_of, parents_of, root_of
+from tagger.catalog.skos_words import Warn, WordReader
+from tagger.catalog.vocabulary import DEFAULT_PROMPT, Category, Denial, Term, Threshold, Vocabulary
 from tagger.errors import VocabularyInvalid
-from tagger.rdf_file import Format
-from tagger.skos_scheme import Node, chosen, members_of, parents_of, root_of
-from tagger.skos_words import Warn, WordReader
-from tagger.vocabulary import DEFAULT_PROMPT, Category, Denial, Term, Threshold, Vocabulary
 
 TAGGER = Namespace("https://tagger.dev/ns#")
 PREFIXES: Mapping[str, str] = {

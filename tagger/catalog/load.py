@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagger import vocabulary_file
+from tagger.catalog import vocabulary_file
+from tagger.catalog.profile import Profile, Profiles
+from tagger.catalog.vocabulary import Vocabulary
 from tagger.errors import ProfileInvalid
-from tagger.profile import Profile, Profiles
-from tagger.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)

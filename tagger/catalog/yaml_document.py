@@ -10,9 +10,9 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from tagger import yaml_reader
+from tagger.catalog import yaml_reader
+from tagger.catalog.yaml_reader import MAX_PROBLEMS, Path, Place, Problem, Unreadable, shown
 from tagger.errors import BadRequest, Pointer
-from tagger.yaml_reader import MAX_PROBLEMS, Path, Place, Problem, Unreadable, shown
 
 MAX_BYTES = 2 << 20
 

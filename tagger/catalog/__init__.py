@@ -1,0 +1,1 @@
+"""Profiles and vocabularies: what a site wants said, read from files and checked."""
