@@ -7,8 +7,8 @@ from itertools import pairwise
 import regex
 
 from tagger.alttext.form import only_lead_in
-from tagger.alttext.nouns import Ask, Finding
 from tagger.alttext.text import bare, fold, length, listed, words
+from tagger.alttext.types import Ask, Finding
 from tagger.locales import language
 
 NONE: tuple[Finding, ...] = ()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import regex
 
-from tagger.alttext.nouns import Ask, Finding
 from tagger.alttext.text import CJK, article, fold, like, listed
+from tagger.alttext.types import Ask, Finding
 from tagger.locales import language
 
 HEDGES = "probably|possibly|perhaps|maybe|likely|apparently|seemingly|presumably|supposedly|evidently"

@@ -7,8 +7,8 @@ import unicodedata
 
 import regex
 
-from tagger.alttext.nouns import Ask, Finding
 from tagger.alttext.text import ABBREVIATION, CJK, CJK_CHAR, STOPS, bare, length
+from tagger.alttext.types import Ask, Finding
 from tagger.locales import language
 
 # --- A3 ---------------------------------------------------------------------------------------------------------

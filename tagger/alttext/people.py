@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import regex
 
-from tagger.alttext.nouns import Ask, Finding
 from tagger.alttext.text import article, like
+from tagger.alttext.types import Ask, Finding
 from tagger.locales import chinese_script, language
 
 NEUTRAL_EN: Mapping[str, str] = {

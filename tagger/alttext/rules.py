@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tagger.alttext import checks, claims, fits, form, people
-from tagger.alttext.nouns import Ask, Cleaned, Facts, Finding, TextField, TextRules
+from tagger.alttext import checks, claims, form, locale_fit, people
+from tagger.alttext.types import Ask, Cleaned, Facts, Finding, TextField, TextRules
 from tagger.annotation import RANK, Action
 from tagger.asset import Context
 
@@ -85,7 +85,7 @@ RULES: tuple[Rule, ...] = (
         fields=ALT,
         languages="en, zh",
     ),
-    Rule(id="A15", why="The script must fit the locale, and the numbers what was counted.", check=fits.a15_fits),
+    Rule(id="A15", why="The script must fit the locale, and the numbers what was counted.", check=locale_fit.a15_fits),
 )
 
 REASONS: dict[str, str] = {

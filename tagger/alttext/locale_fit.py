@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import regex
 
-from tagger.alttext.nouns import Ask, Finding
 from tagger.alttext.text import listed
+from tagger.alttext.types import Ask, Finding
 from tagger.locales import chinese_script, language
 
 SCRIPTS: Mapping[str, str] = {
