@@ -23,13 +23,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tagger import gate, telemetry
+from tagger import telemetry
 from tagger.asset import Context
 from tagger.catalog import load as catalog
 from tagger.catalog import vocabulary_file
 from tagger.catalog.profile import Profile
 from tagger.catalog.vocabulary import Vocabulary
 from tagger.errors import BadRequest, TaggerError
+from tagger.judge import gate
 from tagger.prediction import Prediction
 from tagger.settings import Settings, load
 from workers.assembly import Models, scorer, start_models

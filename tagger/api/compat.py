@@ -19,7 +19,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from tagger import statement
 from tagger.annotation import Tag
 from tagger.api.asking import ask, ending, loaded
 from tagger.api.callers import check_caller, check_page
@@ -30,6 +29,7 @@ from tagger.asset import ImageSource
 from tagger.errors import BadRequest, ErrorInfo, TaggerError
 from tagger.job import Job, JobRequest
 from tagger.job_body import decode_base64
+from tagger.judge import hypothesis
 from tagger.net.url import parse_url
 from tagger.prediction import EntailmentPrediction
 from tagger.settings import Settings
@@ -157,10 +157,10 @@ async def _checked(
 ) -> EntailmentPrediction:
     said = _needs(text, missing)
     try:
-        statement.check(said)
+        hypothesis.check(said)
     except BadRequest as err:
         raise Refused.by(err.info(), 400) from err
-    statement.require_model(parts.settings.check)
+    hypothesis.require_model(parts.settings.check)
     source, data = _given(parts, url=url, data=data)
     job = await _asked(parts, check_request(parts.settings.compat_site, source, said, "general"), data)
     answer = answer_of(job)

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from tagger import statement
 from tagger.api import answers
 from tagger.api.asking import ask, unanswered
 from tagger.api.deps import Parts, PartsDep, SiteDep
@@ -22,6 +21,7 @@ from tagger.errors import BadRequest, Pointer
 from tagger.ids import new_id
 from tagger.job import Job, JobRequest
 from tagger.job_body import ImageIn, decode_base64
+from tagger.judge import hypothesis
 from tagger.prediction import EntailmentPrediction
 
 router = APIRouter(tags=["entailment"])
@@ -64,8 +64,8 @@ async def entailment(
     wait: Annotated[float | None, Query(gt=0, description="Seconds to wait, at most the configured limit.")] = None,
 ) -> JSONResponse:
     asked, data = await _read(request, parts)
-    statement.require_model(parts.settings.check)
-    unseeable = statement.check(asked.text)
+    hypothesis.require_model(parts.settings.check)
+    unseeable = hypothesis.check(asked.text)
     source = unstored(data) if data is not None else ImageSource(kind="url", location=str(asked.image.url))
     profile = chosen_profile(parts, site, asked.profile)
     wanted = check_request(site.id, source, asked.text, profile)

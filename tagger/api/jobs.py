@@ -22,7 +22,6 @@ from tagger.api.answers import answered
 from tagger.api.deps import CallerDep, Cursor, Parts, PartsDep, SiteDep
 from tagger.asset import ImageSource, Role
 from tagger.errors import BadRequest, BodyTooLarge, Pointer
-from tagger.gate import REASONS
 from tagger.ids import new_id
 from tagger.job import JobRequest, JobStatus
 from tagger.job_body import (
@@ -40,6 +39,7 @@ from tagger.job_body import (
     Wanted,
     decode_base64,
 )
+from tagger.judge.gate import REASONS
 from tagger.ledger import Accepted
 from tagger.site import Site
 

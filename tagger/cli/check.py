@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
-from tagger import statement
 from tagger.cli import attention, console, models, tables
 from tagger.cli.describe import ephemeral
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.tables import Column
 from tagger.errors import BadRequest
+from tagger.judge import hypothesis
 from tagger.ledger import Ledger
 from tagger.services import check_texts
 from tagger.services.check_texts import Row
@@ -48,7 +48,7 @@ def check(
     tables.check_place(out)
     check_free(out, force)
     if site is not None:
-        statement.require_model(console.settings().check)  # the workers of the running stack check these
+        hypothesis.require_model(console.settings().check)  # the workers of the running stack check these
     chosen = console.catalog().require(profile).name
     if pairs is not None:
         rows = check_texts.pairs(pairs)

@@ -8,7 +8,7 @@ import typer
 
 from tagger.cli import console
 from tagger.errors import BadRequest, TaggerError
-from tagger.gate import REASONS
+from tagger.judge.gate import REASONS
 from tagger.ledger import Ledger
 
 Cursor = Annotated[str | None, typer.Option(help="Go on behind this id, which the end of the list before named.")]

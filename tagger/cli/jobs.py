@@ -11,8 +11,8 @@ from tagger import serializers
 from tagger.alttext import RULES
 from tagger.cli import choosing, console
 from tagger.errors import BrokerUnavailable, Conflict, NotFound
-from tagger.gate import REASONS
 from tagger.job import JobStatus
+from tagger.judge.gate import REASONS
 from tagger.queue import Hints
 
 app = typer.Typer(help="Look at jobs, cancel them.", no_args_is_help=True)

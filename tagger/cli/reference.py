@@ -18,7 +18,7 @@ from tagger import telemetry
 from tagger.alttext import RULES
 from tagger.alttext.rules import EVERY
 from tagger.errors import Stage, TaggerError
-from tagger.gate import REASONS
+from tagger.judge.gate import REASONS
 from tagger.settings import ENV_PREFIX, Settings, load
 
 WIDTH = 120

@@ -8,8 +8,8 @@ from typing import Any
 
 from tagger.cli import tables
 from tagger.cli.tables import Column
-from tagger.gate import REASONS
 from tagger.job import Job
+from tagger.judge.gate import REASONS
 
 WORDS = (("caption", "Caption", 50), ("alt_text", "Alternative text", 50), ("tags", "Tags", 40))
 STATUS = {"done": "described", "dead": "failed", "cancelled": "cancelled", "superseded": "replaced by a newer version"}

@@ -18,7 +18,7 @@ from tagger.asset import Role
 from tagger.demo.library import MAX_BYTES, Library, NotAnImage
 from tagger.demo.routes import check_places, library_of
 from tagger.demo.shelf import TEXT_FIELDS, NoSuchAsset
-from tagger.gate import REASONS
+from tagger.judge.gate import REASONS
 
 router = APIRouter(include_in_schema=False)
 TEMPLATES = Jinja2Templates(directory=Path(__file__).with_name("templates"))

@@ -11,7 +11,7 @@ from jinja2 import Environment, select_autoescape
 
 from tagger.demo.tour import Shown, text_of
 from tagger.errors import TaggerError
-from tagger.gate import REASONS
+from tagger.judge.gate import REASONS
 from tagger.services.renditions import Renditions
 
 THUMB = (480, 360)

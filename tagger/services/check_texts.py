@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from tagger import named_files, statement, table_file
+from tagger import named_files, table_file
 from tagger.asset import ImageSource
 from tagger.errors import AddressForbidden, BadRequest, NotChecked, TaggerError
 from tagger.ids import new_id
 from tagger.job import ENDED, Job, JobRequest
+from tagger.judge import hypothesis
 from tagger.ledger import Ledger
 from tagger.locales import language
 from tagger.net.url import parse_url
@@ -141,7 +142,7 @@ def _refused(row: Row) -> Row | None:
     if row.source is None:
         return row
     try:
-        statement.check(row.text)
+        hypothesis.check(row.text)
     except TaggerError as err:
         return replace(row, status=f"failed: {err.code}: {err}")
     return None
@@ -168,7 +169,7 @@ def _answered(row: Row, job: Job) -> Row:
         told = f"{job.error.code}: {job.error.detail}" if job.error is not None else job.status
         return replace(row, status=f"failed: {told}")
     answer = job.description.checks[0]
-    unseeable = statement.unseeable(row.text)
+    unseeable = hypothesis.unseeable(row.text)
     status = f"warning: no pixel can show {', '.join(unseeable)}" if unseeable else "ok"
     return replace(row, result=answer.answer, confidence=round(max(answer.yes, answer.maybe, answer.no), 4), status=status)
 

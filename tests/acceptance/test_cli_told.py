@@ -23,8 +23,8 @@ from tagger.annotation import Annotation, Verdict
 from tagger.backfill import Backfill
 from tagger.cli import backfill, check, console, describe
 from tagger.errors import ImageTooLarge
-from tagger.gate import REASONS
 from tagger.job import Description
+from tagger.judge.gate import REASONS
 from tagger.ledger import Ledger
 from tagger.services.backfill import feed
 from tagger.services.check_texts import Row

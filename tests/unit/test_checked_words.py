@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tagger import gate
 from tagger.asset import Context
 from tagger.catalog.profile import built_in
 from tagger.catalog.vocabulary import Vocabulary
+from tagger.judge import gate
 from tagger.prediction import CaptionPrediction, EntailmentPrediction, Prediction
 
 WORDS = Vocabulary(name="none", version=1, categories=())

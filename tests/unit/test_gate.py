@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tagger import gate
 from tagger.annotation import Annotation, Field, Verdict
 from tagger.asset import Context
 from tagger.catalog import load as catalog
 from tagger.catalog.profile import Profile, built_in, parse
 from tagger.catalog.vocabulary_file import built_in as vocabulary_of
+from tagger.judge import gate
 from tagger.prediction import CaptionPrediction, DetectedObject, EntailmentPrediction, Look, Prediction, TermScore
 
 TEXT = "a tabby cat on a red sofa"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tagger.errors import BadRequest, UnsupportedLanguage
-from tagger.statement import check, is_english, unseeable
+from tagger.judge.hypothesis import check, is_english, unseeable
 
 ENGLISH = (
     "a red car on the street",

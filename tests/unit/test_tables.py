@@ -16,7 +16,7 @@ from tagger.annotation import Annotation, Tag, Verdict
 from tagger.cli.tables import check_writable
 from tagger.cli.words_table import row, write
 from tagger.errors import BadRequest
-from tagger.gate import REASONS
+from tagger.judge.gate import REASONS
 
 NAMES = [
     "=1+1.png",
