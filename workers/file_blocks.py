@@ -6,8 +6,9 @@ import json
 
 from PIL import Image
 
-from tagger import exif, metadata
-from tagger.metadata import MAX_TEXT, Blocks
+from tagger.imagemeta import exif
+from tagger.imagemeta import read as metadata
+from tagger.imagemeta.read import MAX_TEXT, Blocks
 from workers.decoder import MAX_BLOCK
 
 IPTC_TAG, PHOTOSHOP_TAG = 33723, 34377  # of TIFF

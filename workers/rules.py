@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from tagger import metadata
 from tagger.annotation import Verdict
 from tagger.catalog import load as catalog
 from tagger.catalog.load import Catalog
 from tagger.catalog.vocabulary import Vocabulary
+from tagger.imagemeta import read as metadata
 from tagger.job import Claim
 from tagger.judge import gate
 from tagger.prediction import EntailmentPrediction, Prediction, TermScore

@@ -14,7 +14,6 @@ from typing import Any
 
 import structlog
 
-from tagger import metadata
 from tagger.errors import (
     DecoderLost,
     DeviceLost,
@@ -25,8 +24,9 @@ from tagger.errors import (
     TaggerError,
     Unavailable,
 )
+from tagger.imagemeta import read as metadata
+from tagger.imagemeta.read import FileMetadata
 from tagger.job import Claim, Description
-from tagger.metadata import FileMetadata
 from tagger.prediction import EntailmentPrediction, Prediction
 from tagger.site import Site
 from workers import cached

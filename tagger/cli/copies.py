@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tagger.cli import console
-from tagger.embed import Embedded, embed, origin
 from tagger.errors import BadRequest, EmbedRefused
-from tagger.xmp_packet import Words
+from tagger.imagemeta.embed import Embedded, embed, origin
+from tagger.imagemeta.xmp_packet import Words
 
 
 def check_target(folder: Path, target: Path) -> None:

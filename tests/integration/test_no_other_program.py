@@ -19,12 +19,12 @@ from tagger.demo.library import NotAnImage, media_type_of
 from tagger.demo.photos_folder import photographs
 from tagger.demo.sheet import thumbnail, write_sheet
 from tagger.demo.tour import Shown
-from tagger.embed import embed
 from tagger.errors import DecodeError, DecoderUnavailable, EmbedRefused
+from tagger.imagemeta.embed import embed
+from tagger.imagemeta.xmp_packet import Words
 from tagger.services.renditions import Renditions
 from tagger.settings import load
 from tagger.trial import Trial
-from tagger.xmp_packet import Words
 
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\nshowpage\n%%EOF\n"
 SIDE = 30_000

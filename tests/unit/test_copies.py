@@ -11,9 +11,9 @@ import pytest
 from blocks import iim, jpeg_with, photoshop
 from PIL import Image
 
-from tagger import metadata
 from tagger.cli import copies
 from tagger.errors import BadRequest
+from tagger.imagemeta import read as metadata
 
 
 def picture(path: Path, form: str) -> bytes:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tagger.embed import embed
 from tagger.errors import EmbedRefused
-from tagger.xmp_packet import Words
+from tagger.imagemeta.embed import embed
+from tagger.imagemeta.xmp_packet import Words
 
 WORDS = Words(locale="en", caption="A cup of espresso.", keywords=("coffee", "咖啡"))
 XMP = (

@@ -9,10 +9,10 @@ import pytest
 from blocks import IPTC_FORMS, exif, iim, jpeg_with, picture, png_chunk, png_with, raw_profile
 from PIL import Image
 
-from tagger import metadata
-from tagger.embed import embed
 from tagger.errors import EmbedRefused
-from tagger.xmp_packet import Words
+from tagger.imagemeta import read as metadata
+from tagger.imagemeta.embed import embed
+from tagger.imagemeta.xmp_packet import Words
 
 WORDS = Words(locale="en", caption="A cup of espresso.", alt_text="Espresso in a red cup", keywords=("coffee", "Jury"))
 THEIRS = "Board meeting, third floor"

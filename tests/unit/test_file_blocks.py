@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from blocks import IPTC_FORMS, iim, photoshop, picture, png_with
 
-from tagger import metadata
+from tagger.imagemeta import read as metadata
 from workers import pixels
 from workers.pixels import Picture
 

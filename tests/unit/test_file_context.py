@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tagger import metadata
 from tagger.asset import Context, ImageSource
 from tagger.catalog import load as catalog
+from tagger.imagemeta import read as metadata
+from tagger.imagemeta.read import FileMetadata, Said
 from tagger.job import Claim, JobRequest
-from tagger.metadata import FileMetadata, Said
 from tagger.prediction import CaptionPrediction, Prediction
 from tagger.site import Site
 from workers import cached

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tagger import exif, iptc
-from tagger.metadata import FileMetadata, Said, from_info, read
-from tagger.xmp import XmpRefused
-from tagger.xmp import read as read_xmp
+from tagger.imagemeta import exif, iptc
+from tagger.imagemeta.read import FileMetadata, Said, from_info, read
+from tagger.imagemeta.xmp import XmpRefused
+from tagger.imagemeta.xmp import read as read_xmp
 
 XMP = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">

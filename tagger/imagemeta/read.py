@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from tagger import exif, iptc, png_text, xmp
 from tagger.asset import Context
+from tagger.imagemeta import exif, iptc, png_text, xmp
 
 Source = Literal["xmp", "iptc", "exif", "comment"]  # comment: a text field of the format itself, in JPEG, GIF and PNG
 MAX_TEXT = 4_000  # characters kept of one text

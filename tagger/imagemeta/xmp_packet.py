@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tagger import xmp
+from tagger.imagemeta import xmp
 
 Outcome = Literal["written", "unchanged", "kept"]
 

@@ -9,12 +9,13 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from tagger import metadata, xmp
-from tagger.containers import Opened, opened
 from tagger.errors import EmbedRefused
-from tagger.metadata import Blocks
-from tagger.xmp import XmpRefused
-from tagger.xmp_packet import NO_SEAL, Elsewhere, Outcome, Words, with_words
+from tagger.imagemeta import read as metadata
+from tagger.imagemeta import xmp
+from tagger.imagemeta.containers import Opened, opened
+from tagger.imagemeta.read import Blocks
+from tagger.imagemeta.xmp import XmpRefused
+from tagger.imagemeta.xmp_packet import NO_SEAL, Elsewhere, Outcome, Words, with_words
 
 SEALED = re.compile(rb"(<tagger:seal>)([0-9a-f]{64})(?=</tagger:seal>)")
 

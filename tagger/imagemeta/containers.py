@@ -10,10 +10,10 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tagger import jpeg_file, png_text
 from tagger.errors import EmbedRefused
-from tagger.jpeg_file import one_packet
-from tagger.metadata import Blocks
+from tagger.imagemeta import jpeg_file, png_text
+from tagger.imagemeta.jpeg_file import one_packet
+from tagger.imagemeta.read import Blocks
 
 PNG_HEAD, PNG_XMP = b"\x89PNG\r\n\x1a\n", "XML:com.adobe.xmp"
 XMP_FLAG, ALPHA_FLAG = 0x04, 0x10

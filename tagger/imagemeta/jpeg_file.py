@@ -6,10 +6,10 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tagger import mpf
 from tagger.errors import EmbedRefused
-from tagger.exif import windows_text
-from tagger.metadata import Blocks
+from tagger.imagemeta import mpf
+from tagger.imagemeta.exif import windows_text
+from tagger.imagemeta.read import Blocks
 
 HEAD, XMP = b"\xff\xd8", b"http://ns.adobe.com/xap/1.0/\0"
 MOST_XMP = 65_533 - len(XMP)  # bytes of a packet in one segment

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 
-from tagger.exif import windows_text
+from tagger.imagemeta.exif import windows_text
 
 TITLE, KEYWORD, DATE, HEADLINE, CAPTION = 5, 25, 55, 105, 120
 CHARSET = (1, 90)

@@ -1,0 +1,1 @@
+"""Metadata inside image files: read EXIF, IPTC and XMP, and write words into a copy."""
