@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.quality import common, labels, predict, vocabulary
-from tagger.calibration import Platt, fit
+from tagger.evaluation.calibration import Platt, fit
 from workers.models.lite import TermScorer, TextEncoder, load
 from workers.models.lite.files import DATA
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tagger import evaluation
 from tagger.catalog.vocabulary import Category, Term, Vocabulary
+from tagger.evaluation import metrics
 from tagger.prediction import Prediction
 from workers.models.base import merge
 from workers.models.lite import LiteModel, TermScorer, TextEncoder, load
@@ -61,17 +61,15 @@ def predict(folder: Path, files: Sequence[str], model: LiteModel) -> Measured:
     return Measured(files=tuple(files), predictions=made, cpu_ms=1000 * spent / max(1, len(files)))
 
 
-def arrays(
-    scorer: TermScorer, measured: Measured, terms: Sequence[str], truth: Truth
-) -> tuple[evaluation.Floats, evaluation.Bools]:
+def arrays(scorer: TermScorer, measured: Measured, terms: Sequence[str], truth: Truth) -> tuple[metrics.Floats, metrics.Bools]:
     known = vocabulary(terms)
     scores = np.array([[s.score for s in scorer.score(measured.predictions[f], known)] for f in measured.files])
     return scores, np.array([[t in truth.get(f, ()) for t in terms] for f in measured.files])
 
 
-def show(name: str, terms: Sequence[str], scores: evaluation.Floats, truth: evaluation.Bools) -> None:
+def show(name: str, terms: Sequence[str], scores: metrics.Floats, truth: metrics.Bools) -> None:
     for most in (5, None):
-        made = evaluation.report(scores, truth, tuple(terms), most=most)
+        made = metrics.report(scores, truth, tuple(terms), most=most)
         o, all_pairs, offered = made.overall, made.calibration.error or 0, made.calibration_offered.error or 0
         print(
             f"{name:34} most {most or 'all':>3}: precision {o.precision or 0:.3f} recall {o.recall or 0:.3f} "
@@ -79,7 +77,7 @@ def show(name: str, terms: Sequence[str], scores: evaluation.Floats, truth: eval
             f"ECE all pairs {all_pairs:.3f} offered {offered:.3f}"
         )
     plausible = scores >= 0.1
-    print(f"{'':34} ECE of pairs over 0.1: {evaluation.calibration(scores[plausible], truth[plausible]).error or 0:.3f}")
+    print(f"{'':34} ECE of pairs over 0.1: {metrics.calibration(scores[plausible], truth[plausible]).error or 0:.3f}")
 
 
 def main() -> None:

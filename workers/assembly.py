@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import structlog
 
-from tagger import calibration, telemetry
-from tagger.calibration import Calibration
+from tagger import telemetry
 from tagger.errors import EngineStopped, ModelDirectoryInvalid, NotChecked
+from tagger.evaluation import calibration
+from tagger.evaluation.calibration import Calibration
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction, Vector
 from tagger.settings import Settings
 from workers.batcher import always

@@ -10,10 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from tagger import calibration, named_files, table_file
-from tagger import labels as label_file
-from tagger import trial as trials
-from tagger.calibration import Calibration
 from tagger.catalog import vocabulary_file
 from tagger.catalog.load import Catalog
 from tagger.catalog.profile import Profile
@@ -23,11 +19,16 @@ from tagger.cli.evaluation_page import write_page
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.questions import ask
 from tagger.errors import BadRequest, LabelsInvalid
-from tagger.labels import Labels
-from tagger.reliability import diagram
+from tagger.evaluation import calibration
+from tagger.evaluation import ground_truth as label_file
+from tagger.evaluation import run as trials
+from tagger.evaluation.calibration import Calibration
+from tagger.evaluation.diagram import diagram
+from tagger.evaluation.ground_truth import Labels
+from tagger.evaluation.run import Figures, Trial
 from tagger.services.renditions import Renditions
 from tagger.settings import Settings
-from tagger.trial import Figures, Trial
+from tagger.tables import named_files, table_file
 
 FIRST_HALF = "first-half"
 RESULTS, PAGE, PLOT = "results.json", "report.html", "reliability.svg"

@@ -10,9 +10,9 @@ from typing import Any
 from jinja2 import Environment, select_autoescape
 
 from tagger.demo.sheet import thumbnail
-from tagger.labels import Labels
+from tagger.evaluation.ground_truth import Labels
+from tagger.evaluation.run import Figures, Trial
 from tagger.services.renditions import Renditions
-from tagger.trial import Figures, Trial
 
 
 def write_page(

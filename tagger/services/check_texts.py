@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from tagger import named_files, table_file
 from tagger.asset import ImageSource
 from tagger.errors import AddressForbidden, BadRequest, NotChecked, TaggerError
 from tagger.ids import new_id
@@ -17,6 +16,7 @@ from tagger.judge import hypothesis
 from tagger.ledger import Ledger
 from tagger.locales import language
 from tagger.net.url import parse_url
+from tagger.tables import named_files, table_file
 
 WINDOW = 500  # jobs open at once
 POLL_SECONDS = 0.1

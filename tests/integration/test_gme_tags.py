@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tagger.calibration import FILE, Calibration, Platt
 from tagger.catalog.vocabulary import Category, Term, Vocabulary
+from tagger.evaluation.calibration import FILE, Calibration, Platt
 from tagger.prediction import EmbeddingPrediction, Prediction
 from workers.models.gme.bank import NEUTRAL
 from workers.models.gme.scorer import TermScorer

@@ -13,18 +13,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tagger import labels
 from tagger.cli.evaluation_page import write_page
 from tagger.demo.library import NotAnImage, media_type_of
 from tagger.demo.photos_folder import photographs
 from tagger.demo.sheet import thumbnail, write_sheet
 from tagger.demo.tour import Shown
 from tagger.errors import DecodeError, DecoderUnavailable, EmbedRefused
+from tagger.evaluation import ground_truth
+from tagger.evaluation.run import Trial
 from tagger.imagemeta.embed import embed
 from tagger.imagemeta.xmp_packet import Words
 from tagger.services.renditions import Renditions
 from tagger.settings import load
-from tagger.trial import Trial
 
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\nshowpage\n%%EOF\n"
 SIDE = 30_000
@@ -101,7 +101,7 @@ def shown(picture: Path) -> Shown:
 def evaluated(folder: Path, page: Path, renditions: Renditions) -> None:
     names = ("a.jpg", "b.png", "good.png")
     (folder / "labels.csv").write_text("file,true_tags\n" + "".join(f"{name},cat\n" for name in names), "utf-8")
-    told = labels.load(folder / "labels.csv")
+    told = ground_truth.load(folder / "labels.csv")
     failed = Trial(name="general", models=(), terms=("cat",), answers={}, failed={}, broken_alt_texts={})
     write_page(page, folder, told, {"all images": names}, [failed], [{}], "<svg/>", renditions)
 

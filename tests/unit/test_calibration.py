@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.calibration import Calibration, Platt, fit, logit
 from tagger.errors import VocabularyInvalid
+from tagger.evaluation.calibration import Calibration, Platt, fit, logit
 
 TERMS = ("loud", "shy", "rare")
 SHIFTS = np.array([2.0, -2.0, 0.0])  # how far each term's raw logits lie from the truth

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.cider import cider_d, words
+from tagger.evaluation.cider import cider_d, words
 
 CANDIDATES = {"a": "A cat on a red sofa.", "b": "two dogs run on the beach", "c": "a cup of coffee"}
 REFERENCES = {

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.errors import LabelsInvalid
-from tagger.labels import load, parse
+from tagger.evaluation.ground_truth import load, parse
 
 
 def test_tags_and_captions_are_read() -> None:

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tagger import labels, table_file
 from tagger.cli.evaluate import _placed, _tuned
 from tagger.errors import BadRequest, LabelsInvalid
+from tagger.evaluation import ground_truth
 from tagger.services import check_texts
+from tagger.tables import table_file
 
 NFC, NFD = unicodedata.normalize("NFC", "Noël.png"), unicodedata.normalize("NFD", "Noël.png")
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "utf-32"]
@@ -27,7 +28,7 @@ ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "windows-
 def test_the_same_table_is_read_however_it_was_saved(encoding: str, delimiter: str, newline: str, mark: bool) -> None:
     lines = [["File", "true_tags", "caption"], ["Noël.png", "cat", f'"A cat{delimiter} asleep."'], ["b.png", "dog cat", ""]]
     text = newline.join(delimiter.join(line) for line in lines) + newline
-    made = labels.parse(((f"sep={delimiter}{newline}" if mark else "") + text).encode(encoding))
+    made = ground_truth.parse(((f"sep={delimiter}{newline}" if mark else "") + text).encode(encoding))
     assert made.files == ("Noël.png", "b.png")
     assert made.tags["b.png"] == {"dog", "cat"}
     assert made.captions == {"Noël.png": (f"A cat{delimiter} asleep.",)}
@@ -35,7 +36,7 @@ def test_the_same_table_is_read_however_it_was_saved(encoding: str, delimiter: s
 
 def test_a_fault_below_a_mark_is_told_with_the_files_own_line() -> None:
     with pytest.raises(LabelsInvalid, match="line 3, column 1: the file's name is missing"):
-        labels.parse(b"sep=;\nfile;true_tags\n;cat\n")
+        ground_truth.parse(b"sep=;\nfile;true_tags\n;cat\n")
 
 
 def test_pairs_are_read_as_a_german_spreadsheet_saves_them(tmp_path: Path) -> None:
@@ -56,7 +57,7 @@ def test_a_name_finds_its_file_in_either_unicode_form(tmp_path: Path, stored: st
     [row] = check_texts.pairs(tmp_path / "pairs.csv")
     assert row.source is not None, row.status
     assert row.source.location == str(tmp_path / stored[:4] / stored)
-    told = _placed(tmp_path, labels.parse(f"file,true_tags\n{name},cat\n".encode()))
+    told = _placed(tmp_path, ground_truth.parse(f"file,true_tags\n{name},cat\n".encode()))
     assert told.files == (f"{stored[:4]}/{stored}",), "everything behind it uses the file's own name"
     (tmp_path / "tuned.txt").write_text(name, "utf-8")
     assert _tuned(str(tmp_path / "tuned.txt"), told) == list(told.files)
@@ -65,17 +66,17 @@ def test_a_name_finds_its_file_in_either_unicode_form(tmp_path: Path, stored: st
 def test_two_files_that_differ_in_their_form_alone_are_told_apart(tmp_path: Path) -> None:
     for name in (NFC, NFD):
         (tmp_path / name).write_bytes(b"x")
-    told = _placed(tmp_path, labels.parse(f"file,true_tags\n{NFC},cat\n{NFD},dog\n".encode()))
+    told = _placed(tmp_path, ground_truth.parse(f"file,true_tags\n{NFC},cat\n{NFD},dog\n".encode()))
     assert set(told.files) == {NFC, NFD}
     (tmp_path / NFD).unlink()
     with pytest.raises(LabelsInvalid, match="Two lines name the image"):
-        _placed(tmp_path, labels.parse(f"file,true_tags\n{NFC},cat\n{NFD},dog\n".encode()))
+        _placed(tmp_path, ground_truth.parse(f"file,true_tags\n{NFC},cat\n{NFD},dog\n".encode()))
 
 
 def test_a_file_of_names_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tuned.txt").write_bytes(b"\x81\xff")
     with pytest.raises(BadRequest, match="not UTF-8"):
-        _tuned(str(tmp_path / "tuned.txt"), labels.parse(b"file,true_tags\na,cat\n"))
+        _tuned(str(tmp_path / "tuned.txt"), ground_truth.parse(b"file,true_tags\na,cat\n"))
 
 
 @given(st.binary(max_size=120))

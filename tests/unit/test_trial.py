@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from tagger import evaluation, trial
 from tagger.catalog.profile import built_in
 from tagger.catalog.vocabulary_file import built_in as vocabulary_of
-from tagger.labels import Labels
-from tagger.reliability import diagram
+from tagger.evaluation import metrics
+from tagger.evaluation import run as trial
+from tagger.evaluation.diagram import diagram
+from tagger.evaluation.ground_truth import Labels
 
 LABELS = Labels(
     tags={"a.jpg": frozenset({"cat", "pet"}), "b.jpg": frozenset({"dog"}), "c.jpg": frozenset({"tree"})},
@@ -77,7 +78,7 @@ def test_a_trial_is_the_same_after_its_json() -> None:
 
 def test_the_plot_is_svg_with_a_dot_for_each_bin() -> None:
     found = trial.figures("x", made(*GOOD), ["a.jpg", "b.jpg"], LABELS).tags.calibration
-    text = diagram([("first <&>", found), ("none", evaluation.Calibration(error=None, bins=()))])
+    text = diagram([("first <&>", found), ("none", metrics.Calibration(error=None, bins=()))])
     circles = ET.fromstring(text).findall("{http://www.w3.org/2000/svg}circle")
     assert len(circles) == len(found.bins) + 2, "and one in the legend for each curve"
     assert "first &lt;&amp;&gt;" in text

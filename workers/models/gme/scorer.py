@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from tagger.calibration import Calibration
 from tagger.catalog.vocabulary import Category, Term, Vocabulary
+from tagger.evaluation.calibration import Calibration
 from tagger.prediction import Prediction, TermScore
 from workers.models.gme.bank import NEUTRAL
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tagger.calibration import Floats, Platt
+from tagger.evaluation.calibration import Floats, Platt
 from workers.models.lite.files import table
 
 

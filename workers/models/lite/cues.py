@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tagger.calibration import logit
+from tagger.evaluation.calibration import logit
 from tagger.prediction import Look, Prediction
 from workers.models.lite.detect import sure
 from workers.models.lite.files import table

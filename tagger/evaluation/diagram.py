@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from tagger.evaluation import Calibration
+from tagger.evaluation.metrics import Calibration
 
 SIDE, LEFT, TOP = 240, 46, 34
 COLOURS = ("#2a6fdb", "#d9822b", "#2f9e5b", "#a34fc4")

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagger import table_file
 from tagger.errors import LabelsInvalid
-from tagger.table_file import Line, Table
+from tagger.tables import table_file
+from tagger.tables.table_file import Line, Table
 
 NEEDED = ("file", "true_tags")
 

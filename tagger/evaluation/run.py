@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from tagger import alttext, evaluation
+from tagger import alttext
 from tagger.asset import Context
-from tagger.calibration import Floats, Truth
 from tagger.catalog.profile import Profile
 from tagger.catalog.vocabulary import Vocabulary
-from tagger.cider import cider_d
-from tagger.evaluation import Report
-from tagger.labels import Labels
+from tagger.evaluation import metrics
+from tagger.evaluation.calibration import Floats, Truth
+from tagger.evaluation.cider import cider_d
+from tagger.evaluation.ground_truth import Labels
+from tagger.evaluation.metrics import Report
 
 Answer = Mapping[str, Any]  # of `python -m workers.ask images`
 
@@ -74,7 +75,7 @@ def figures(name: str, made: Trial, files: Sequence[str], labels: Labels) -> Fig
     each = cider_d(said, told)
     return Figures(
         set=name,
-        tags=evaluation.report(probabilities, truth, made.terms, chosen=chosen.reshape(shape)),
+        tags=metrics.report(probabilities, truth, made.terms, chosen=chosen.reshape(shape)),
         cider=sum(each.values()) / len(told) if told else None,  # an image without a caption counts 0
         alt_texts=sum(1 for f in files if f in made.answers and published_alt(made.answers[f]) is not None),
         broken_alt_texts=sum(1 for f in files if f in made.broken_alt_texts),

@@ -1,0 +1,1 @@
+"""How good the words are on labelled images. Pure."""

@@ -1,0 +1,1 @@
+"""Tables and file names as people's programs write them."""
