@@ -40,7 +40,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "psycopg": ("tagger.ledger",),
     # clients of our own API on loopback are the command line and the demo
     "requests": ("tagger.cli", "tagger.demo", "tagger.stack"),
-    "urllib3": ("workers.fetch", "workers.pinned", "workers.deliver"),
+    "urllib3": ("workers.fetch", "tagger.net.pinned", "workers.deliver"),
     "httpx": (),
     "aiohttp": (),
 }

@@ -14,16 +14,16 @@ from http.client import HTTPException
 
 import urllib3
 
-from tagger.addresses import AllowedHost
 from tagger.asset import ImageSource
 from tagger.blobs import Blobs
 from tagger.errors import AddressForbidden, DecodeError, FetchFailed, FetchRefused, ImageNotThereYet, NotFound, UrlInvalid
+from tagger.net.addresses import AllowedHost
+from tagger.net.body import looks_like_html, read_body
+from tagger.net.pinned import Resolve, Route, open_connection, resolve_checked, system_resolve, tls_context
 from tagger.net.url import URL_POINTER, Hop, follow, parse_url
 from tagger.settings import MIB
 from tagger.site import Site
-from workers.body import looks_like_html, read_body
 from workers.files import read_file
-from workers.pinned import Resolve, Route, open_connection, resolve_checked, system_resolve, tls_context
 from workers.room import Room, Share
 
 MAX_REDIRECTS = 5

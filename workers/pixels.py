@@ -17,8 +17,8 @@ from PIL import AvifImagePlugin, ExifTags, Image, ImageCms, UnidentifiedImageErr
 
 from tagger.asset import Content
 from tagger.errors import DecodeError, DecodeTimeout, ImageTooManyPixels
+from tagger.net.body import looks_like_html
 from workers import truncated
-from workers.body import looks_like_html
 from workers.content import content, is_blank
 from workers.file_blocks import blocks
 

@@ -12,8 +12,8 @@ from functools import cache
 
 from starlette.requests import Request
 
-from tagger import same_origin
 from tagger.errors import Forbidden, SettingsError
+from tagger.net import same_origin
 from tagger.settings import Settings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -8,12 +8,12 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from tagger import signing
 from tagger.api.deps import Parts, PartsDep
 from tagger.api.jobs import RECEIPT, receipt
 from tagger.api.messages import SIGNATURE
 from tagger.cms import standard
 from tagger.errors import BodyTooLarge, NotFound, SignatureInvalid
+from tagger.net import signing
 from tagger.site import Site
 
 router = APIRouter(tags=["hooks"])

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from tagger.addresses import AllowedHost
 from tagger.job_body import AssetId, Body, ImageIn, Locale, Revision, Text, Url, Wanted
+from tagger.net.addresses import AllowedHost
 
 Since = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 STATEMENT_EXAMPLE: JsonDict = {"text": "A tabby cat on a red sofa", "image": {"url": "https://cms.example/a.jpg"}}

@@ -14,7 +14,7 @@ from tagger.api.deps import CallerDep, OperatorDep, Parts, PartsDep
 from tagger.api.shapes import SiteIn
 from tagger.delivery import Endpoint
 from tagger.ids import new_id
-from tagger.signing import new_secret
+from tagger.net.signing import new_secret
 from tagger.site import Site
 
 router = APIRouter(tags=["sites"])

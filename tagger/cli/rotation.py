@@ -8,7 +8,7 @@ import typer
 
 from tagger.cli import console
 from tagger.errors import BadRequest
-from tagger.signing import new_secret
+from tagger.net.signing import new_secret
 
 
 def rotate(

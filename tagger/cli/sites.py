@@ -8,15 +8,15 @@ import typer
 from pydantic import ValidationError
 
 from tagger import serializers
-from tagger.addresses import PRIVATE, plainly_forbidden
 from tagger.api.shapes import EndpointIn, SiteIn
 from tagger.cli import console, rotation
 from tagger.delivery import Endpoint
 from tagger.errors import BadRequest
 from tagger.ids import new_id
 from tagger.ledger import Ledger
+from tagger.net.addresses import PRIVATE, plainly_forbidden
+from tagger.net.signing import new_secret
 from tagger.net.url import parse_url
-from tagger.signing import new_secret
 from tagger.site import Site
 
 TELL_UNWRITTEN = "Send asset.described also when nothing is to be written: words for review, or none at all."

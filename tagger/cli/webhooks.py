@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from tagger import signing
 from tagger.cli import console, questions
 from tagger.errors import BadRequest, PortTaken, SignatureInvalid
+from tagger.net import signing
 
 MAX_BODY = 4 << 20
 SECONDS = 10  # for one request

@@ -19,10 +19,11 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from tagger import locales, signing
+from tagger import locales
 from tagger.api import connections
 from tagger.demo import pages, routes
 from tagger.demo.library import Config, Library
+from tagger.net import signing
 
 
 def create_app(config: Config) -> FastAPI:

@@ -8,8 +8,8 @@ import time
 import requests
 import structlog
 
-from tagger import signing
 from tagger.demo.shelf import Event, Shelf
+from tagger.net import signing
 
 LOG = structlog.get_logger(__name__)
 

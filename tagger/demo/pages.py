@@ -12,13 +12,13 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 from starlette.middleware.base import BaseHTTPMiddleware
 
-from tagger import same_origin
 from tagger.api.connections import ambiguous
 from tagger.asset import Role
 from tagger.demo.library import MAX_BYTES, Library, NotAnImage
 from tagger.demo.routes import check_places, library_of
 from tagger.demo.shelf import TEXT_FIELDS, NoSuchAsset
 from tagger.judge.gate import REASONS
+from tagger.net import same_origin
 
 router = APIRouter(include_in_schema=False)
 TEMPLATES = Jinja2Templates(directory=Path(__file__).with_name("templates"))

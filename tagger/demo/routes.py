@@ -11,12 +11,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, ValidationError
 
-from tagger import signing
 from tagger.asset import Role
 from tagger.demo import receiver
 from tagger.demo.library import MAX_BYTES, Library, NotAnImage
 from tagger.demo.shelf import TEXT_FIELDS, NoSuchAsset
 from tagger.errors import SignatureInvalid
+from tagger.net import signing
 
 router = APIRouter()
 

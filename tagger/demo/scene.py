@@ -22,9 +22,9 @@ from tagger.ids import new_id
 from tagger.keys import hash_key, new_key
 from tagger.leash import leashed
 from tagger.ledger import open_ledger
+from tagger.net.signing import new_secret
 from tagger.services.renditions import Renditions
 from tagger.settings import Settings, plain_env
-from tagger.signing import new_secret
 from tagger.site import Site
 from tagger.stack import Stack, local_session
 

@@ -22,12 +22,12 @@ from httpx import Response
 from PIL import Image
 
 from acceptance.house import ENDED, House, tagger, until
-from tagger import signing
 from tagger.api.app import create_app
 from tagger.delivery import Endpoint
 from tagger.job import JobRequest
 from tagger.keys import hash_key
 from tagger.ledger import Ledger, open_ledger
+from tagger.net import signing
 from tagger.settings import load
 from tagger.site import Site
 

@@ -14,10 +14,10 @@ import pytest
 
 from acceptance.house import House, until
 from acceptance.pictures import png
-from tagger import signing
 from tagger.asset import ImageSource
 from tagger.ids import new_id
 from tagger.job_body import JobIn
+from tagger.net import signing
 
 
 def is_problem(answer: Any, status: int, code: str) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from ledger_cases.world import ALT, BROKEN, World, description
 
 from acceptance.house import ROOT, TAGGER, called, clean_env, told
 from acceptance.pictures import png
-from tagger import signing
 from tagger.annotation import Annotation, Verdict
 from tagger.backfill import Backfill
 from tagger.cli import backfill, check, console, describe
@@ -26,6 +25,7 @@ from tagger.errors import ImageTooLarge
 from tagger.job import Description
 from tagger.judge.gate import REASONS
 from tagger.ledger import Ledger
+from tagger.net import signing
 from tagger.services.backfill import feed
 from tagger.services.check_texts import Row
 from tagger.settings import Settings, load

@@ -17,8 +17,8 @@ from PIL import Image, IptcImagePlugin
 from acceptance.house import called, told
 from acceptance.reported import DATA, World
 from acceptance.reported_files import descriptions, frames, sizes, terms
-from tagger import signing
 from tagger.api.app import create_app
+from tagger.net import signing
 from tagger.settings import load
 
 Case = Callable[[World], None]

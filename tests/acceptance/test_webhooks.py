@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from acceptance.house import ROOT, TAGGER, called, clean_env, told
-from tagger import signing
 from tagger.home import free_port
+from tagger.net import signing
 
 
 @pytest.fixture

@@ -231,7 +231,7 @@ def test_q10_sigterm_under_load_ends_within_the_grace_period(build: Build, repor
 def test_q11_the_same_hook_five_times_at_once_is_one_job(build: Build, report: Report) -> None:
     import json
 
-    from tagger import signing
+    from tagger.net import signing
 
     rig = build()
     secret = signing.new_secret()

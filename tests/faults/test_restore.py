@@ -18,11 +18,11 @@ from ledger_cases.world import World, description
 from postgres import cluster
 from sqlalchemy.engine import make_url
 
-from tagger import signing
 from tagger.delivery import Endpoint
 from tagger.demo import receiver
 from tagger.demo.shelf import Shelf
 from tagger.ledger.copies import copy_sqlite
+from tagger.net import signing
 from workers.deliver.attempt import attempt
 from workers.deliver.transport import Reply
 

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from tagger.addresses import AllowedHost
 from tagger.asset import ImageSource
+from tagger.net.addresses import AllowedHost
 from workers.fetch import Fetched, FetchPolicy, fetch
 
 BODY = b"\xff\xd8 not really a picture, but bytes " * 40

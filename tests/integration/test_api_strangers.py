@@ -13,10 +13,10 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client import REGISTRY
 
-from tagger import signing
 from tagger.api.app import create_app
 from tagger.keys import hash_key
 from tagger.ledger import open_ledger
+from tagger.net import signing
 from tagger.settings import Settings
 from tagger.site import Site
 

@@ -19,9 +19,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger import signing
 from tagger.cms import callback
 from tagger.delivery import AttemptReport, DeliveryClaim, Endpoint
+from tagger.net import signing
 from workers.deliver.attempt import attempt, retry_after_ms
 from workers.deliver.transport import MAX_ANSWER_BYTES, HttpTransport
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from tagger import signing
 from tagger.annotation import Annotation, Verdict
 from tagger.asset import ImageSource
 from tagger.delivery import DeliveryClaim, Endpoint
 from tagger.errors import EndpointUnreachable, LedgerUnavailable
 from tagger.job import Description, JobRequest
 from tagger.ledger import Ledger, open_ledger
+from tagger.net import signing
 from tagger.settings import Settings
 from tagger.site import Site
 from workers.deliver import loop

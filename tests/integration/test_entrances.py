@@ -17,13 +17,13 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-from tagger import signing
 from tagger.api.app import create_app
 from tagger.cli.main import app as cli
 from tagger.job import JobRequest
 from tagger.keys import hash_key
 from tagger.ledger import Ledger, open_ledger
 from tagger.locales import parse
+from tagger.net import signing
 from tagger.settings import Settings
 from tagger.site import Site
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 from picture_server import BODY, Answer, Server, endless, get, moved, ok, policy, send
 
-from tagger.addresses import AllowedHost
 from tagger.asset import ImageSource
 from tagger.errors import AddressForbidden, DecodeError, EncodingInvalid, FetchFailed, FetchRefused, ImageTooLarge
+from tagger.net.addresses import AllowedHost
 from tagger.net.url import Hop, parse_url
 from tagger.site import Site
 from workers.fetch import Fetched, FetchPolicy, fetch

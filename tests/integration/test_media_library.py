@@ -24,7 +24,6 @@ import pytest
 import requests
 from PIL import Image
 
-from tagger import signing
 from tagger.annotation import Verdict
 from tagger.asset import ImageSource
 from tagger.cms import standard
@@ -32,6 +31,7 @@ from tagger.delivery import AttemptReport, DeliveryClaim, Endpoint
 from tagger.errors import AnswerIncomplete, DecodeError
 from tagger.job import Description, JobRequest
 from tagger.ledger import Ledger, open_ledger
+from tagger.net import signing
 from tagger.settings import Settings
 from tagger.site import Site
 from workers import deliver

@@ -13,10 +13,10 @@ import pytest
 from ledger_cases.world import World
 from structlog.testing import capture_logs
 
-from tagger import signing
 from tagger.circuit import LEAST, TELL_AGAIN_MS
 from tagger.delivery import SCHEDULE_MS, Endpoint
 from tagger.errors import EndpointUnreachable, SettingsError
+from tagger.net import signing
 from tagger.settings import Settings
 from tagger.telemetry import EVENTS
 from workers.deliver.events import Teller

@@ -17,9 +17,9 @@ import pytest
 from test_deliver_loop import describe, until
 from typer.testing import CliRunner
 
-from tagger import signing
 from tagger.cli.main import app
 from tagger.ledger import Ledger, open_ledger
+from tagger.net import signing
 from tagger.settings import load
 
 TOOK = json.dumps({"fields": {"alt_text": {"en": {"outcome": "written"}}}}).encode()

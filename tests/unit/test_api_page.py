@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tagger import signing
 from tagger.annotation import Action, Annotation, Verdict
 from tagger.cms import callback, standard
 from tagger.delivery import DeliveryClaim, Endpoint, FieldOutcome
@@ -20,6 +19,7 @@ from tagger.errors import DecodeError
 from tagger.job import Description
 from tagger.job_body import JobIn
 from tagger.message import of_description, of_failure
+from tagger.net import signing
 from tagger.site import Site
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")

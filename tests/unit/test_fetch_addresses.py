@@ -8,9 +8,9 @@ from ipaddress import ip_address
 
 import pytest
 
-from tagger.addresses import AllowedHost, forbidden
 from tagger.errors import AddressForbidden, FetchFailed
-from workers.pinned import resolve_checked, system_resolve
+from tagger.net.addresses import AllowedHost, forbidden
+from tagger.net.pinned import resolve_checked, system_resolve
 
 BAD = [
     ("0.0.0.0", "this network"),

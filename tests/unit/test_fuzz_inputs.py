@@ -17,11 +17,11 @@ import urllib3
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from tagger import signing
 from tagger.cms.standard import parse_hook
 from tagger.errors import AddressForbidden, BadRequest, SignatureInvalid
 from tagger.imagemeta import exif, iptc, xmp
 from tagger.imagemeta import read as metadata
+from tagger.net import signing
 from tagger.net.url import parse_url
 from tagger.site import Site
 

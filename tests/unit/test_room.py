@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tagger.errors import DecoderUnavailable
-from workers.body import SMALL, read_body
+from tagger.net.body import SMALL, read_body
 from workers.room import Room
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tagger.same_origin import refusal
+from tagger.net.same_origin import refusal
 
 OWN = {"tagger.internal"}
 

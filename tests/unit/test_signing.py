@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
-from tagger import signing
 from tagger.errors import BadRequest, SignatureInvalid
+from tagger.net import signing
 
 NOW = 1_795_000_000
 OLD, NEW = signing.new_secret(), signing.new_secret()

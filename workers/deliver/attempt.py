@@ -25,7 +25,6 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from tagger import signing
 from tagger.cms import callback
 from tagger.delivery import MAX_RETRY_AFTER_MS, AttemptReport, AttemptResult, DeliveryClaim, Endpoint, FieldOutcome
 from tagger.errors import (
@@ -37,6 +36,7 @@ from tagger.errors import (
     EndpointUnreachable,
 )
 from tagger.message import FAILED
+from tagger.net import signing
 from workers.deliver.transport import Reply, Transport
 
 WallClock = Callable[[], float]  # seconds since 1970

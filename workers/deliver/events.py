@@ -8,10 +8,11 @@ import time
 
 import structlog
 
-from tagger import operator_event, signing
+from tagger import operator_event
 from tagger.delivery import Endpoint, wait_ms
 from tagger.errors import BadRequest, DeliveryError, LedgerUnavailable, SettingsError
 from tagger.ledger import Ledger
+from tagger.net import signing
 from tagger.operator_event import OperatorEvent
 from tagger.settings import Settings
 from tagger.telemetry import EVENTS

@@ -22,9 +22,8 @@ from tagger.errors import (
     FetchError,
     ImageTooLarge,
 )
-from tagger.net.url import Hop, parse_url
-from workers.content_encoding import undone
-from workers.pinned import (
+from tagger.net.content_encoding import undone
+from tagger.net.pinned import (
     PlainConnection,
     Resolve,
     Route,
@@ -35,6 +34,7 @@ from workers.pinned import (
     system_resolve,
     tls_context,
 )
+from tagger.net.url import Hop, parse_url
 
 MAX_ANSWER_BYTES = 64 << 10
 CONNECT_SECONDS = 5.0  # for resolving and connecting, when the whole deadline is longer

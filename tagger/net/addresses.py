@@ -1,4 +1,4 @@
-"""Which network addresses a server may be sent to by a stranger's URL. Pure; `workers/pinned.py` resolves and connects.
+"""Which network addresses a server may be sent to by a stranger's URL. Pure; `tagger/net/pinned.py` resolves and connects.
 
 `ipaddress.is_global` cannot be used: on Python 3.11 it is True for NAT64 and 6to4 forms of the metadata address, for site-local
 and for multicast. So the forbidden ranges are listed (IANA special-purpose registries), and IPv6 must lie in 2000::/3.

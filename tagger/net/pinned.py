@@ -22,8 +22,8 @@ import certifi
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from tagger.addresses import PRIVATE, Address, forbidden
 from tagger.errors import AddressForbidden, FetchFailed
+from tagger.net.addresses import PRIVATE, Address, forbidden
 
 Resolve = Callable[[str, int], Sequence[str]]  # host, port → numeric addresses; raises OSError
 CONNECT_SECONDS = 5.0  # for one address, so that a dead first answer leaves time for the second

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from tagger.errors import ImageTooLarge
-from workers.content_encoding import CHUNK, coding_of, undone
+from tagger.net.content_encoding import CHUNK, coding_of, undone
 
 SMALL = 1 << 20  # a body up to here is read without asking for room
 HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body")
