@@ -26,9 +26,9 @@ from tagger.api.deps import Parts, PartsDep
 from tagger.api.entailment import answer_of, check_request
 from tagger.api.jobs import unstored
 from tagger.asset import ImageSource
+from tagger.cms.job_body import decode_base64
 from tagger.errors import BadRequest, ErrorInfo, TaggerError
 from tagger.job import Job, JobRequest
-from tagger.job_body import decode_base64
 from tagger.judge import hypothesis
 from tagger.net.url import parse_url
 from tagger.prediction import EntailmentPrediction

@@ -17,10 +17,10 @@ from tagger.api.deps import Parts, PartsDep, SiteDep
 from tagger.api.jobs import MOST_PARTS, RECEIPT, check_parts, chosen_profile, receipt, unstored
 from tagger.api.shapes import STATEMENT_EXAMPLE, StatementIn
 from tagger.asset import ImageSource
+from tagger.cms.job_body import ImageIn, decode_base64
 from tagger.errors import BadRequest, Pointer
 from tagger.ids import new_id
 from tagger.job import Job, JobRequest
-from tagger.job_body import ImageIn, decode_base64
 from tagger.judge import hypothesis
 from tagger.prediction import EntailmentPrediction
 

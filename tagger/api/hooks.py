@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from tagger.api.deps import Parts, PartsDep
 from tagger.api.jobs import RECEIPT, receipt
 from tagger.api.messages import SIGNATURE
-from tagger.cms import standard
+from tagger.cms.generic import hook as standard
 from tagger.errors import BodyTooLarge, NotFound, SignatureInvalid
 from tagger.net import signing
 from tagger.site import Site

@@ -21,10 +21,7 @@ from tagger.api import answers
 from tagger.api.answers import answered
 from tagger.api.deps import CallerDep, Cursor, Parts, PartsDep, SiteDep
 from tagger.asset import ImageSource, Role
-from tagger.errors import BadRequest, BodyTooLarge, Pointer
-from tagger.ids import new_id
-from tagger.job import JobRequest, JobStatus
-from tagger.job_body import (
+from tagger.cms.job_body import (
     ALL_FIELDS,
     JOB_EXAMPLE,
     METADATA_KEYS,
@@ -39,6 +36,9 @@ from tagger.job_body import (
     Wanted,
     decode_base64,
 )
+from tagger.errors import BadRequest, BodyTooLarge, Pointer
+from tagger.ids import new_id
+from tagger.job import JobRequest, JobStatus
 from tagger.judge.gate import REASONS
 from tagger.ledger import Accepted
 from tagger.site import Site

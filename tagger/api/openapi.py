@@ -18,7 +18,7 @@ from tagger.api.messages import SIGNATURE
 from tagger.api.problems import MEDIA_TYPE
 from tagger.api.request_body import PICTURE_PATHS
 from tagger.api.shapes import JobPart, StatementIn
-from tagger.job_body import JobIn
+from tagger.cms.job_body import JobIn
 
 REF = "#/components/schemas/{model}"
 MODELS: tuple[type[BaseModel], ...] = (

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from tagger.job_body import AssetId, Body, ImageIn, Locale, Revision, Text, Url, Wanted
+from tagger.cms.job_body import AssetId, Body, ImageIn, Locale, Revision, Text, Url, Wanted
 from tagger.net.addresses import AllowedHost
 
 Since = Annotated[str, Field(json_schema_extra={"format": "date-time"})]

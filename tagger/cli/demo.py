@@ -19,11 +19,11 @@ from tagger.cli import console
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.tables import check_writable
 from tagger.cli.terminated import cleaning_up
+from tagger.cms.folder.survey import Survey
 from tagger.demo import tour
 from tagger.demo.photos_folder import broken, photographs
 from tagger.demo.scene import Scene, open_scene
 from tagger.demo.sheet import is_sheet, tags_of, write_sheet
-from tagger.folder_survey import Survey
 from tagger.home import free_port
 from tagger.processors import processors
 from tagger.services.renditions import Renditions

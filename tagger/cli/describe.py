@@ -16,9 +16,9 @@ from tagger.cli import console, copies, tables, unfinished, words_table
 from tagger.cli.backfill import watch
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.terminated import cleaning_up
+from tagger.cms.folder.survey import Survey, survey
+from tagger.cms.folder.walk import readable, walk
 from tagger.errors import BadRequest
-from tagger.folder_survey import Survey, survey
-from tagger.folder_walk import readable, walk
 from tagger.job import Job
 from tagger.ledger import Ledger, open_ledger
 from tagger.processors import processors

@@ -6,8 +6,8 @@ from importlib import resources
 from itertools import islice
 from pathlib import Path
 
+from tagger.cms.folder.walk import LeftOut, Picture, walk
 from tagger.errors import BadRequest
-from tagger.folder_walk import LeftOut, Picture, walk
 from tagger.services.renditions import Renditions
 
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from tagger.cms.callback import text_hash
+from tagger.cms.generic.callback import text_hash
 from tagger.demo.shelf import TEXT_FIELDS, NoSuchAsset, Shelf, living, set_tag, set_text
 from tagger.demo.told import remember
 

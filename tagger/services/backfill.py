@@ -15,9 +15,9 @@ import structlog
 
 from tagger.asset import ImageSource
 from tagger.backfill import Backfill
+from tagger.cms.folder.survey import Survey, survey
+from tagger.cms.folder.walk import Picture, readable, walk
 from tagger.errors import Conflict
-from tagger.folder_survey import Survey, survey
-from tagger.folder_walk import Picture, readable, walk
 from tagger.ids import new_id
 from tagger.job import JobRequest
 from tagger.ledger import Ledger

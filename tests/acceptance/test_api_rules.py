@@ -15,8 +15,8 @@ import pytest
 from acceptance.house import House, until
 from acceptance.pictures import png
 from tagger.asset import ImageSource
+from tagger.cms.job_body import JobIn
 from tagger.ids import new_id
-from tagger.job_body import JobIn
 from tagger.net import signing
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tagger.backfill import Backfill
-from tagger.folder_survey import survey
-from tagger.folder_walk import walk
+from tagger.cms.folder.survey import survey
+from tagger.cms.folder.walk import walk
 from tagger.ledger import Ledger, open_ledger
 from tagger.services.backfill import feed_all, plan_folder
 from tagger.site import Site

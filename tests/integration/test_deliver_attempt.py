@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.cms import callback
+from tagger.cms.generic import callback
 from tagger.delivery import AttemptReport, DeliveryClaim, Endpoint
 from tagger.net import signing
 from workers.deliver.attempt import attempt, retry_after_ms

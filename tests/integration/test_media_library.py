@@ -26,7 +26,7 @@ from PIL import Image
 
 from tagger.annotation import Verdict
 from tagger.asset import ImageSource
-from tagger.cms import standard
+from tagger.cms.generic import hook as standard
 from tagger.delivery import AttemptReport, DeliveryClaim, Endpoint
 from tagger.errors import AnswerIncomplete, DecodeError
 from tagger.job import Description, JobRequest

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
-from tagger.cms import callback
+from tagger.cms.generic import callback
 from tagger.delivery import DeliveryClaim, Endpoint
 from tagger.demo import receiver
 from tagger.demo.shelf import NoSuchAsset, Shelf

@@ -14,7 +14,7 @@ from PIL import Image
 from tagger.asset import Context, ImageSource
 from tagger.catalog import load as catalog
 from tagger.catalog.profile import BUILT_IN, built_in
-from tagger.cms import callback
+from tagger.cms.generic import callback
 from tagger.delivery import DeliveryClaim, Endpoint
 from tagger.job import Claim, JobRequest
 from tagger.prediction import Prediction

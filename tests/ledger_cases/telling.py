@@ -12,7 +12,7 @@ from sqlalchemy import update
 from ledger_cases.world import BROKEN, FIELDS, World, description, said
 from tagger.annotation import Annotation, Verdict
 from tagger.backfill import Backfill
-from tagger.cms import callback
+from tagger.cms.generic import callback
 from tagger.delivery import SCHEDULE_MS, AttemptReport
 from tagger.errors import DecodeError
 from tagger.job import Description

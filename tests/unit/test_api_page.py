@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from tagger.annotation import Action, Annotation, Verdict
-from tagger.cms import callback, standard
+from tagger.cms.generic import callback
+from tagger.cms.generic import hook as standard
+from tagger.cms.job_body import JobIn
 from tagger.delivery import DeliveryClaim, Endpoint, FieldOutcome
 from tagger.errors import DecodeError
 from tagger.job import Description
-from tagger.job_body import JobIn
 from tagger.message import of_description, of_failure
 from tagger.net import signing
 from tagger.site import Site

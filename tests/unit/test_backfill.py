@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger.cli.backfill import recent_rate, row
+from tagger.cms.folder.survey import survey
+from tagger.cms.folder.walk import Picture, walk
 from tagger.errors import BadRequest
-from tagger.folder_survey import survey
-from tagger.folder_walk import Picture, walk
 from tagger.ledger import Ledger, open_ledger
 from tagger.services import backfill
 from tagger.services.backfill import feed, feed_all, plan_folder, rehearse

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.cms import callback
+from tagger.cms.generic import callback
 from tagger.delivery import DeliveryClaim, Endpoint, FieldOutcome
 
 CAT = {"value": "Tabby cat on a red sofa", "source": "model", "model": "ofa-caption@1a2b", "score": 0.91}

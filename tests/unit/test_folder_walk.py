@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from tagger.cms.folder.survey import survey
+from tagger.cms.folder.walk import COMPANIONS, SUFFIXES, Picture, may_follow, walk
 from tagger.demo.photos_folder import photographs
-from tagger.folder_survey import survey
-from tagger.folder_walk import COMPANIONS, SUFFIXES, Picture, may_follow, walk
 from workers.files import read_file
 
 

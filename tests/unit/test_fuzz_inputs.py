@@ -17,7 +17,7 @@ import urllib3
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from tagger.cms.standard import parse_hook
+from tagger.cms.generic.hook import parse_hook
 from tagger.errors import AddressForbidden, BadRequest, SignatureInvalid
 from tagger.imagemeta import exif, iptc, xmp
 from tagger.imagemeta import read as metadata

@@ -25,7 +25,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from tagger.cms import callback
+from tagger.cms.generic import callback
 from tagger.delivery import MAX_RETRY_AFTER_MS, AttemptReport, AttemptResult, DeliveryClaim, Endpoint, FieldOutcome
 from tagger.errors import (
     AnswerInvalid,

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tagger.folder_walk import readable, walk
+from tagger.cms.folder.walk import readable, walk
 
 NAMED = 3  # names that the sentence gives for each reason
 

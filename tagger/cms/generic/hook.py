@@ -17,9 +17,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from tagger.asset import ImageSource
+from tagger.cms.job_body import AssetId, JobIn, pointers
 from tagger.errors import BadRequest, Pointer
 from tagger.job import JobRequest
-from tagger.job_body import AssetId, JobIn, pointers
 from tagger.site import Site
 
 DELETED = "asset.deleted"

@@ -1,0 +1,1 @@
+"""The generic signed protocol between tagger and a CMS: hooks in, callbacks out. Pure."""
