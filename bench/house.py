@@ -24,7 +24,6 @@ from PIL import Image
 from tagger import demo
 from tagger.asset import ImageSource
 from tagger.delivery import Endpoint
-from tagger.home import free_port
 from tagger.job import JobRequest, Lane
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue import Hints
@@ -32,6 +31,7 @@ from tagger.settings import load
 from tagger.shape import Shape
 from tagger.site import Site
 from tagger.stack import Stack
+from tagger.system.home import free_port
 
 PHOTOS = Path(demo.__file__).parent / "photos"
 SITE = "bench"

@@ -20,8 +20,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tagger.errors import BrokerUnavailable
-from tagger.leash import leashed
 from tagger.settings import Settings, broker_socket, broker_socket_url, plain_env
+from tagger.system.parent_death import leashed
 
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from tagger.child import Child
 from tagger.errors import SettingsError
 from tagger.job import Lane
-from tagger.leash import leashed
-from tagger.processors import allowed, processors
 from tagger.settings import Settings
+from tagger.system.cpus import allowed, processors
+from tagger.system.parent_death import leashed
 
 
 def flower_installed() -> bool:

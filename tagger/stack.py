@@ -24,10 +24,10 @@ from tagger import log_files, metric_files
 from tagger.broker import Broker, open_broker
 from tagger.child import Child, end, popen
 from tagger.errors import TaggerError, Unavailable
-from tagger.home import check_port, free_port, listens, local_url, lock_home, make_home, write_state
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, child_env
 from tagger.shape import Shape
+from tagger.system.home import check_port, free_port, listens, local_url, lock_home, make_home, write_state
 
 log = structlog.get_logger()
 

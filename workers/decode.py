@@ -26,8 +26,8 @@ from tagger.errors import (
     ImageTooManyPixels,
 )
 from tagger.prediction import Pixels
-from tagger.processors import processors
 from tagger.settings import MIB, Settings
+from tagger.system.cpus import processors
 from workers.decoder import BLOCKS, Limits
 from workers.decoder_process import DecoderProcess, Died, Patience
 

@@ -21,7 +21,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
-from tagger.leash import unleash
+from tagger.system.parent_death import unleash
 from workers import priority
 from workers.hang_up import signal_at_hang_up
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import psutil
 
-from tagger.leash import leashed
 from tagger.prediction import Pixels
 from tagger.settings import MIB
+from tagger.system.parent_death import leashed
 from workers.decoder import ANSWER, MAX_BLOCK, READY, REQUEST, Limits
 
 START_SECONDS = 60.0  # for a new process to import its libraries on a busy machine

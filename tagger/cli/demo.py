@@ -24,12 +24,12 @@ from tagger.demo import tour
 from tagger.demo.photos_folder import broken, photographs
 from tagger.demo.scene import Scene, open_scene
 from tagger.demo.sheet import is_sheet, tags_of, write_sheet
-from tagger.home import free_port
-from tagger.processors import processors
 from tagger.services.renditions import Renditions
 from tagger.settings import Settings
 from tagger.shape import Shape, flower_installed
 from tagger.stack import Stack
+from tagger.system.cpus import processors
+from tagger.system.home import free_port
 
 SHEET = "tagger-demo.html"
 

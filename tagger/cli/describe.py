@@ -21,12 +21,12 @@ from tagger.cms.folder.walk import readable, walk
 from tagger.errors import BadRequest
 from tagger.job import Job
 from tagger.ledger import Ledger, open_ledger
-from tagger.processors import processors
 from tagger.services.backfill import plan_folder
 from tagger.settings import Settings
 from tagger.shape import Shape
 from tagger.site import Site
 from tagger.stack import Stack
+from tagger.system.cpus import processors
 
 SITE = "folder"
 

@@ -13,10 +13,10 @@ import typer
 from tagger import telemetry
 from tagger.cli import console
 from tagger.errors import Conflict
-from tagger.home import make_home, read_state
 from tagger.settings import child_env, plain_env
 from tagger.shape import Shape, require_flower
 from tagger.stack import Stack
+from tagger.system.home import make_home, read_state
 
 FLOWER_PORT = 5555
 

@@ -14,7 +14,6 @@ import typer
 from tagger.broker import server_binary
 from tagger.cli import attention, console, models
 from tagger.errors import PortTaken, SettingsError, TaggerError
-from tagger.home import check_port, local_url, make_home, read_state
 from tagger.job import LANES
 from tagger.ledger import Ledger, open_ledger
 from tagger.ledger.connections import needed
@@ -22,6 +21,7 @@ from tagger.queue import Hints
 from tagger.settings import Settings
 from tagger.shape import Shape
 from tagger.stack import local_session
+from tagger.system.home import check_port, local_url, make_home, read_state
 
 FREE_BYTES = 1 << 30
 STYLES = {"ok": "green", "warning": "yellow", "broken": "red"}

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tagger.errors import SettingsError
-from tagger.home import make_home, read_state
 from tagger.settings import Settings
+from tagger.system.home import make_home, read_state
 
 FOLDER = "unfinished"
 TABLE = "table.json"

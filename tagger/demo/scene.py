@@ -20,13 +20,13 @@ from tagger.demo.photos_folder import media_type
 from tagger.errors import Unavailable
 from tagger.ids import new_id
 from tagger.keys import hash_key, new_key
-from tagger.leash import leashed
 from tagger.ledger import open_ledger
 from tagger.net.signing import new_secret
 from tagger.services.renditions import Renditions
 from tagger.settings import Settings, plain_env
 from tagger.site import Site
 from tagger.stack import Stack, local_session
+from tagger.system.parent_death import leashed
 
 SITE = "media-library"
 WAIT_SECONDS = 60.0

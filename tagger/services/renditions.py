@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from tagger.errors import DecodeError, DecoderUnavailable, ErrorInfo
-from tagger.leash import leashed
 from tagger.settings import Settings, child_env
+from tagger.system.parent_death import leashed
 
 LARGEST = 1024  # pixels of a side
 CLOSE_SECONDS = 5.0

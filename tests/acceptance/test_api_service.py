@@ -15,10 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from acceptance.house import ROOT, TAGGER, House, clean_env, until
 from acceptance.pictures import png
-from tagger.home import free_port
 from tagger.keys import hash_key
 from tagger.ledger import open_ledger
 from tagger.site import Site
+from tagger.system.home import free_port
 
 
 def test_the_description_holds_together_and_its_examples_are_valid(house: House) -> None:

@@ -14,9 +14,9 @@ import pytest
 
 from acceptance.house import called, told
 from tagger import shape
-from tagger.home import free_port, read_state
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import load
+from tagger.system.home import free_port, read_state
 
 
 @contextmanager

@@ -16,8 +16,8 @@ import requests
 
 from acceptance.house import Running, alive, called, family, tagger, told, until
 from acceptance.pictures import png
-from tagger.home import free_port, read_state
 from tagger.ledger import open_ledger
+from tagger.system.home import free_port, read_state
 
 FAKE = {
     "TAGGER_CAPTION": "fake", "TAGGER_EMBED": "fake", "TAGGER_THREADS": "8", "TAGGER_MAX_BATCH": "8",

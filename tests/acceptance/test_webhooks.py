@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from acceptance.house import ROOT, TAGGER, called, clean_env, told
-from tagger.home import free_port
 from tagger.net import signing
+from tagger.system.home import free_port
 
 
 @pytest.fixture

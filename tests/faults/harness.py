@@ -31,13 +31,13 @@ from faults.receiver import Receiver
 from tagger import broker
 from tagger.asset import ImageSource
 from tagger.delivery import Endpoint
-from tagger.home import free_port, read_state
 from tagger.job import JobRequest, Lane
 from tagger.keys import hash_key
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue import Hints
 from tagger.settings import Settings, broker_socket, load, to_env
 from tagger.site import Site
+from tagger.system.home import free_port, read_state
 
 ROOT = Path(__file__).parent.parent.parent
 KEY = "key-of-the-rig"

@@ -16,7 +16,7 @@ from postgres import Cluster
 
 from faults.harness import Rig
 from faults.memory import Living
-from tagger.home import read_state
+from tagger.system.home import read_state
 
 KINDS = ("kill", "kill", "kill", "kill", "freeze", "decoder", "broker", "ledger")
 PAUSE_S = (6.0, 22.0)  # between two faults

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tagger.home import free_port
 from tagger.net import signing
+from tagger.system.home import free_port
 
 
 @dataclass(frozen=True, kw_only=True)

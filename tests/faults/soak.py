@@ -28,7 +28,7 @@ from faults.harness import BACKFILL, UPLOAD, Rig
 from faults.memory import Row, Sampler, plot, table
 from faults.mischief import Mischief
 from faults.traffic import Traffic
-from tagger.home import free_port
+from tagger.system.home import free_port
 
 GROWTH_BAR = 1.05
 SPARED = ("reconcile", "deliver", UPLOAD, BACKFILL)

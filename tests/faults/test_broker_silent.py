@@ -14,7 +14,7 @@ from faults.figures import Figures
 from faults.harness import Rig
 from faults.proxy import Proxy
 from faults.test_broker_faults import at_work, behind_a_proxy
-from tagger.home import read_state
+from tagger.system.home import read_state
 
 Build = Callable[..., Rig]
 Report = Callable[[Figures], None]

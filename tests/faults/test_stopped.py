@@ -13,7 +13,7 @@ from sqlalchemy import text
 from faults.figures import Figures
 from faults.harness import UPLOAD, Rig
 from tagger.child import STOPPED_SECONDS
-from tagger.home import read_state
+from tagger.system.home import read_state
 
 Build = Callable[..., Rig]
 Report = Callable[[Figures], None]

@@ -24,11 +24,11 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tagger.home import free_port
 from tagger.keys import hash_key
 from tagger.ledger import open_ledger
 from tagger.settings import Settings, child_env, load
 from tagger.site import Site
+from tagger.system.home import free_port
 
 KEY = "key-of-site"
 ROOT = Path(__file__).parent.parent.parent

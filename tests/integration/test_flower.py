@@ -13,10 +13,10 @@ import requests
 from worker_house import ROOT, WorkerHouse
 
 from tagger.asset import ImageSource
-from tagger.home import free_port
 from tagger.job import JobRequest
 from tagger.settings import child_env
 from tagger.site import Site
+from tagger.system.home import free_port
 
 pytest.importorskip("flower")
 

@@ -20,10 +20,10 @@ from worker_house import WorkerHouse
 from tagger.api import compat
 from tagger.api.app import create_app
 from tagger.errors import SettingsError
-from tagger.home import free_port
 from tagger.keys import hash_key
 from tagger.settings import Settings, load
 from tagger.site import Site
+from tagger.system.home import free_port
 from workers.models.fake import subject_of
 
 COLOUR = (30, 60, 90)

@@ -25,7 +25,7 @@ while True: signal.pause()
 PARENT = f"""
 import os, sys, time
 from tagger.child import popen
-from tagger.leash import leashed
+from tagger.system.parent_death import leashed
 life = os.pipe()
 server = [sys.executable, "-S", "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
 worker = [sys.executable, "-c", {WORKER!r}, str(os.getpid()), sys.argv[1]]

@@ -11,9 +11,9 @@ from typing import NoReturn
 
 import pytest
 
-from tagger.processors import allowed
 from tagger.settings import load
 from tagger.shape import Shape
+from tagger.system.cpus import allowed
 from workers import priority, tagging
 from workers.__main__ import main
 
@@ -107,7 +107,7 @@ def test_where_there_is_a_worker_for_each_processor_each_has_its_own() -> None:
 
 def test_a_container_with_a_share_of_a_machine_keeps_to_none_of_its_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them would take the first few, and leave the others idle."""
-    monkeypatch.setattr("tagger.processors.quota", lambda: 1.5)
+    monkeypatch.setattr("tagger.system.cpus.quota", lambda: 1.5)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     shape = Shape.of(load({}))
     assert shape.upload == 2

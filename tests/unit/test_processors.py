@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tagger import processors as module
-from tagger.processors import processors, quota
+from tagger.system import cpus as module
+from tagger.system.cpus import processors, quota
 
 
 def group(root: Path, path: str, limit: str) -> None:

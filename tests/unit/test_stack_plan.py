@@ -12,10 +12,10 @@ from prometheus_client.core import REGISTRY
 from tagger import telemetry
 from tagger.child import Child
 from tagger.errors import PortTaken, WeightsNotFetched
-from tagger.home import free_port
 from tagger.settings import load
 from tagger.shape import Shape
 from tagger.stack import Stack
+from tagger.system.home import free_port
 
 
 def stack(home: Path, **more: object) -> Stack:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from tagger.prediction import Pixels
-from tagger.processors import processors
+from tagger.system.cpus import processors
 
 
 def best() -> str:
