@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from tagger import telemetry
-from tagger.blobs import LocalBlobs
+from tagger.blobs.local import LocalBlobs
 from tagger.ledger import Expired, Ledger, open_ledger
 from tagger.queue import Hints
 from tagger.services import backfill

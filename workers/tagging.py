@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from tagger import telemetry
-from tagger.blobs import LocalBlobs
+from tagger.blobs.local import LocalBlobs
 from tagger.job import Claim, Lane
 from tagger.ledger import BREATH_S, Ledger, open_ledger
 from tagger.queue import make_app

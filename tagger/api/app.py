@@ -21,7 +21,7 @@ from tagger.api.deps import Parts
 from tagger.api.middleware import RequestFrame
 from tagger.api.openapi import Api
 from tagger.api.waiting import Waiter
-from tagger.blobs import LocalBlobs
+from tagger.blobs.local import LocalBlobs
 from tagger.catalog.load import load as load_catalog
 from tagger.errors import LedgerUnavailable
 from tagger.ledger import Ledger, open_ledger

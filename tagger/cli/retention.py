@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import MofNCompleteColumn, Progress
 
-from tagger.blobs import LocalBlobs
+from tagger.blobs.local import LocalBlobs
 from tagger.cli import console
 from tagger.errors import BadRequest, NotFound
 from tagger.ledger import Erased, Ledger

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tagger.asset import ImageSource
-from tagger.blobs import LocalBlobs
+from tagger.blobs.local import LocalBlobs
 from tagger.errors import PoisonImage
 from tagger.job import JobRequest
 from tagger.ledger import Ledger, open_ledger

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tagger.asset import ImageSource
-from tagger.blobs import LocalBlobs
+from tagger.blobs.local import LocalBlobs
 from tagger.errors import AddressForbidden, FetchFailed, FetchRefused, ImageTooLarge, NotFound, StorageUnavailable
 from workers.fetch import Fetched, FetchPolicy, fetch
 

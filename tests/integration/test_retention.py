@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 from tagger.api.app import create_app
 from tagger.asset import ImageSource
-from tagger.blobs import LocalBlobs
+from tagger.blobs.local import LocalBlobs
 from tagger.cli.main import app
 from tagger.cli.webhooks import handler
 from tagger.errors import NotFound

@@ -15,7 +15,7 @@ from urllib3 import HTTPHeaderDict
 
 from tagger.annotation import Annotation, Verdict
 from tagger.asset import Context, ImageSource
-from tagger.blobs import LocalBlobs
+from tagger.blobs.local import LocalBlobs
 from tagger.errors import (
     DeadlineExceeded,
     DecodeError,

@@ -12,7 +12,7 @@ import redis
 from acceptance.house import called
 from ledger_cases.world import BROKEN, FIELDS, World, description
 
-from tagger.blobs import LocalBlobs
+from tagger.blobs.local import LocalBlobs
 from tagger.errors import ImageTooLarge, LedgerUnavailable
 from tagger.services.ingest import Ingest
 from workers.task_events import MOST_EVENTS, TaskEvents

@@ -1,0 +1,1 @@
+"""Uploaded bytes until their job ends."""
