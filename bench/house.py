@@ -26,7 +26,7 @@ from tagger.asset import ImageSource
 from tagger.delivery import Endpoint
 from tagger.job import JobRequest, Lane
 from tagger.ledger import Ledger, open_ledger
-from tagger.queue import Hints
+from tagger.queue.hints import Hints
 from tagger.settings import load
 from tagger.shape import Shape
 from tagger.site import Site

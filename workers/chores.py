@@ -9,7 +9,7 @@ import structlog
 from tagger import telemetry
 from tagger.blobs.local import LocalBlobs
 from tagger.ledger import Expired, Ledger, open_ledger
-from tagger.queue import Hints
+from tagger.queue.hints import Hints
 from tagger.services import backfill
 from tagger.settings import Settings
 from workers.ending import Ending

@@ -14,7 +14,7 @@ from tagger import telemetry
 from tagger.blobs.local import LocalBlobs
 from tagger.job import Claim, Lane
 from tagger.ledger import BREATH_S, Ledger, open_ledger
-from tagger.queue import make_app
+from tagger.queue.hints import make_app
 from tagger.settings import Settings
 from workers import priority, tasks
 from workers.assembly import Alarm, Models, on_processor, scorer, sized, start_models

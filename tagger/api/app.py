@@ -25,7 +25,7 @@ from tagger.blobs.local import LocalBlobs
 from tagger.catalog.load import load as load_catalog
 from tagger.errors import LedgerUnavailable
 from tagger.ledger import Ledger, open_ledger
-from tagger.queue import Hints
+from tagger.queue.hints import Hints
 from tagger.services.ingest import Hinter, Ingest
 from tagger.settings import Settings
 

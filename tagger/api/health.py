@@ -24,7 +24,7 @@ from tagger.delivery import DeliveryStatus
 from tagger.errors import LedgerUnavailable, Unavailable
 from tagger.job import JobStatus
 from tagger.ledger import Ledger
-from tagger.queue import Hints
+from tagger.queue.hints import Hints
 
 router = APIRouter(tags=["operations"])
 

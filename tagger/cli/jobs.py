@@ -13,7 +13,7 @@ from tagger.cli import choosing, console
 from tagger.errors import BrokerUnavailable, Conflict, NotFound
 from tagger.job import JobStatus
 from tagger.judge.gate import REASONS
-from tagger.queue import Hints
+from tagger.queue.hints import Hints
 
 app = typer.Typer(help="Look at jobs, cancel them.", no_args_is_help=True)
 

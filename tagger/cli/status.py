@@ -17,7 +17,7 @@ from tagger.errors import PortTaken, SettingsError, TaggerError
 from tagger.job import LANES
 from tagger.ledger import Ledger, open_ledger
 from tagger.ledger.connections import needed
-from tagger.queue import Hints
+from tagger.queue.hints import Hints
 from tagger.settings import Settings
 from tagger.shape import Shape
 from tagger.stack import local_session

@@ -34,7 +34,7 @@ from tagger.delivery import Endpoint
 from tagger.job import JobRequest, Lane
 from tagger.keys import hash_key
 from tagger.ledger import Ledger, open_ledger
-from tagger.queue import Hints
+from tagger.queue.hints import Hints
 from tagger.settings import Settings, broker_socket, load, to_env
 from tagger.site import Site
 from tagger.system.home import free_port, read_state

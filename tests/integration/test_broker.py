@@ -14,7 +14,7 @@ import pytest
 
 from tagger import broker
 from tagger.errors import BrokerUnavailable
-from tagger.queue import Hints
+from tagger.queue.hints import Hints
 from tagger.settings import broker_socket, load
 
 

@@ -13,7 +13,7 @@ from tagger.blobs.local import LocalBlobs
 from tagger.errors import PoisonImage
 from tagger.job import JobRequest
 from tagger.ledger import Ledger, open_ledger
-from tagger.queue import Hints
+from tagger.queue.hints import Hints
 from tagger.settings import Settings, load
 from tagger.site import Site
 from workers.chores import ORPHAN_MS, chores

@@ -16,7 +16,7 @@ import redis
 from tagger import broker
 from tagger.broker import Broker
 from tagger.errors import BrokerUnavailable
-from tagger.queue import LOCK_SECONDS, SEND_SECONDS, TASK, Hints
+from tagger.queue.hints import LOCK_SECONDS, SEND_SECONDS, TASK, Hints
 
 
 @pytest.fixture

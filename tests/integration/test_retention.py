@@ -32,7 +32,7 @@ from tagger.job import JobRequest
 from tagger.keys import hash_key
 from tagger.ledger import open_ledger
 from tagger.net.signing import new_secret, sign
-from tagger.queue import Hints
+from tagger.queue.hints import Hints
 from tagger.settings import Settings, load
 from tagger.site import Site
 from workers.chores import chores

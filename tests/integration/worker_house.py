@@ -17,7 +17,7 @@ from tagger import broker
 from tagger.asset import ImageSource
 from tagger.job import JobRequest, JobStatus, Lane
 from tagger.ledger import Ledger, open_ledger
-from tagger.queue import Hints
+from tagger.queue.hints import Hints
 from tagger.settings import Settings, load, to_env
 from tagger.site import Site
 

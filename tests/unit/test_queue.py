@@ -9,7 +9,7 @@ import pytest
 
 from tagger.errors import BrokerUnavailable
 from tagger.job import LANES
-from tagger.queue import PAUSE_SECONDS, Hints, make_app
+from tagger.queue.hints import PAUSE_SECONDS, Hints, make_app
 
 
 def test_messages_are_json_and_carry_no_results() -> None:

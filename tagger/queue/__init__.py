@@ -1,0 +1,1 @@
+"""The broker's side: the Celery app, its lanes, and hints."""
