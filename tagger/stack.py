@@ -20,7 +20,6 @@ from typing import IO
 import requests
 import structlog
 
-from tagger import log_files, metric_files
 from tagger.broker import Broker, open_broker
 from tagger.child import Child, end, popen
 from tagger.errors import TaggerError, Unavailable
@@ -28,6 +27,7 @@ from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, child_env
 from tagger.shape import Shape
 from tagger.system.home import check_port, free_port, listens, local_url, lock_home, make_home, write_state
+from tagger.telemetry import log_files, metric_files
 
 log = structlog.get_logger()
 

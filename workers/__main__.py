@@ -13,11 +13,11 @@ from collections.abc import Sequence
 
 import structlog
 
-from tagger import metric_files, telemetry
-from tagger.control_characters import escape_controls
 from tagger.errors import TaggerError
 from tagger.job import LANES
 from tagger.settings import Settings, load
+from tagger.telemetry import logs, metric_files
+from tagger.telemetry.control_characters import escape_controls
 from workers.ending import end_with_parent
 
 log = structlog.get_logger()
@@ -35,9 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TaggerError as err:
         print(escape_controls(f"tagger: {err}"), file=sys.stderr)  # noqa: T201 - there is no log before there are settings
         return 1
-    telemetry.configure(settings, args.role)
+    logs.configure(settings, args.role)
     try:
-        telemetry.serve_metrics(settings.metrics_port)
+        logs.serve_metrics(settings.metrics_port)
         return _run(args, settings)
     except TaggerError as err:
         log.critical("worker.cannot_start", code=err.code, error=str(err), remedy=err.info().remedy)

@@ -23,7 +23,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tagger import telemetry
 from tagger.asset import Context
 from tagger.catalog import load as catalog
 from tagger.catalog import vocabulary_file
@@ -33,6 +32,7 @@ from tagger.errors import BadRequest, TaggerError
 from tagger.judge import gate
 from tagger.prediction import Prediction
 from tagger.settings import Settings, load
+from tagger.telemetry import logs
 from workers.assembly import Models, scorer, start_models
 from workers.decode import DecoderPool
 from workers.models.lite import TermScorer, TextEncoder
@@ -139,7 +139,7 @@ def main() -> int:
     args = parser.parse_args()
     try:
         settings = load()
-        telemetry.configure(settings, "ask", stream=sys.stderr)
+        logs.configure(settings, "ask", stream=sys.stderr)
         for answer in QUESTIONS[args.question](json.load(sys.stdin), settings):
             print(json.dumps(answer, ensure_ascii=False), flush=True)  # noqa: T201 - the answer
     except TaggerError as err:

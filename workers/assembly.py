@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import structlog
 
-from tagger import telemetry
 from tagger.errors import EngineStopped, ModelDirectoryInvalid, NotChecked
 from tagger.evaluation import calibration
 from tagger.evaluation.calibration import Calibration
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction, Vector
 from tagger.settings import Settings
+from tagger.telemetry import logs
 from workers.batcher import always
 from workers.engine import Engine, at_once
 from workers.models.base import Model, PartialPrediction, merge
@@ -272,7 +272,7 @@ def start_models(
 
 
 def _measure(kind: str) -> Callable[[int, float, float, float], None]:
-    size, fill, seconds = (m.labels(kind) for m in (telemetry.BATCH_SIZE, telemetry.BATCH_FILL, telemetry.BATCH_SECONDS))
+    size, fill, seconds = (m.labels(kind) for m in (logs.BATCH_SIZE, logs.BATCH_FILL, logs.BATCH_SECONDS))
 
     def on_batch(count: int, _units: float, took: float, share: float) -> None:
         size.observe(count)

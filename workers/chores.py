@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import structlog
 
-from tagger import telemetry
 from tagger.blobs.local import LocalBlobs
 from tagger.ledger import Expired, Ledger, open_ledger
 from tagger.queue.hints import Hints
 from tagger.services import backfill
 from tagger.settings import Settings
+from tagger.telemetry import logs
 from workers.ending import Ending
 from workers.process import Asked, enrolled, new_worker_id, retire
 from workers.reconcile import Chore, Reconciler
@@ -38,7 +38,7 @@ def run(settings: Settings) -> int:
         hints,
         window=settings.window,
         chores=chores(settings, ledger, hints, ending.asked.is_set),
-        on_top_up=lambda lane, count: telemetry.REHINTS.labels(lane).inc(count),
+        on_top_up=lambda lane, count: logs.REHINTS.labels(lane).inc(count),
         on_expired=count_expired,
     )
     try:
@@ -90,11 +90,11 @@ def measure(ledger: Ledger, hints: Hints) -> None:
     now_ms = ledger.now_ms()
     for lane, counts in ledger.lane_counts().items():
         oldest = counts.oldest_claimable_ms
-        telemetry.LANE_CLAIMABLE.labels(lane).set(counts.claimable)
-        telemetry.LANE_OLDEST_SECONDS.labels(lane).set(0 if oldest is None else max(0, now_ms - oldest) / 1000)
-        telemetry.LANE_DEPTH.labels(lane).set(hints.depth(lane))  # last: the broker may be away
+        logs.LANE_CLAIMABLE.labels(lane).set(counts.claimable)
+        logs.LANE_OLDEST_SECONDS.labels(lane).set(0 if oldest is None else max(0, now_ms - oldest) / 1000)
+        logs.LANE_DEPTH.labels(lane).set(hints.depth(lane))  # last: the broker may be away
 
 
 def count_expired(expired: Expired) -> None:
-    telemetry.FREED.labels("freed").inc(len(expired.freed))
-    telemetry.FREED.labels("dead").inc(len(expired.dead))
+    logs.FREED.labels("freed").inc(len(expired.freed))
+    logs.FREED.labels("dead").inc(len(expired.dead))

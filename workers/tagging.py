@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import structlog
 
-from tagger import telemetry
 from tagger.blobs.local import LocalBlobs
 from tagger.job import Claim, Lane
 from tagger.ledger import BREATH_S, Ledger, open_ledger
 from tagger.queue.hints import make_app
 from tagger.settings import Settings
+from tagger.telemetry import logs
 from workers import priority, tasks
 from workers.assembly import Alarm, Models, on_processor, scorer, sized, start_models
 from workers.courtesy import Polite
@@ -105,7 +105,7 @@ def _kit(
         stopping=stopping,
         stood_still=_watched(stopping).seconds,
         on_stage=_measure_stages(lane),
-        on_error=lambda error: telemetry.ERRORS.labels(lane, error.stage, error.code).inc(),
+        on_error=lambda error: logs.ERRORS.labels(lane, error.stage, error.code).inc(),
     )
 
 
@@ -116,7 +116,7 @@ def _watched(stopping: threading.Event) -> Standstill:
 
 
 def _measure_stages(lane: Lane) -> Callable[[str, float], None]:
-    child = functools.cache(functools.partial(telemetry.STAGE_SECONDS.labels, lane))  # looked up six times per image
+    child = functools.cache(functools.partial(logs.STAGE_SECONDS.labels, lane))  # looked up six times per image
 
     def on_stage(stage: str, seconds: float) -> None:
         child(stage).observe(seconds)
@@ -138,7 +138,7 @@ def _work(
 ) -> None:
     """Registered and beating, takes hints until asked to end; then what runs finishes."""
     pulse, events = tasks.Pulse(), TaskEvents(ledger)
-    ready = telemetry.WORKER_READY.labels(lane)
+    ready = logs.WORKER_READY.labels(lane)
 
     def models_wrong() -> str | None:
         ready.set(models.ready())
@@ -149,7 +149,7 @@ def _work(
         began = time.monotonic()
         with hands.hold():
             end = describe(claim, kit)
-        telemetry.JOBS.labels(lane, end).inc()
+        logs.JOBS.labels(lane, end).inc()
         events.ended(claim, end, time.monotonic() - began)
         return end
 

@@ -15,7 +15,6 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import tagger
-from tagger import metric_files
 from tagger.api import callers, compat, connections, deliveries, entailment, health, hooks, jobs, problems, reference_pages, sites
 from tagger.api.deps import Parts
 from tagger.api.middleware import RequestFrame
@@ -28,6 +27,7 @@ from tagger.ledger import Ledger, open_ledger
 from tagger.queue.hints import Hints
 from tagger.services.ingest import Hinter, Ingest
 from tagger.settings import Settings
+from tagger.telemetry import metric_files
 
 log = structlog.get_logger()
 

@@ -15,7 +15,6 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import REGISTRY, CounterMetricFamily, GaugeMetricFamily, Metric
 
-from tagger import metric_files, telemetry
 from tagger.api import answers
 from tagger.api.answers import answered
 from tagger.api.deps import Parts, PartsDep
@@ -25,6 +24,7 @@ from tagger.errors import LedgerUnavailable, Unavailable
 from tagger.job import JobStatus
 from tagger.ledger import Ledger
 from tagger.queue.hints import Hints
+from tagger.telemetry import logs, metric_files
 
 router = APIRouter(tags=["operations"])
 
@@ -105,7 +105,7 @@ def readyz(request: Request, parts: PartsDep) -> dict[str, Any] | JSONResponse:
 def _latency_95() -> float | None:
     """Seconds within which this process answered 95 of 100 requests that bring work, by its histogram; None: none yet."""
     counts: dict[float, float] = {}
-    for metric in telemetry.HTTP_SECONDS.collect():
+    for metric in logs.HTTP_SECONDS.collect():
         for sample in metric.samples:
             if sample.name.endswith("_bucket") and sample.labels["method"] in ("POST", "PUT"):
                 edge = float(sample.labels["le"])

@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from tagger.control_characters import escape_cell
+from tagger.telemetry.control_characters import escape_cell
 
 GAP = "  "
 INDENT = "    "

@@ -6,8 +6,8 @@ import typer
 from pydantic import SecretStr
 
 from tagger.cli import console
-from tagger.masking import mask_passwords
 from tagger.settings import ENV_PREFIX, Settings
+from tagger.telemetry.masking import mask_passwords
 
 app = typer.Typer(help="Settings and profiles.", no_args_is_help=True)
 

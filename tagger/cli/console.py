@@ -16,12 +16,12 @@ from rich.table import Table
 from tagger.catalog.load import Catalog
 from tagger.catalog.load import load as load_catalog
 from tagger.cli import columns as layout
-from tagger.control_characters import escape_cell, escape_controls, escape_json
 from tagger.errors import BadRequest, SettingsError, TaggerError
 from tagger.ledger import Ledger, open_ledger
 from tagger.locales import parse as parse_locale
 from tagger.settings import Settings, load
 from tagger.system.home import make_home
+from tagger.telemetry.control_characters import escape_cell, escape_controls, escape_json
 
 
 class Lines(Console):

@@ -14,7 +14,6 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from tagger import telemetry
 from tagger.cli import console
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.tables import check_writable
@@ -30,6 +29,7 @@ from tagger.shape import Shape, flower_installed
 from tagger.stack import Stack
 from tagger.system.cpus import processors
 from tagger.system.home import free_port
+from tagger.telemetry import logs
 
 SHEET = "tagger-demo.html"
 
@@ -73,7 +73,7 @@ def _scene(serve: bool, renditions: Renditions) -> Iterator[Scene]:
     with cleaning_up(), tempfile.TemporaryDirectory(prefix="tagger-demo-") as home:
         settings = _settings(Path(home).resolve())
         with (Path(home) / "supervisor.log").open("a") as log_file:
-            telemetry.configure(settings, "demo", stream=log_file)
+            logs.configure(settings, "demo", stream=log_file)
             workers = settings.tag_processes or max(2, processors())  # two at least: one of them will be killed
             flower = free_port() if serve and flower_installed() else None
             stack = Stack(settings, Shape(upload=workers, backfill=0, flower=flower))

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from tagger import telemetry
 from tagger.cli import console, copies, tables, unfinished, words_table
 from tagger.cli.backfill import watch
 from tagger.cli.outputs import Force, check_free
@@ -27,6 +26,7 @@ from tagger.shape import Shape
 from tagger.site import Site
 from tagger.stack import Stack
 from tagger.system.cpus import processors
+from tagger.telemetry import logs
 
 SITE = "folder"
 
@@ -141,7 +141,7 @@ def _running(home: Path, changes: Mapping[str, Any]) -> Iterator[tuple[Settings,
     chosen = console.settings()
     settings = chosen.model_copy(update={**own, "model_dir": chosen.models, **changes})
     with (home / "supervisor.log").open("a") as log_file:
-        telemetry.configure(settings, "describe", stream=log_file)
+        logs.configure(settings, "describe", stream=log_file)
         stack = Stack(settings, Shape(upload=0, backfill=settings.tag_processes or processors(), api=False))
         ledger = open_ledger(settings.ledger)
         try:

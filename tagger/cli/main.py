@@ -15,8 +15,8 @@ import typer
 import tagger
 from tagger.cli import console
 from tagger.cli.commands import Root
-from tagger.control_characters import escape_controls
 from tagger.errors import TaggerError
+from tagger.telemetry.control_characters import escape_controls
 
 app = typer.Typer(
     name="tagger",

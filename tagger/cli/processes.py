@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from tagger import telemetry
 from tagger.cli import console
 from tagger.errors import Conflict
 from tagger.settings import child_env, plain_env
 from tagger.shape import Shape, require_flower
 from tagger.stack import Stack
 from tagger.system.home import make_home, read_state
+from tagger.telemetry import logs
 
 FLOWER_PORT = 5555
 
@@ -40,7 +40,7 @@ def up(
     if read_state(settings.home) is not None:
         raise Conflict(f"tagger runs already on {settings.home}.", "Stop it first, or choose another --home.")
     with (settings.home / "logs-supervisor.log").open("a") as log_file:
-        telemetry.configure(settings, "supervisor", stream=log_file)
+        logs.configure(settings, "supervisor", stream=log_file)
         stack = Stack(settings, Shape.of(settings, flower=FLOWER_PORT if flower else None))
         ended = _stop_event()
         killed: list[str] = []
@@ -79,7 +79,7 @@ def api() -> None:
     from tagger.api.app import serve  # not needed by any other command, and slow to import
 
     settings = console.settings()
-    telemetry.configure(settings, "api")
+    logs.configure(settings, "api")
     serve(settings)
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tagger import log_files, telemetry
-from tagger.log_limit import LINES, WINDOW_SECONDS, LogLimit
 from tagger.settings import load
+from tagger.telemetry import log_files, logs
+from tagger.telemetry.log_limit import LINES, WINDOW_SECONDS, LogLimit
 
 
 def record(message: object, level: int = logging.WARNING, name: str = "uvicorn.error", *args: object) -> logging.LogRecord:
@@ -50,11 +50,11 @@ def test_refused_requests_are_limited_and_served_ones_are_not(limit: LogLimit) -
 
 def test_a_line_says_how_many_were_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(telemetry, "LogLimit", lambda: LogLimit(now=lambda: now[0]))
+    monkeypatch.setattr(logs, "LogLimit", lambda: LogLimit(now=lambda: now[0]))
     handlers, level = logging.getLogger().handlers[:], logging.getLogger().level
     out = StringIO()
     try:
-        telemetry.configure(load({}, home=tmp_path), "api", stream=out)
+        logs.configure(load({}, home=tmp_path), "api", stream=out)
         for _ in range(LINES + 7):
             logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
         now[0] += WINDOW_SECONDS

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 
-from tagger import metric_files
+from tagger.telemetry import metric_files
 
 ROOT = Path(__file__).parent.parent.parent
 COUNT = """

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from prometheus_client.core import REGISTRY
 
-from tagger import telemetry
 from tagger.child import Child
 from tagger.errors import PortTaken, WeightsNotFetched
 from tagger.settings import load
 from tagger.shape import Shape
 from tagger.stack import Stack
 from tagger.system.home import free_port
+from tagger.telemetry import logs
 
 
 def stack(home: Path, **more: object) -> Stack:
@@ -41,7 +41,7 @@ def test_a_taken_port_of_metrics_is_named(tmp_path: Path) -> None:
         with pytest.raises(PortTaken, match=str(port)):
             stack(tmp_path, metrics_port=port)._give_ports()
         with pytest.raises(PortTaken, match=str(port)):
-            telemetry.serve_metrics(port)
+            logs.serve_metrics(port)
 
 
 def test_a_worker_that_cannot_start_is_quoted_with_its_remedy(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_worker_that_cannot_start_is_quoted_with_its_remedy(tmp_path: Path) ->
 
 
 def test_what_alerts_ask_for_reads_nought_before_the_first_time(tmp_path: Path) -> None:
-    telemetry.configure(load({}, home=tmp_path), "test")
+    logs.configure(load({}, home=tmp_path), "test")
     for name, labels in (
         ("tagger_operator_events_total", {"event": "endpoint.disabled"}),
         ("tagger_jobs_total", {"lane": "upload", "status": "dead"}),

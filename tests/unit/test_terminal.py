@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.table import Table
 
-from tagger import telemetry
 from tagger.cli import columns, config, console
-from tagger.control_characters import escape_cell, escape_controls, escape_json
 from tagger.errors import BadRequest
-from tagger.masking import mask_passwords
 from tagger.settings import load
+from tagger.telemetry import logs
+from tagger.telemetry.control_characters import escape_cell, escape_controls, escape_json
+from tagger.telemetry.masking import mask_passwords
 
 HOSTILE = "a\x1b[31mred\x1b]0;title\x07\x9b2J\x7f\r\u202egnp\u2066x\u2069\u200f\u2028\udcff\U000e0041 猫 👩\u200d👧"
 JOB = "job_" + "0" * 26
@@ -82,7 +82,7 @@ def test_every_way_to_the_terminal_is_safe(shown: io.StringIO, capsys: pytest.Ca
 def test_logs_are_safe(form: Any, tmp_path: Path) -> None:
     stream = io.StringIO()
     before = logging.getLogger().handlers[:]
-    telemetry.configure(load({}, home=tmp_path, log_format=form), "test", stream=stream)
+    logs.configure(load({}, home=tmp_path, log_format=form), "test", stream=stream)
     try:
         structlog.get_logger().warning("job.failed", asset=HOSTILE, hosts=[HOSTILE], url="redis://:hunter2@h/0")
         try:

@@ -13,13 +13,13 @@ import sys
 import time
 from typing import Any
 
-from tagger import telemetry
 from tagger.delivery import Endpoint
 from tagger.errors import DeliveryError, EndpointGone, NotFound, TaggerError
 from tagger.ids import new_id
 from tagger.instants import format_instant
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, load
+from tagger.telemetry import logs
 from workers.deliver.attempt import headers, refusal
 from workers.deliver.transport import HttpTransport
 
@@ -61,7 +61,7 @@ def _problem(status: int) -> DeliveryError:
 def main() -> int:
     try:
         settings = load()
-        telemetry.configure(settings, "probe")
+        logs.configure(settings, "probe")
         ledger = open_ledger(settings.ledger)
         try:
             endpoint = _endpoint(ledger, str(json.load(sys.stdin)["site"]))

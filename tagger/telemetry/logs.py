@@ -13,16 +13,16 @@ from typing import Any, TextIO, get_args
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
-from tagger import metric_files  # before the first metric is made: it decides where their values are kept
-from tagger.control_characters import escape_cell, escape_controls, escape_json
 from tagger.delivery import AttemptResult
 from tagger.errors import PortTaken
 from tagger.job import LANES
-from tagger.log_limit import LogLimit
-from tagger.masking import mask_passwords
 from tagger.message import MessageType
 from tagger.operator_event import TYPES
 from tagger.settings import Settings
+from tagger.telemetry import metric_files  # before the first metric is made: it decides where their values are kept
+from tagger.telemetry.control_characters import escape_cell, escape_controls, escape_json
+from tagger.telemetry.log_limit import LogLimit
+from tagger.telemetry.masking import mask_passwords
 
 SECRET_KEYS = frozenset(
     {"authorization", "secret", "secrets", "key", "api_key", "admin_key", "password", "fetch_auth", "hook_secrets"}
