@@ -12,7 +12,7 @@ from tagger.blobs.local import LocalBlobs
 from tagger.cli import console
 from tagger.errors import BadRequest, NotFound
 from tagger.ledger import Erased, Ledger
-from tagger.ledger.copies import copy_sqlite
+from tagger.ledger.db.copies import copy_sqlite
 
 DAY_MS = 86_400_000
 SQLITE = "sqlite:///"

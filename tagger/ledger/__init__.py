@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tagger.ledger.backfills import Backfills
 from tagger.ledger.bytes import Bytes
+from tagger.ledger.db.writer import BREATH_S
 from tagger.ledger.dead import DeadLetters
 from tagger.ledger.deliveries import Deliveries
 from tagger.ledger.erasure import Erased
@@ -20,7 +21,6 @@ from tagger.ledger.sites import Sites
 from tagger.ledger.values import Accepted, Expired, IdempotentReply, LaneCounts, Page, Review, Stats, StoredVector
 from tagger.ledger.work import Work
 from tagger.ledger.workers import Workers
-from tagger.ledger.writer import BREATH_S
 
 __all__ = [
     "BREATH_S",

@@ -13,8 +13,8 @@ from sqlalchemy import bindparam, select
 
 from tagger.errors import BadRequest
 from tagger.job import JobRequest
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import job_requests, jobs, word_is
-from tagger.ledger.writer import Tx
 
 STEP = 16  # repetitions that one query looks for
 BY_IDENTITY = select(jobs).where(jobs.c.identity.in_(bindparam("identities", expanding=True)))

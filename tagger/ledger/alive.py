@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import bindparam, select
 
 from tagger.errors import NotFound
-from tagger.ledger.prepared import Prepared
+from tagger.ledger.db.prepared import Prepared
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import workers
-from tagger.ledger.writer import Tx
 
 ENDED = Prepared(select(workers.c.ended_ms).where(workers.c.id == bindparam("worker")).with_for_update(read=True))
 

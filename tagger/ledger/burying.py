@@ -10,10 +10,10 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 from tagger import job as job_rules
 from tagger.errors import CrashedTooOften, ErrorInfo, NotChecked
 from tagger.job import CrashRuling, JobStatus
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.messages import store_failure
 from tagger.ledger.moves import count_undelivered, move_delivery, move_job
 from tagger.ledger.tables import dead_letters, job_errors
-from tagger.ledger.writer import Tx
 
 
 def note_error(tx: Tx, job_id: str, error: ErrorInfo, timings_ms: Mapping[str, int]) -> None:

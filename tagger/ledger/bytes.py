@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import and_, exists, or_, select, text
 
-from tagger.ledger.store import Store
+from tagger.ledger.db.store import Store
 from tagger.ledger.tables import dead_letters, job_requests, jobs, word_is
 
 

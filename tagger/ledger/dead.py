@@ -8,15 +8,15 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, func, select
 
 from tagger.delivery import DeadLetter, contradicts
-from tagger.ledger import counters
+from tagger.ledger.db import counters
+from tagger.ledger.db.store import Store
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.endpoints import overtaken
 from tagger.ledger.moves import count_undelivered, end_message, move_delivery, move_job, unbury
 from tagger.ledger.sequences import covered_by, covered_by_newer, next_sequence
 from tagger.ledger.sites import find_endpoint
-from tagger.ledger.store import Store
 from tagger.ledger.tables import dead_letters, deliveries, job_errors, jobs, word_is
 from tagger.ledger.values import DeadLetterCounts, Page
-from tagger.ledger.writer import Tx
 
 CHUNK = 200  # letters in one closure, so that heartbeats get through
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, select
 
 from tagger.delivery import Attempt, Delivery, DeliveryStatus, FieldOutcome
 from tagger.errors import NotFound
-from tagger.ledger.store import Store
+from tagger.ledger.db.store import Store
 from tagger.ledger.tables import attempts, deliveries, delivery_bodies, reviews, word_is
 from tagger.ledger.values import Page, Review
 

@@ -9,11 +9,11 @@ from sqlalchemy import or_, select, update
 from tagger import circuit as rules
 from tagger.circuit import Circuit, Slot
 from tagger.delivery import DeliveryStatus
-from tagger.ledger import counters
+from tagger.ledger.db import counters
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.moves import move_delivery
 from tagger.ledger.sequences import covered_by, covered_by_newer
 from tagger.ledger.tables import deliveries, endpoints, jobs, word_is
-from tagger.ledger.writer import Tx
 
 SETTLE = 1_000  # deliveries that are parked or unparked in one transaction
 

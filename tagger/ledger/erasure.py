@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.job import OPEN
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.moves import end_job
 from tagger.ledger.tables import (
     attempts,
@@ -26,7 +27,6 @@ from tagger.ledger.tables import (
     prediction_cache,
     provenance,
 )
-from tagger.ledger.writer import Tx
 
 BATCH = 200  # rows in one transaction: a heartbeat must not wait for a purge
 OF_ASSET = select(jobs).where(jobs.c.site_id == bindparam("site"), jobs.c.asset_id == bindparam("asset"))

@@ -12,13 +12,13 @@ from tagger.errors import DeliveryExhausted
 from tagger.ids import new_id
 from tagger.ledger import outcomes
 from tagger.ledger.burying import bury_delivery
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back
 from tagger.ledger.erasure import erase_asset
 from tagger.ledger.moments import elapsed
 from tagger.ledger.moves import move_delivery
 from tagger.ledger.operator_events import note
 from tagger.ledger.tables import attempts
-from tagger.ledger.writer import Tx
 
 
 def store_attempt(tx: Tx, row: Any, report: AttemptReport) -> None:

@@ -11,13 +11,13 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 from tagger.errors import Conflict, NotFound
 from tagger.ids import new_id
 from tagger.job import JobRequest, JobStatus, Lane
-from tagger.ledger import counters
 from tagger.ledger.again import adds_to, latest, outdated, same_version
+from tagger.ledger.db import counters
+from tagger.ledger.db.store import Store
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.moves import end_job
-from tagger.ledger.store import Store
 from tagger.ledger.tables import erased_jobs, job_requests, jobs, word_is
 from tagger.ledger.values import Accepted
-from tagger.ledger.writer import Tx
 
 INSERT = insert(jobs).on_conflict_do_nothing(index_elements=["identity"]).returning(jobs.c.id)
 # Of deleted assets, and of the time in which a version's kind was no part of the identity: one statement for both.

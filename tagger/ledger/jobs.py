@@ -12,8 +12,8 @@ from tagger.annotation import Action, Annotation, Verdict
 from tagger.asset import ImageSource
 from tagger.errors import BadRequest, ErrorInfo, NotFound
 from tagger.job import Claim, Description, Job, JobRequest, JobStatus
-from tagger.ledger.counters import SET_ASIDE
-from tagger.ledger.store import Store
+from tagger.ledger.db.counters import SET_ASIDE
+from tagger.ledger.db.store import Store
 from tagger.ledger.tables import embeddings, job_errors, job_requests, job_results, jobs, offers, word_is
 from tagger.ledger.values import Page, StoredVector
 from tagger.prediction import EntailmentPrediction

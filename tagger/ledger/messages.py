@@ -13,12 +13,12 @@ from tagger.delivery import DeliveryStatus, coverage
 from tagger.errors import ErrorInfo
 from tagger.ids import new_id
 from tagger.job import JobRequest
-from tagger.ledger import counters
+from tagger.ledger.db import counters
+from tagger.ledger.db.prepared import Prepared, columns_of
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.moves import move_delivery
-from tagger.ledger.prepared import Prepared, columns_of
 from tagger.ledger.sequences import asked, covered_by, next_sequence
 from tagger.ledger.tables import deliveries, delivery_bodies, endpoints, job_requests, sites, word_is
-from tagger.ledger.writer import Tx
 from tagger.message import DESCRIBED, FAILED, MessageType, of_failure
 
 PUT_DELIVERY = Prepared(deliveries.insert(), columns_of(deliveries, without=("replayed_ms", "token", "worker_id")))

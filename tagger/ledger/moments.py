@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Integer, Table, and_, bindpara
 
 from tagger.ids import first_id
 from tagger.job import LANES, RETRY_AFTER_MS
-from tagger.ledger.prepared import Prepared
+from tagger.ledger.db.prepared import Prepared
 from tagger.ledger.tables import deliveries, jobs, operator_events, word_is
 
 AHEAD_MS = 6_000  # a lease: within it every clock that is nearly right lies

@@ -12,9 +12,9 @@ from tagger import job as job_rules
 from tagger.delivery import DeliveryStatus
 from tagger.errors import Conflict
 from tagger.job import JobStatus, Lane
-from tagger.ledger import counters
+from tagger.ledger.db import counters
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import dead_letters, deliveries, delivery_bodies, jobs, word_is
-from tagger.ledger.writer import Tx
 from tagger.message import DESCRIBED
 
 # What becomes of a described job when its delivery ends without a person's fault.

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, literal_column, select, update
 
 from tagger.ids import new_id
-from tagger.ledger.engine import read_clock
-from tagger.ledger.prepared import Prepared
-from tagger.ledger.store import Store
+from tagger.ledger.db.engine import read_clock
+from tagger.ledger.db.prepared import Prepared
+from tagger.ledger.db.store import Store
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import operator_events
-from tagger.ledger.writer import Tx
 from tagger.operator_event import OperatorEvent, OperatorEventType, data_of
 
 DUE = Prepared(select(operator_events.c.id).where(operator_events.c.due_ms <= bindparam("now")).limit(literal_column("1")))

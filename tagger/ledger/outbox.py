@@ -15,14 +15,14 @@ from tagger.delivery import PARKED_FOR_MS, AttemptReport, DeliveryClaim, Deliver
 from tagger.errors import DeliveryExhausted, NotFound
 from tagger.ledger import moments, outcomes
 from tagger.ledger.alive import check_alive
+from tagger.ledger.db.prepared import Prepared
+from tagger.ledger.db.store import Store
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back, settle
 from tagger.ledger.finishing import bury, finish, store_attempt
 from tagger.ledger.moves import move_delivery
-from tagger.ledger.prepared import Prepared
 from tagger.ledger.sites import find_endpoint, to_endpoint
-from tagger.ledger.store import Store
 from tagger.ledger.tables import deliveries, delivery_bodies, endpoints, sites, word_is
-from tagger.ledger.writer import Tx
 
 SENDING = word_is(deliveries.c.status, "sending")
 PENDING = word_is(deliveries.c.status, "pending")

@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 
 from tagger.delivery import AttemptReport, FieldOutcome, parts
 from tagger.ids import new_id
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import attempts, delivery_bodies, offers, provenance, reviews
-from tagger.ledger.writer import Tx
 
 KEPT_HASHES = 8  # per field; an editor may restore an older text of ours
 PUT = insert(provenance)

@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 
 from tagger.job import SOLO_AFTER_CRASHES, Lane
-from tagger.ledger import counters
+from tagger.ledger.db import counters
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import backfills, jobs, word_is
-from tagger.ledger.writer import Tx
 
 SET_ASIDE: Any = counters.SET_ASIDE
 CHUNK = 500  # jobs that one closure moves

@@ -8,11 +8,11 @@ from sqlalchemy import ColumnElement, bindparam, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.errors import IdempotencyConflict, IdempotencyInFlight
-from tagger.ledger.prepared import Prepared, columns_of
-from tagger.ledger.store import Store
+from tagger.ledger.db.prepared import Prepared, columns_of
+from tagger.ledger.db.store import Store
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import idempotency, prediction_cache
 from tagger.ledger.values import IdempotentReply
-from tagger.ledger.writer import Tx
 
 IN_FLIGHT_MS = 60_000  # then the process that began it is taken for dead
 KEPT_MS = 86_400_000

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Column, ColumnElement, and_, delete, exists, func, select, tuple_
 
 from tagger.ids import first_id
+from tagger.ledger.db.store import Store
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.erasure import BATCH, KNOWLEDGE, Erased, erase_asset, erase_jobs
-from tagger.ledger.store import Store
 from tagger.ledger.tables import attempts, deliveries, erased_jobs, idempotency, jobs, prediction_cache, word_is, workers
-from tagger.ledger.writer import Tx
 
 IDEMPOTENT_MS = 86_400_000
 ERASED_MS = 7 * 86_400_000  # a CMS that could not reach us gives a hook up within days

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.delivery import Part, coverage
-from tagger.ledger.prepared import Prepared, columns_of
+from tagger.ledger.db.prepared import Prepared, columns_of
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import assets, deliveries, delivery_bodies, job_requests
-from tagger.ledger.writer import Tx
 
 NEXT_SEQUENCE = Prepared(
     insert(assets)

@@ -13,9 +13,9 @@ from tagger import circuit
 from tagger.delivery import Endpoint
 from tagger.errors import Conflict, NotFound
 from tagger.ids import new_id
-from tagger.ledger.store import Store
+from tagger.ledger.db.store import Store
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import api_keys, endpoints, sites
-from tagger.ledger.writer import Tx
 from tagger.site import ApiKey, Site
 
 SecretOf = Literal["hook", "callback"]  # of the CMS's hooks, of our callbacks

@@ -15,18 +15,19 @@ from tagger import message
 from tagger.errors import BadRequest, ErrorInfo, LedgerUnavailable
 from tagger.ids import new_id
 from tagger.job import Claim, Description, JobStatus, Lane
-from tagger.ledger import counters, moments
+from tagger.ledger import moments
 from tagger.ledger.alive import check_alive
 from tagger.ledger.burying import bury_job, charge, charge_crash, note_error
+from tagger.ledger.db import counters
+from tagger.ledger.db.prepared import Prepared, columns_of
+from tagger.ledger.db.store import Store
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.jobs import to_claim
 from tagger.ledger.messages import endpoint_of, store_description
 from tagger.ledger.moves import move_job
 from tagger.ledger.pausing import set_aside_if_paused
-from tagger.ledger.prepared import Prepared, columns_of
 from tagger.ledger.replies import keep_prediction
-from tagger.ledger.store import Store
 from tagger.ledger.tables import embeddings, job_errors, job_requests, job_results, jobs, offers, word_is
-from tagger.ledger.writer import Tx
 
 MOST_UNREADABLE = 20  # requests that one claim buries
 SETTLE_TRIES = 3  # after an ambiguous commit

@@ -11,15 +11,15 @@ from tagger.errors import DeadlineExceeded
 from tagger.job import Lane
 from tagger.ledger import moments
 from tagger.ledger.burying import charge, charge_crash
+from tagger.ledger.db.engine import IDLE_IN_TRANSACTION_MS, Clock
+from tagger.ledger.db.prepared import Prepared
+from tagger.ledger.db.store import Store
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.endpoints import free_delivery
-from tagger.ledger.engine import IDLE_IN_TRANSACTION_MS, Clock
 from tagger.ledger.moves import move_job
-from tagger.ledger.prepared import Prepared
 from tagger.ledger.silence import FAR_MS, Watch
-from tagger.ledger.store import Store
 from tagger.ledger.tables import deliveries, jobs, word_is, workers
 from tagger.ledger.values import Expired
-from tagger.ledger.writer import Tx
 
 LEASE_MS = 6_000  # a beat older than this is death
 # A deliverer that lives but holds a delivery for longer has lost it. Longer than it may wait for a thread, and than an attempt.

@@ -12,7 +12,7 @@ from postgres import Cluster
 
 from faults.figures import LONG, Figures
 from faults.harness import UPLOAD, Rig
-from tagger.ledger.sqlite import LOCK_WAIT_S
+from tagger.ledger.db.sqlite import LOCK_WAIT_S
 
 Build = Callable[..., Rig]
 Report = Callable[[Figures], None]

@@ -19,10 +19,11 @@ from postgres import Cluster, cluster
 from sqlalchemy import NullPool, create_engine, text
 
 from tagger.errors import LedgerFull, LedgerUnavailable
-from tagger.ledger import open_ledger, schema
+from tagger.ledger import open_ledger
+from tagger.ledger.db import schema
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import metadata
 from tagger.ledger.workers import END_LEFT_ALONE
-from tagger.ledger.writer import Tx
 
 # Holds the row of worker `w` locked inside a group transaction, and is stopped there.
 HOLDER = """

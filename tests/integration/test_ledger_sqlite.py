@@ -19,10 +19,11 @@ from sqlalchemy.exc import IntegrityError
 
 from tagger.delivery import Endpoint
 from tagger.errors import SettingsError
-from tagger.ledger import open_ledger, schema
-from tagger.ledger.prepared import Prepared
+from tagger.ledger import open_ledger
+from tagger.ledger.db import schema
+from tagger.ledger.db.prepared import Prepared
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import sites
-from tagger.ledger.writer import Tx
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from tagger.errors import SettingsError
-from tagger.ledger.engine import parse_url
+from tagger.ledger.db.engine import parse_url
 from tagger.settings import child_env, load
 
 # As a pod sees them (kubernetes.io, "Discovering services") beside the services tagger, tagger-api and tagger-metrics.

@@ -1,4 +1,4 @@
-"""Runs inside the transaction that `tagger.ledger.schema` opened; there is no offline mode."""
+"""Runs inside the transaction that `tagger.ledger.db.schema` opened; there is no offline mode."""
 
 from alembic import context
 

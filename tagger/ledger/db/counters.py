@@ -10,11 +10,11 @@ from sqlalchemy import Connection, bindparam, func, select, text
 
 from tagger.delivery import DeliveryStatus
 from tagger.job import OPEN, JobStatus, Lane
-from tagger.ledger.prepared import Prepared
+from tagger.ledger.db.prepared import Prepared
 from tagger.ledger.tables import counters
 
 if TYPE_CHECKING:
-    from tagger.ledger.writer import Tx
+    from tagger.ledger.db.writer import Tx
 
 Key = tuple[str, str, str]  # scope, owner, word
 Deltas = Counter[Key]

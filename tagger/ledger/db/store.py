@@ -8,9 +8,10 @@ from typing import TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from tagger.ledger import connections, schema
-from tagger.ledger.engine import Clock, make_engines, parse_url, read_clock, translate
-from tagger.ledger.writer import Tx, Writer
+from tagger.ledger import connections
+from tagger.ledger.db import schema
+from tagger.ledger.db.engine import Clock, make_engines, parse_url, read_clock, translate
+from tagger.ledger.db.writer import Tx, Writer
 
 R = TypeVar("R")
 

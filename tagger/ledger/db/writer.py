@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from tagger.errors import LedgerUnavailable
-from tagger.ledger import counters, moments
-from tagger.ledger.engine import Clock, begin, is_broken, is_transient, read_clock, translate
+from tagger.ledger import moments
+from tagger.ledger.db import counters
+from tagger.ledger.db.engine import Clock, begin, is_broken, is_transient, read_clock, translate
 
 R = TypeVar("R")
 

@@ -22,8 +22,8 @@ from sqlalchemy.exc import (
 )
 
 from tagger.errors import LedgerFull, LedgerUnavailable, SettingsError
-from tagger.ledger import sqlite
 from tagger.ledger.connections import READERS, is_refusal
+from tagger.ledger.db import sqlite
 
 log = structlog.get_logger()
 

@@ -1,0 +1,1 @@
+"""How the ledger reaches its database: engines, schema, the writer thread, prepared statements."""
