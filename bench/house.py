@@ -28,9 +28,9 @@ from tagger.job import JobRequest, Lane
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue.hints import Hints
 from tagger.settings import load
-from tagger.shape import Shape
 from tagger.site import Site
-from tagger.stack import Stack
+from tagger.supervisor.plan import Shape
+from tagger.supervisor.stack import Stack
 from tagger.system.home import free_port
 
 PHOTOS = Path(demo.__file__).parent / "photos"

@@ -23,7 +23,7 @@ from statistics import median
 import requests
 
 from bench.house import SITE, House, distinct, percentile, photos
-from tagger.shape import Shape
+from tagger.supervisor.plan import Shape
 
 BAR = 1.3
 BACKLOG = 100  # jobs of the backfill that wait, at least

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.house import House, percentile, photos
-from tagger.shape import Shape
+from tagger.supervisor.plan import Shape
 
 BAR_MS = 10_000
 PATIENCE_SECONDS = 120.0

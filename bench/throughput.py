@@ -34,7 +34,7 @@ import numpy as np
 
 from bench import large
 from bench.house import House, photos
-from tagger.shape import Shape
+from tagger.supervisor.plan import Shape
 from workers import pixels, priority
 from workers.assembly import loader
 

@@ -12,8 +12,14 @@ ROOT = Path(__file__).parent.parent
 
 # Layers of `tagger`, lowest first; a module may import from its own layer and those below.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("tagger.ledger", "tagger.blobs", "tagger.queue", "tagger.broker", "tagger.telemetry"),
-    ("tagger.services.ingest", "tagger.services.backfill", "tagger.services.check_texts", "tagger.search", "tagger.stack"),
+    ("tagger.ledger", "tagger.blobs", "tagger.queue", "tagger.supervisor.redis_server", "tagger.telemetry"),
+    (
+        "tagger.services.ingest",
+        "tagger.services.backfill",
+        "tagger.services.check_texts",
+        "tagger.search",
+        "tagger.supervisor.stack",
+    ),
     ("tagger.api", "tagger.cli", "tagger.demo", "tagger.__main__"),
 )
 HOMES: dict[str, tuple[str, ...]] = {
@@ -39,7 +45,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sqlite3": ("tagger.demo", "tagger.ledger"),
     "psycopg": ("tagger.ledger",),
     # clients of our own API on loopback are the command line and the demo
-    "requests": ("tagger.cli", "tagger.demo", "tagger.stack"),
+    "requests": ("tagger.cli", "tagger.demo", "tagger.supervisor.stack"),
     "urllib3": ("workers.fetch", "tagger.net.pinned", "workers.deliver"),
     "httpx": (),
     "aiohttp": (),

@@ -25,8 +25,8 @@ from tagger.demo.scene import Scene, open_scene
 from tagger.demo.sheet import is_sheet, tags_of, write_sheet
 from tagger.services.renditions import Renditions
 from tagger.settings import Settings
-from tagger.shape import Shape, flower_installed
-from tagger.stack import Stack
+from tagger.supervisor.plan import Shape, flower_installed
+from tagger.supervisor.stack import Stack
 from tagger.system.cpus import processors
 from tagger.system.home import free_port
 from tagger.telemetry import logs

@@ -22,9 +22,9 @@ from tagger.job import Job
 from tagger.ledger import Ledger, open_ledger
 from tagger.services.backfill import plan_folder
 from tagger.settings import Settings
-from tagger.shape import Shape
 from tagger.site import Site
-from tagger.stack import Stack
+from tagger.supervisor.plan import Shape
+from tagger.supervisor.stack import Stack
 from tagger.system.cpus import processors
 from tagger.telemetry import logs
 

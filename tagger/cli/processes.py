@@ -13,8 +13,8 @@ import typer
 from tagger.cli import console
 from tagger.errors import Conflict
 from tagger.settings import child_env, plain_env
-from tagger.shape import Shape, require_flower
-from tagger.stack import Stack
+from tagger.supervisor.plan import Shape, require_flower
+from tagger.supervisor.stack import Stack
 from tagger.system.home import make_home, read_state
 from tagger.telemetry import logs
 

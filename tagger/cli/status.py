@@ -11,7 +11,6 @@ from typing import Any, Literal
 import requests
 import typer
 
-from tagger.broker import server_binary
 from tagger.cli import attention, console, models
 from tagger.errors import PortTaken, SettingsError, TaggerError
 from tagger.job import LANES
@@ -19,8 +18,9 @@ from tagger.ledger import Ledger, open_ledger
 from tagger.ledger.connections import needed
 from tagger.queue.hints import Hints
 from tagger.settings import Settings
-from tagger.shape import Shape
-from tagger.stack import local_session
+from tagger.supervisor.plan import Shape
+from tagger.supervisor.redis_server import server_binary
+from tagger.supervisor.stack import local_session
 from tagger.system.home import check_port, local_url, make_home, read_state
 
 FREE_BYTES = 1 << 30

@@ -25,7 +25,7 @@ from tagger.net.signing import new_secret
 from tagger.services.renditions import Renditions
 from tagger.settings import Settings, plain_env
 from tagger.site import Site
-from tagger.stack import Stack, local_session
+from tagger.supervisor.stack import Stack, local_session
 from tagger.system.parent_death import leashed
 
 SITE = "media-library"

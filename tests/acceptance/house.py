@@ -25,9 +25,9 @@ from tagger.delivery import Endpoint
 from tagger.keys import hash_key
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, child_env, load
-from tagger.shape import Shape
 from tagger.site import Site
-from tagger.stack import Stack
+from tagger.supervisor.plan import Shape
+from tagger.supervisor.stack import Stack
 
 ROOT = Path(__file__).parent.parent.parent
 TAGGER = [sys.executable, "-m", "tagger"]

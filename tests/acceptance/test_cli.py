@@ -24,7 +24,7 @@ from acceptance.pictures import png
 from tagger.ledger import open_ledger
 from tagger.services.backfill import feed_all
 from tagger.settings import load
-from tagger.stack import Stack
+from tagger.supervisor.stack import Stack
 
 FAKE = {"TAGGER_CAPTION": "fake", "TAGGER_EMBED": "fake", "TAGGER_TAG_PROCESSES": "1", "TAGGER_DECODE_PROCESSES": "1"}
 

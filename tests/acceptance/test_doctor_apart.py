@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from acceptance.house import called, told
-from tagger import shape
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import load
+from tagger.supervisor import plan
 from tagger.system.home import free_port, read_state
 
 
@@ -99,7 +99,7 @@ def test_what_is_not_ours_or_not_ready_is_broken(
 def test_without_flower_both_commands_say_so_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(shape, "flower_installed", lambda: False)
+    monkeypatch.setattr(plan, "flower_installed", lambda: False)
     done = called(*command, home=tmp_path)
     assert done.returncode == 1
     assert "Flower is not installed" in done.stderr

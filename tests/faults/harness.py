@@ -28,7 +28,6 @@ from stopping import stop_outside, writable
 
 from faults.figures import SEED, Figures
 from faults.receiver import Receiver
-from tagger import broker
 from tagger.asset import ImageSource
 from tagger.delivery import Endpoint
 from tagger.job import JobRequest, Lane
@@ -37,6 +36,7 @@ from tagger.ledger import Ledger, open_ledger
 from tagger.queue.hints import Hints
 from tagger.settings import Settings, broker_socket, load, to_env
 from tagger.site import Site
+from tagger.supervisor import redis_server
 from tagger.system.home import free_port, read_state
 
 ROOT = Path(__file__).parent.parent.parent
@@ -72,7 +72,7 @@ class Rig:
             folder.mkdir(parents=True)
         (home / "fake.json").write_text(f'{{"a_ms": {a_ms}, "b_ms": {b_ms}}}')
         self.rng = random.Random(SEED)
-        self.broker = broker.start(home)
+        self.broker = redis_server.start(home)
         defaults: dict[str, Any] = {
             "caption": "fake", "embed": "fake", "model_dir": home, "threads": 16, "max_batch": 8, "decode_processes": 1,
             "broker_url": self.broker.url, "api_port": free_port(), "deliver_seconds": 3.0,
@@ -339,7 +339,7 @@ class Rig:
     def restart_broker(self, *, empty: bool = False) -> None:
         if empty:
             shutil.rmtree(self.home / "broker" / "appendonlydir", ignore_errors=True)
-        self.broker = broker.start(self.home)
+        self.broker = redis_server.start(self.home)
 
     def close(self) -> None:
         self._closing = True

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from faults.figures import Figures
 from faults.harness import UPLOAD, Rig
-from tagger.child import STOPPED_SECONDS
+from tagger.supervisor.process import STOPPED_SECONDS
 from tagger.system.home import read_state
 
 Build = Callable[..., Rig]

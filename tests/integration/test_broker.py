@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tagger import broker
 from tagger.errors import BrokerUnavailable
 from tagger.queue.hints import Hints
 from tagger.settings import broker_socket, load
+from tagger.supervisor import redis_server
 
 
 def test_it_starts_in_a_folder_of_this_user_alone_and_stops(tmp_path: Path) -> None:
-    with broker.start(tmp_path) as running:
+    with redis_server.start(tmp_path) as running:
         Hints(running.url).ping()
         assert (tmp_path / "broker").stat().st_mode & 0o077 == 0
         assert (tmp_path / "broker.sock").stat().st_mode & 0o077 == 0
@@ -29,20 +29,20 @@ def test_it_starts_in_a_folder_of_this_user_alone_and_stops(tmp_path: Path) -> N
 
 
 def test_hints_survive_its_death(tmp_path: Path) -> None:
-    with broker.start(tmp_path) as first:
+    with redis_server.start(tmp_path) as first:
         hints = Hints(first.url)
         hints.send_many([f"job_{n}" for n in range(100)], "upload")
         assert first.process is not None
         os.kill(first.process.pid, signal.SIGSTOP)  # a server that was frozen, then killed
         first.process.kill()
         first.process.wait()
-    with broker.start(tmp_path) as second:
+    with redis_server.start(tmp_path) as second:
         assert Hints(second.url).depth("upload") == 100
 
 
 def test_a_second_start_joins_the_first(tmp_path: Path) -> None:
-    with broker.start(tmp_path) as first:
-        second = broker.start(tmp_path)
+    with redis_server.start(tmp_path) as first:
+        second = redis_server.start(tmp_path)
         assert second.url == first.url
         second.stop()
         assert first.alive()
@@ -52,7 +52,7 @@ def test_a_second_start_joins_the_first(tmp_path: Path) -> None:
 def test_a_long_home_gets_a_short_socket(tmp_path: Path) -> None:
     home = tmp_path / ("h" * 90) / ("i" * 90)
     home.mkdir(parents=True)
-    with broker.start(home) as running:
+    with redis_server.start(home) as running:
         Hints(running.url).ping()
         Hints(load({}, home=home).broker).ping()  # another process finds it by its settings
         assert broker_socket(home).parent.stat().st_mode & 0o077 == 0
@@ -63,7 +63,7 @@ def test_a_long_home_gets_a_short_socket(tmp_path: Path) -> None:
 def test_hints_arrive_in_a_home_of_any_name(tmp_path: Path, name: str) -> None:
     home = tmp_path / name
     found = closing(Hints(load({}, home=home).broker))  # as another process finds the broker: by its settings
-    with broker.start(home) as running, closing(Hints(running.url)) as ours, found as others:
+    with redis_server.start(home) as running, closing(Hints(running.url)) as ours, found as others:
         ours.send("job_1", "upload")
         assert others.depth("upload") == 1
     assert {path.name for path in tmp_path.iterdir()} == {name}
@@ -74,7 +74,7 @@ def test_hints_arrive_in_a_home_of_any_name(tmp_path: Path, name: str) -> None:
 def test_a_long_folder_for_temporary_files_leaves_the_socket_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("t" * 100)))
     home = tmp_path / ("h" * 100)
-    with broker.start(home) as running, closing(Hints(running.url)) as hints:
+    with redis_server.start(home) as running, closing(Hints(running.url)) as hints:
         hints.ping()
     broker_socket(home).parent.rmdir()
 
@@ -87,20 +87,20 @@ def test_a_socket_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     folder.chmod(0o777)
     try:
         with pytest.raises(BrokerUnavailable, match="somebody else"):
-            broker.start(home)
+            redis_server.start(home)
     finally:
         folder.rmdir()
 
 
 def test_a_configured_broker_is_used_as_it_is(tmp_path: Path) -> None:
-    running = broker.open_broker(load({}, home=tmp_path, broker_url="redis://redis.lan:6379/0"))
+    running = redis_server.open_broker(load({}, home=tmp_path, broker_url="redis://redis.lan:6379/0"))
     assert running.url == "redis://redis.lan:6379/0"
     assert running.process is None
 
 
 def test_it_never_outlives_its_supervisor(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from tagger import broker\n"
+        "import sys, time; from pathlib import Path; from tagger.supervisor import redis_server as broker\n"
         "b = broker.start(Path(sys.argv[1])); print(b.pid, flush=True); time.sleep(60)"
     )
     supervisor = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
@@ -109,7 +109,7 @@ def test_it_never_outlives_its_supervisor(tmp_path: Path) -> None:
     supervisor.kill()
     supervisor.wait()
     supervisor.stdout.close()
-    with broker.start(tmp_path) as fresh:  # waits for the lock that the old server holds until it is gone
+    with redis_server.start(tmp_path) as fresh:  # waits for the lock that the old server holds until it is gone
         Hints(fresh.url).ping()
 
 
@@ -120,4 +120,4 @@ def test_a_server_that_cannot_start_is_explained(tmp_path: Path, monkeypatch: py
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
     with pytest.raises(BrokerUnavailable, match="did not start"):
-        broker.start(tmp_path / "home")
+        redis_server.start(tmp_path / "home")

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 import redis
 
-from tagger import broker
-from tagger.broker import Broker
 from tagger.errors import BrokerUnavailable
 from tagger.queue.hints import LOCK_SECONDS, SEND_SECONDS, TASK, Hints
+from tagger.supervisor import redis_server
+from tagger.supervisor.redis_server import Broker
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Broker]:
-    with broker.start(tmp_path) as running:
+    with redis_server.start(tmp_path) as running:
         yield running
 
 
@@ -60,10 +60,10 @@ def test_many_threads_send_at_once(server: Broker) -> None:
 
 
 def test_a_restart_between_two_hints_is_not_noticed(tmp_path: Path) -> None:
-    with broker.start(tmp_path) as first:
+    with redis_server.start(tmp_path) as first:
         hints = Hints(first.url)
         hints.send("job_1", "upload")
-    with broker.start(tmp_path):
+    with redis_server.start(tmp_path):
         hints.send("job_2", "upload")
         assert hints.depth("upload") == 2
 

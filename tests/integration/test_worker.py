@@ -15,7 +15,7 @@ import redis
 from stopping import stop_outside
 from worker_house import WorkerHouse
 
-from tagger import broker
+from tagger.supervisor import redis_server
 from workers.heart import EXIT_DECLARED_DEAD
 
 
@@ -138,7 +138,7 @@ def test_a_broker_killed_and_restarted_under_load_costs_nobody_a_hand(build: Any
     house.until(lambda: house.done() >= 8, "work is under way")
     house.broker.process.kill()
     house.broker.process.wait()
-    house.broker = broker.start(house.home)
+    house.broker = redis_server.start(house.home)
     house.until(lambda: house.all_done(ids), "all are described", seconds=40)
     assert worker.poll() is None
     assert reconciler.poll() is None

@@ -13,13 +13,13 @@ from typing import Any
 
 from PIL import Image
 
-from tagger import broker
 from tagger.asset import ImageSource
 from tagger.job import JobRequest, JobStatus, Lane
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue.hints import Hints
 from tagger.settings import Settings, load, to_env
 from tagger.site import Site
+from tagger.supervisor import redis_server
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -30,7 +30,7 @@ class WorkerHouse:
         self.pictures = home / "pictures"
         self.pictures.mkdir(parents=True)
         defaults: dict[str, Any] = {"caption": "fake", "embed": "fake", "threads": 8, "max_batch": 8, "decode_processes": 1}
-        self.broker = broker.start(home)
+        self.broker = redis_server.start(home)
         self.settings: Settings = load({}, home=home, **{"broker_url": self.broker.url, **defaults, **settings})
         self.ledger: Ledger = open_ledger(self.settings.ledger)
         self.ledger.migrate()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tagger.ledger.connections import PER_PROCESS, READERS, needed
-from tagger.shape import Shape
+from tagger.supervisor.plan import Shape
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
 

@@ -96,8 +96,8 @@ def test_a_full_disk_empties_the_file_all_the_same(tmp_path: Path, monkeypatch: 
 
 
 def test_every_log_of_a_stack_is_capped(tmp_path: Path) -> None:
-    from tagger.shape import Shape
-    from tagger.stack import Stack
+    from tagger.supervisor.plan import Shape
+    from tagger.supervisor.stack import Stack
 
     settings = load({}, home=tmp_path, log_file_bytes=64 * 1024)
     stack = Stack(settings, Shape(upload=1, backfill=1, flower=5555))

@@ -24,7 +24,7 @@ while True: signal.pause()
 """
 PARENT = f"""
 import os, sys, time
-from tagger.child import popen
+from tagger.supervisor.process import popen
 from tagger.system.parent_death import leashed
 life = os.pipe()
 server = [sys.executable, "-S", "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]

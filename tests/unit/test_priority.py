@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 
 from tagger.settings import load
-from tagger.shape import Shape
+from tagger.supervisor.plan import Shape
 from tagger.system.cpus import allowed
 from workers import priority, tagging
 from workers.__main__ import main

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from tagger.errors import SettingsError
 from tagger.ledger import open_ledger
 from tagger.settings import child_env, load, plain_env
-from tagger.shape import Shape
+from tagger.supervisor.plan import Shape
 
 
 def test_the_environment_wins_over_the_file_and_options_over_both(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.core import REGISTRY
 
-from tagger.child import Child
 from tagger.errors import PortTaken, WeightsNotFetched
 from tagger.settings import load
-from tagger.shape import Shape
-from tagger.stack import Stack
+from tagger.supervisor.plan import Shape
+from tagger.supervisor.process import Child
+from tagger.supervisor.stack import Stack
 from tagger.system.home import free_port
 from tagger.telemetry import logs
 

@@ -7,10 +7,10 @@ import os
 import sys
 from dataclasses import dataclass
 
-from tagger.child import Child
 from tagger.errors import SettingsError
 from tagger.job import Lane
 from tagger.settings import Settings
+from tagger.supervisor.process import Child
 from tagger.system.cpus import allowed, processors
 from tagger.system.parent_death import leashed
 

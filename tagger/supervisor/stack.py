@@ -20,12 +20,12 @@ from typing import IO
 import requests
 import structlog
 
-from tagger.broker import Broker, open_broker
-from tagger.child import Child, end, popen
 from tagger.errors import TaggerError, Unavailable
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, child_env
-from tagger.shape import Shape
+from tagger.supervisor.plan import Shape
+from tagger.supervisor.process import Child, end, popen
+from tagger.supervisor.redis_server import Broker, open_broker
 from tagger.system.home import check_port, free_port, listens, local_url, lock_home, make_home, write_state
 from tagger.telemetry import log_files, metric_files
 
