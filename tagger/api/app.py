@@ -15,10 +15,11 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import tagger
-from tagger.api import callers, compat, connections, deliveries, entailment, health, hooks, jobs, problems, reference_pages, sites
+from tagger.api import callers, connections, problems, reference_pages
 from tagger.api.deps import Parts
 from tagger.api.middleware import RequestFrame
 from tagger.api.openapi import Api
+from tagger.api.routes import compat, deliveries, entailment, health, hooks, jobs, sites
 from tagger.api.waiting import Waiter
 from tagger.blobs.local import LocalBlobs
 from tagger.catalog.load import load as load_catalog

@@ -120,7 +120,7 @@ def alt_text_rules() -> str:
 
 def metrics() -> str:
     """Every metric with its labels."""
-    from tagger.api.health import LEDGER_COUNTERS, LEDGER_GAUGES, LEDGER_LABELS  # slow to import
+    from tagger.api.routes.health import LEDGER_COUNTERS, LEDGER_GAUGES, LEDGER_LABELS  # slow to import
 
     lines = [
         "# Metrics\n\n",

@@ -17,8 +17,8 @@ import uvicorn
 from PIL import Image
 from worker_house import WorkerHouse
 
-from tagger.api import compat
 from tagger.api.app import create_app
+from tagger.api.routes import compat
 from tagger.errors import SettingsError
 from tagger.keys import hash_key
 from tagger.settings import Settings, load

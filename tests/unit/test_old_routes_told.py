@@ -14,8 +14,8 @@ from fastapi.testclient import TestClient
 from ledger_cases.world import BROKEN, World
 
 from tagger.annotation import Action, Annotation, Field, Tag, Verdict
-from tagger.api import compat
 from tagger.api.app import create_app
+from tagger.api.routes import compat
 from tagger.asset import ImageSource
 from tagger.errors import NotChecked
 from tagger.job import Description, Job, JobRequest

@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 from tagger.api import answers
 from tagger.api.asking import ask, unanswered
 from tagger.api.deps import Parts, PartsDep, SiteDep
-from tagger.api.jobs import MOST_PARTS, RECEIPT, check_parts, chosen_profile, receipt, unstored
+from tagger.api.routes.jobs import MOST_PARTS, RECEIPT, check_parts, chosen_profile, receipt, unstored
 from tagger.api.shapes import STATEMENT_EXAMPLE, StatementIn
 from tagger.asset import ImageSource
 from tagger.cms.job_body import ImageIn, decode_base64

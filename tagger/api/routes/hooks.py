@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from tagger.api.deps import Parts, PartsDep
-from tagger.api.jobs import RECEIPT, receipt
 from tagger.api.messages import SIGNATURE
+from tagger.api.routes.jobs import RECEIPT, receipt
 from tagger.cms.generic import hook as standard
 from tagger.errors import BodyTooLarge, NotFound, SignatureInvalid
 from tagger.net import signing
