@@ -14,7 +14,7 @@ import typer
 
 import tagger
 from tagger.cli import console
-from tagger.cli.commands import Root
+from tagger.cli.registry import Root
 from tagger.errors import TaggerError
 from tagger.telemetry.control_characters import escape_controls
 

@@ -11,7 +11,7 @@ from ledger_cases.world import World
 
 from acceptance.house import called, told
 from acceptance.pictures import png
-from tagger.cli import backfill
+from tagger.cli.commands import backfill
 from tagger.services.backfill import feed_all
 
 

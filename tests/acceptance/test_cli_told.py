@@ -20,7 +20,8 @@ from acceptance.house import ROOT, TAGGER, called, clean_env, told
 from acceptance.pictures import png
 from tagger.annotation import Annotation, Verdict
 from tagger.backfill import Backfill
-from tagger.cli import backfill, check, console, describe
+from tagger.cli import console
+from tagger.cli.commands import backfill, check, describe
 from tagger.errors import ImageTooLarge
 from tagger.job import Description
 from tagger.judge.gate import REASONS

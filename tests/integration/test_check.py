@@ -17,7 +17,7 @@ from PIL import Image
 from worker_house import WorkerHouse
 
 from tagger.asset import ImageSource
-from tagger.cli import check
+from tagger.cli.commands import check
 from tagger.delivery import FieldOutcome
 from tagger.errors import BadRequest
 from tagger.services import check_texts

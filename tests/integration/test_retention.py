@@ -25,8 +25,8 @@ from typer.testing import CliRunner
 from tagger.api.app import create_app
 from tagger.asset import ImageSource
 from tagger.blobs.local import LocalBlobs
+from tagger.cli.commands.webhooks import handler
 from tagger.cli.main import app
-from tagger.cli.webhooks import handler
 from tagger.errors import NotFound
 from tagger.job import JobRequest
 from tagger.keys import hash_key

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger.cli.backfill import recent_rate, row
+from tagger.cli.commands.backfill import recent_rate, row
 from tagger.cms.folder.survey import survey
 from tagger.cms.folder.walk import Picture, walk
 from tagger.errors import BadRequest

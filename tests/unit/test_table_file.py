@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tagger.cli.evaluate import _placed, _tuned
+from tagger.cli.commands.evaluate import _placed, _tuned
 from tagger.errors import BadRequest, LabelsInvalid
 from tagger.evaluation import ground_truth
 from tagger.services import check_texts

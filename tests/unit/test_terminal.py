@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.table import Table
 
-from tagger.cli import columns, config, console
+from tagger.cli import columns, console
+from tagger.cli.commands import config
 from tagger.errors import BadRequest
 from tagger.settings import load
 from tagger.telemetry import logs

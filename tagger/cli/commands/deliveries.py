@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from tagger import serializers
-from tagger.cli import choosing, console
+from tagger.cli import console, filters
 from tagger.errors import BadRequest, NotFound
 from tagger.instants import parse_instant
 
@@ -23,7 +23,7 @@ def list_deliveries(
     site: Annotated[str | None, typer.Option(help="Only this site's.")] = None,
     status: Annotated[Status | None, typer.Option(help="Only deliveries in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
-    cursor: choosing.Cursor = None,
+    cursor: filters.Cursor = None,
     json: console.Json = False,
 ) -> None:
     """Deliveries, newest first.
@@ -31,7 +31,7 @@ def list_deliveries(
     Example:  tagger deliveries list --status parked
     """
     with console.ledger(reading=True) as ledger:
-        choosing.check_site(ledger, site)
+        filters.check_site(ledger, site)
         page = ledger.deliveries(site_id=site, status=status, cursor=cursor, limit=limit)
     rows = [serializers.delivery(found) for found in page.data]
     if json:
@@ -39,7 +39,7 @@ def list_deliveries(
     else:
         columns = ["id", "type", "status", "site", "attempts", "next_attempt_at", "asset"]
         console.print_table(rows, columns, "No deliveries.", drop=DROP)
-        choosing.say_more(page.next_cursor)
+        filters.say_more(page.next_cursor)
 
 
 @app.command("show")
@@ -88,9 +88,9 @@ def replay(
     """
     if not (ids or site or since or reason or everything):
         raise BadRequest("Say which: ids, --site, --since, --reason, or --all.", "Give one of them.")
-    choosing.check_reason(reason)
+    filters.check_reason(reason)
     with console.ledger() as ledger:
-        choosing.check_site(ledger, site)
+        filters.check_site(ledger, site)
         released = ledger.replay_parked(ids or (), site_id=site, since_ms=parse_instant(since), code=reason)
     if ids and not released:
         raise NotFound("None of these is parked.", "List them with `tagger deliveries list --status parked`.")

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import requests
 import typer
 
-from tagger.cli import attention, console, models
+from tagger.cli import attention, console
+from tagger.cli.commands import models
 from tagger.errors import PortTaken, SettingsError, TaggerError
 from tagger.job import LANES
 from tagger.ledger import Ledger, open_ledger

@@ -14,7 +14,7 @@ from tagger.catalog.rdf_file import MAX_BYTES
 from tagger.catalog.vocabulary import Category, Term, Vocabulary
 from tagger.cli import console
 from tagger.cli.outputs import Force, check_free
-from tagger.cli.questions import ask
+from tagger.cli.worker_rpc import ask
 from tagger.errors import BadRequest, VocabularyInvalid
 from tagger.locales import pick
 

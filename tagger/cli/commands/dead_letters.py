@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tagger import serializers
-from tagger.cli import choosing, console
+from tagger.cli import console, filters
 from tagger.delivery import DeadLetter
 from tagger.errors import BadRequest, NotFound
 from tagger.instants import parse_instant
@@ -34,9 +34,9 @@ class Filter:
 
 
 def _select(ledger: Ledger, by: Filter) -> list[DeadLetter]:
-    choosing.check_reason(by.reason)
-    choosing.check_site(ledger, by.site)
-    choosing.check_backfill(ledger, by.backfill)
+    filters.check_reason(by.reason)
+    filters.check_site(ledger, by.site)
+    filters.check_backfill(ledger, by.backfill)
     since_ms = parse_instant(by.since)
     chosen: dict[str, Any] = {"site_id": by.site, "since_ms": since_ms, "code": by.reason, "backfill_id": by.backfill}
     found: list[DeadLetter] = []

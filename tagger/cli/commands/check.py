@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress
 
-from tagger.cli import attention, console, models, tables
-from tagger.cli.describe import ephemeral
+from tagger.cli import attention, console, tables
+from tagger.cli.commands import models
+from tagger.cli.commands.describe import ephemeral
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.tables import Column
 from tagger.errors import BadRequest

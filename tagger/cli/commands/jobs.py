@@ -9,7 +9,7 @@ import typer
 
 from tagger import serializers
 from tagger.alttext import RULES
-from tagger.cli import choosing, console
+from tagger.cli import console, filters
 from tagger.errors import BrokerUnavailable, Conflict, NotFound
 from tagger.job import JobStatus
 from tagger.judge.gate import REASONS
@@ -32,7 +32,7 @@ def list_jobs(
     reason: Annotated[str | None, typer.Option(help="Only jobs whose verdict has this reason, e.g. low_score.")] = None,
     backfill: Annotated[str | None, typer.Option(help="Only this backfill's.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
-    cursor: choosing.Cursor = None,
+    cursor: filters.Cursor = None,
     json: console.Json = False,
 ) -> None:
     """Jobs, newest first.
@@ -43,9 +43,9 @@ def list_jobs(
       tagger jobs list --site blog --verdict review
     """
     wanted: JobStatus | None = status
-    choosing.check_verdict_reason(reason)
+    filters.check_verdict_reason(reason)
     with console.ledger(reading=True) as ledger:
-        choosing.check_site(ledger, site)
+        filters.check_site(ledger, site)
         if backfill is not None:
             ledger.backfill(backfill)
         page = ledger.jobs(
@@ -60,7 +60,7 @@ def list_jobs(
             row["verdict"] = (row["verdict"] or {}).get("action")
         columns = ["id", "status", "verdict", "lane", "site", "attempts", "created_at", "asset"]
         console.print_table(rows, columns, "No jobs.", drop=DROP)
-        choosing.say_more(page.next_cursor)
+        filters.say_more(page.next_cursor)
 
 
 @app.command("show")

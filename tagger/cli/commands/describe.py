@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from tagger.cli import console, copies, tables, unfinished, words_table
-from tagger.cli.backfill import watch
+from tagger.cli.commands.backfill import watch
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.terminated import cleaning_up
 from tagger.cms.folder.survey import Survey, survey

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from tagger.cli import console, questions
+from tagger.cli import console, worker_rpc
 from tagger.errors import BadRequest, PortTaken, SignatureInvalid
 from tagger.net import signing
 
@@ -53,7 +53,7 @@ def try_endpoint(
 
     Example:  tagger webhooks test --site blog
     """
-    [found] = questions.run(["workers.deliver.probe"], {"site": site}, console.settings())
+    [found] = worker_rpc.run(["workers.deliver.probe"], {"site": site}, console.settings())
     if json:
         console.print_json(found)
     else:

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from tagger import serializers
 from tagger.api.shapes import EndpointIn, SiteIn
-from tagger.cli import console, rotation
+from tagger.cli import console
+from tagger.cli.commands import rotation
 from tagger.delivery import Endpoint
 from tagger.errors import BadRequest
 from tagger.ids import new_id

@@ -17,7 +17,7 @@ from tagger.catalog.vocabulary import Vocabulary
 from tagger.cli import console
 from tagger.cli.evaluation_page import write_page
 from tagger.cli.outputs import Force, check_free
-from tagger.cli.questions import ask
+from tagger.cli.worker_rpc import ask
 from tagger.errors import BadRequest, LabelsInvalid
 from tagger.evaluation import calibration
 from tagger.evaluation import ground_truth as label_file
