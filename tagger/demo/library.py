@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tagger.asset import Context, Role
 from tagger.demo.holds import Holds
+from tagger.demo.media_store import Shelf, Writer
 from tagger.demo.outbox import Outbox
-from tagger.demo.shelf import Shelf, Writer
 
 # how a file begins → what it is; WebP has its length in between
 MEDIA_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png", b"GIF87a": "image/gif", b"GIF89a": "image/gif"}

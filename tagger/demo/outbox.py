@@ -8,7 +8,7 @@ import time
 import requests
 import structlog
 
-from tagger.demo.shelf import Event, Shelf
+from tagger.demo.media_store import Event, Shelf
 from tagger.net import signing
 
 LOG = structlog.get_logger(__name__)

@@ -15,8 +15,8 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from tagger.api.connections import ambiguous
 from tagger.asset import Role
 from tagger.demo.library import MAX_BYTES, Library, NotAnImage
+from tagger.demo.media_store import TEXT_FIELDS, NoSuchAsset
 from tagger.demo.routes import check_places, library_of
-from tagger.demo.shelf import TEXT_FIELDS, NoSuchAsset
 from tagger.judge.gate import REASONS
 from tagger.net import same_origin
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from tagger.asset import Role
 from tagger.demo import receiver
 from tagger.demo.library import MAX_BYTES, Library, NotAnImage
-from tagger.demo.shelf import TEXT_FIELDS, NoSuchAsset
+from tagger.demo.media_store import TEXT_FIELDS, NoSuchAsset
 from tagger.errors import SignatureInvalid
 from tagger.net import signing
 

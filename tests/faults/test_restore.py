@@ -20,7 +20,7 @@ from sqlalchemy.engine import make_url
 
 from tagger.delivery import Endpoint
 from tagger.demo import receiver
-from tagger.demo.shelf import Shelf
+from tagger.demo.media_store import Shelf
 from tagger.ledger.db.copies import copy_sqlite
 from tagger.net import signing
 from workers.deliver.attempt import attempt
