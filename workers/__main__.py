@@ -18,7 +18,7 @@ from tagger.job import LANES
 from tagger.settings import Settings, load
 from tagger.telemetry import logs, metric_files
 from tagger.telemetry.control_characters import escape_controls
-from workers.ending import end_with_parent
+from workers.runtime.shutdown import end_with_parent
 
 log = structlog.get_logger()
 

@@ -23,8 +23,8 @@ from tagger.telemetry import logs
 from workers.batcher import always
 from workers.engine import Engine, at_once
 from workers.models.base import Model, PartialPrediction, merge
-from workers.process import Asked
 from workers.rules import LabelScorer, Scorer
+from workers.runtime.register import Asked
 
 log = structlog.get_logger()
 

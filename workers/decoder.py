@@ -22,8 +22,8 @@ import time
 from dataclasses import asdict, dataclass
 
 from tagger.system.parent_death import unleash
-from workers import priority
-from workers.hang_up import signal_at_hang_up
+from workers.runtime import priority
+from workers.runtime.hang_up import signal_at_hang_up
 
 REQUEST = struct.Struct("!Q")
 ANSWER = struct.Struct("!I")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tagger.ledger import open_ledger
 from tagger.settings import Settings
 from workers import deliver
-from workers.ending import Ending
-from workers.heart import EXIT_DECLARED_DEAD
-from workers.process import Asked, patiently
+from workers.runtime.heartbeat import EXIT_DECLARED_DEAD
+from workers.runtime.register import Asked, patiently
+from workers.runtime.shutdown import Ending
 
 MARGIN_SECONDS = 10.0  # the deliverer has a grace period of its own, an attempt's deadline and a little; this is behind it
 

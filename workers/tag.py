@@ -35,7 +35,7 @@ from workers.ends import charge, charge_crash, give_back, insist
 from workers.fetch import Fetched, FetchPolicy, fetch
 from workers.kit import End, Judged, Kit, Watch
 from workers.room import Share
-from workers.standstill import LONG_SECONDS
+from workers.runtime.standstill import LONG_SECONDS
 
 log = structlog.get_logger()
 

@@ -16,18 +16,19 @@ from tagger.ledger import BREATH_S, Ledger, open_ledger
 from tagger.queue.hints import make_app
 from tagger.settings import Settings
 from tagger.telemetry import logs
-from workers import priority, tasks
+from workers import tasks
 from workers.assembly import Alarm, Models, on_processor, scorer, sized, start_models
 from workers.courtesy import Polite
 from workers.decode import DecoderPool
-from workers.ending import Ending
 from workers.hands import Hands
 from workers.kit import End, Kit
 from workers.ledger_poll import QUIET_SECONDS, LedgerPoll
-from workers.process import Asked, enrolled, new_worker_id, retire
 from workers.remembered import Remembered
 from workers.rules import SiteRules
-from workers.standstill import Standstill
+from workers.runtime import priority
+from workers.runtime.register import Asked, enrolled, new_worker_id, retire
+from workers.runtime.shutdown import Ending
+from workers.runtime.standstill import Standstill
 from workers.tag import describe
 from workers.take import Taker
 from workers.task_events import TaskEvents

@@ -71,5 +71,5 @@ def _tags(lane: Lane, count: int, *options: str, placed: bool) -> list[Child]:
 
 
 def _worker(*role: str) -> list[str]:
-    """Killed with this process until it has started; from then on it ends in order (workers/ending.py)."""
+    """Killed with this process until it has started; from then on it ends in order (workers/runtime/shutdown.py)."""
     return leashed([sys.executable, "-m", "workers", "--parent", str(os.getpid()), *role])

@@ -55,7 +55,7 @@ class Child:
 
 def popen(argv: list[str], env: Mapping[str, str], life: int, out: IO[bytes]) -> subprocess.Popen[bytes]:
     """`life`: the read end of a pipe that only the supervisor can write to, as standard input; a worker that is stopped is woken
-    by the kernel when that pipe is closed (workers/ending.py)."""
+    by the kernel when that pipe is closed (workers/runtime/shutdown.py)."""
     # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which then ends its children in order.
     return subprocess.Popen(argv, env=dict(env), stdin=life, stdout=out, stderr=out, start_new_session=True)
 

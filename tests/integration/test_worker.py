@@ -16,7 +16,7 @@ from stopping import stop_outside
 from worker_house import WorkerHouse
 
 from tagger.supervisor import redis_server
-from workers.heart import EXIT_DECLARED_DEAD
+from workers.runtime.heartbeat import EXIT_DECLARED_DEAD
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from tagger.errors import LedgerUnavailable
-from workers.heart import EXIT_DECLARED_DEAD, EXIT_UNWELL, Heart
+from workers.runtime.heartbeat import EXIT_DECLARED_DEAD, EXIT_UNWELL, Heart
 from workers.tasks import STALL_SECONDS, Pulse
 
 

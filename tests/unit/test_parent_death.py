@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tell
 
 WORKER = """
 import os, signal, sys
-from workers.ending import end_with_parent
+from workers.runtime.shutdown import end_with_parent
 signal.signal(signal.SIGHUP, lambda *_: (open(sys.argv[2], "w").close(), os._exit(0)))
 end_with_parent(int(sys.argv[1]))
 print(os.getpid(), flush=True)

@@ -14,8 +14,9 @@ import pytest
 from tagger.settings import load
 from tagger.supervisor.plan import Shape
 from tagger.system.cpus import allowed
-from workers import priority, tagging
+from workers import tagging
 from workers.__main__ import main
+from workers.runtime import priority
 
 GROUP = Path("/proc/self/autogroup")
 ROOT = Path(__file__).parent.parent.parent
@@ -31,26 +32,26 @@ def session(code: str) -> str:
 
 @pytest.mark.skipif(not GROUP.exists(), reason="this system has no automatic groups")
 def test_the_session_steps_back_and_its_children_follow() -> None:
-    own = "import os; from workers import priority; priority.step_back(); print(os.nice(0), open('/proc/self/autogroup').read())"
+    own = "import os; from workers.runtime import priority; priority.step_back(); print(os.nice(0), open('/proc/self/autogroup').read())"
     assert session(own).split()[0] == "19"
     assert session(own).endswith("nice 19")
-    child = "from workers import priority; priority.follow(); print(priority.GROUP.read_text())"
+    child = "from workers.runtime import priority; priority.follow(); print(priority.GROUP.read_text())"
     start = f"subprocess.run([sys.executable, '-c', {child!r}], start_new_session=True)"
-    family = f"import subprocess, sys; from workers import priority; priority.step_back(); {start}"
+    family = f"import subprocess, sys; from workers.runtime import priority; priority.step_back(); {start}"
     assert session(family).endswith("nice 19")
 
 
 @pytest.mark.skipif(not GROUP.exists(), reason="this system has no automatic groups")
 def test_a_session_that_others_share_keeps_its_place() -> None:
     """A worker started by hand: niced for good, the group of its terminal got a hundredth of a busy machine."""
-    worker = "from workers import priority; import os; priority.step_back(); print(os.nice(0))"
+    worker = "from workers.runtime import priority; import os; priority.step_back(); print(os.nice(0))"
     ask = "print(open('/proc/self/autogroup').read())"
     assert session(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}]); {ask}").split()[0] == "19"
     assert session(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}]); {ask}").endswith("nice 0")
 
 
 def test_an_upload_worker_keeps_its_place() -> None:
-    assert session("from workers import priority; import os; priority.follow(); print(os.nice(0))") == "0"
+    assert session("from workers.runtime import priority; import os; priority.follow(); print(os.nice(0))") == "0"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this policy")
@@ -58,7 +59,7 @@ def test_all_threads_and_children_of_a_worker_that_computes_wait_for_their_turn(
     ask = "import os; print(os.sched_getscheduler(0) == os.SCHED_BATCH)"
     thread = f"threading.Thread(target=lambda: exec({ask!r})).start()"
     child = f"subprocess.run([sys.executable, '-c', {ask!r}])"
-    family = f"import subprocess, sys, threading; from workers import priority; priority.compute(); {thread}; {child}"
+    family = f"import subprocess, sys, threading; from workers.runtime import priority; priority.compute(); {thread}; {child}"
     assert session(family).split() == ["True", "True"]
     assert session(ask) == "False"
 

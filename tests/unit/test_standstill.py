@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from workers.heart import STILL_SECONDS, Heart
-from workers.standstill import Standstill
+from workers.runtime.heartbeat import STILL_SECONDS, Heart
+from workers.runtime.standstill import Standstill
 
 
 def test_only_gaps_between_ticks_count_and_only_since_the_moment_asked_for() -> None:

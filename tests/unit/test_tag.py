@@ -43,7 +43,7 @@ from tagger.site import Site
 from workers import cached
 from workers.decode import Decoded
 from workers.kit import Judged, Kit
-from workers.standstill import LONG_SECONDS
+from workers.runtime.standstill import LONG_SECONDS
 from workers.tag import describe
 
 VECTOR = np.full(16, 0.25, dtype=np.float32)

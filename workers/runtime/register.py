@@ -15,7 +15,7 @@ import structlog
 from tagger.errors import Unavailable
 from tagger.job import Lane
 from tagger.ledger import Ledger
-from workers.heart import Heart, Vital
+from workers.runtime.heartbeat import Heart, Vital
 
 log = structlog.get_logger()
 

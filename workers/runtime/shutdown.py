@@ -14,7 +14,7 @@ from types import FrameType
 import structlog
 
 from tagger.system.parent_death import PR_SET_PDEATHSIG
-from workers.hang_up import signal_at_hang_up
+from workers.runtime.hang_up import signal_at_hang_up
 
 log = structlog.get_logger()
 

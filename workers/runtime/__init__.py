@@ -1,0 +1,1 @@
+"""What every worker process has: registration, heartbeat, shutdown, scheduling priority."""
