@@ -29,14 +29,14 @@ HOMES: dict[str, tuple[str, ...]] = {
     "modelscope": ("workers.models.weights",),
     # parsers of images run in the decoders alone; models get pixels
     "PIL": (
-        "workers.pixels",
-        "workers.truncated",
-        "workers.content",
-        "workers.file_blocks",
+        "workers.decode.pixels",
+        "workers.decode.truncated",
+        "workers.decode.content",
+        "workers.decode.file_blocks",
         "workers.renditions",
         "workers.models",
     ),
-    "pillow_heif": ("workers.pixels",),
+    "pillow_heif": ("workers.decode.pixels",),
     "celery": ("tagger.queue", "workers.tasks", "workers.__main__"),
     "kombu": ("tagger.queue",),
     "sqlalchemy": ("tagger.ledger",),
@@ -120,7 +120,10 @@ def test_images_are_opened_in_two_places_and_by_named_formats() -> None:
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Image.open", "PIL.Image.open")
     ]
-    assert {module for module, _ in calls} == {"workers.pixels", "workers.models.lite.model"}  # ours: its own canary picture
+    assert {module for module, _ in calls} == {
+        "workers.decode.pixels",
+        "workers.models.lite.model",
+    }  # ours: its own canary picture
     assert all("formats" in keywords for _, keywords in calls)
 
 

@@ -34,7 +34,7 @@ from tagger.prediction import Prediction
 from tagger.settings import Settings, load
 from tagger.telemetry import logs
 from workers.assembly import Models, scorer, start_models
-from workers.decode import DecoderPool
+from workers.decode.pool import DecoderPool
 from workers.models.lite import TermScorer, TextEncoder
 from workers.models.lite.words import english
 from workers.rules import Scorer

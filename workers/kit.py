@@ -15,7 +15,7 @@ from tagger.errors import ErrorInfo
 from tagger.job import Claim, Description, JobStatus
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction
 from tagger.site import Site
-from workers.decode import Decoded
+from workers.decode.pool import Decoded
 from workers.room import Room
 
 End = Literal["described", "failed", "dead", "released", "stale", "abandoned"]

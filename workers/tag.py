@@ -30,7 +30,7 @@ from tagger.job import Claim, Description
 from tagger.prediction import EntailmentPrediction, Prediction
 from tagger.site import Site
 from workers import cached
-from workers.decode import Decoded
+from workers.decode.pool import Decoded
 from workers.ends import charge, charge_crash, give_back, insist
 from workers.fetch import Fetched, FetchPolicy, fetch
 from workers.kit import End, Judged, Kit, Watch

@@ -19,7 +19,7 @@ from tagger.telemetry import logs
 from workers import tasks
 from workers.assembly import Alarm, Models, on_processor, scorer, sized, start_models
 from workers.courtesy import Polite
-from workers.decode import DecoderPool
+from workers.decode.pool import DecoderPool
 from workers.hands import Hands
 from workers.kit import End, Kit
 from workers.ledger_poll import QUIET_SECONDS, LedgerPoll

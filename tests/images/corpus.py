@@ -21,7 +21,7 @@ from pathlib import Path
 import psutil
 
 from tagger.errors import ImageError
-from workers.decode import DecoderPool
+from workers.decode.pool import DecoderPool
 
 PACKAGES = ("pillow", "pillow_heif")
 SECONDS = 10.0

@@ -14,7 +14,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
-from workers.decode import Decoded, DecoderPool
+from workers.decode.pool import Decoded, DecoderPool
 
 pillow_heif.register_heif_opener()
 

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from tagger.errors import DecodeError, DecodeTimeout, ImageError, ImageTooLarge, ImageTooManyPixels
-from workers.decode import Decoded, DecoderPool
+from workers.decode.pool import Decoded, DecoderPool
 
 pillow_heif.register_heif_opener()
 MIB = 1 << 20

@@ -20,8 +20,8 @@ import pytest
 from PIL import Image
 
 from tagger.errors import DeadlineExceeded, DecodeError, DecoderLost, DecoderUnavailable, DecodeTimeout, TaggerError
-from workers.decode import Decoded, DecoderPool
-from workers.decoder_process import DecoderProcess
+from workers.decode.handle import DecoderProcess
+from workers.decode.pool import Decoded, DecoderPool
 
 
 def jpeg(shade: int = 100) -> bytes:

@@ -133,7 +133,7 @@ def test_a_process_that_ended_is_named_and_the_next_picture_gets_another(folder:
 def test_a_decoder_refuses_to_start_a_program() -> None:
     code = """
 import os, subprocess, sys
-from workers.decoder import start_nothing
+from workers.decode.child import start_nothing
 sys.addaudithook(start_nothing)
 true = ("/bin/true", ["true"])
 calls = (lambda: subprocess.run(["true"]), lambda: os.system("true"), lambda: os.execv(*true), lambda: os.posix_spawn(*true, {}))

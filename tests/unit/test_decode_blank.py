@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from workers import pixels
+from workers.decode import pixels
 
 WHITE, CLEAR = (255, 255, 255), (0, 0, 0, 0)
 

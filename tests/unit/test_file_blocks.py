@@ -10,8 +10,8 @@ import pytest
 from blocks import IPTC_FORMS, iim, photoshop, picture, png_with
 
 from tagger.imagemeta import read as metadata
-from workers import pixels
-from workers.pixels import Picture
+from workers.decode import pixels
+from workers.decode.pixels import Picture
 
 
 def decode(data: bytes) -> Picture:

@@ -70,7 +70,7 @@ def test_the_endings_are_those_of_the_decoders() -> None:
     import pillow_heif
     from PIL import Image
 
-    from workers.pixels import FORMATS
+    from workers.decode.pixels import FORMATS
 
     Image.init()
     pillow_heif.register_heif_opener()

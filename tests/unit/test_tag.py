@@ -41,7 +41,7 @@ from tagger.prediction import (
 )
 from tagger.site import Site
 from workers import cached
-from workers.decode import Decoded
+from workers.decode.pool import Decoded
 from workers.kit import Judged, Kit
 from workers.runtime.standstill import LONG_SECONDS
 from workers.tag import describe

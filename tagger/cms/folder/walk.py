@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tagger.errors import BadRequest
 
-# What the decoders open (`workers.pixels.FORMATS`), by the endings that such files carry.
+# What the decoders open (`workers.decode.pixels.FORMATS`), by the endings that such files carry.
 SUFFIXES = frozenset(
     {
         ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp", ".mpo", ".png", ".apng", ".webp", ".gif",

@@ -18,9 +18,9 @@ from PIL import AvifImagePlugin, ExifTags, Image, ImageCms, UnidentifiedImageErr
 from tagger.asset import Content
 from tagger.errors import DecodeError, DecodeTimeout, ImageTooManyPixels
 from tagger.net.body import looks_like_html
-from workers import truncated
-from workers.content import content, is_blank
-from workers.file_blocks import blocks
+from workers.decode import truncated
+from workers.decode.content import content, is_blank
+from workers.decode.file_blocks import blocks
 
 # AVIF goes before HEIF: both claim the brand "mif1", and only Pillow's plugin gives way when the content is the other's.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")  # MPO comes by way of JPEG

@@ -55,7 +55,7 @@ def main(argv: list[str]) -> None:
     limits = Limits(**json.loads(argv[3]))
     _die_with_parent(life_fd)
     priority.follow()
-    from workers import pixels  # not at the top: the parent imports this file, and needs no Pillow
+    from workers.decode import pixels  # not at the top: the parent imports this file, and needs no Pillow
 
     pixels.configure(limits.max_pixels)
     _limit(limits)
@@ -72,7 +72,7 @@ def main(argv: list[str]) -> None:
 
 def _serve(area: mmap.mmap, length: int, limits: Limits) -> bytes:
     from tagger.errors import DecodeError
-    from workers import pixels
+    from workers.decode import pixels
 
     try:
         picture = pixels.decode(area[:length], max_pixels=limits.max_pixels, long_side=limits.long_side)

@@ -1,0 +1,1 @@
+"""Pixels from bytes, in child processes that can be killed."""
