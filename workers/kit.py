@@ -16,7 +16,7 @@ from tagger.job import Claim, Description, JobStatus
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction
 from tagger.site import Site
 from workers.decode.pool import Decoded
-from workers.room import Room
+from workers.fetch.byte_budget import Room
 
 End = Literal["described", "failed", "dead", "released", "stale", "abandoned"]
 

@@ -18,7 +18,7 @@ from PIL import Image
 from tagger.errors import TaggerError
 from tagger.settings import Settings, load
 from workers.decode.pool import DecoderPool
-from workers.files import read_file
+from workers.fetch.files import read_file
 
 LONG_SIDE = 1024
 

@@ -32,9 +32,9 @@ from tagger.site import Site
 from workers import cached
 from workers.decode.pool import Decoded
 from workers.ends import charge, charge_crash, give_back, insist
-from workers.fetch import Fetched, FetchPolicy, fetch
+from workers.fetch.byte_budget import Share
+from workers.fetch.fetch import Fetched, FetchPolicy, fetch
 from workers.kit import End, Judged, Kit, Watch
-from workers.room import Share
 from workers.runtime.standstill import LONG_SECONDS
 
 log = structlog.get_logger()

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from tagger.asset import ImageSource
 from tagger.net.addresses import AllowedHost
-from workers.fetch import Fetched, FetchPolicy, fetch
+from workers.fetch.fetch import Fetched, FetchPolicy, fetch
 
 BODY = b"\xff\xd8 not really a picture, but bytes " * 40
 Answer = Callable[[socket.socket], None]

@@ -22,7 +22,7 @@ from tagger.errors import AddressForbidden, DecodeError, EncodingInvalid, FetchF
 from tagger.net.addresses import AllowedHost
 from tagger.net.url import Hop, parse_url
 from tagger.site import Site
-from workers.fetch import Fetched, FetchPolicy, fetch
+from workers.fetch.fetch import Fetched, FetchPolicy, fetch
 
 TLS = Path(__file__).parent / "tls"
 

@@ -16,7 +16,7 @@ import pytest
 from tagger.asset import ImageSource
 from tagger.blobs.local import LocalBlobs
 from tagger.errors import AddressForbidden, FetchFailed, FetchRefused, ImageTooLarge, NotFound, StorageUnavailable
-from workers.fetch import Fetched, FetchPolicy, fetch
+from workers.fetch.fetch import Fetched, FetchPolicy, fetch
 
 BODY = b"bytes of a picture"
 

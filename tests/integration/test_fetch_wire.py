@@ -16,7 +16,7 @@ from picture_server import BODY, Server, get, moved, ok, send
 
 from tagger.asset import ImageSource
 from tagger.errors import EncodingInvalid, ImageNotThereYet, ImageTooLarge, TaggerError, UrlInvalid
-from workers.fetch import FetchPolicy, fetch
+from workers.fetch.fetch import FetchPolicy, fetch
 
 SIGNED = [
     "/a%7Eb.jpg?X-Amz-Signature=ab%2fcd%2Fef",

@@ -12,7 +12,7 @@ import pytest
 from tagger.cms.folder.survey import survey
 from tagger.cms.folder.walk import COMPANIONS, SUFFIXES, Picture, may_follow, walk
 from tagger.demo.photos_folder import photographs
-from workers.files import read_file
+from workers.fetch.files import read_file
 
 
 def put(root: Path, *names: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tagger.errors import DecoderUnavailable
 from tagger.net.body import SMALL, read_body
-from workers.room import Room
+from workers.fetch.byte_budget import Room
 
 
 class Body(io.BytesIO):

@@ -23,8 +23,8 @@ from tagger.net.pinned import Resolve, Route, open_connection, resolve_checked, 
 from tagger.net.url import URL_POINTER, Hop, follow, parse_url
 from tagger.settings import MIB
 from tagger.site import Site
-from workers.files import read_file
-from workers.room import Room, Share
+from workers.fetch.byte_budget import Room, Share
+from workers.fetch.files import read_file
 
 MAX_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
