@@ -27,7 +27,7 @@ import numpy as np
 import structlog
 
 from tagger.errors import BatchOverdue
-from workers.engine import Engine
+from workers.inference.engine import Engine
 from workers.models.fake import FakeModel, FakeSpec
 from workers.models.fake_device import busy_share, read_uses
 

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, multiprocess
 
 from tagger.prediction import Pixels
 from tagger.settings import Settings
-from workers.assembly import GME, OFA_CAPTION, loader
+from workers.inference.ensemble import GME, OFA_CAPTION, loader
 
 ROOT = Path(__file__).parent.parent
 BOUNDS = {"visual_tokens_least": 4, "visual_tokens_most": 16}

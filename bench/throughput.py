@@ -35,8 +35,8 @@ import numpy as np
 from bench import large
 from bench.house import House, photos
 from tagger.supervisor.plan import Shape
-from workers.assembly import loader
 from workers.decode import pixels
+from workers.inference.ensemble import loader
 from workers.runtime import priority
 
 BAR = 0.9

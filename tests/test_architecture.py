@@ -23,9 +23,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("tagger.api", "tagger.cli", "tagger.demo", "tagger.__main__"),
 )
 HOMES: dict[str, tuple[str, ...]] = {
-    "torch": ("workers.engine", "workers.models"),
+    "torch": ("workers.inference.engine", "workers.models"),
     "transformers": ("workers.models",),
-    "onnxruntime": ("workers.engine", "workers.models"),
+    "onnxruntime": ("workers.inference.engine", "workers.models"),
     "modelscope": ("workers.models.weights",),
     # parsers of images run in the decoders alone; models get pixels
     "PIL": (

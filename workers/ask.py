@@ -33,8 +33,8 @@ from tagger.judge import gate
 from tagger.prediction import Prediction
 from tagger.settings import Settings, load
 from tagger.telemetry import logs
-from workers.assembly import Models, scorer, start_models
 from workers.decode.pool import DecoderPool
+from workers.inference.ensemble import Models, scorer, start_models
 from workers.models.lite import TermScorer, TextEncoder
 from workers.models.lite.words import english
 from workers.rules import Scorer

@@ -17,10 +17,10 @@ from tagger.queue.hints import make_app
 from tagger.settings import Settings
 from tagger.telemetry import logs
 from workers import tasks
-from workers.assembly import Alarm, Models, on_processor, scorer, sized, start_models
 from workers.courtesy import Polite
 from workers.decode.pool import DecoderPool
 from workers.hands import Hands
+from workers.inference.ensemble import Alarm, Models, on_processor, scorer, sized, start_models
 from workers.kit import End, Kit
 from workers.ledger_poll import QUIET_SECONDS, LedgerPoll
 from workers.remembered import Remembered

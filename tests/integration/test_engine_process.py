@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import numpy as np
 import structlog
-from workers.engine import Engine
+from workers.inference.engine import Engine
 from workers.models import fake
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

@@ -138,7 +138,7 @@ def test_a_worker_takes_gme_where_its_weights_are(tmp_path: Path) -> None:
     import gme_cases
 
     from tagger.settings import load
-    from workers.assembly import plan, scorer, start_models
+    from workers.inference.ensemble import plan, scorer, start_models
 
     gme_cases.directory(tmp_path / "models" / "gme")
     settings = load({}, home=tmp_path, caption="none", visual_tokens_least=4, visual_tokens_most=16)
@@ -169,7 +169,7 @@ def test_a_worker_without_whole_weights_is_never_ready_and_says_why(tmp_path: Pa
 
     from tagger.errors import ModelDirectoryInvalid
     from tagger.settings import load
-    from workers.assembly import start_models
+    from workers.inference.ensemble import start_models
 
     folder = gme_cases.directory(tmp_path / "models" / "gme")
     (folder / "tokenizer.json").unlink()
@@ -189,7 +189,7 @@ def test_a_worker_may_fetch_what_it_was_told_to_use(tmp_path: Path) -> None:
     import gme_cases
 
     from tagger.settings import load
-    from workers.assembly import start_models
+    from workers.inference.ensemble import start_models
 
     gme_cases.directory(tmp_path / "mirror" / "gme")
     told = {"caption": "none", "embed": "gme", "model_pull": True, "model_mirror": tmp_path / "mirror"}

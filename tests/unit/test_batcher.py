@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tagger.errors import BatchOverdue, EngineStopped, PoisonImage
-from workers.batcher import Batcher, Entry
-from workers.budget import Budget
+from workers.inference.batcher import Batcher, Entry
+from workers.inference.budget import Budget
 
 FAR = 10.0  # seconds; far enough for any machine, near enough for a test that hangs
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.budget import GROWTH, OOM_PATIENCE, Budget, CostFit
+from workers.inference.budget import GROWTH, OOM_PATIENCE, Budget, CostFit
 
 
 def most(budget: Budget) -> int:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.errors import ModelError, ModelOutOfMemory, PoisonImage
-from workers.isolate import DeviceFault, is_out_of_memory, isolate
+from workers.inference.isolate import DeviceFault, is_out_of_memory, isolate
 
 
 class Bench:

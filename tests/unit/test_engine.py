@@ -24,7 +24,7 @@ from tagger.errors import (
     PoisonImage,
 )
 from tagger.prediction import CaptionPrediction, Pixels, Vector
-from workers.engine import Engine
+from workers.inference.engine import Engine
 from workers.models.base import PartialPrediction
 
 FAR = 10.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workers import watchdog
+from workers.inference import watchdog
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from tagger.errors import BatchOverdue, EngineStopped
-from workers.budget import Budget
+from workers.inference.budget import Budget
 
 P = TypeVar("P")
 R = TypeVar("R")

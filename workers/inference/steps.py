@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from tagger.errors import ModelError, ModelOutOfMemory, PoisonImage, TaggerError
 from tagger.prediction import Pixels
-from workers.isolate import is_out_of_memory
+from workers.inference.isolate import is_out_of_memory
 from workers.models.base import Model, PartialPrediction
 
 P = TypeVar("P")

@@ -7,9 +7,9 @@ from typing import Generic, TypeVar
 
 import structlog
 
-from workers import watchdog
-from workers.budget import Budget
-from workers.isolate import WrongCount, is_out_of_memory
+from workers.inference import watchdog
+from workers.inference.budget import Budget
+from workers.inference.isolate import WrongCount, is_out_of_memory
 from workers.models.base import FixedShapes, Model, TakesInTurn, TimesItself, cosine, model_id
 
 P = TypeVar("P")

@@ -21,11 +21,11 @@ import structlog
 
 from tagger.errors import BatchOverdue, DeviceLost, EngineStopped, ModelError
 from tagger.prediction import Pixels
-from workers.batcher import Batcher, Entry, always
-from workers.budget import Budget
-from workers.device import WatchedDevice
-from workers.isolate import DeviceFault, isolate
-from workers.model_steps import finished, prepared
+from workers.inference.batcher import Batcher, Entry, always
+from workers.inference.budget import Budget
+from workers.inference.device import WatchedDevice
+from workers.inference.isolate import DeviceFault, isolate
+from workers.inference.steps import finished, prepared
 from workers.models.base import Model, PartialPrediction, ReadsTexts, model_id
 
 P = TypeVar("P")

@@ -20,8 +20,8 @@ from tagger.evaluation.calibration import Calibration
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction, Vector
 from tagger.settings import Settings
 from tagger.telemetry import logs
-from workers.batcher import always
-from workers.engine import Engine, at_once
+from workers.inference.batcher import always
+from workers.inference.engine import Engine, at_once
 from workers.models.base import Model, PartialPrediction, merge
 from workers.rules import LabelScorer, Scorer
 from workers.runtime.register import Asked

@@ -1,0 +1,1 @@
+"""From settings to running models: batching, budgets, fault isolation, the watchdog."""
