@@ -37,7 +37,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         "workers.models",
     ),
     "pillow_heif": ("workers.decode.pixels",),
-    "celery": ("tagger.queue", "workers.tasks", "workers.__main__"),
+    "celery": ("tagger.queue", "workers.pipeline.celery_consumer", "workers.__main__"),
     "kombu": ("tagger.queue",),
     "sqlalchemy": ("tagger.ledger",),
     "alembic": ("tagger.ledger",),
@@ -130,4 +130,4 @@ def test_images_are_opened_in_two_places_and_by_named_formats() -> None:
 def test_there_is_something_to_check() -> None:
     assert len(MODULES) > 50
     assert "tagger.job" in MODULES
-    assert "workers.tag" in MODULES
+    assert "workers.pipeline.describe" in MODULES

@@ -37,7 +37,7 @@ from workers.decode.pool import DecoderPool
 from workers.inference.ensemble import Models, scorer, start_models
 from workers.models.lite import TermScorer, TextEncoder
 from workers.models.lite.words import english
-from workers.rules import Scorer
+from workers.pipeline.judge import Scorer
 
 AHEAD = 4  # images in flight: enough to keep a batch and the decoders busy
 

@@ -16,22 +16,22 @@ from tagger.ledger import BREATH_S, Ledger, open_ledger
 from tagger.queue.hints import make_app
 from tagger.settings import Settings
 from tagger.telemetry import logs
-from workers import tasks
-from workers.courtesy import Polite
 from workers.decode.pool import DecoderPool
-from workers.hands import Hands
 from workers.inference.ensemble import Alarm, Models, on_processor, scorer, sized, start_models
-from workers.kit import End, Kit
-from workers.ledger_poll import QUIET_SECONDS, LedgerPoll
-from workers.remembered import Remembered
-from workers.rules import SiteRules
+from workers.pipeline import celery_consumer
+from workers.pipeline.claim import Taker
+from workers.pipeline.deps import End, Kit
+from workers.pipeline.describe import describe
+from workers.pipeline.in_flight import Hands
+from workers.pipeline.judge import SiteRules
+from workers.pipeline.ledger_poll import QUIET_SECONDS, LedgerPoll
+from workers.pipeline.site_cache import Remembered
+from workers.pipeline.task_events import TaskEvents
+from workers.pipeline.upload_priority import Polite
 from workers.runtime import priority
 from workers.runtime.register import Asked, enrolled, new_worker_id, retire
 from workers.runtime.shutdown import Ending
 from workers.runtime.standstill import Standstill
-from workers.tag import describe
-from workers.take import Taker
-from workers.task_events import TaskEvents
 
 log = structlog.get_logger()
 
@@ -56,7 +56,7 @@ def run(settings: Settings, lane: Lane, *, alone: bool = False, processor: int |
     structlog.contextvars.bind_contextvars(lane=lane, worker=worker_id)
     decoder = DecoderPool.of(settings)  # before any thread of ours
     ledger = open_ledger(settings.ledger, breath_s=GATHER_SECONDS if light else BREATH_S)
-    ending = Ending(tasks.stop_consuming, lambda: retire(ledger, worker_id))
+    ending = Ending(celery_consumer.stop_consuming, lambda: retire(ledger, worker_id))
     ending.install()
     models: Models | None = None
     alarm = Alarm()
@@ -138,7 +138,7 @@ def _work(
     asked: threading.Event,
 ) -> None:
     """Registered and beating, takes hints until asked to end; then what runs finishes."""
-    pulse, events = tasks.Pulse(), TaskEvents(ledger)
+    pulse, events = celery_consumer.Pulse(), TaskEvents(ledger)
     ready = logs.WORKER_READY.labels(lane)
 
     def models_wrong() -> str | None:
@@ -174,12 +174,12 @@ def _work(
         stopping=asked,
     )
     app = make_app(settings.broker)
-    tasks.register(app, take)
+    celery_consumer.register(app, take)
     vitals = [models_wrong, pulse.wrong]
     with enrolled(ledger, worker_id=worker_id, role="tag", lane=lane, asked=asked, vitals=vitals) as heart:
         alarm.ring = heart.hurry
         name = f"{lane}@{os.uname().nodename}.{os.getpid()}"
         poll.start()
-        tasks.consume(app, queue=lane, threads=settings.threads, name=name, pulse=pulse, events=events)
+        celery_consumer.consume(app, queue=lane, threads=settings.threads, name=name, pulse=pulse, events=events)
         poll.stop()
     ready.set(0)

@@ -19,10 +19,10 @@ from tagger.delivery import DeliveryClaim, Endpoint
 from tagger.job import Claim, JobRequest
 from tagger.prediction import Prediction
 from tagger.site import Site
-from workers.kit import Judged
 from workers.models.base import merge
 from workers.models.lite import TermScorer, TextEncoder, load
-from workers.rules import SiteRules
+from workers.pipeline.deps import Judged
+from workers.pipeline.judge import SiteRules
 
 PHOTOS = sorted(p for p in (Path(__file__).parents[2] / "tagger" / "demo" / "photos").iterdir() if p.suffix in (".jpg", ".png"))
 

@@ -8,12 +8,12 @@ import threading
 from itertools import count
 from pathlib import Path
 
-from workers.courtesy import PATIENCE_SECONDS, Polite, Uploads
+from workers.pipeline.upload_priority import PATIENCE_SECONDS, Polite, Uploads
 
 HOLDER = """
 import sys
 from pathlib import Path
-from workers.courtesy import Uploads
+from workers.pipeline.upload_priority import Uploads
 with Uploads(Path(sys.argv[1])).in_hand():
     print("held", flush=True)
     sys.stdin.read()

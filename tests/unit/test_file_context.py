@@ -9,8 +9,8 @@ from tagger.imagemeta.read import FileMetadata, Said
 from tagger.job import Claim, JobRequest
 from tagger.prediction import CaptionPrediction, Prediction
 from tagger.site import Site
-from workers import cached
-from workers.rules import LabelScorer, SiteRules
+from workers.pipeline import prediction_codec
+from workers.pipeline.judge import LabelScorer, SiteRules
 
 FILE = FileMetadata(
     caption=Said(text="Tabby cat on a red sofa", source="xmp", locale="en"),
@@ -73,7 +73,7 @@ def test_an_alt_text_in_the_file_stands_for_a_missing_caption() -> None:
 
 
 def test_the_cache_keeps_what_the_file_said() -> None:
-    again = cached.load(cached.dump(SEEN))
+    again = prediction_codec.load(prediction_codec.dump(SEEN))
     assert again is not None
     assert again.file == FILE
-    assert cached.load(cached.dump(SEEN).replace(b'"form":5', b'"form":4')) is None
+    assert prediction_codec.load(prediction_codec.dump(SEEN).replace(b'"form":5', b'"form":4')) is None

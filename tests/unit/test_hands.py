@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from workers.hands import MOMENT_SECONDS, Hands
+from workers.pipeline.in_flight import MOMENT_SECONDS, Hands
 
 
 class Clock:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 
 from tagger.errors import LedgerUnavailable
+from workers.pipeline.celery_consumer import STALL_SECONDS, Pulse
 from workers.runtime.heartbeat import EXIT_DECLARED_DEAD, EXIT_UNWELL, Heart
-from workers.tasks import STALL_SECONDS, Pulse
 
 
 class Patient:

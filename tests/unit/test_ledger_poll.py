@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tagger.errors import LedgerUnavailable
-from workers.ledger_poll import LedgerPoll
+from workers.pipeline.ledger_poll import LedgerPoll
 
 
 class Lane:

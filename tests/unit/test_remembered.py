@@ -8,7 +8,7 @@ import pytest
 
 from tagger.errors import NotFound
 from tagger.site import Site
-from workers.remembered import FRESH_SECONDS, Remembered
+from workers.pipeline.site_cache import FRESH_SECONDS, Remembered
 
 
 class CountingLedger:

@@ -40,11 +40,11 @@ from tagger.prediction import (
     Prediction,
 )
 from tagger.site import Site
-from workers import cached
 from workers.decode.pool import Decoded
-from workers.kit import Judged, Kit
+from workers.pipeline import prediction_codec
+from workers.pipeline.deps import Judged, Kit
+from workers.pipeline.describe import describe
 from workers.runtime.standstill import LONG_SECONDS
-from workers.tag import describe
 
 VECTOR = np.full(16, 0.25, dtype=np.float32)
 FULL = Prediction(
@@ -291,7 +291,7 @@ def test_a_warning_of_the_decoder_stays_with_the_prediction(desk: Desk) -> None:
     desk.decoder.decode = lambda data, deadline: replace(decode(data, deadline=deadline), warnings=("cut",))  # type: ignore[method-assign]
     assert describe(desk.claim(), desk.kit) == "described"
     (stored,) = desk.ledger.stored.values()
-    known = cached.load(stored)
+    known = prediction_codec.load(stored)
     assert known is not None
     assert known.file.warnings == ("cut",), "so that a second job of the same bytes has it too"
 
@@ -364,7 +364,7 @@ def test_uploaded_bytes_go_once_they_are_described_and_stay_for_a_replay(desk: D
 
 
 def test_a_prediction_survives_the_cache() -> None:
-    read = cached.load(cached.dump(FULL))
+    read = prediction_codec.load(prediction_codec.dump(FULL))
     assert read is not None
     assert read.embedding is not None
     assert FULL.embedding is not None
@@ -373,9 +373,11 @@ def test_a_prediction_survives_the_cache() -> None:
         assert getattr(read, name) == getattr(FULL, name)
 
 
-@pytest.mark.parametrize("value", [b"", b"{}", b"\x80\x04.", b'{"form": 0}', b'{"form": 1}', cached.dump(FULL)[:-9], b"[1]"])
+@pytest.mark.parametrize(
+    "value", [b"", b"{}", b"\x80\x04.", b'{"form": 0}', b'{"form": 1}', prediction_codec.dump(FULL)[:-9], b"[1]"]
+)
 def test_what_is_not_a_prediction_counts_as_not_cached(value: bytes) -> None:
-    assert cached.load(value) is None
+    assert prediction_codec.load(value) is None
 
 
 def test_the_cache_key_changes_with_what_a_prediction_depends_on() -> None:
@@ -383,7 +385,7 @@ def test_the_cache_key_changes_with_what_a_prediction_depends_on() -> None:
     others = [
         {"site_id": "t"}, {"sha256": "ac"}, {"models": ("m@2",)}, {"instruction": "x"}, {"context": Context(title="t")},
     ]  # fmt: skip
-    keys = {cached.key(**base)} | {cached.key(**{**base, **other}) for other in others}
+    keys = {prediction_codec.key(**base)} | {prediction_codec.key(**{**base, **other}) for other in others}
     assert len(keys) == 1 + len(others)
 
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from tagger.asset import ImageSource
 from tagger.errors import LedgerUnavailable
 from tagger.job import Claim, JobRequest, Lane
-from workers.kit import End
-from workers.take import Taker
+from workers.pipeline.claim import Taker
+from workers.pipeline.deps import End
 
 CLAIM = Claim(
     job_id="job_2", token="t", lane="upload", attempts=0, crashes=0, deadline_ms=2, created_ms=0, claimed_ms=1,

@@ -15,7 +15,7 @@ from ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.blobs.local import LocalBlobs
 from tagger.errors import ImageTooLarge, LedgerUnavailable
 from tagger.services.ingest import Ingest
-from workers.task_events import MOST_EVENTS, TaskEvents
+from workers.pipeline.task_events import MOST_EVENTS, TaskEvents
 
 
 class Wire:

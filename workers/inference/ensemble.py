@@ -23,7 +23,7 @@ from tagger.telemetry import logs
 from workers.inference.batcher import always
 from workers.inference.engine import Engine, at_once
 from workers.models.base import Model, PartialPrediction, merge
-from workers.rules import LabelScorer, Scorer
+from workers.pipeline.judge import LabelScorer, Scorer
 from workers.runtime.register import Asked
 
 log = structlog.get_logger()

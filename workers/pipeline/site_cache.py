@@ -15,7 +15,7 @@ FRESH_SECONDS = 1.0
 
 
 class Remembered:
-    """A `workers.tag.LedgerLike`. Thread-safe: at worst two threads read the same site at once."""
+    """A `workers.pipeline.describe.LedgerLike`. Thread-safe: at worst two threads read the same site at once."""
 
     def __init__(self, ledger: Ledger, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._ledger = ledger

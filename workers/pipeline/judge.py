@@ -15,7 +15,7 @@ from tagger.job import Claim
 from tagger.judge import gate
 from tagger.prediction import EntailmentPrediction, Prediction, TermScore
 from tagger.site import Site
-from workers.kit import Judged
+from workers.pipeline.deps import Judged
 
 
 class Scorer(Protocol):

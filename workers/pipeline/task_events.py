@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from tagger.errors import LedgerUnavailable, NotFound
 from tagger.job import Claim, Job, JobRequest, JobStatus
 from tagger.queue.hints import BROKER_ERRORS, TASK
-from workers.kit import End
+from workers.pipeline.deps import End
 
 MOST_EVENTS = 3_000  # that are kept while the broker is away; then the oldest go
 UNTOLD: frozenset[JobStatus] = frozenset({"running", "described", "done"})  # whoever claimed the job tells of it

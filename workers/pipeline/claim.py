@@ -12,7 +12,7 @@ import structlog
 
 from tagger.errors import Unavailable
 from tagger.job import Claim, Lane
-from workers.kit import End
+from workers.pipeline.deps import End
 
 log = structlog.get_logger()
 

@@ -29,12 +29,12 @@ from tagger.imagemeta.read import FileMetadata
 from tagger.job import Claim, Description
 from tagger.prediction import EntailmentPrediction, Prediction
 from tagger.site import Site
-from workers import cached
 from workers.decode.pool import Decoded
-from workers.ends import charge, charge_crash, give_back, insist
 from workers.fetch.byte_budget import Share
 from workers.fetch.fetch import Fetched, FetchPolicy, fetch
-from workers.kit import End, Judged, Kit, Watch
+from workers.pipeline import prediction_codec
+from workers.pipeline.deps import End, Judged, Kit, Watch
+from workers.pipeline.settle import charge, charge_crash, give_back, insist
 from workers.runtime.standstill import LONG_SECONDS
 
 log = structlog.get_logger()
@@ -98,9 +98,11 @@ def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Sha
     fetched = _fetched(claim, kit, site, watch, deadline, share)
     sha256, data = fetched.sha256, fetched.data
     del fetched
-    key = cached.key(site_id=site.id, sha256=sha256, models=kit.models.ids, instruction=instruction, context=request.context)
+    key = prediction_codec.key(
+        site_id=site.id, sha256=sha256, models=kit.models.ids, instruction=instruction, context=request.context
+    )
     known = kit.ledger.cached(key)
-    prediction = cached.load(known) if known is not None else None
+    prediction = prediction_codec.load(known) if known is not None else None
     fresh: tuple[str, bytes] | None = None
     unchecked = kit.rules.unchecked(claim, site, prediction) if prediction is not None and kit.models.checks else ()
     if prediction is None or unchecked:  # a cached one was perhaps made for other words than this profile's
@@ -119,7 +121,7 @@ def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Sha
                 answers = kit.models.check(decoded.pixels, unchecked, deadline=deadline)
             prediction = _with_answers(prediction, answers)
         del decoded
-        fresh = key, cached.dump(prediction)
+        fresh = key, prediction_codec.dump(prediction)
     with watch.stage("judge"):
         judged = kit.rules.judge(claim, site, prediction)
     embedding = prediction.embedding
@@ -130,7 +132,7 @@ def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Sha
         width=prediction.width,
         height=prediction.height,
         timings_ms=dict(watch.timings_ms),
-        embedding=(embedding.model, cached.encode_vector(embedding.vector)) if embedding else None,
+        embedding=(embedding.model, prediction_codec.encode_vector(embedding.vector)) if embedding else None,
         warnings=judged.warnings,
         checks=prediction.entailment,
     )

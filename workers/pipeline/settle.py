@@ -10,7 +10,7 @@ import structlog
 
 from tagger.errors import ErrorInfo, LedgerUnavailable, TaggerError, Unavailable
 from tagger.job import Claim
-from workers.kit import End, Kit, Watch
+from workers.pipeline.deps import End, Kit, Watch
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from celery.app import trace
 from celery.worker import WorkController, state
 
 from tagger.queue.hints import BROKER_ERRORS, TASK
-from workers.task_events import MOST_EVENTS, TaskEvents
+from workers.pipeline.task_events import MOST_EVENTS, TaskEvents
 
 log = structlog.get_logger()
 

@@ -1,0 +1,1 @@
+"""One image's way: claim, fetch, decode, predict, judge, persist."""
