@@ -50,16 +50,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace, settings: Settings) -> int:
     # Each role imports only its own libraries: a deliverer needs no models.
     if args.role == "tag":
-        from workers import tagging
+        from workers.roles import tag as tagging
 
         return tagging.run(settings, args.lane, alone=args.alone, processor=args.processor)
     if args.role == "deliver":
-        from workers import delivering
+        from workers.roles import deliver
 
-        return delivering.run(settings)
-    from workers import chores
+        return deliver.run(settings)
+    from workers.roles import reconcile
 
-    return chores.run(settings)
+    return reconcile.run(settings)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ from tagger.ledger import Ledger, open_ledger
 from tagger.queue.hints import Hints
 from tagger.settings import Settings, load
 from tagger.site import Site
-from workers.chores import ORPHAN_MS, chores
+from workers.roles.reconcile import ORPHAN_MS, chores
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from tagger.net.signing import new_secret, sign
 from tagger.queue.hints import Hints
 from tagger.settings import Settings, load
 from tagger.site import Site
-from workers.chores import chores
+from workers.roles.reconcile import chores
 
 DAY_S = 86_400
 

@@ -14,8 +14,8 @@ import pytest
 from tagger.settings import load
 from tagger.supervisor.plan import Shape
 from tagger.system.cpus import allowed
-from workers import tagging
 from workers.__main__ import main
+from workers.roles import tag
 from workers.runtime import priority
 
 GROUP = Path("/proc/self/autogroup")
@@ -75,10 +75,10 @@ def test_only_a_backfill_beside_uploads_steps_back(tmp_path: Path, monkeypatch: 
     assert options(Shape(upload=0, backfill=few)) == {"--lane backfill --alone"}
     stepped: list[str] = []
     monkeypatch.setattr(priority, "step_back", lambda: stepped.append("back"))
-    monkeypatch.setattr(tagging, "on_processor", lambda _: called("then"))
+    monkeypatch.setattr(tag, "on_processor", lambda _: called("then"))
     for lane, alone in (("upload", False), ("backfill", True), ("backfill", False)):
         with pytest.raises(_Called):
-            tagging.run(load({}, home=tmp_path), lane, alone=alone)
+            tag.run(load({}, home=tmp_path), lane, alone=alone)
         stepped.append(lane)
     assert stepped == ["upload", "backfill", "back", "backfill"]
     with pytest.raises(SystemExit):
@@ -88,7 +88,7 @@ def test_only_a_backfill_beside_uploads_steps_back(tmp_path: Path, monkeypatch: 
 @pytest.mark.skipif(not GROUP.exists(), reason="this system has no automatic groups")
 def test_a_run_that_was_started_nicely_stays_so() -> None:
     stops = "def stop(_): raise SystemExit(open('/proc/self/autogroup').read())"
-    run = f"from workers import tagging\nfrom tagger.settings import load\n{stops}\ntagging.on_processor = stop\n"
+    run = f"from workers.roles import tag as tagging\nfrom tagger.settings import load\n{stops}\ntagging.on_processor = stop\n"
     tried = "try: tagging.run(load({}), 'backfill', alone=True)\nexcept SystemExit as end: print(end)"
     code = f"import os; os.nice(5)\n{run}\n{tried}"
     assert session(code).endswith("nice 5")
@@ -149,6 +149,6 @@ def test_only_workers_without_a_device_ask_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, first: str
 ) -> None:
     monkeypatch.setattr(priority, "compute", lambda: called("compute"))
-    monkeypatch.setattr(tagging, "sized", lambda _: called("sized"))
+    monkeypatch.setattr(tag, "sized", lambda _: called("sized"))
     with pytest.raises(_Called, match=first):
-        tagging.run(load({}, home=tmp_path, caption=model, embed=model), "upload")
+        tag.run(load({}, home=tmp_path, caption=model, embed=model), "upload")
