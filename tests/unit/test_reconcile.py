@@ -12,8 +12,8 @@ import pytest
 from tagger.errors import BrokerUnavailable, LedgerUnavailable
 from tagger.job import LANES, Lane
 from tagger.ledger import Expired, LaneCounts
-from workers import reconcile
-from workers.reconcile import LONGEST_PAUSE_SECONDS, SHORTEST_PAUSE_SECONDS, Chore, Reconciler, Rota
+from workers.reconcile import reconciler as reconcile
+from workers.reconcile.reconciler import LONGEST_PAUSE_SECONDS, SHORTEST_PAUSE_SECONDS, Chore, Reconciler, Rota
 
 
 class FakeClock:

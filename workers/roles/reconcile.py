@@ -12,7 +12,7 @@ from tagger.queue.hints import Hints
 from tagger.services import backfill
 from tagger.settings import Settings
 from tagger.telemetry import logs
-from workers.reconcile import Chore, Reconciler
+from workers.reconcile.reconciler import Chore, Reconciler
 from workers.runtime.register import Asked, enrolled, new_worker_id, retire
 from workers.runtime.shutdown import Ending
 
