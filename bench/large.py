@@ -26,7 +26,7 @@ VITAL = "ofa"  # the model that holds the device nearly all of the time
 def write(folder: Path) -> Path:
     """A model directory with both."""
     sys.path.insert(0, str(ROOT / "tests"))
-    import gme_cases
+    from support import gme_cases
 
     from workers.models.ofa.synthetic import write_directory
 

@@ -20,9 +20,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import gme_cases
 import torch
-from ofa_compare import BPE
+from support import gme_cases
+from support.ofa_compare import BPE
 from torch.utils.flop_counter import FlopCounterMode
 
 from tagger.prediction import Pixels

@@ -12,8 +12,8 @@ import argparse
 import sys
 
 import torch
-from ofa_cases import SETS
-from ofa_compare import check
+from support.ofa_cases import SETS
+from support.ofa_compare import check
 
 
 def main() -> int:

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ofa_cases import SETS, Case
 from PIL import Image
+from support.ofa_cases import SETS, Case
 
 from workers.models.ofa.synthetic import random_picture, write_directory
 

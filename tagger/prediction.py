@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tagger.asset import Content
-from tagger.imagemeta.read import FileMetadata
+from tagger.file_metadata import FileMetadata
 
 Vector = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]  # [height, width, 3], RGB, upright

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ofa_compare import BPE
+from support.ofa_compare import BPE
 
 from workers.models.ofa.synthetic import CAPTION_TASK_BODY, ENTAILMENT_TASK_BODY, TINY, write_directory
 

@@ -1,27 +1,19 @@
-"""The dependency rule of the house, checked from the imports themselves."""
+"""The layout of the code, checked from the imports themselves: layers, cycles, and where each library may be used.
+
+tests/layers.txt lists every module.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# Layers of `tagger`, lowest first; a module may import from its own layer and those below.
-LAYERS: tuple[tuple[str, ...], ...] = (
-    ("tagger.ledger", "tagger.blobs", "tagger.queue", "tagger.supervisor.redis_server", "tagger.telemetry"),
-    (
-        "tagger.services.ingest",
-        "tagger.services.backfill",
-        "tagger.services.check_texts",
-        "tagger.search",
-        "tagger.supervisor.stack",
-    ),
-    ("tagger.api", "tagger.cli", "tagger.demo", "tagger.__main__"),
-)
 HOMES: dict[str, tuple[str, ...]] = {
     "torch": ("workers.inference.engine", "workers.models"),
     "transformers": ("workers.models",),
@@ -62,33 +54,50 @@ def modules() -> Iterator[tuple[str, Path]]:
 MODULES = dict(modules())
 
 
+def layers() -> dict[str, tuple[str, int]]:
+    """Module → (package, index of its layer), from layers.txt."""
+    listed: dict[str, tuple[str, int]] = {}
+    package, index = "", -1
+    for line in (Path(__file__).parent / "layers.txt").read_text("utf-8").splitlines():
+        if line.startswith("["):
+            package, index = line[1:].partition(":")[0], index + 1
+        elif line and not line.startswith("#"):
+            assert line not in listed, f"{line} is listed twice"
+            listed[line] = (package, index)
+    return listed
+
+
+LAYERS = layers()
+
+
 def imports(file: Path) -> Iterator[str]:
-    """Every imported name, also inside functions, except those for type checking only."""
-    tree = ast.parse(file.read_text("utf-8"))
-    skipped = {
-        id(inner)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-        for inner in ast.walk(node)
-    }
-    for node in ast.walk(tree):
-        if id(node) in skipped:
-            continue
+    """Every imported name, also inside functions and for type checking only."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file} imports relatively"
-            yield str(node.module)
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in MODULES else str(node.module)
+
+
+OWN = {module: {name for name in imports(file) if name in MODULES and name != module} for module, file in MODULES.items()}
 
 
 def inside(name: str, places: tuple[str, ...]) -> bool:
     return any(name == place or name.startswith(place + ".") for place in places)
 
 
-def layer(name: str) -> int:
-    """0 for the pure modules, then the index of LAYERS plus one."""
-    return next((i + 1 for i, places in enumerate(LAYERS) if inside(name, places)), 0)
+def test_every_module_is_listed_and_every_listed_module_exists() -> None:
+    assert sorted(LAYERS) == sorted(MODULES), "edit tests/layers.txt"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_its_layer_and_below(module: str) -> None:
+    package, index = LAYERS[module]
+    upward = [name for name in OWN[module] if LAYERS[name][0] == package and LAYERS[name][1] > index]
+    assert not upward, f"{module} imports {upward} from a higher layer"
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if inside(m, ("tagger",))])
@@ -96,10 +105,18 @@ def test_tagger_never_imports_workers(module: str) -> None:
     assert not [name for name in imports(MODULES[module]) if inside(name, ("workers",))]
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if inside(m, ("tagger",))])
-def test_tagger_imports_only_downwards(module: str) -> None:
-    upward = [name for name in imports(MODULES[module]) if inside(name, ("tagger",)) and layer(name) > layer(module)]
-    assert not upward, f"{module} (layer {layer(module)}) imports {upward}"
+def test_no_import_cycle() -> None:
+    """Imports for typing count: a cycle means that two modules are one thing, or that a Protocol is missing."""
+    try:
+        TopologicalSorter(OWN).prepare()
+    except CycleError as err:
+        pytest.fail(" → ".join(err.args[1]))
+
+
+def test_the_root_of_tagger_holds_the_nouns_and_the_settings_alone() -> None:
+    root = {module for module in MODULES if module.count(".") == 1 and module.startswith("tagger.")}
+    files = {module for module in root if MODULES[module].name != "__init__.py"}
+    assert {LAYERS[module][1] for module in files - {"tagger.__main__"}} == {0}
 
 
 @pytest.mark.parametrize("module", MODULES)

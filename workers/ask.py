@@ -35,9 +35,9 @@ from tagger.settings import Settings, load
 from tagger.telemetry import logs
 from workers.decode.pool import DecoderPool
 from workers.inference.ensemble import Models, scorer, start_models
+from workers.inference.scorer import Scorer
 from workers.models.lite import TermScorer, TextEncoder
 from workers.models.lite.words import english
-from workers.pipeline.judge import Scorer
 
 AHEAD = 4  # images in flight: enough to keep a batch and the decoders busy
 

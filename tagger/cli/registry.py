@@ -44,7 +44,7 @@ class Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in self._found:
             module, _, attribute = PLACES[name].partition(".")
-            self._found[name] = _made(name, getattr(import_module(f"tagger.cli.{module}"), attribute))
+            self._found[name] = _made(name, getattr(import_module(f"tagger.cli.commands.{module}"), attribute))
         return self._found[name]
 
     def get(self, name: str, default: Any = None) -> Any:

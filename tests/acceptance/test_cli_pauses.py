@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ledger_cases.world import World
+from support.ledger_cases.world import World
 
 from acceptance.house import called, told
 from acceptance.pictures import png

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ledger_cases.world import ALT, BROKEN, World, description
+from support.ledger_cases.world import ALT, BROKEN, World, description
 
 from acceptance.house import ROOT, TAGGER, called, clean_env, told
 from acceptance.pictures import png

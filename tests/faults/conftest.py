@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from postgres import Cluster, cluster
+from support.postgres import Cluster, cluster
 
 from faults.figures import LONG, SEED, Figures
 from faults.harness import Rig

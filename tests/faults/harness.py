@@ -24,7 +24,7 @@ import redis
 import requests
 from PIL import Image
 from sqlalchemy import bindparam, create_engine, text
-from stopping import stop_outside, writable
+from support.stopping import stop_outside, writable
 
 from faults.figures import SEED, Figures
 from faults.receiver import Receiver

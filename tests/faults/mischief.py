@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import psutil
-from postgres import Cluster
+from support.postgres import Cluster
 
 from faults.harness import Rig
 from faults.memory import Living

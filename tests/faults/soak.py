@@ -20,8 +20,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from postgres import Cluster, cluster
 from sqlalchemy import text
+from support.postgres import Cluster, cluster
 
 from faults.figures import SEED, share
 from faults.harness import BACKFILL, UPLOAD, Rig

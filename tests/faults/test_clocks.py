@@ -60,7 +60,7 @@ def test_q17_the_whole_machine_stands_still(build: Build, report: Report, ledger
 def test_q18_the_clock_of_all_is_set_by_an_hour(
     build: Build, report: Report, hours: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On SQLite, whose clock is the machine's; tests/ledger_cases/clocks.py sets the clock of PostgreSQL, and of one process."""
+    """On SQLite, whose clock is the machine's; the ledger cases set the clock of PostgreSQL."""
     clock = tmp_path / "clock"
     clock.write_text("0")
     monkeypatch.setenv("TEST_CLOCK", str(clock))

@@ -89,7 +89,7 @@ def test_w2_a_paused_deliverers_message_arrives_after_a_newer_write(build: Build
 
 
 def test_w4_w7_an_endpoint_that_is_away_parks_and_is_drained_when_it_returns(build: Build, report: Report) -> None:
-    """Three days of it, on the ledger's simulated clock, are in tests/ledger_cases/away.py."""
+    """Three days of it, on the ledger's simulated clock, are in tests/support/ledger_cases/away.py."""
     rig = stage(build)
     receiver = rig.receiver
     port = receiver.port

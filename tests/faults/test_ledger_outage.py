@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from postgres import Cluster
+from support.postgres import Cluster
 
 from faults.figures import LONG, Figures
 from faults.harness import UPLOAD, Rig

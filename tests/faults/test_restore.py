@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ledger_cases.world import World, description
-from postgres import cluster
 from sqlalchemy.engine import make_url
+from support.ledger_cases.world import World, description
+from support.postgres import cluster
 
 from tagger.delivery import Endpoint
 from tagger.demo import receiver

@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import gme_cases as cases  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
+from support import gme_cases as cases  # noqa: E402
 
 from tagger.errors import ModelDirectoryInvalid  # noqa: E402
 from workers.models.gme.load import load  # noqa: E402

@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import gme_cases as cases  # noqa: E402
 from PIL import Image  # noqa: E402
+from support import gme_cases as cases  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 from transformers import Qwen2VLConfig, Qwen2VLModel  # noqa: E402
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil  # noqa: E402

@@ -135,7 +135,7 @@ def test_every_term_with_a_text_can_be_reached(scorer: TermScorer) -> None:
 def test_a_worker_takes_gme_where_its_weights_are(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    import gme_cases
+    from support import gme_cases
 
     from tagger.settings import load
     from workers.inference.ensemble import plan, scorer, start_models
@@ -165,7 +165,7 @@ def test_a_worker_takes_gme_where_its_weights_are(tmp_path: Path) -> None:
 def test_a_worker_without_whole_weights_is_never_ready_and_says_why(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    import gme_cases
+    from support import gme_cases
 
     from tagger.errors import ModelDirectoryInvalid
     from tagger.settings import load
@@ -186,7 +186,7 @@ def test_a_worker_without_whole_weights_is_never_ready_and_says_why(tmp_path: Pa
 def test_a_worker_may_fetch_what_it_was_told_to_use(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    import gme_cases
+    from support import gme_cases
 
     from tagger.settings import load
     from workers.inference.ensemble import start_models
@@ -206,8 +206,8 @@ def test_a_worker_may_fetch_what_it_was_told_to_use(tmp_path: Path) -> None:
 def test_evaluate_calibrates_each_term(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    import gme_cases
     from PIL import Image
+    from support import gme_cases
 
     gme_cases.directory(tmp_path / "home" / "models" / "gme")
     (tmp_path / "photos").mkdir()

@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import gme_cases
 import ofa_directory
+from support import gme_cases
 from worker_house import WorkerHouse
 
 

@@ -14,8 +14,8 @@ from unittest import mock
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from ledger_cases.world import AWAY, BROKEN, FIELDS, World, description, said
-from postgres import cluster
+from support.ledger_cases.world import AWAY, BROKEN, FIELDS, World, description, said
+from support.postgres import cluster
 
 from tagger.delivery import AttemptReport
 from tagger.errors import DecodeError
@@ -271,7 +271,7 @@ class LedgerMachine(RuleBasedStateMachine):
         job_id, job = list(self.model.jobs.items())[max(which, -len(self.model.jobs))]
         newest = [j for j in self.model.jobs.values() if j.asset == job.asset and j.status in LIVE and j.version > job.version]
         if job.status == "cancelled" or (job.status == "superseded" and not newest):
-            return  # then it is asked for anew: tests/ledger_cases/jobs.py and erasing.py
+            return  # then it is asked for anew: tests/support/ledger_cases/jobs.py and erasing.py
         assert self.world.accept(job.asset, str(job.version)) == job_id
 
     @precondition(lambda self: any(job.status == "dead" for job in self.model.jobs.values()))

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from alembic import command
 from alembic.config import Config
-from ledger_cases import LedgerCases, World
-from ledger_cases.world import FIELDS, description
-from postgres import Cluster, cluster
 from sqlalchemy import NullPool, create_engine, text
+from support.ledger_cases import LedgerCases, World
+from support.ledger_cases.world import FIELDS, description
+from support.postgres import Cluster, cluster
 
 from tagger.errors import LedgerFull, LedgerUnavailable
 from tagger.ledger import open_ledger

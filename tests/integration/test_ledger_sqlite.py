@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
-from ledger_cases import LedgerCases, World
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, bindparam, select, text
 from sqlalchemy.exc import IntegrityError
+from support.ledger_cases import LedgerCases, World
 
 from tagger.delivery import Endpoint
 from tagger.errors import SettingsError

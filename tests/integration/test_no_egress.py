@@ -24,11 +24,11 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import gme_cases
 import ofa_directory
-from ofa_compare import BPE
 from PIL import Image
 from prometheus_client import CollectorRegistry, multiprocess
+from support import gme_cases
+from support.ofa_compare import BPE
 from worker_house import ROOT, WorkerHouse
 
 from tagger.asset import ImageSource

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from ofa_compare import check  # noqa: E402
+from support.ofa_compare import check  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope="module")

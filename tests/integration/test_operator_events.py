@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from ledger_cases.world import World
 from structlog.testing import capture_logs
+from support.ledger_cases.world import World
 
 from tagger.circuit import LEAST, TELL_AGAIN_MS
 from tagger.delivery import SCHEDULE_MS, Endpoint

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import requests
 from fastapi.testclient import TestClient
-from ledger_cases import World
-from ledger_cases.world import FIELDS, description
 from PIL import Image
+from support.ledger_cases import World
+from support.ledger_cases.world import FIELDS, description
 from typer.testing import CliRunner
 
 from tagger.api.app import create_app

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from ledger_cases.world import description
+from support.ledger_cases.world import description
 from typer.testing import CliRunner
 
 from tagger.annotation import Verdict

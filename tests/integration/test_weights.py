@@ -238,7 +238,7 @@ def test_the_command_line_says_what_is_wrong(tmp_path: Path) -> None:
 def test_check_reads_keys_and_shapes(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
-    import gme_cases
+    from support import gme_cases
 
     gme_cases.directory(tmp_path / "models" / "gme")
     assert "whole" in tagger(tmp_path, "check", "gme", "--json").stdout

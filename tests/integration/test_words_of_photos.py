@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from alttext_linter import faults
 from PIL import Image
+from support.alttext_linter import faults
 
 from tagger.asset import Context, ImageSource
 from tagger.catalog import load as catalog

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import redis
-from stopping import stop_outside
+from support.stopping import stop_outside
 from worker_house import WorkerHouse
 
 from tagger.supervisor import redis_server

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from alttext_linter import faults
+from support.alttext_linter import faults
 
 from tagger.alttext import REASONS, RULES, Cleaned, Facts, TextRules, alt_text, caption, clean, title
 from tagger.asset import Context

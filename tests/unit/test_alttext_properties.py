@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import regex
-from alttext_linter import faults
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.alttext_linter import faults
 
 from tagger.alttext import CLEANERS, Cleaned, TextField, TextRules, form
 from tagger.alttext import text as text_module

@@ -13,6 +13,7 @@ from PIL import Image
 
 from tagger.cli import copies
 from tagger.errors import BadRequest
+from tagger.file_metadata import FileMetadata
 from tagger.imagemeta import read as metadata
 
 
@@ -60,7 +61,7 @@ def embedded(tmp_path: Path, **changes: Any) -> str:
     return copies.write([{"file": "a.jpg", **CAPTION, **changes}], tmp_path / "in", tmp_path / "out", "en")
 
 
-def said(path: Path) -> metadata.FileMetadata:
+def said(path: Path) -> FileMetadata:
     with Image.open(io.BytesIO(path.read_bytes())) as image:
         return metadata.from_info(image.info)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tagger.errors import EmbedRefused
+from tagger.file_metadata import FileMetadata
 from tagger.imagemeta import read as metadata
 from tagger.imagemeta.embed import embed
 from tagger.imagemeta.xmp_packet import Words
@@ -47,7 +48,7 @@ def pixels(data: bytes) -> tuple[str, bytes]:
         return image.mode, image.tobytes()
 
 
-def said(data: bytes) -> metadata.FileMetadata:
+def said(data: bytes) -> FileMetadata:
     with Image.open(io.BytesIO(data)) as image:
         image.load()
         return metadata.from_info(image.info)

@@ -10,6 +10,7 @@ from blocks import IPTC_FORMS, exif, iim, jpeg_with, picture, png_chunk, png_wit
 from PIL import Image
 
 from tagger.errors import EmbedRefused
+from tagger.file_metadata import FileMetadata
 from tagger.imagemeta import read as metadata
 from tagger.imagemeta.embed import embed
 from tagger.imagemeta.xmp_packet import Words
@@ -19,7 +20,7 @@ THEIRS = "Board meeting, third floor"
 XP = 0x9C9C
 
 
-def said(data: bytes) -> metadata.FileMetadata:
+def said(data: bytes) -> FileMetadata:
     with Image.open(io.BytesIO(data)) as image:
         image.load()
         return metadata.from_info(image.info)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from blocks import IPTC_FORMS, iim, photoshop, picture, png_with
 
+from tagger.file_metadata import FileMetadata
 from tagger.imagemeta import read as metadata
 from workers.decode import pixels
 from workers.decode.pixels import Picture
@@ -32,7 +33,7 @@ def tiff(tags: dict[int, tuple[int, bytes]]) -> bytes:
     return bytes(data + struct.pack("<H", len(entries)) + b"".join(sorted(entries)) + bytes(4))
 
 
-def told(decoded: Picture) -> metadata.FileMetadata:
+def told(decoded: Picture) -> FileMetadata:
     texts = json.loads(decoded.texts) if decoded.texts else {}
     return metadata.read(exif_block=decoded.exif, iptc_block=decoded.iptc, xmp_packet=decoded.xmp, texts=texts)
 

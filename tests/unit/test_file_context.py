@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from tagger.asset import Context, ImageSource
 from tagger.catalog import load as catalog
-from tagger.imagemeta import read as metadata
-from tagger.imagemeta.read import FileMetadata, Said
+from tagger.file_metadata import FileMetadata, Said, beside, told
 from tagger.job import Claim, JobRequest
 from tagger.prediction import CaptionPrediction, Prediction
 from tagger.site import Site
+from workers.inference.scorer import LabelScorer
 from workers.pipeline import prediction_codec
-from workers.pipeline.judge import LabelScorer, SiteRules
+from workers.pipeline.judge import SiteRules
 
 FILE = FileMetadata(
     caption=Said(text="Tabby cat on a red sofa", source="xmp", locale="en"),
@@ -67,9 +67,9 @@ def test_the_cms_knows_better_than_the_file() -> None:
 
 def test_an_alt_text_in_the_file_stands_for_a_missing_caption() -> None:
     said = FileMetadata(alt_text=Said(text="A cat", source="xmp"))
-    assert metadata.beside(Context(), said).caption == "A cat"
-    assert metadata.beside(Context(caption=""), said).caption == "", "the CMS says that there is none"
-    assert metadata.told(Context(), FileMetadata()) == ()
+    assert beside(Context(), said).caption == "A cat"
+    assert beside(Context(caption=""), said).caption == "", "the CMS says that there is none"
+    assert told(Context(), FileMetadata()) == ()
 
 
 def test_the_cache_keeps_what_the_file_said() -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from tagger.cms.generic.hook import parse_hook
 from tagger.errors import AddressForbidden, BadRequest, SignatureInvalid
+from tagger.file_metadata import Said
 from tagger.imagemeta import exif, iptc, xmp
 from tagger.imagemeta import read as metadata
 from tagger.net import signing
@@ -183,7 +184,7 @@ def _tiff(order: str, text: bytes, orientation: int, junk: list[tuple[int, int, 
 def test_iptc_is_read_as_it_was_written(caption: str, words: list[str], name: bytes, wrapped: bool) -> None:
     block = _iim((iptc.CAPTION, caption.encode()), *((iptc.KEYWORD, word.encode()) for word in words))
     found = metadata.read(iptc_block=_photoshop(block, name) if wrapped else block)
-    assert found.caption == metadata.Said(text=caption, source="iptc")
+    assert found.caption == Said(text=caption, source="iptc")
     assert [said.text.casefold() for said in found.keywords] == list(dict.fromkeys(word.casefold() for word in words))
 
 
@@ -202,7 +203,7 @@ def test_exif_is_read_in_either_byte_order_past_any_junk(
 ) -> None:
     padded = text.encode() + b"\0" * 5  # longer than the four bytes that lie in the entry itself
     found = metadata.read(exif_block=prefix + _tiff(order, padded, orientation, junk))
-    assert found.caption == metadata.Said(text=text, source="exif")
+    assert found.caption == Said(text=text, source="exif")
     assert found.orientation == (orientation if 1 <= orientation <= 8 else 1)
     assert found.warnings == ()
 
@@ -225,7 +226,7 @@ def test_xmp_is_read_as_it_was_written_or_refused_as_too_deep(text: str, words: 
         assert found.caption is None
         assert found.warnings
     else:
-        assert found.caption == metadata.Said(text=text, source="xmp")
+        assert found.caption == Said(text=text, source="xmp")
         assert [said.text.casefold() for said in found.keywords] == list(dict.fromkeys(word.casefold() for word in words))
 
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from tagger.file_metadata import FileMetadata, Said
 from tagger.imagemeta import exif, iptc
-from tagger.imagemeta.read import FileMetadata, Said, from_info, read
+from tagger.imagemeta.read import from_info, read
 from tagger.imagemeta.xmp import XmpRefused
 from tagger.imagemeta.xmp import read as read_xmp
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from acceptance.house import called
 from fastapi.testclient import TestClient
-from ledger_cases.world import BROKEN, World
+from support.ledger_cases.world import BROKEN, World
 
 from tagger.annotation import Action, Annotation, Field, Tag, Verdict
 from tagger.api.app import create_app

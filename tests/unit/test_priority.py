@@ -32,7 +32,8 @@ def session(code: str) -> str:
 
 @pytest.mark.skipif(not GROUP.exists(), reason="this system has no automatic groups")
 def test_the_session_steps_back_and_its_children_follow() -> None:
-    own = "import os; from workers.runtime import priority; priority.step_back(); print(os.nice(0), open('/proc/self/autogroup').read())"
+    own = "import os; from workers.runtime import priority; priority.step_back(); "
+    own += "print(os.nice(0), open('/proc/self/autogroup').read())"
     assert session(own).split()[0] == "19"
     assert session(own).endswith("nice 19")
     child = "from workers.runtime import priority; priority.follow(); print(priority.GROUP.read_text())"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 from acceptance.house import called
-from ledger_cases.world import BROKEN, FIELDS, World, description
+from support.ledger_cases.world import BROKEN, FIELDS, World, description
 
 from tagger.blobs.local import LocalBlobs
 from tagger.errors import ImageTooLarge, LedgerUnavailable

@@ -16,36 +16,18 @@ import resource
 import select
 import signal
 import socket
-import struct
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from tagger.system.parent_death import unleash
+from workers.decode.protocol import ANSWER, BLOCKS, READY, REQUEST, Limits
 from workers.runtime import priority
 from workers.runtime.hang_up import signal_at_hang_up
 
-REQUEST = struct.Struct("!Q")
-ANSWER = struct.Struct("!I")
-READY = b"+"
 STARTS = frozenset(
     {"subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn"}
 )
-BLOCKS = ("exif", "iptc", "xmp", "texts")  # metadata of an answer, in this order
-MAX_BLOCK = 1 << 18  # bytes of one; a larger one is left out
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    max_bytes: int  # of an encoded image
-    max_pixels: int
-    long_side: int  # of the pixels handed out
-    seconds: float  # of CPU for one image
-    memory_bytes: int  # of address space
-
-    @property
-    def area_bytes(self) -> int:
-        return self.max_bytes + self.long_side * self.long_side * 3
 
 
 def main(argv: list[str]) -> None:

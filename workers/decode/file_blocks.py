@@ -9,7 +9,7 @@ from PIL import Image
 from tagger.imagemeta import exif
 from tagger.imagemeta import read as metadata
 from tagger.imagemeta.read import MAX_TEXT, Blocks
-from workers.decode.child import MAX_BLOCK
+from workers.decode.protocol import MAX_BLOCK
 
 IPTC_TAG, PHOTOSHOP_TAG = 33723, 34377  # of TIFF
 

@@ -21,7 +21,7 @@ import psutil
 from tagger.prediction import Pixels
 from tagger.settings import MIB
 from tagger.system.parent_death import leashed
-from workers.decode.child import ANSWER, MAX_BLOCK, READY, REQUEST, Limits
+from workers.decode.protocol import ANSWER, MAX_BLOCK, READY, REQUEST, Limits
 
 START_SECONDS = 60.0  # for a new process to import its libraries on a busy machine
 SHED_BYTES = 4 * MIB  # an area that held more gives its memory back

@@ -28,8 +28,8 @@ from tagger.errors import (
 from tagger.prediction import Pixels
 from tagger.settings import MIB, Settings
 from tagger.system.cpus import processors
-from workers.decode.child import BLOCKS, Limits
 from workers.decode.handle import DecoderProcess, Died, Patience
+from workers.decode.protocol import BLOCKS, Limits
 
 TYPED = {cls.code: cls for cls in (DecodeError, ImageTooManyPixels, DecodeTimeout)}
 CONTENTS: dict[str, Content] = {name: name for name in get_args(Content)}

@@ -22,8 +22,8 @@ from tagger.settings import Settings
 from tagger.telemetry import logs
 from workers.inference.batcher import always
 from workers.inference.engine import Engine, at_once
+from workers.inference.scorer import LabelScorer, Scorer
 from workers.models.base import Model, PartialPrediction, merge
-from workers.pipeline.judge import LabelScorer, Scorer
 from workers.runtime.register import Asked
 
 log = structlog.get_logger()

@@ -24,8 +24,8 @@ from tagger.errors import (
     TaggerError,
     Unavailable,
 )
+from tagger.file_metadata import FileMetadata
 from tagger.imagemeta import read as metadata
-from tagger.imagemeta.read import FileMetadata
 from tagger.job import Claim, Description
 from tagger.prediction import EntailmentPrediction, Prediction
 from tagger.site import Site

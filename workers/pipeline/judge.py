@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from tagger.annotation import Verdict
 from tagger.catalog import load as catalog
 from tagger.catalog.load import Catalog
-from tagger.catalog.vocabulary import Vocabulary
-from tagger.imagemeta import read as metadata
+from tagger.file_metadata import beside, told
 from tagger.job import Claim
 from tagger.judge import gate
-from tagger.prediction import EntailmentPrediction, Prediction, TermScore
+from tagger.prediction import EntailmentPrediction, Prediction
 from tagger.site import Site
+from workers.inference.scorer import Scorer
 from workers.pipeline.deps import Judged
-
-
-class Scorer(Protocol):
-    """How probable each term of a vocabulary is, given what the models said. Thread-safe."""
-
-    def score(self, prediction: Prediction, vocabulary: Vocabulary) -> Sequence[TermScore]: ...
-
-
-class LabelScorer:
-    """For the fake model: a term is as probable as the class that bears its label."""
-
-    model = "fake-tags@1"
-
-    def score(self, prediction: Prediction, vocabulary: Vocabulary) -> Sequence[TermScore]:
-        seen = {c.label: c.score for c in prediction.classes}
-        return [
-            TermScore(category=category.id, term=term.id, score=seen.get(term.label("en"), 0.0), model=self.model)
-            for category, term in vocabulary
-        ]
 
 
 class SiteRules:
@@ -65,7 +44,7 @@ class SiteRules:
             profile=profile,
             locales=request.locales,
             fields=request.fields,
-            context=metadata.beside(request.context, prediction.file),
+            context=beside(request.context, prediction.file),
         )
         return gate.unchecked(prediction, texts)
 
@@ -86,11 +65,11 @@ class SiteRules:
             site_id=site.id,
             locales=request.locales,
             fields=request.fields,
-            context=metadata.beside(request.context, prediction.file),
+            context=beside(request.context, prediction.file),
         )
         return Judged(
             annotations=annotations,
             verdict=verdict,
             delivery_fields=gate.delivery_fields(annotations),
-            warnings=(*warnings, *metadata.told(request.context, prediction.file)),
+            warnings=(*warnings, *told(request.context, prediction.file)),
         )

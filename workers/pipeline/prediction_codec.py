@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tagger.asset import Context
-from tagger.imagemeta.read import FileMetadata, Said
+from tagger.file_metadata import FileMetadata, Said
 from tagger.prediction import (
     CaptionPrediction,
     ClassScore,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sqlalchemy import Connection, bindparam, func, select, text
 
@@ -13,11 +13,16 @@ from tagger.job import OPEN, JobStatus, Lane
 from tagger.ledger.db.prepared import Prepared
 from tagger.ledger.tables import counters
 
-if TYPE_CHECKING:
-    from tagger.ledger.db.writer import Tx
-
 Key = tuple[str, str, str]  # scope, owner, word
 Deltas = Counter[Key]
+
+
+class Counting(Protocol):
+    """A transaction that adds to kept counters."""
+
+    def add(self, scope: str, owner: str, word: str, delta: int) -> None: ...
+
+
 SHARDS = 8
 SET_ASIDE = "paused"  # lane of a paused backfill's jobs that nobody has claimed; see pausing.py
 
@@ -51,7 +56,7 @@ def read(conn: Connection, scope: str, owner: str | None = None) -> dict[tuple[s
 
 
 def job_moved(
-    tx: Tx, *, site_id: str, backfill_id: str | None, old: tuple[Lane, JobStatus] | None, new: tuple[Lane, JobStatus]
+    tx: Counting, *, site_id: str, backfill_id: str | None, old: tuple[Lane, JobStatus] | None, new: tuple[Lane, JobStatus]
 ) -> None:
     """Keep jobs per lane and status, open jobs per site, jobs per backfill and status, and those that are set aside."""
     tx.add("job", *new, 1)
@@ -72,7 +77,7 @@ def _is_set_aside(place: tuple[str, JobStatus]) -> bool:
     return place == (SET_ASIDE, "accepted")
 
 
-def delivery_moved(tx: Tx, old: DeliveryStatus | None, new: DeliveryStatus, number: int = 1) -> None:
+def delivery_moved(tx: Counting, old: DeliveryStatus | None, new: DeliveryStatus, number: int = 1) -> None:
     tx.add("delivery", "", new, number)
     if old is not None:
         tx.add("delivery", "", old, -number)

@@ -8,21 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from tagger.errors import ModelError
 from tagger.prediction import CaptionPrediction, Pixels, Vector
 from workers.models.accelerator import staged
 from workers.models.base import PartialPrediction
-from workers.models.ofa.batch import canary_pixels, fixed_batch, fixed_sizes, padded_length, source_padding, stack
+from workers.models.ofa.batch import canary_pixels, fixed_batch, fixed_sizes, stack
+from workers.models.ofa.caption_network import CaptionNetwork
 from workers.models.ofa.config import ModelConfig, TaskConfig
-from workers.models.ofa.decoder import Decoder, place
-from workers.models.ofa.encoder import Encoder
+from workers.models.ofa.decoder import place
 from workers.models.ofa.graph import recorder
 from workers.models.ofa.layers import Weights
-from workers.models.ofa.positions import Biases, Positions
 from workers.models.ofa.preprocess import source_ids, squash
-from workers.models.ofa.search import BeamSearch, Hypotheses
+from workers.models.ofa.search import Hypotheses
 from workers.models.ofa.session import CaptionSession
 from workers.models.ofa.tokenizer import OfaTokenizer
 
@@ -32,45 +30,6 @@ class RawCaption:
     tokens: tuple[int, ...]  # without bos, with eos
     log_prob: float  # mean per token, the end token counted
     reading: Vector  # [2·d] mean, and root of the mean square, of the source states: for the canary
-
-
-class CaptionNetwork(nn.Module):
-    """Encoder, decoder and search for one prompt. All that the prompt and the picture's size fix is computed here, once."""
-
-    def __init__(self, w: Weights, config: ModelConfig, task: TaskConfig, prompt: Sequence[int]) -> None:
-        super().__init__()
-        self.encoder = Encoder(w, config, task.mean, task.std)
-        self.decoder = Decoder(w, config)
-        self.search = BeamSearch(self.decoder, config, task.search)
-        positions = Positions(w, config, task.patch_image_size)
-        length = padded_length(positions.patches, len(prompt))
-        ids = torch.tensor([[*prompt, *[config.pad_token_id] * (length - len(prompt))]])
-        biases = positions.build(length, self.search.positions)
-        padding = source_padding(positions.patches, ids, config.pad_token_id)[0]  # [1, 1, S]
-        self.text = nn.Buffer(self.encoder.embed_text(ids))  # [1, T, d]
-        self.encoder_bias = nn.Buffer(biases.encoder + padding)  # [layers, heads, S, S]
-        self.target_bias = nn.Buffer(biases.target)
-        self.cross_bias = nn.Buffer(biases.cross + padding)  # [heads, T, S]
-
-    @torch.inference_mode()
-    def forward(self, pixels: Tensor) -> tuple[Hypotheses, Tensor]:
-        """uint8 [B, size, size, 3] on the device → sentences, and the source states [B, S, d]."""
-        source = self.encode(pixels)
-        return self.search.run(source, self.biases), source
-
-    def encode(self, pixels: Tensor) -> Tensor:
-        """uint8 [B, size, size, 3] → source states [B, S, d]."""
-        source: Tensor = self.encoder(self.encoder.embed_images(pixels), self.text, self.encoder_bias, None)
-        return source
-
-    @property
-    def biases(self) -> Biases:
-        return Biases(self.encoder_bias, self.target_bias, self.cross_bias)
-
-    @property
-    def source_length(self) -> int:
-        """S: patches and padded text."""
-        return int(self.cross_bias.shape[2])
 
 
 class OfaCaption:

@@ -8,19 +8,16 @@ which is how the tests hold them to what the plain path says.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from tagger.prediction import Pixels
 from workers.models.ofa.batch import fill
+from workers.models.ofa.caption_network import CaptionNetwork
+from workers.models.ofa.entailment_network import EntailmentNetwork
 from workers.models.ofa.graph import LateLook, Recorder
 from workers.models.ofa.search import Hypotheses
-
-if TYPE_CHECKING:
-    from workers.models.ofa.caption import CaptionNetwork
-    from workers.models.ofa.entail import EntailmentNetwork
 
 
 class CaptionSession:

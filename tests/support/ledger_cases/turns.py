@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ledger_cases.world import FIELDS, World, description
+from support.ledger_cases.world import FIELDS, World, description
 
 TAGS = {"tags": {"add": [{"id": "cat", "label": "cat", "score": 0.9}], "remove": []}}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ledger_cases.world import FIELDS, World, description, said
+from support.ledger_cases.world import FIELDS, World, description, said
 from tagger.cms.generic import callback
 from tagger.delivery import SCHEDULE_MS, AttemptReport, FieldOutcome
 

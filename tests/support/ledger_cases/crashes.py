@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import bindparam, create_engine, update
 from sqlalchemy.pool import NullPool
 
-from ledger_cases.world import BROKEN, FIELDS, World, description
+from support.ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.job import DEAD_AFTER_SOLO_CRASHES
 from tagger.ledger.tables import job_requests
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ofa_cases import SETS, Case
 
+from support.ofa_cases import SETS, Case
 from workers.models.ofa.caption import make_caption
 from workers.models.ofa.config import (
     CAPTION_TASK,
@@ -29,7 +29,7 @@ from workers.models.ofa.load import check_weights
 from workers.models.ofa.synthetic import ANSWERS, checkpoint, random_picture
 from workers.models.ofa.tokenizer import OfaTokenizer, parse_merges
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parent.parent
 GOLDEN = TESTS / "golden" / "ofa"
 BPE = TESTS / "data" / "ofa"
 CPU = torch.device("cpu")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ledger_cases.world import AWAY, World, said
+from support.ledger_cases.world import AWAY, World, said
 from tagger.circuit import LEAST, LONGEST_PAUSE_MS
 from tagger.delivery import DAY, HOUR, DeliveryClaim
 from tagger.errors import Conflict, NotFound

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import bindparam, text
 
-from ledger_cases.world import FIELDS, World, description
+from support.ledger_cases.world import FIELDS, World, description
 from tagger.circuit import LEAST
 from tagger.errors import FetchFailed
 from tagger.ledger import Ledger, open_ledger

@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import pytest
 
-from ledger_cases.world import BROKEN, FIELDS, World, description
+from support.ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.asset import ImageSource
 from tagger.errors import DecodeError, LedgerUnavailable, NotFound
 from tagger.job import MAX_ATTEMPTS, JobRequest

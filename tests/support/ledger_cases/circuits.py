@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ledger_cases.world import World
+from support.ledger_cases.world import World
 from tagger.circuit import FIRST_PAUSE_MS, LEAST
 from tagger.delivery import DAY
 

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, NullPool, create_engine, select
 
-from ledger_cases.world import BROKEN, FIELDS, World, description
+from support.ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.backfill import Backfill
 from tagger.delivery import AttemptReport
 from tagger.errors import Conflict, IdempotencyConflict, IdempotencyInFlight, NotFound

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import update
 
-from ledger_cases.world import BROKEN, FIELDS, World, description, said
+from support.ledger_cases.world import BROKEN, FIELDS, World, description, said
 from tagger.annotation import Annotation, Verdict
 from tagger.backfill import Backfill
 from tagger.cms.generic import callback

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ledger_cases.world import BROKEN, FIELDS, World, description
+from support.ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.backfill import Backfill
 from tagger.ledger import Ledger
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import NullPool, create_engine, select, text
 
-from ledger_cases.world import FIELDS, World, description, said
+from support.ledger_cases.world import FIELDS, World, description, said
 from tagger.asset import Context, ImageSource
 from tagger.backfill import Backfill
 from tagger.errors import BadRequest, Conflict, NotFound
