@@ -37,11 +37,12 @@ SHAPE = {"type", "title", "status", "code", "detail", "stage", "retryable", "rem
 GRACE = 2
 # As `tagger api`, with less patience, so that the tests of it are short.
 SERVE = f"""
-from tagger import telemetry
-from tagger.api import app, compat, request_body
+from tagger.telemetry import logs
+from tagger.api import app, request_body
+from tagger.api.routes import compat
 from tagger.settings import load
 settings = load()
-telemetry.configure(settings, "api")
+logs.configure(settings, "api")
 app.GRACE_SECONDS, request_body.PAUSE_SECONDS, compat.WAIT_SECONDS = {GRACE}, 0.5, 2.0
 app.serve(settings)
 """

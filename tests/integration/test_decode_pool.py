@@ -171,7 +171,7 @@ def test_decoders_that_are_stopped_again_and_again_are_not_the_images_fault(monk
 
 STALLED = """
 import sys, time
-from workers.decode import DecoderPool
+from workers.decode.pool import DecoderPool
 with DecoderPool(1, seconds=1.5) as pool:
     pool.decode(open(sys.argv[1], "rb").read(), deadline=time.monotonic() + 60)
     print(*pool.pids, flush=True)
@@ -263,7 +263,7 @@ def test_nothing_is_left_open_by_respawns() -> None:
 
 PARENT = """
 import sys, time
-from workers.decode import DecoderPool
+from workers.decode.pool import DecoderPool
 pool = DecoderPool(2)
 pool.decode(open(sys.argv[1], "rb").read(), deadline=time.monotonic() + 60)
 print(*pool.pids, flush=True)

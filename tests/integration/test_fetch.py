@@ -170,7 +170,7 @@ def test_a_stranger_on_the_way_may_not_send_us_to_private_addresses(monkeypatch:
         asked.append(hop.host)
         return next(way)
 
-    monkeypatch.setattr("workers.fetch._Walk._ask", ask)
+    monkeypatch.setattr("workers.fetch.fetch._Walk._ask", ask)
     with pytest.raises(AddressForbidden, match="private"):
         fetch(
             ImageSource(kind="url", location="http://cms.test/a.jpg"),

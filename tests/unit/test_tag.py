@@ -252,7 +252,7 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
 
     def answer(status: int) -> None:
         head = SimpleNamespace(status=status, headers=HTTPHeaderDict())
-        monkeypatch.setattr("workers.fetch._Walk._ask", lambda walk, hop, _route: walk._answer(hop, head))
+        monkeypatch.setattr("workers.fetch.fetch._Walk._ask", lambda walk, hop, _route: walk._answer(hop, head))
 
     return answer
 
@@ -278,7 +278,7 @@ def test_a_file_that_is_not_public_yet_is_waited_for_after_a_hook(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     head = {"status": status, "headers": HTTPHeaderDict()}
-    monkeypatch.setattr("workers.fetch._Walk._ask", lambda walk, hop, _route: walk._answer(hop, SimpleNamespace(**head)))
+    monkeypatch.setattr("workers.fetch.fetch._Walk._ask", lambda walk, hop, _route: walk._answer(hop, SimpleNamespace(**head)))
     claim = desk.claim(source=ImageSource(kind="url", location="http://8.8.8.8/a.jpg"), deliver=deliver)
     claim = replace(claim, claimed_ms=claim.created_ms + age_ms, deadline_ms=claim.created_ms + age_ms + 30_000)
     claim = replace(claim, request=replace(claim.request, event_id=event_id))
