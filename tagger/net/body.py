@@ -9,6 +9,7 @@ from tagger.errors import ImageTooLarge
 from tagger.net.content_encoding import CHUNK, coding_of, undone
 
 SMALL = 1 << 20  # a body up to here is read without asking for room
+LENGTH_DIGITS = 20  # of a Content-Length; a longer one is cut and stays far over any limit
 HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body")
 
 
@@ -26,11 +27,11 @@ def read_body(raw: Raw, headers: Mapping[str, str], max_bytes: int, room: Callab
     `room` is asked once, for the size that is to be expected, when a body turns out to be over SMALL: a server that only
     promises much, or drips, takes nothing from the others.
     """
-    declared = headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
+    declared = declared_length(headers)
+    if declared is not None and declared > max_bytes:
         raise _too_large(max_bytes)
     encoding = headers.get("content-encoding", "")
-    expected = int(declared) if declared.isdecimal() and not coding_of(encoding) else max_bytes
+    expected = declared if declared is not None and not coding_of(encoding) else max_bytes
     data, asked = bytearray(), False
     for chunk in undone(_chunks(raw), encoding, max_bytes):
         if not asked and len(data) + len(chunk) > SMALL:
@@ -40,6 +41,12 @@ def read_body(raw: Raw, headers: Mapping[str, str], max_bytes: int, room: Callab
         if len(data) > max_bytes:
             raise _too_large(max_bytes)
     return bytes(data)
+
+
+def declared_length(headers: Mapping[str, str]) -> int | None:
+    """What Content-Length says; None where it says nothing that is a number. `int` refuses numbers of thousands of digits."""
+    text = headers.get("content-length", "").strip()
+    return int(text.lstrip("0")[:LENGTH_DIGITS] or "0") if text.isascii() and text.isdecimal() else None
 
 
 def _chunks(raw: Raw) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Literal
 
 from tagger.errors import EncodingInvalid, ImageTooLarge
+from tagger.net.inflate import GZIP_START, Inflater, has_zlib_header
 
 Coding = Literal["", "gzip", "deflate"]
 
@@ -59,34 +60,28 @@ def undone(chunks: Iterable[bytes], header: str, max_bytes: int) -> Iterator[byt
         yield head
         yield from rest
         return
-    raw = coding == "deflate" and not _has_zlib_header(head)  # as many servers understand "deflate", and every browser reads it
-    yield from _inflated(chain((head,), rest), -zlib.MAX_WBITS if raw else zlib.MAX_WBITS | 32, max_bytes)
+    # as many servers understand "deflate", and every browser reads it
+    bare = coding == "deflate" and not head.startswith(GZIP_START) and not has_zlib_header(head)
+    yield from _inflated(chain((head,), rest), Inflater(bare=bare), max_bytes)
 
 
 def _is_image(head: bytes) -> bool:
     return head.startswith(IMAGE_STARTS) or head[4:8] == b"ftyp"
 
 
-def _has_zlib_header(head: bytes) -> bool:
-    return head.startswith(b"\x1f\x8b") or (len(head) > 1 and head[0] & 15 == 8 and (head[0] << 8 | head[1]) % 31 == 0)
-
-
-def _inflated(chunks: Iterable[bytes], wbits: int, max_bytes: int) -> Iterator[bytes]:
-    inflater = zlib.decompressobj(wbits=wbits)  # MAX_WBITS | 32 finds gzip and zlib headers by itself
+def _inflated(chunks: Iterable[bytes], inflater: Inflater, max_bytes: int) -> Iterator[bytes]:
     received = made = 0
     try:
         for chunk in chunks:
             received += len(chunk)
-            while chunk and not inflater.eof:
-                piece = inflater.decompress(chunk, CHUNK)
+            for piece in inflater.feed(chunk):
                 made += len(piece)
                 if made > max_bytes:
                     raise ImageTooLarge(f"The image is over {max_bytes:,} bytes.")
                 if made > RATIO_FREE and made > MAX_RATIO * received:
                     raise ImageTooLarge(f"The body is compressed more than {MAX_RATIO} to 1.")
                 yield piece
-                chunk = inflater.unconsumed_tail
     except zlib.error:
         raise EncodingInvalid("The server sent a body whose compression is broken.") from None
-    if not inflater.eof:
+    if not inflater.whole:
         raise EncodingInvalid("The server sent a compressed body that ends early.")

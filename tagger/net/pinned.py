@@ -24,6 +24,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from tagger.errors import AddressForbidden, FetchFailed
 from tagger.net.addresses import PRIVATE, Address, forbidden
+from tagger.net.response_head import CleanResponse
 
 Resolve = Callable[[str, int], Sequence[str]]  # host, port → numeric addresses; raises OSError
 CONNECT_SECONDS = 5.0  # for one address, so that a dead first answer leaves time for the second
@@ -141,6 +142,7 @@ def _dial(connection: HTTPConnection, route: Route) -> socket.socket:
 
 class PlainConnection(HTTPConnection):
     route: Route
+    response_class = CleanResponse
 
     def _new_conn(self) -> socket.socket:
         return _dial(self, self.route)
@@ -148,6 +150,7 @@ class PlainConnection(HTTPConnection):
 
 class TlsConnection(HTTPSConnection):
     route: Route
+    response_class = CleanResponse
 
     def _new_conn(self) -> socket.socket:
         return _dial(self, self.route)

@@ -1,7 +1,8 @@
 """An http(s) URL, read in one way only and kept as the caller wrote it. Pure.
 
 Path and query are part of many signatures, so they go onto the wire unchanged: `%7E` stays `%7E`, `%2f` stays lower case, and
-`+`, `?` without a query and dot segments stay too. Only what HTTP cannot carry is percent-encoded: blanks and non-ASCII.
+`+`, `?` without a query and dot segments stay too. Only what HTTP cannot carry is percent-encoded (blanks and non-ASCII), and in
+the path what browsers encode there, since no URL may hold it and strict servers refuse it: `"`, `<`, `>`, a backtick, braces.
 The host is read strictly, because the checks of `addresses.py` and the connection must see the same one.
 """
 
@@ -22,6 +23,7 @@ URL_POINTER = (Pointer(pointer="/asset/image/url"),)
 
 BLANKS = " \t\r\n"  # around a URL; not str.strip(), which also takes bytes of UTF-8 that are read as Latin-1
 _VISIBLE_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+_PATH_CHARS = "".join(char for char in _VISIBLE_ASCII if char not in '"<>`{}')
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)(?:#.*)?", re.DOTALL)
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:]+))(?::(?P<port>[0-9]{0,5}))?")
@@ -35,7 +37,7 @@ class Hop:
     scheme: str
     host: str  # ASCII, lower case; IPv6 without brackets
     port: int
-    target: str  # path and query, ASCII without blanks, otherwise as they were written
+    target: str  # path and query, ASCII without blanks, otherwise as they were written; see `_as_sent`
 
     @property
     def origin(self) -> str:
@@ -153,8 +155,9 @@ def _ascii_host(name: str) -> str:
 
 
 def _as_sent(target: str) -> str:
+    path, mark, query = target.partition("?")
     try:
-        return quote(target, safe=_VISIBLE_ASCII)
+        return quote(path, safe=_PATH_CHARS) + mark + quote(query, safe=_VISIBLE_ASCII)
     except UnicodeEncodeError:
         raise _invalid("The URL is not valid Unicode.") from None
 

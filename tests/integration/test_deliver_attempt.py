@@ -367,6 +367,49 @@ def test_an_endless_answer_is_cut_and_counts_as_delivered(serve: Any, transport:
     assert receiver.connections == 2  # the first one held unread bytes, and was not used again
 
 
+def whole(head: bytes, pause_s: float = 0) -> Answer:
+    """Answers with `head` and what was written, for a connection that stays open."""
+
+    def answer(peer: socket.socket, _request: bytes) -> bool:
+        interim, _, final = head.rpartition(b"HTTP/1.1 200")
+        peer.sendall(interim)
+        threading.Event().wait(pause_s if interim else 0)  # the receiver's own slowness
+        peer.sendall(b"HTTP/1.1 200" + final + b"Content-Length: %d\r\n\r\n" % len(WRITTEN) + WRITTEN)
+        return True
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nX Powered By: me\r\n",
+        b"HTTP/1.1 200 OK\r\nno colon\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"".join(b"Set-Cookie: c%d=1\r\n" % n for n in range(150)),
+    ],
+    ids=["early hints", "processing", "a name with blanks", "no header", "many headers"],
+)
+def test_an_odd_head_does_not_hide_the_answer(serve: Any, transport: HttpTransport, head: bytes) -> None:
+    receiver = serve(whole(head))
+    for _ in range(2):
+        report = attempt(claim_for(receiver.port), transport, SECONDS)
+        assert (report.result, report.status, [o.outcome for o in report.outcomes]) == ("delivered", 200, ["written"])
+    assert (len(receiver.requests), receiver.connections) == (2, 1)
+
+
+def test_an_answer_that_comes_after_an_interim_one_is_not_taken_for_the_next_message(
+    serve: Any, transport: HttpTransport
+) -> None:
+    """The first message was written late; the second was refused. Nobody may hear that the second was written."""
+    late = whole(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\n", pause_s=0.2)
+    answers = iter([late, says(500)])
+    receiver = serve(lambda peer, request: next(answers)(peer, request))
+    reports = [attempt(claim_for(receiver.port), transport, SECONDS) for _ in range(2)]
+    assert [(report.result, report.status) for report in reports] == [("delivered", 200), ("retry", 500)]
+
+
 def breaks(before: bytes) -> Answer:
     def answer(peer: socket.socket, _request: bytes) -> bool:
         peer.sendall(before)
