@@ -26,7 +26,7 @@ from tagger.services.renditions import Renditions
 from tagger.settings import Settings, plain_env
 from tagger.site import Site
 from tagger.supervisor.stack import Stack, local_session
-from tagger.system.parent_death import leashed
+from tagger.system.parent_death import die_with_parent
 
 SITE = "media-library"
 WAIT_SECONDS = 60.0
@@ -129,7 +129,7 @@ def _add_site(settings: Settings, ready: dict[str, Any], hook_secret: str, callb
 
 def _start_library(home: Path, api: str, hook_secret: str, callback_secret: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
     argv = [sys.executable, "-m", "tagger.demo.media_library", "--home", str(home / "media-library")]
-    argv = leashed([*argv, "--hook-url", f"{api}/v1/hooks/{SITE}"])
+    argv = die_with_parent([*argv, "--hook-url", f"{api}/v1/hooks/{SITE}"])
     env = {**plain_env(), "MEDIA_LIBRARY_HOOK_SECRET": hook_secret, "MEDIA_LIBRARY_CALLBACK_SECRETS": callback_secret}
     with (home / "logs" / "media-library.log").open("ab") as log:
         process = subprocess.Popen(

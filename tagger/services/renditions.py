@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tagger.errors import DecodeError, DecoderUnavailable, ErrorInfo
 from tagger.settings import Settings, child_env
-from tagger.system.parent_death import leashed
+from tagger.system.parent_death import die_with_parent
 
 LARGEST = 1024  # pixels of a side
 CLOSE_SECONDS = 5.0
@@ -64,7 +64,7 @@ class Renditions:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(
-            leashed([sys.executable, "-m", "workers.renditions"]),
+            die_with_parent([sys.executable, "-m", "workers.renditions"]),
             env=child_env(self._settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

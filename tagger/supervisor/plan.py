@@ -12,7 +12,7 @@ from tagger.job import Lane
 from tagger.settings import Settings
 from tagger.supervisor.process import Child
 from tagger.system.cpus import allowed, processors
-from tagger.system.parent_death import leashed
+from tagger.system.parent_death import die_with_parent
 
 
 def flower_installed() -> bool:
@@ -54,10 +54,10 @@ class Shape:
         if self.solo_on_demand:
             children.append(Child("tag-solo", _worker("tag", "--lane", "solo"), restart=False))
         if self.api:
-            children.insert(0, Child("api", leashed([sys.executable, "-m", "tagger", "api"])))
+            children.insert(0, Child("api", die_with_parent([sys.executable, "-m", "tagger", "api"])))
         if self.flower:
             port = f"--port={self.flower}"
-            children.append(Child("flower", leashed([sys.executable, "-m", "tagger", "flower", port])))
+            children.append(Child("flower", die_with_parent([sys.executable, "-m", "tagger", "flower", port])))
         return children
 
 
@@ -72,4 +72,4 @@ def _tags(lane: Lane, count: int, *options: str, placed: bool) -> list[Child]:
 
 def _worker(*role: str) -> list[str]:
     """Killed with this process until it has started; from then on it ends in order (workers/runtime/shutdown.py)."""
-    return leashed([sys.executable, "-m", "workers", "--parent", str(os.getpid()), *role])
+    return die_with_parent([sys.executable, "-m", "workers", "--parent", str(os.getpid()), *role])

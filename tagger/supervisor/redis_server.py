@@ -21,7 +21,7 @@ from redis.retry import Retry
 
 from tagger.errors import BrokerUnavailable
 from tagger.settings import Settings, broker_socket, broker_socket_url, plain_env
-from tagger.system.parent_death import leashed
+from tagger.system.parent_death import die_with_parent
 
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
@@ -162,7 +162,7 @@ def _spawn(folder: Path, socket: Path, lock: int) -> subprocess.Popen[bytes]:
     binary = str(server_binary())
     arguments = [part for key, value in options.items() for part in (f"--{key}", value)]
     return subprocess.Popen(
-        leashed([binary, *arguments]),
+        die_with_parent([binary, *arguments]),
         env=plain_env(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

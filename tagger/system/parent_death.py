@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, so that nothing is left behind when a supervisor is killed."""
+"""End a child process when its parent ends (PR_SET_PDEATHSIG), so that a killed supervisor leaves no process behind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 PR_SET_PDEATHSIG = 1
-# The flag survives exec; it is lost only on a change of user. Where there is no such flag (macOS), the program just runs.
+# The flag survives exec and is lost only when the user changes. A system without it (macOS) just runs the program.
 LAUNCH = (
     "import ctypes, os, sys\n"
     "if sys.platform == 'linux':\n"
@@ -19,16 +19,16 @@ LAUNCH = (
 )
 
 
-def leashed(argv: Sequence[str], number: int = signal.SIGKILL) -> list[str]:
-    """The command that runs `argv` and lets the kernel send signal `number` when the *thread* that started it ends (Linux).
+def die_with_parent(argv: Sequence[str], number: int = signal.SIGKILL) -> list[str]:
+    """Return a command that runs `argv` and that the kernel sends signal `number` when its parent *thread* ends (Linux).
 
-    Only SIGKILL ends a process that is stopped, too: any other would wait, and the next stack would find its port or its lock
-    taken. `argv[0]` is an absolute path. Start it from a thread that lives as long as the process should.
+    Start the command from a thread that lives as long as the process should. `argv[0]` is an absolute path.
+    Only SIGKILL ends a process that is stopped; with another signal, the next stack would find the port or the lock taken.
     """
     return [sys.executable, "-S", "-E", "-c", LAUNCH, str(os.getpid()), str(int(number)), *argv]
 
 
-def unleash() -> None:
-    """In the process that was started so: from now on it ends with nobody."""
+def outlive_parent() -> None:
+    """Call in a process that was started by that command: it no longer ends with its parent."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)

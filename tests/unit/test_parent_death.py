@@ -25,11 +25,11 @@ while True: signal.pause()
 PARENT = f"""
 import os, sys, time
 from tagger.supervisor.process import popen
-from tagger.system.parent_death import leashed
+from tagger.system.parent_death import die_with_parent
 life = os.pipe()
 server = [sys.executable, "-S", "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
 worker = [sys.executable, "-c", {WORKER!r}, str(os.getpid()), sys.argv[1]]
-for argv in (leashed(server), worker, worker):
+for argv in (die_with_parent(server), worker, worker):
     popen(argv, os.environ, life[0], sys.stdout)
 time.sleep(60)
 """

@@ -20,7 +20,7 @@ import sys
 import time
 from dataclasses import asdict
 
-from tagger.system.parent_death import unleash
+from tagger.system.parent_death import outlive_parent
 from workers.decode.protocol import ANSWER, BLOCKS, READY, REQUEST, Limits
 from workers.runtime import priority
 from workers.runtime.hang_up import signal_at_hang_up
@@ -86,7 +86,7 @@ def start_nothing(event: str, _args: object) -> None:
 
 def _die_with_parent(life_fd: int) -> None:
     signal_at_hang_up(life_fd, signal.SIGKILL)
-    unleash()
+    outlive_parent()
     poll = select.poll()
     poll.register(life_fd, select.POLLIN)
     if poll.poll(0):  # it died while we started
