@@ -29,7 +29,7 @@ from tagger.ledger import Ledger, open_ledger
 from tagger.queue.hints import Hints
 from tagger.settings import load
 from tagger.site import Site
-from tagger.supervisor.plan import Shape
+from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.stack import Stack
 from tagger.system.home import free_port
 
@@ -65,14 +65,14 @@ class House:
     The site has an endpoint whose writes are paused, so that every image leaves a delivery row as in earnest, unsent.
     """
 
-    def __init__(self, shape: Shape, **settings: Any) -> None:
+    def __init__(self, plan: ProcessPlan, **settings: Any) -> None:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
         self.home = Path(tempfile.mkdtemp(prefix="tagger-bench-"))
         self.pictures = self.home / "pictures"
         self.pictures.mkdir()
         self._ahead: deque[JobRequest] = deque()
         self.settings = load({}, home=self.home, api_port=free_port(), admin_key="bench-admin", **settings)
-        self.stack = Stack(self.settings, shape)
+        self.stack = Stack(self.settings, plan)
         self._numbers = count()
 
     def __enter__(self) -> Self:
@@ -89,8 +89,8 @@ class House:
         return self
 
     def _all_workers(self) -> None:
-        shape = self.stack.shape
-        wanted = {"tag:upload": shape.upload, "tag:backfill": shape.backfill}
+        plan = self.stack.plan
+        wanted = {"tag:upload": plan.upload, "tag:backfill": plan.backfill}
         pause, end = threading.Event(), time.monotonic() + START_SECONDS
         while any(self.ledger.stats().workers.get(role, 0) < number for role, number in wanted.items()):
             if time.monotonic() > end:

@@ -23,7 +23,7 @@ from statistics import median
 import requests
 
 from bench.house import SITE, House, distinct, percentile, photos
-from tagger.supervisor.plan import Shape
+from tagger.supervisor.plan import ProcessPlan
 
 BAR = 1.3
 BACKLOG = 100  # jobs of the backfill that wait, at least
@@ -114,8 +114,8 @@ def main() -> int:
     print(f"{'round':>5} {'':>9} {'uploads':>8} {'p50 ms':>8} {'p95 ms':>8} {'backfill/s':>11}")
     alone: list[list[float]] = []
     beside: list[list[float]] = []
-    shape = Shape(upload=args.processes, backfill=args.processes, solo_on_demand=False)
-    with House(shape, caption=args.model, embed=args.model) as house:
+    plan = ProcessPlan(upload=args.processes, backfill=args.processes, solo_on_demand=False)
+    with House(plan, caption=args.model, embed=args.model) as house:
         uploads = Uploads(house, args.rate, seed=1)
         uploads.during(8.0)  # warm: the vocabulary's words are read once per process
         house.accept(cycle(photos(SIDE)), 20, "backfill")

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.house import House, percentile, photos
-from tagger.supervisor.plan import Shape
+from tagger.supervisor.plan import ProcessPlan
 
 BAR_MS = 10_000
 PATIENCE_SECONDS = 120.0
@@ -72,16 +72,16 @@ def until_full(house: House, names: list[str], least: int) -> None:
         pause.wait(0.1)
 
 
-def measure(shape: Shape, jobs: int, victims: int, least: int, **settings: Any) -> list[float]:
+def measure(plan: ProcessPlan, jobs: int, victims: int, least: int, **settings: Any) -> list[float]:
     """Waits in ms, of at least `jobs` jobs."""
     waits: list[float] = []
-    with House(shape, **settings) as house:
+    with House(plan, **settings) as house:
         stop = threading.Event()
         feeder = threading.Thread(target=house.keep_fed, args=(cycle(photos(SIDE)), "upload", 300, stop))
         feeder.start()
         turn = 0
         while len(waits) < jobs:
-            names = [f"tag-upload-{(turn + i) % shape.upload}" for i in range(victims)]
+            names = [f"tag-upload-{(turn + i) % plan.upload}" for i in range(victims)]
             until_full(house, names, least)
             killed_ms, ids = kill(house, names)
             if ids:
@@ -114,9 +114,9 @@ def main() -> int:
         models = Path(folder)
         (models / "fake.json").write_text(json.dumps({**SPEC, "lock_path": str(models / "device.lock")}))
         chosen = {"caption": "fake", "embed": "fake", "model_dir": models, "threads": args.threads}
-        shape = Shape(upload=args.workers, backfill=0, api=False, solo_on_demand=False)
-        warm = figures(measure(shape, args.jobs, args.victims, args.threads // 2, **chosen))
-    sole_shape = Shape(upload=1, backfill=0, api=False, solo_on_demand=False)
+        plan = ProcessPlan(upload=args.workers, backfill=0, api=False, solo_on_demand=False)
+        warm = figures(measure(plan, args.jobs, args.victims, args.threads // 2, **chosen))
+    sole_shape = ProcessPlan(upload=1, backfill=0, api=False, solo_on_demand=False)
     sole = (
         figures(measure(sole_shape, args.sole_jobs, 1, 8, caption="lite", embed="lite", threads=16)) if args.sole_jobs else None
     )

@@ -34,7 +34,7 @@ import numpy as np
 
 from bench import large
 from bench.house import House, photos
-from tagger.supervisor.plan import Shape
+from tagger.supervisor.plan import ProcessPlan
 from workers.decode import pixels
 from workers.inference.ensemble import loader
 from workers.runtime import priority
@@ -116,11 +116,11 @@ def ours(run: Run) -> dict[str, Any]:
     """Images per second through the whole product, and where the time of an image goes."""
     with tempfile.TemporaryDirectory() as folder:
         models = run.write_models(Path(folder) / "models")
-        shape = Shape(upload=run.processes, backfill=0, api=False, solo_on_demand=False)
+        plan = ProcessPlan(upload=run.processes, backfill=0, api=False, solo_on_demand=False)
         kinds: dict[str, Any] = {"caption": run.model, "embed": run.model}
         if run.model == "large":
             kinds = {**large.CHOSEN, "tag_processes": run.processes}
-        with House(shape, **kinds, model_dir=models, max_batch=run.max_batch) as house:
+        with House(plan, **kinds, model_dir=models, max_batch=run.max_batch) as house:
             stop, jpegs = threading.Event(), cycle(photos(run.side))
             house.write_ahead(jpegs, round(AHEAD[run.model] * (FILL_SECONDS + run.seconds)), "upload")
             feeder = threading.Thread(target=house.keep_fed, args=(jpegs, "upload", BACKLOG, stop))

@@ -1,4 +1,4 @@
-"""Which processes a stack has, and the command of each. Lanes are processes: a lane never waits behind another."""
+"""The processes of a stack and their commands. Each lane has processes of its own, so no lane waits behind another."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def flower_installed() -> bool:
 
 
 def require_flower() -> None:
-    """Errors: SettingsError that says how to install it."""
+    """Errors: SettingsError if Flower is not installed."""
     if not flower_installed():
         raise SettingsError("Flower is not installed.", "Install it with `pip install 'tagger[ops]'`, or go without it.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
-    """How many processes of which kind."""
+class ProcessPlan:
+    """How many processes of each kind a stack has."""
 
     upload: int
     backfill: int
@@ -36,18 +36,18 @@ class Shape:
     flower: int | None = None  # port of Flower's pages
 
     @classmethod
-    def of(cls, settings: Settings, *, flower: int | None = None) -> Shape:
-        """A tag worker of each lane per usable processor: one owner thread uses about one, and an idle lane costs only memory."""
+    def of(cls, settings: Settings, *, flower: int | None = None) -> ProcessPlan:
+        """One tag worker per lane and usable CPU: its model thread uses about one CPU, and an idle worker costs only memory."""
         count = settings.tag_processes or processors()
         return cls(upload=count, backfill=count, flower=flower)
 
     @property
     def processes(self) -> int:
-        """Those that open the ledger, the supervisor included."""
+        """The number of processes that open the ledger, the supervisor included."""
         return self.upload + self.backfill + self.solo_on_demand + self.api + len(("reconcile", "deliver", "supervisor"))
 
     def children(self) -> list[Child]:
-        """Not yet started, in the order in which they are. They end with this process."""
+        """The child processes in the order in which they start. They end with this process."""
         children = [Child("reconcile", _worker("reconcile")), Child("deliver", _worker("deliver"))]
         children += _tags("upload", self.upload, placed=True)
         children += _tags("backfill", self.backfill, *([] if self.upload else ["--alone"]), placed=not self.upload)
@@ -62,14 +62,16 @@ class Shape:
 
 
 def _tags(lane: Lane, count: int, *options: str, placed: bool) -> list[Child]:
-    """`placed`: where there is one for each processor, each is told which is its own. Not where a quota leaves fewer: all
-    containers of a machine would crowd onto its first. Nor for a backfill beside uploads: it would wait for a processor that an
-    upload has, while another is free."""
+    """`placed`: pin each worker to a CPU of its own, when there is one worker per CPU.
+
+    Under a quota there are fewer workers than CPUs, and every container would pin to CPU 0. A backfill beside uploads is not
+    pinned: it would wait for a CPU that an upload uses while another CPU is idle.
+    """
     own = placed and count == allowed()
     place = [("--processor", str(i)) if own else () for i in range(count)]
     return [Child(f"tag-{lane}-{i}", _worker("tag", "--lane", lane, *options, *place[i])) for i in range(count)]
 
 
 def _worker(*role: str) -> list[str]:
-    """Killed with this process until it has started; from then on it ends in order (workers/runtime/shutdown.py)."""
+    """It is killed with this process while it starts; afterwards it shuts down in order (workers/runtime/shutdown.py)."""
     return die_with_parent([sys.executable, "-m", "workers", "--parent", str(os.getpid()), *role])

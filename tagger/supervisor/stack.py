@@ -23,7 +23,7 @@ import structlog
 from tagger.errors import TaggerError, Unavailable
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, child_env
-from tagger.supervisor.plan import Shape
+from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.process import Child, end, popen
 from tagger.supervisor.redis_server import Broker, open_broker
 from tagger.system.home import check_port, free_port, listens, local_url, lock_home, make_home, write_state
@@ -55,7 +55,7 @@ class Stack:
     """`start` belongs in a thread that lives as long as the stack: on Linux the children end with it."""
 
     settings: Settings
-    shape: Shape
+    plan: ProcessPlan
     children: list[Child] = field(default_factory=list)
     broker: Broker | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -86,13 +86,13 @@ class Stack:
         self._lock = lock_home(home)
         self._life = os.pipe()
         (home / "logs").mkdir(mode=0o700, exist_ok=True)
-        if self.shape.api:
+        if self.plan.api:
             port = self.settings.api_port or free_port()
             self.settings = self.settings.model_copy(update={"api_port": port})
             check_port(self.settings.api_host, port, "Choose another with --port, or end what listens there.")
-        if self.shape.flower:
-            check_port("127.0.0.1", self.shape.flower, "End what listens there, or leave Flower out.")
-        self.children = self.shape.children()
+        if self.plan.flower:
+            check_port("127.0.0.1", self.plan.flower, "End what listens there, or leave Flower out.")
+        self.children = self.plan.children()
         self._give_ports()
         shutil.rmtree(self._metrics, ignore_errors=True)
         self._metrics.mkdir(mode=0o700)
@@ -153,11 +153,11 @@ class Stack:
     def _missing(self) -> list[str]:
         assert self._ledger is not None
         alive = self._ledger.stats().workers
-        wanted = {"tag:upload": self.shape.upload, "tag:backfill": self.shape.backfill, "deliver": 1, "reconcile": 1}
+        wanted = {"tag:upload": self.plan.upload, "tag:backfill": self.plan.backfill, "deliver": 1, "reconcile": 1}
         missing = [role for role, count in wanted.items() if count and not alive.get(role)]
-        if self.shape.api and not self._api_answers():
+        if self.plan.api and not self._api_answers():
             missing.append("api")
-        if self.shape.flower and not listens("127.0.0.1", self.shape.flower):
+        if self.plan.flower and not listens("127.0.0.1", self.plan.flower):
             missing.append("flower")
         return missing
 

@@ -26,7 +26,7 @@ from tagger.keys import hash_key
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, child_env, load
 from tagger.site import Site
-from tagger.supervisor.plan import Shape
+from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.stack import Stack
 
 ROOT = Path(__file__).parent.parent.parent
@@ -106,7 +106,7 @@ class House:
         (home / "fake.json").write_text('{"a_ms": 5, "b_ms": 2}')
         own = {"model_dir": home, "api_port": 0, "admin_key": KEYS["operator"], "max_body_bytes": 1 << 20, "log_level": "warning"}
         wanted: Settings = load({}, home=home, **FAKE, **own)
-        self.stack = Stack(wanted, Shape(upload=1, backfill=1))
+        self.stack = Stack(wanted, ProcessPlan(upload=1, backfill=1))
         self.pictures, self.receiver = Pictures(), Receiver()
         self.http = requests.Session()
         self.stack.start()

@@ -96,12 +96,12 @@ def test_a_full_disk_empties_the_file_all_the_same(tmp_path: Path, monkeypatch: 
 
 
 def test_every_log_of_a_stack_is_capped(tmp_path: Path) -> None:
-    from tagger.supervisor.plan import Shape
+    from tagger.supervisor.plan import ProcessPlan
     from tagger.supervisor.stack import Stack
 
     settings = load({}, home=tmp_path, log_file_bytes=64 * 1024)
-    stack = Stack(settings, Shape(upload=1, backfill=1, flower=5555))
-    stack.children = stack.shape.children()
+    stack = Stack(settings, ProcessPlan(upload=1, backfill=1, flower=5555))
+    stack.children = stack.plan.children()
     (tmp_path / "logs").mkdir()
     named: Callable[[], list[str]] = lambda: [str(path.relative_to(tmp_path)) for path in stack._log_files()]  # noqa: E731
     assert {"logs/api.log", "logs/tag-upload-0.log", "logs/flower.log", "broker.log", "logs-supervisor.log"} <= set(named())

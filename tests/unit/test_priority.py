@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 
 from tagger.settings import load
-from tagger.supervisor.plan import Shape
+from tagger.supervisor.plan import ProcessPlan
 from tagger.system.cpus import allowed
 from workers.__main__ import main
 from workers.roles import tag
@@ -68,12 +68,12 @@ def test_all_threads_and_children_of_a_worker_that_computes_wait_for_their_turn(
 def test_only_a_backfill_beside_uploads_steps_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`tagger describe` has no uploads: at nice 19 on a busy machine its workers missed their beats, and got nowhere."""
 
-    def options(shape: Shape) -> set[str]:
-        return {" ".join(child.argv[child.argv.index("--lane") :]) for child in shape.children() if "tag-b" in child.name}
+    def options(plan: ProcessPlan) -> set[str]:
+        return {" ".join(child.argv[child.argv.index("--lane") :]) for child in plan.children() if "tag-b" in child.name}
 
     few = allowed() + 1
-    assert options(Shape(upload=1, backfill=few)) == {"--lane backfill"}
-    assert options(Shape(upload=0, backfill=few)) == {"--lane backfill --alone"}
+    assert options(ProcessPlan(upload=1, backfill=few)) == {"--lane backfill"}
+    assert options(ProcessPlan(upload=0, backfill=few)) == {"--lane backfill --alone"}
     stepped: list[str] = []
     monkeypatch.setattr(priority, "step_back", lambda: stepped.append("back"))
     monkeypatch.setattr(tag, "on_processor", lambda _: called("then"))
@@ -96,24 +96,24 @@ def test_a_run_that_was_started_nicely_stays_so() -> None:
 
 
 def test_where_there_is_a_worker_for_each_processor_each_has_its_own() -> None:
-    def given(shape: Shape, lane: str) -> list[str]:
-        argvs = [child.argv for child in shape.children() if child.name.startswith(f"tag-{lane}-")]
+    def given(plan: ProcessPlan, lane: str) -> list[str]:
+        argvs = [child.argv for child in plan.children() if child.name.startswith(f"tag-{lane}-")]
         return [argv[argv.index("--processor") + 1] for argv in argvs if "--processor" in argv]
 
     every = [str(n) for n in range(allowed())]
-    beside = Shape(upload=allowed(), backfill=allowed())
+    beside = ProcessPlan(upload=allowed(), backfill=allowed())
     assert (given(beside, "upload"), given(beside, "backfill")) == (every, [])
-    assert given(Shape(upload=0, backfill=allowed()), "backfill") == every
-    assert given(Shape(upload=allowed() + 1, backfill=0), "upload") == []
+    assert given(ProcessPlan(upload=0, backfill=allowed()), "backfill") == every
+    assert given(ProcessPlan(upload=allowed() + 1, backfill=0), "upload") == []
 
 
 def test_a_container_with_a_share_of_a_machine_keeps_to_none_of_its_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them would take the first few, and leave the others idle."""
     monkeypatch.setattr("tagger.system.cpus.quota", lambda: 1.5)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
-    shape = Shape.of(load({}))
-    assert shape.upload == 2
-    assert not any("--processor" in child.argv for child in shape.children())
+    plan = ProcessPlan.of(load({}))
+    assert plan.upload == 2
+    assert not any("--processor" in child.argv for child in plan.children())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux binds a thread to processors")

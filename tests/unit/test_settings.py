@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from tagger.errors import SettingsError
 from tagger.ledger import open_ledger
 from tagger.settings import child_env, load, plain_env
-from tagger.supervisor.plan import Shape
+from tagger.supervisor.plan import ProcessPlan
 
 
 def test_the_environment_wins_over_the_file_and_options_over_both(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_configuration_file_whose_path_is_too_long_is_named(tmp_path: Path) ->
 def test_a_secret_is_in_the_environment_of_the_process_that_needs_it_alone(tmp_path: Path) -> None:
     env = {"TAGGER_HOME": str(tmp_path), "TAGGER_ADMIN_KEY": "for-the-api", "TAGGER_EVENTS_SECRET": "for-deliver", "PATH": "/bin"}
     chosen = load(env)
-    plan = Shape(upload=1, backfill=1, flower=5555).children()
+    plan = ProcessPlan(upload=1, backfill=1, flower=5555).children()
     found = {child.name: child_env(chosen, env, role=child.name) for child in plan}
     assert [name for name, its in found.items() if "for-the-api" in its.values()] == ["api"]
     assert [name for name, its in found.items() if "for-deliver" in its.values()] == ["deliver"]

@@ -11,7 +11,7 @@ from prometheus_client.core import REGISTRY
 
 from tagger.errors import PortTaken, WeightsNotFetched
 from tagger.settings import load
-from tagger.supervisor.plan import Shape
+from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.process import Child
 from tagger.supervisor.stack import Stack
 from tagger.system.home import free_port
@@ -19,8 +19,8 @@ from tagger.telemetry import logs
 
 
 def stack(home: Path, **more: object) -> Stack:
-    made = Stack(load({}, home=home, **more), Shape(upload=2, backfill=1))
-    made.children = made.shape.children()
+    made = Stack(load({}, home=home, **more), ProcessPlan(upload=2, backfill=1))
+    made.children = made.plan.children()
     return made
 
 

@@ -25,7 +25,7 @@ from tagger.demo.scene import Scene, open_scene
 from tagger.demo.sheet import is_sheet, tags_of, write_sheet
 from tagger.services.renditions import Renditions
 from tagger.settings import Settings
-from tagger.supervisor.plan import Shape, flower_installed
+from tagger.supervisor.plan import ProcessPlan, flower_installed
 from tagger.supervisor.stack import Stack
 from tagger.system.cpus import processors
 from tagger.system.home import free_port
@@ -76,7 +76,7 @@ def _scene(serve: bool, renditions: Renditions) -> Iterator[Scene]:
             logs.configure(settings, "demo", stream=log_file)
             workers = settings.tag_processes or max(2, processors())  # two at least: one of them will be killed
             flower = free_port() if serve and flower_installed() else None
-            stack = Stack(settings, Shape(upload=workers, backfill=0, flower=flower))
+            stack = Stack(settings, ProcessPlan(upload=workers, backfill=0, flower=flower))
             status = console.out.status("Starting broker, ledger, API, workers and a sample media library…")
             status.start()
             try:
@@ -168,7 +168,7 @@ def _table(shown: list[tour.Shown]) -> Table:
 
 
 def _stay(scene: Scene) -> None:
-    port = scene.stack.shape.flower
+    port = scene.stack.plan.flower
     shown = f"http://127.0.0.1:{port}/tasks   (a task's id is the job's id)"
     flower = shown if port else "not installed; pip install 'tagger[ops]' brings it"
     console.out.print(

@@ -23,7 +23,7 @@ from tagger.ledger import Ledger, open_ledger
 from tagger.services.backfill import plan_folder
 from tagger.settings import Settings
 from tagger.site import Site
-from tagger.supervisor.plan import Shape
+from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.stack import Stack
 from tagger.system.cpus import processors
 from tagger.telemetry import logs
@@ -142,7 +142,7 @@ def _running(home: Path, changes: Mapping[str, Any]) -> Iterator[tuple[Settings,
     settings = chosen.model_copy(update={**own, "model_dir": chosen.models, **changes})
     with (home / "supervisor.log").open("a") as log_file:
         logs.configure(settings, "describe", stream=log_file)
-        stack = Stack(settings, Shape(upload=0, backfill=settings.tag_processes or processors(), api=False))
+        stack = Stack(settings, ProcessPlan(upload=0, backfill=settings.tag_processes or processors(), api=False))
         ledger = open_ledger(settings.ledger)
         try:
             with console.out.status("Starting…"):

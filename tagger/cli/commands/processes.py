@@ -13,7 +13,7 @@ import typer
 from tagger.cli import console
 from tagger.errors import Conflict
 from tagger.settings import child_env, plain_env
-from tagger.supervisor.plan import Shape, require_flower
+from tagger.supervisor.plan import ProcessPlan, require_flower
 from tagger.supervisor.stack import Stack
 from tagger.system.home import make_home, read_state
 from tagger.telemetry import logs
@@ -41,7 +41,7 @@ def up(
         raise Conflict(f"tagger runs already on {settings.home}.", "Stop it first, or choose another --home.")
     with (settings.home / "logs-supervisor.log").open("a") as log_file:
         logs.configure(settings, "supervisor", stream=log_file)
-        stack = Stack(settings, Shape.of(settings, flower=FLOWER_PORT if flower else None))
+        stack = Stack(settings, ProcessPlan.of(settings, flower=FLOWER_PORT if flower else None))
         ended = _stop_event()
         killed: list[str] = []
         try:

@@ -19,7 +19,7 @@ from tagger.ledger import Ledger, open_ledger
 from tagger.ledger.connections import needed
 from tagger.queue.hints import Hints
 from tagger.settings import Settings
-from tagger.supervisor.plan import Shape
+from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.redis_server import server_binary
 from tagger.supervisor.stack import local_session
 from tagger.system.home import check_port, local_url, make_home, read_state
@@ -154,8 +154,8 @@ def _ledger(settings: Settings) -> Finding:
 
 def _connections(settings: Settings) -> Finding:
     """Whether the database server has room for a stack as `tagger up` would run it here."""
-    shape = Shape.of(settings)
-    wanted = needed(shape.processes)
+    plan = ProcessPlan.of(settings)
+    wanted = needed(plan.processes)
     state: Literal["ok", "warning"] = "ok"
 
     def look() -> str:
@@ -168,7 +168,7 @@ def _connections(settings: Settings) -> Finding:
         if allowed is None:
             return "SQLite has no limit"
         state = "ok" if allowed >= wanted else "warning"
-        return f"the database server allows {allowed}; {shape.processes} processes and a command need up to {wanted}"
+        return f"the database server allows {allowed}; {plan.processes} processes and a command need up to {wanted}"
 
     found = _attempt("Connections", look)
     remedy = f"Raise `max_connections` of PostgreSQL so that {wanted} are free, or run fewer processes (`tag_processes`)."
