@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tagger.asset import Context, Role
 from tagger.demo.holds import Holds
-from tagger.demo.media_store import Shelf, Writer
+from tagger.demo.media_store import MediaStore, Writer
 from tagger.demo.outbox import Outbox
 
 # how a file begins → what it is; WebP has its length in between
@@ -41,8 +41,8 @@ class Library:
         self.config = config
         self.files = config.home / "files"
         self.files.mkdir(parents=True, exist_ok=True)
-        self.shelf = Shelf(config.home / "library.sqlite", config.locales)
-        self.outbox = Outbox(self.shelf, config.hook_url, config.hook_secret)
+        self.store = MediaStore(config.home / "library.sqlite", config.locales)
+        self.outbox = Outbox(self.store, config.hook_url, config.hook_secret)
         self.holds = Holds()
 
     def upload(self, content: bytes, filename: str, role: Role, title: str, caption: str, *, hold: bool = False) -> str:
@@ -61,18 +61,18 @@ class Library:
             texts["caption"] = (caption, "person")
         asset = {"id": asset_id, "filename": name, "media_type": media_type, "role": role, "created_ms": _now_ms()}
         context = Context(role=role, title=title or None, caption=caption or None)
-        self.shelf.add(asset, texts, *self._hook("asset.created", asset_id, 1, context))
+        self.store.add(asset, texts, *self._hook("asset.created", asset_id, 1, context))
         self.outbox.notify()
         return asset_id
 
     def replace(self, asset_id: str, content: bytes) -> int:
         """A new picture for an asset; its new revision. Errors: NotAnImage, NoSuchAsset."""
         media_type = media_type_of(content)
-        asset = self.shelf.asset(asset_id)
+        asset = self.store.asset(asset_id)
         revision: int = asset["revision"] + 1
         self._store(asset_id, revision, content)
         event = self._hook("asset.updated", asset_id, revision, Context(role=asset["role"]))
-        self.shelf.replace(asset_id, media_type, *event, revision)
+        self.store.replace(asset_id, media_type, *event, revision)
         self.outbox.notify()
         return revision
 

@@ -35,7 +35,7 @@ def create_app(config: Config) -> FastAPI:
         yield
         library.holds.release_all()
         library.outbox.close()
-        library.shelf.close()
+        library.store.close()
 
     app = FastAPI(title="Sample media library", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.library = library

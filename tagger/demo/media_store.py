@@ -1,4 +1,4 @@
-"""The shelf of the sample media library: its own SQLite file with assets, their texts and tags, and who wrote what.
+"""The store of the sample media library: a SQLite file of its own with assets, their texts and tags, and who wrote what.
 
 A separate application: it shares no table and no code with the ledger, which is why SQL stands here. What a receiver of
 tagger's callback must do is in `receiver.py`, in one transaction of this class.
@@ -58,7 +58,7 @@ class Event:
     tries: int
 
 
-class Shelf:
+class MediaStore:
     """One connection behind one lock: every method is one transaction, seen whole or not at all."""
 
     def __init__(self, path: Path, locales: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import time
 import requests
 import structlog
 
-from tagger.demo.media_store import Event, Shelf
+from tagger.demo.media_store import Event, MediaStore
 from tagger.net import signing
 
 LOG = structlog.get_logger(__name__)
@@ -21,8 +21,8 @@ IDLE_S = 0.5
 class Outbox:
     """One thread; `notify` wakes it, and it looks by itself twice a second for what is due again."""
 
-    def __init__(self, shelf: Shelf, hook_url: str, secret: str) -> None:
-        self._shelf, self._url, self._secret = shelf, hook_url, secret
+    def __init__(self, store: MediaStore, hook_url: str, secret: str) -> None:
+        self._store, self._url, self._secret = store, hook_url, secret
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
         self._session = requests.Session()
@@ -44,7 +44,7 @@ class Outbox:
     def _run(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
-            for event in self._shelf.due(_now_ms()):
+            for event in self._store.due(_now_ms()):
                 if self._stop.is_set():
                     return
                 if not self._send(event):
@@ -62,10 +62,10 @@ class Outbox:
             self._later(event)
             return False
         if answer.ok:
-            self._shelf.sent(event.number)
+            self._store.sent(event.number)
         elif answer.status_code in (400, 413, 422):  # this body will never be taken; anything else may be mended over there
             LOG.warning("hook_refused", event_id=event.event, status=answer.status_code)
-            self._shelf.sent(event.number, refusal=f"HTTP {answer.status_code}")
+            self._store.sent(event.number, refusal=f"HTTP {answer.status_code}")
         else:
             LOG.info("hook_waits", event_id=event.event, tries=event.tries + 1, status=answer.status_code)
             self._later(event)
@@ -74,7 +74,7 @@ class Outbox:
 
     def _later(self, event: Event) -> None:
         wait: int = min(FIRST_WAIT_MS << min(event.tries, 10), LONGEST_WAIT_MS)
-        self._shelf.later(event.number, _now_ms() + wait)
+        self._store.later(event.number, _now_ms() + wait)
 
 
 def _now_ms() -> int:

@@ -43,13 +43,13 @@ class OwnPages(BaseHTTPMiddleware):
 @router.get("/")
 def grid(request: Request) -> HTMLResponse:
     library = library_of(request)
-    return _page(request, "grid.html", assets=library.shelf.assets(), writes=library.shelf.writes()["effective"])
+    return _page(request, "grid.html", assets=library.store.assets(), writes=library.store.writes()["effective"])
 
 
 @router.get("/grid")
 def grid_alone(request: Request) -> HTMLResponse:
     """The grid without its page, for the script that keeps it fresh."""
-    return _page(request, "_grid.html", assets=library_of(request).shelf.assets())
+    return _page(request, "_grid.html", assets=library_of(request).store.assets())
 
 
 @router.get("/assets/{asset_id}/live")
@@ -85,7 +85,7 @@ async def upload(
         asset_id = await run_in_threadpool(library.upload, content, image.filename or "", role, title.strip(), caption.strip())
     except NotAnImage:
         message = "That file is not a JPEG, PNG, WebP or GIF picture of at most 32 MB. Nothing was stored."
-        return _page(request, "grid.html", 415, assets=library.shelf.assets(), writes=0, problem=message)
+        return _page(request, "grid.html", 415, assets=library.store.assets(), writes=0, problem=message)
     return RedirectResponse(f"/assets/{asset_id}", status_code=303)
 
 
@@ -113,7 +113,7 @@ async def edit(request: Request, asset_id: str) -> Response:
     wanted = {tag.strip() for tag in form.get("tags", "").split(",") if tag.strip()}
     shown = {tag.strip() for tag in form.get("was.tags", "").split(",") if tag.strip()}
     try:
-        await run_in_threadpool(library.shelf.edit, asset_id, texts, sorted(wanted - shown), sorted(shown - wanted))
+        await run_in_threadpool(library.store.edit, asset_id, texts, sorted(wanted - shown), sorted(shown - wanted))
     except NoSuchAsset as err:
         raise HTTPException(404, "There is no such picture.") from err
     return RedirectResponse(f"/assets/{asset_id}", status_code=303)
@@ -122,7 +122,7 @@ async def edit(request: Request, asset_id: str) -> Response:
 @router.post("/assets/{asset_id}/delete")
 def delete(request: Request, asset_id: str) -> Response:
     try:
-        library_of(request).shelf.delete(asset_id)
+        library_of(request).store.delete(asset_id)
     except NoSuchAsset as err:
         raise HTTPException(404, "There is no such picture.") from err
     return RedirectResponse("/", status_code=303)
@@ -134,7 +134,7 @@ def _plain(text: str) -> str:
 
 def _asset(library: Library, asset_id: str) -> dict[str, Any]:
     try:
-        return library.shelf.asset(asset_id)
+        return library.store.asset(asset_id)
     except NoSuchAsset as err:
         raise HTTPException(404, "There is no such picture.") from err
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from tagger.cms.generic.callback import text_hash
-from tagger.demo.media_store import TEXT_FIELDS, NoSuchAsset, Shelf, living, set_tag, set_text
+from tagger.demo.media_store import TEXT_FIELDS, NoSuchAsset, MediaStore, living, set_tag, set_text
 from tagger.demo.told import remember
 
 MAX_TEXT = 2_000
@@ -78,9 +78,9 @@ class Message(Envelope):
     data: Data
 
 
-def apply(shelf: Shelf, data: Data, delivery: str) -> dict[str, Any]:
+def apply(store: MediaStore, data: Data, delivery: str) -> dict[str, Any]:
     """The answer to a callback, after doing what may be done of it. `delivery` is its webhook-id."""
-    with shelf.change() as db:
+    with store.change() as db:
         try:
             asset = living(db, data.asset.id)
         except NoSuchAsset:
@@ -91,7 +91,7 @@ def apply(shelf: Shelf, data: Data, delivery: str) -> dict[str, Any]:
             return {"fields": {name: _for_each(offer, late) for name, offer in data.fields.items()}}
         db.execute("UPDATE assets SET sequence = ?, delivery = ? WHERE id = ?", (data.sequence, delivery, data.asset.id))
         remember(db, data.asset.id, {**data.model_dump(include={"reasons", "proposals", "error"}), "writes": bool(data.fields)})
-        turn = _Turn(db, shelf.locales, data.asset.id, delivery, data.sequence)
+        turn = _Turn(db, store.locales, data.asset.id, delivery, data.sequence)
         return {"fields": {name: turn.field(name, offer) for name, offer in data.fields.items()}}
 
 

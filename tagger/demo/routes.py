@@ -63,7 +63,7 @@ async def callback(request: Request) -> Response:
         return JSONResponse({"detail": f"{err.error_count()} parts of the message are not as agreed."}, status_code=422)
     if not await library.holds.pass_through(message.data.asset.id):
         return JSONResponse({"detail": "The asset is held."}, status_code=503, headers={"Retry-After": "1"})
-    return JSONResponse(await run_in_threadpool(receiver.apply, library.shelf, message.data, delivery))
+    return JSONResponse(await run_in_threadpool(receiver.apply, library.store, message.data, delivery))
 
 
 @router.put("/api/assets", status_code=201)
@@ -100,7 +100,7 @@ async def replace(request: Request, asset_id: str) -> dict[str, Any]:
 
 @router.get("/api/assets")
 def assets(request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> dict[str, Any]:
-    return {"data": library_of(request).shelf.assets(limit)}
+    return {"data": library_of(request).store.assets(limit)}
 
 
 @router.get("/api/assets/{asset_id}")
@@ -114,7 +114,7 @@ def edit(request: Request, asset_id: str, change: Annotated[Edit, Body()]) -> di
     texts = {(field, locale): value for field, locales in change.fields.items() for locale, value in locales.items()}
     check_places(library, texts)
     try:
-        library.shelf.edit(asset_id, texts, change.add_tags, change.remove_tags)
+        library.store.edit(asset_id, texts, change.add_tags, change.remove_tags)
     except NoSuchAsset as err:
         raise HTTPException(404, "There is no such asset.") from err
     return show(library, asset_id)
@@ -123,7 +123,7 @@ def edit(request: Request, asset_id: str, change: Annotated[Edit, Body()]) -> di
 @router.delete("/api/assets/{asset_id}", status_code=204)
 def delete(request: Request, asset_id: str) -> None:
     try:
-        library_of(request).shelf.delete(asset_id)
+        library_of(request).store.delete(asset_id)
     except NoSuchAsset as err:
         raise HTTPException(404, "There is no such asset.") from err
 
@@ -143,12 +143,12 @@ def release(request: Request, asset_id: str) -> dict[str, str]:
 @router.get("/api/writes")
 def writes(request: Request) -> dict[str, Any]:
     """Effective writes: `effective` in all, `deliveries` that caused them, `by_field` for each asset, field and locale."""
-    return library_of(request).shelf.writes()
+    return library_of(request).store.writes()
 
 
 @router.get("/api/outbox")
 def outbox(request: Request) -> dict[str, int]:
-    return {"unsent": library_of(request).shelf.unsent()}
+    return {"unsent": library_of(request).store.unsent()}
 
 
 @router.get("/media/{asset_id}/{revision}")
@@ -156,7 +156,7 @@ def media(request: Request, asset_id: str, revision: int) -> Response:
     """The picture itself."""
     library = library_of(request)
     try:
-        found = library.shelf.asset(asset_id)
+        found = library.store.asset(asset_id)
     except NoSuchAsset as err:
         raise HTTPException(404, "There is no such picture.") from err
     path = library.picture(found["id"], revision)
@@ -168,7 +168,7 @@ def media(request: Request, asset_id: str, revision: int) -> Response:
 
 def show(library: Library, asset_id: str) -> dict[str, Any]:
     try:
-        return {**library.shelf.asset(asset_id), "callback": library.holds.state(asset_id)}
+        return {**library.store.asset(asset_id), "callback": library.holds.state(asset_id)}
     except NoSuchAsset as err:
         raise HTTPException(404, "There is no such asset.") from err
 

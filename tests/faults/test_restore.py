@@ -20,7 +20,7 @@ from support.postgres import cluster
 
 from tagger.delivery import Endpoint
 from tagger.demo import receiver
-from tagger.demo.media_store import Shelf
+from tagger.demo.media_store import MediaStore
 from tagger.ledger.db.copies import copy_sqlite
 from tagger.net import signing
 from workers.deliver.attempt import attempt
@@ -62,22 +62,22 @@ class Library:
     """The sample library at the other end of the wire."""
 
     def __init__(self, path: Path) -> None:
-        self.shelf = Shelf(path, ("en",))
+        self.store = MediaStore(path, ("en",))
 
     def add(self, asset: str) -> None:
         row = {"id": asset, "filename": f"{asset}.jpg", "media_type": "image/jpeg", "role": "informative", "created_ms": 1}
-        self.shelf.add(row, {}, f"evt_{asset}", b"{}")
+        self.store.add(row, {}, f"evt_{asset}", b"{}")
 
     def post(self, endpoint: Endpoint, headers: Mapping[str, str], body: bytes, seconds: float) -> Reply:
         message = receiver.Message.model_validate_json(body)
-        answer = receiver.apply(self.shelf, message.data, headers["webhook-id"])
+        answer = receiver.apply(self.store, message.data, headers["webhook-id"])
         return Reply(status=200, headers={}, body=json.dumps(answer).encode())
 
     def close(self) -> None:
-        self.shelf.close()
+        self.store.close()
 
     def text(self, asset: str) -> Any:
-        return self.shelf.asset(asset)["fields"]["alt_text"].get("en", {}).get("value")
+        return self.store.asset(asset)["fields"]["alt_text"].get("en", {}).get("value")
 
 
 def describe(world: World, asset: str, version: str, words: str) -> str:
@@ -118,10 +118,10 @@ def test_q14_a_restored_ledger_overwrites_nothing_newer(shape: Any, tmp_path: Pa
         for asset in ("edited", "again", "new"):
             describe(world, asset, "v2", f"{asset}, newer")
         assert {outcome for _, outcome in send(world, library)} == {"written"}
-        library.shelf.edit("edited", {("alt_text", "en"): "A person's words"})
-        library.shelf.edit("cleared", {("alt_text", "en"): ""})
+        library.store.edit("edited", {("alt_text", "en"): "A person's words"})
+        library.store.edit("cleared", {("alt_text", "en"): ""})
         today = {a: library.text(a) for a in ("waits", "edited", "again", "cleared", "new")}
-        writes = library.shelf.writes()["effective"]
+        writes = library.store.writes()["effective"]
         world.ledger.close()
         restore()
 
@@ -134,7 +134,7 @@ def test_q14_a_restored_ledger_overwrites_nothing_newer(shape: Any, tmp_path: Pa
         outcomes = {world.ledger.delivery(d).asset_id: outcome for d, outcome in send(world, library)}
         assert outcomes == {"edited": "rejected", "again": "rejected", "new": "rejected", "cleared": "kept"}
         assert {a: library.text(a) for a in today} == today
-        assert library.shelf.writes()["effective"] == writes
+        assert library.store.writes()["effective"] == writes
         describe(world, "edited", "v3", "edited, later")
         describe(world, "again", "v3", "again, later")
         assert {outcome for _, outcome in send(world, library)} == {"kept"}, "counted up; but not what this ledger wrote"

@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from tagger.cms.generic import callback
 from tagger.delivery import DeliveryClaim, Endpoint
 from tagger.demo import receiver
-from tagger.demo.media_store import NoSuchAsset, Shelf
+from tagger.demo.media_store import NoSuchAsset, MediaStore
 
 ENDPOINT = Endpoint(id="end_1", site_id="demo", url="http://cms.example/", secrets=("whsec_x",))
 FIELDS = ("alt_text", "caption")
@@ -42,14 +42,14 @@ def claim_of(number: int, fields: dict[str, Any]) -> DeliveryClaim:
     )
 
 
-def add_asset(shelf: Shelf) -> None:
+def add_asset(store: MediaStore) -> None:
     asset = {"id": "a", "filename": "a.jpg", "media_type": "image/jpeg", "role": "unknown", "created_ms": 1}
-    shelf.add(asset, {"title": ("a.jpg", "import")}, "evt_a_1", b"{}")
+    store.add(asset, {"title": ("a.jpg", "import")}, "evt_a_1", b"{}")
 
 
-def send(shelf: Shelf, claim: DeliveryClaim) -> callback.Answer:
+def send(store: MediaStore, claim: DeliveryClaim) -> callback.Answer:
     message = receiver.Message.model_validate_json(callback.body(claim))
-    return callback.read_answer(claim, json.dumps(receiver.apply(shelf, message.data, claim.delivery_id)).encode())
+    return callback.read_answer(claim, json.dumps(receiver.apply(store, message.data, claim.delivery_id)).encode())
 
 
 class Library(RuleBasedStateMachine):
@@ -59,8 +59,8 @@ class Library(RuleBasedStateMachine):
 
     @initialize(target=claims)
     def open(self) -> Any:
-        self.shelf = Shelf(Path(":memory:"), ["en"])
-        add_asset(self.shelf)
+        self.store = MediaStore(Path(":memory:"), ["en"])
+        add_asset(self.store)
         self.typed: dict[str, str] = {}  # what a person left in a field
         self.put_on: set[str] = set()  # tags of a person
         self.taken_off: set[str] = set()
@@ -74,7 +74,7 @@ class Library(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "shelf"):
-            self.shelf.close()
+            self.store.close()
 
     @rule(field=st.sampled_from(FIELDS), text=TEXTS)
     def a_person_types(self, field: str, text: str) -> None:
@@ -82,20 +82,20 @@ class Library(RuleBasedStateMachine):
 
     def type(self, field: str, text: str) -> None:
         if not self.deleted:
-            self.shelf.edit("a", {(field, "en"): text})
+            self.store.edit("a", {(field, "en"): text})
             self.typed[field] = text
 
     @rule(field=st.sampled_from(FIELDS))
     def a_person_saves_what_stands_there(self, field: str) -> None:
         """From then on those are the person's words, although tagger chose them."""
-        shown = None if self.deleted else self.shelf.asset("a")["fields"][field].get("en")
+        shown = None if self.deleted else self.store.asset("a")["fields"][field].get("en")
         if shown is not None:
             self.type(field, shown["value"])
 
     @rule(on=TAGS, off=TAGS)
     def a_person_tags(self, on: set[str], off: set[str]) -> None:
         if not self.deleted:
-            self.shelf.edit("a", {}, sorted(on), sorted(off - on))
+            self.store.edit("a", {}, sorted(on), sorted(off - on))
             self.put_on = (self.put_on | on) - (off - on)
             self.taken_off = (self.taken_off | (off - on)) - on
 
@@ -116,13 +116,13 @@ class Library(RuleBasedStateMachine):
         self.deliver(claim, lost)
 
     def deliver(self, claim: DeliveryClaim, lost: bool) -> None:
-        before = self.shelf.writes()["effective"]
+        before = self.store.writes()["effective"]
         now = replace(claim, provenance=self.provenance, provenance_tags=self.our_tags)
-        answer = send(self.shelf, now)
+        answer = send(self.store, now)
         assert answer.gone == self.deleted
         written = sum(o.outcome == "written" for o in answer.outcomes)
-        assert self.shelf.writes()["effective"] - before == written  # the answer is the truth
-        again = send(self.shelf, now)  # at once, as after a lost answer
+        assert self.store.writes()["effective"] - before == written  # the answer is the truth
+        again = send(self.store, now)  # at once, as after a lost answer
         assert all(o.outcome != "written" for o in again.outcomes)
         if lost:
             return
@@ -147,7 +147,7 @@ class Library(RuleBasedStateMachine):
     @rule(sure=st.sampled_from([False, False, False, True]))
     def a_person_deletes(self, sure: bool) -> None:
         if sure and not self.deleted:
-            self.shelf.delete("a")
+            self.store.delete("a")
             self.deleted = True
 
     @invariant()
@@ -156,9 +156,9 @@ class Library(RuleBasedStateMachine):
             return
         if self.deleted:
             with pytest.raises(NoSuchAsset):
-                self.shelf.asset("a")
+                self.store.asset("a")
             return
-        asset = self.shelf.asset("a")
+        asset = self.store.asset("a")
         for field in FIELDS:
             shown = asset["fields"][field].get("en")
             if field in self.typed:
@@ -182,66 +182,66 @@ def offer(text: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Any:
-    shelf = Shelf(tmp_path / "library.sqlite", ["en"])
-    add_asset(shelf)
-    yield shelf
-    shelf.close()
+def store(tmp_path: Path) -> Any:
+    store = MediaStore(tmp_path / "library.sqlite", ["en"])
+    add_asset(store)
+    yield store
+    store.close()
 
 
 def outcome(answer: callback.Answer) -> tuple[str, str]:
     return answer.outcomes[0].outcome, answer.outcomes[0].reason
 
 
-def test_a_redescription_replaces_only_what_tagger_wrote(shelf: Shelf) -> None:
-    first = send(shelf, claim_of(1, offer("A cat")))
+def test_a_redescription_replaces_only_what_tagger_wrote(store: MediaStore) -> None:
+    first = send(store, claim_of(1, offer("A cat")))
     hashes = {("alt_text", "en"): (str(first.outcomes[0].value_sha256),)}
-    assert outcome(send(shelf, replace(claim_of(2, offer("A tabby cat")), provenance=hashes))) == ("written", "")
-    shelf.edit("a", {("alt_text", "en"): "A tabby cat"})  # the very same words, but now a person's
-    assert outcome(send(shelf, replace(claim_of(3, offer("A lion")), provenance=hashes))) == ("kept", "edited_by_person")
-    assert shelf.asset("a")["fields"]["alt_text"]["en"]["value"] == "A tabby cat"
+    assert outcome(send(store, replace(claim_of(2, offer("A tabby cat")), provenance=hashes))) == ("written", "")
+    store.edit("a", {("alt_text", "en"): "A tabby cat"})  # the very same words, but now a person's
+    assert outcome(send(store, replace(claim_of(3, offer("A lion")), provenance=hashes))) == ("kept", "edited_by_person")
+    assert store.asset("a")["fields"]["alt_text"]["en"]["value"] == "A tabby cat"
 
 
-def test_a_cleared_field_is_not_a_field_that_was_never_set(shelf: Shelf) -> None:
-    shelf.edit("a", {("alt_text", "en"): ""})
-    assert outcome(send(shelf, claim_of(1, offer("A cat")))) == ("kept", "edited_by_person")
+def test_a_cleared_field_is_not_a_field_that_was_never_set(store: MediaStore) -> None:
+    store.edit("a", {("alt_text", "en"): ""})
+    assert outcome(send(store, claim_of(1, offer("A cat")))) == ("kept", "edited_by_person")
 
 
-def test_a_prefilled_title_is_nobodys_words_and_yet_not_ours(shelf: Shelf) -> None:
+def test_a_prefilled_title_is_nobodys_words_and_yet_not_ours(store: MediaStore) -> None:
     fields = {"title": offer("A cat")["alt_text"]}
-    assert outcome(send(shelf, claim_of(1, fields))) == ("kept", "not_what_tagger_wrote")
+    assert outcome(send(store, claim_of(1, fields))) == ("kept", "not_what_tagger_wrote")
 
 
-def test_a_lower_sequence_is_refused_and_so_is_the_same_one_of_another_delivery(shelf: Shelf) -> None:
-    send(shelf, claim_of(5, offer("A cat")))
-    assert outcome(send(shelf, claim_of(4, offer("A dog")))) == ("rejected", "stale_sequence")
+def test_a_lower_sequence_is_refused_and_so_is_the_same_one_of_another_delivery(store: MediaStore) -> None:
+    send(store, claim_of(5, offer("A cat")))
+    assert outcome(send(store, claim_of(4, offer("A dog")))) == ("rejected", "stale_sequence")
     other = replace(claim_of(5, offer("A dog")), delivery_id="dlv_other")
-    assert outcome(send(shelf, other)) == ("rejected", "stale_sequence")
-    assert outcome(send(shelf, claim_of(5, offer("A cat")))) == ("unchanged", "")
-    assert shelf.writes()["effective"] == 1
+    assert outcome(send(store, other)) == ("rejected", "stale_sequence")
+    assert outcome(send(store, claim_of(5, offer("A cat")))) == ("unchanged", "")
+    assert store.writes()["effective"] == 1
 
 
-def test_a_text_is_read_back_as_it_is_stored(shelf: Shelf) -> None:
-    answer = send(shelf, claim_of(1, offer("  A \n cat ")))
+def test_a_text_is_read_back_as_it_is_stored(store: MediaStore) -> None:
+    answer = send(store, claim_of(1, offer("  A \n cat ")))
     assert answer.outcomes[0].value_sha256 == callback.text_hash("A cat")
 
 
-def test_what_the_library_does_not_have_is_rejected(shelf: Shelf) -> None:
+def test_what_the_library_does_not_have_is_rejected(store: MediaStore) -> None:
     text = offer("A cat")["alt_text"]["en"]
     answer = send(
-        shelf, claim_of(1, {"alt_text": {"fr": text}, "mood": {"en": text}, "caption": {"en": {**text, "value": "x" * 3000}}})
+        store, claim_of(1, {"alt_text": {"fr": text}, "mood": {"en": text}, "caption": {"en": {**text, "value": "x" * 3000}}})
     )
     assert [o.reason for o in answer.outcomes] == ["unknown_locale", "unknown_field", "too_long"]
-    assert shelf.writes()["effective"] == 0
+    assert store.writes()["effective"] == 0
 
 
-def test_taggers_tags_go_and_a_persons_stay(shelf: Shelf) -> None:
+def test_taggers_tags_go_and_a_persons_stay(store: MediaStore) -> None:
     def tags(*labels: str) -> dict[str, Any]:
         return {"tags": {"add": [{"id": f"t:{label}", "label": label, "score": 0.9} for label in labels], "remove": []}}
 
-    shelf.edit("a", {}, ["cat", "Tibby"])
-    send(shelf, claim_of(1, tags("cat", "sofa", "lamp")))
-    shelf.edit("a", {}, [], ["lamp"])
-    send(shelf, replace(claim_of(2, tags("lamp", "dog")), provenance_tags=("t:cat", "t:sofa", "t:lamp")))
-    shown = {tag["label"]: tag["writer"] for tag in shelf.asset("a")["tags"]}
+    store.edit("a", {}, ["cat", "Tibby"])
+    send(store, claim_of(1, tags("cat", "sofa", "lamp")))
+    store.edit("a", {}, [], ["lamp"])
+    send(store, replace(claim_of(2, tags("lamp", "dog")), provenance_tags=("t:cat", "t:sofa", "t:lamp")))
+    shown = {tag["label"]: tag["writer"] for tag in store.asset("a")["tags"]}
     assert shown == {"cat": "person", "Tibby": "person", "dog": "tagger"}
