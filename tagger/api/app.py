@@ -1,4 +1,4 @@
-"""The application: parts in, an ASGI app out. Nothing is read at import."""
+"""Build the ASGI application from the settings. Importing this module reads nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 import tagger
 from tagger.api import callers, connections, problems, reference_pages
-from tagger.api.deps import Parts
+from tagger.api.deps import AppState
 from tagger.api.middleware import RequestFrame
 from tagger.api.openapi import Api
 from tagger.api.routes import compat, deliveries, entailment, health, hooks, jobs, sites
@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         migrating = None if await run_in_threadpool(_migrate, ledger) else asyncio.create_task(_migrate_later(ledger))
-        app.state.parts = Parts(
+        app.state.tagger = AppState(
             settings=settings,
             ledger=ledger,
             ingest=ingest,

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from tagger.api.deps import Parts
+from tagger.api.deps import AppState
 from tagger.api.problems import MEDIA_TYPE
 from tagger.errors import ErrorInfo, JobCancelled
 from tagger.ids import new_id
@@ -17,15 +17,15 @@ from tagger.job import Job, JobRequest
 from tagger.ledger import Accepted
 
 
-async def ask(parts: Parts, request: JobRequest, data: bytes | None, seconds: float) -> tuple[Accepted, Job | None]:
+async def ask(state: AppState, request: JobRequest, data: bytes | None, seconds: float) -> tuple[Accepted, Job | None]:
     """The job, once it is neither waiting nor running; None when `seconds` passed first, and it goes on.
 
     Nothing is delivered to the CMS. Errors: StorageUnavailable, LedgerUnavailable.
     """
     request = replace(request, lane="upload", deliver=False, event_id=new_id("req"))
-    accepted = await run_in_threadpool(parts.ingest.accept, request, data)
-    status = await parts.waiter.wait(accepted.job_id, seconds)
-    return accepted, None if status is None else await run_in_threadpool(parts.ledger.job, accepted.job_id)
+    accepted = await run_in_threadpool(state.ingest.accept, request, data)
+    status = await state.waiter.wait(accepted.job_id, seconds)
+    return accepted, None if status is None else await run_in_threadpool(state.ledger.job, accepted.job_id)
 
 
 def unanswered(job: Job, request_id: str) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""What routes need: the running parts, and who is calling."""
+"""What routes depend on: the state of the API process, the caller, and the caller's site."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tagger.site import Site
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
-    """The running parts of one API process, made once in `create_app`."""
+class AppState:
+    """What one API process holds while it runs; made once in `create_app`."""
 
     settings: Settings
     ledger: Ledger
@@ -33,19 +33,19 @@ class Parts:
     broker_answers: Callable[[], bool]
 
 
-def parts(request: Request) -> Parts:
-    found: Parts = request.app.state.parts
-    return found
+def app_state(request: Request) -> AppState:
+    state: AppState = request.app.state.tagger
+    return state
 
 
-PartsDep = Annotated[Parts, Depends(parts)]
+StateDep = Annotated[AppState, Depends(app_state)]
 Cursor = Annotated[str | None, Query(pattern=r"^(job|dlv)_[0-9A-Z]{26}$", description="`next_cursor` of the part before.")]
 bearer = HTTPBearer(auto_error=False, description="A key made by `tagger keys create --site SITE`.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who holds the key: one site, or the operator (`site_id` None)."""
+    """The holder of the key: one site, or the operator (`site_id` is None)."""
 
     site_id: str | None
 
@@ -62,14 +62,14 @@ class Caller:
 
 
 def caller(
-    request: Request, parts: PartsDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+    request: Request, state: StateDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> Caller:
     if credentials is None:
         raise Unauthorized("No key was sent.")
-    admin = parts.settings.admin_key
+    admin = state.settings.admin_key
     if admin is not None and hmac.compare_digest(admin.get_secret_value().encode(), credentials.credentials.encode()):
         return Caller(site_id=None)
-    key = parts.ledger.find_key(hash_key(credentials.credentials))
+    key = state.ledger.find_key(hash_key(credentials.credentials))
     if key is None or key.revoked_ms is not None:
         raise Unauthorized("The key is unknown or revoked.")
     request.scope["tagger.ids"]["site"] = key.site_id  # for the request's line of log
@@ -80,7 +80,7 @@ CallerDep = Annotated[Caller, Depends(caller)]
 
 
 def calling_site(
-    parts: PartsDep,
+    state: StateDep,
     caller: CallerDep,
     site: Annotated[str | None, Query(description="The site that is meant; only with the operator's key.")] = None,
 ) -> Site:
@@ -88,10 +88,10 @@ def calling_site(
     if caller.site_id is None:
         if site is None:
             raise Forbidden("The operator's key speaks for no site: name one with ?site=.")
-        return parts.ledger.get_site(site)
+        return state.ledger.get_site(site)
     if site not in (None, caller.site_id):
         raise NotFound(f"No site {site!r}.")
-    return parts.ledger.get_site(caller.site_id)
+    return state.ledger.get_site(caller.site_id)
 
 
 def operator(caller: CallerDep) -> Caller:

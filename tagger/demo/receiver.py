@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from tagger.cms.generic.callback import text_hash
-from tagger.demo.media_store import TEXT_FIELDS, NoSuchAsset, MediaStore, living, set_tag, set_text
+from tagger.demo.media_store import TEXT_FIELDS, MediaStore, NoSuchAsset, living, set_tag, set_text
 from tagger.demo.told import remember
 
 MAX_TEXT = 2_000

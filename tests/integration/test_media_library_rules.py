@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from tagger.cms.generic import callback
 from tagger.delivery import DeliveryClaim, Endpoint
 from tagger.demo import receiver
-from tagger.demo.media_store import NoSuchAsset, MediaStore
+from tagger.demo.media_store import MediaStore, NoSuchAsset
 
 ENDPOINT = Endpoint(id="end_1", site_id="demo", url="http://cms.example/", secrets=("whsec_x",))
 FIELDS = ("alt_text", "caption")

@@ -34,7 +34,7 @@ def served(home: Path, **settings: Any) -> Iterator[TestClient]:
     chosen = load({}, home=home, broker_url=f"redis+socket://{home}/no.sock", compat_site="site", **settings)
     app = create_app(chosen)
     with TestClient(app, base_url="http://127.0.0.1:8400", client=("127.0.0.1", 5000)) as client:
-        ledger = app.state.parts.ledger
+        ledger = app.state.tagger.ledger
         ledger.put_site(Site(id="site", name="A site"))
         ledger.add_key("site", "test", hash_key(KEY))
         yield client
@@ -87,7 +87,7 @@ def test_without_a_check_model_every_route_refuses_before_a_job_with_the_remedy(
     with served(tmp_path) as client:
         asked = client.post("/v1/entailment", files=image, data={"text": "a cat"}, headers={"Authorization": f"Bearer {KEY}"})
         old = [client.post(path, files=image, data={"text": "a cat"}) for path in ("/predict", "/api/v1/visual_entailment")]
-        ledger = client.app.state.parts.ledger  # type: ignore[attr-defined]
+        ledger = client.app.state.tagger.ledger  # type: ignore[attr-defined]
         assert ledger.jobs().data == []
     assert (asked.status_code, asked.json()["code"]) == (501, "check_unavailable")
     assert REMEDY in asked.json()["remedy"]

@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 from tagger.annotation import Tag
 from tagger.api.asking import ask, ending, loaded
 from tagger.api.callers import check_caller, check_page
-from tagger.api.deps import Parts, PartsDep
+from tagger.api.deps import AppState, StateDep
 from tagger.api.routes.entailment import answer_of, check_request
 from tagger.api.routes.jobs import unstored
 from tagger.asset import ImageSource
@@ -73,70 +73,70 @@ class OldRoute(APIRoute):
         return handled
 
 
-def from_allowed(request: Request, parts: PartsDep) -> None:
-    check_caller(request, parts.settings)
-    check_page(request, parts.settings)
+def from_allowed(request: Request, state: StateDep) -> None:
+    check_caller(request, state.settings)
+    check_page(request, state.settings)
 
 
 router = APIRouter(tags=["existing callers"], dependencies=[Depends(from_allowed)], include_in_schema=False, route_class=OldRoute)
 
 
 @router.post("/api/generate-caption")
-async def generate_caption(request: Request, parts: PartsDep) -> JSONResponse:
+async def generate_caption(request: Request, state: StateDep) -> JSONResponse:
     body = await run_in_threadpool(loaded, await request.body())
     image, kind = (body or {}).get("image"), (body or {}).get("format", "base64")
     if not isinstance(image, str) or not image or kind not in ("base64", "url"):
         raise Refused(400, "image and format (base64 or url) are needed")
     if kind == "url":
-        source, data = _given(parts, url=image)
+        source, data = _given(state, url=image)
     else:
-        source, data = await run_in_threadpool(_decoded, image, parts)
-    job = await _asked(parts, _request(parts, source, fields=("caption",)), data)
-    return JSONResponse({"caption": _text(job, "caption", parts.settings)})
+        source, data = await run_in_threadpool(_decoded, image, state)
+    job = await _asked(state, _request(state, source, fields=("caption",)), data)
+    return JSONResponse({"caption": _text(job, "caption", state.settings)})
 
 
 @router.post("/api/tag-image")
-async def tag_image(request: Request, parts: PartsDep) -> JSONResponse:
-    form, sent = await _form(request, parts)
+async def tag_image(request: Request, state: StateDep) -> JSONResponse:
+    form, sent = await _form(request, state)
     kind = form.get("type", "")
-    source, data = _given(parts, data=_file(sent))
+    source, data = _given(state, data=_file(sent))
     job = await _asked(
-        parts, _request(parts, source, fields=("caption", "tags"), profile=kind if kind in TYPES else "general"), data
+        state, _request(state, source, fields=("caption", "tags"), profile=kind if kind in TYPES else "general"), data
     )
-    stored = await run_in_threadpool(parts.ledger.vector_of, job.site_id, job.asset_id)
+    stored = await run_in_threadpool(state.ledger.vector_of, job.site_id, job.asset_id)
     return JSONResponse(
         {
             "tags": [
                 {"tag": f"{tag.category}:{tag.id}", "confidence": tag.score}
-                for value in _values(job, "tags", parts.settings)
+                for value in _values(job, "tags", state.settings)
                 if isinstance(value, tuple)
                 for tag in value
             ],
-            "description": _text(job, "caption", parts.settings),
+            "description": _text(job, "caption", state.settings),
             "embedding": [] if stored is None else list(struct.unpack(f"<{len(stored.vector) // 2}e", stored.vector)),
         }
     )
 
 
 @router.post("/predict")
-async def predict(request: Request, parts: PartsDep) -> JSONResponse:
-    form, data = await _form(request, parts)
-    answer = await _checked(parts, form.get("text"), "No text", data=_file(data))
+async def predict(request: Request, state: StateDep) -> JSONResponse:
+    form, data = await _form(request, state)
+    answer = await _checked(state, form.get("text"), "No text", data=_file(data))
     scores = _scores(answer)
     index = scores.index(max(scores))
     return JSONResponse({"result": index, "label": LABELS[index], "confidence": scores[index], "details": scores})
 
 
 @router.post("/api/v1/visual_entailment")
-async def visual_entailment(request: Request, parts: PartsDep) -> JSONResponse:
+async def visual_entailment(request: Request, state: StateDep) -> JSONResponse:
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        form, sent = await _form(request, parts)
+        form, sent = await _form(request, state)
         text = _needs(form.get("text"), "缺少text参数")
-        answer = await _checked(parts, text, "缺少text参数", data=_file(sent))
+        answer = await _checked(state, text, "缺少text参数", data=_file(sent))
     else:
         body = await run_in_threadpool(loaded, await request.body()) or {}
         text = _needs(body.get("text"), "缺少text参数")
-        answer = await _checked(parts, text, "缺少text参数", url=_needs(body.get("image_url"), "缺少image_url参数"))
+        answer = await _checked(state, text, "缺少text参数", url=_needs(body.get("image_url"), "缺少image_url参数"))
     scores = _scores(answer)
     label = CHINESE[scores.index(max(scores))]
     told = {"label": label, "confidence": max(scores), "all_scores": dict(zip(CHINESE, scores, strict=True))}
@@ -153,24 +153,24 @@ def _needs(value: Any, error: str, most: int = TEXT_CHARS) -> str:
 
 
 async def _checked(
-    parts: Parts, text: Any, missing: str, *, url: str | None = None, data: bytes | None = None
+    state: AppState, text: Any, missing: str, *, url: str | None = None, data: bytes | None = None
 ) -> EntailmentPrediction:
     said = _needs(text, missing)
     try:
         hypothesis.check(said)
     except BadRequest as err:
         raise Refused.by(err.info(), 400) from err
-    hypothesis.require_model(parts.settings.check)
-    source, data = _given(parts, url=url, data=data)
-    job = await _asked(parts, check_request(parts.settings.compat_site, source, said, "general"), data)
+    hypothesis.require_model(state.settings.check)
+    source, data = _given(state, url=url, data=data)
+    job = await _asked(state, check_request(state.settings.compat_site, source, said, "general"), data)
     answer = answer_of(job)
     assert answer is not None  # `_asked` saw to it that the job is done
     return answer
 
 
-async def _asked(parts: Parts, request: JobRequest, data: bytes | None) -> Job:
-    await run_in_threadpool(parts.ledger.get_site, request.site_id)  # a site that is not there gets no jobs
-    _, job = await ask(parts, request, data, WAIT_SECONDS)
+async def _asked(state: AppState, request: JobRequest, data: bytes | None) -> Job:
+    await run_in_threadpool(state.ledger.get_site, request.site_id)  # a site that is not there gets no jobs
+    _, job = await ask(state, request, data, WAIT_SECONDS)
     if job is None:
         raise Refused(503, f"no answer within {WAIT_SECONDS:g} seconds")
     if job.error is not None or job.description is None:
@@ -178,33 +178,33 @@ async def _asked(parts: Parts, request: JobRequest, data: bytes | None) -> Job:
     return job
 
 
-def _request(parts: Parts, source: ImageSource, *, fields: tuple[Any, ...], profile: str = "general") -> JobRequest:
+def _request(state: AppState, source: ImageSource, *, fields: tuple[Any, ...], profile: str = "general") -> JobRequest:
     """The same picture is the same asset, however often it is sent."""
     asset = hashlib.sha256((source.sha256 or source.location).encode()).hexdigest()[:32]
     return JobRequest(
-        site_id=parts.settings.compat_site, asset_id=f"compat-{asset}", source=source, profile=profile, fields=fields
+        site_id=state.settings.compat_site, asset_id=f"compat-{asset}", source=source, profile=profile, fields=fields
     )
 
 
-def _given(parts: Parts, *, url: str | None = None, data: bytes | None = None) -> tuple[ImageSource, bytes | None]:
+def _given(state: AppState, *, url: str | None = None, data: bytes | None = None) -> tuple[ImageSource, bytes | None]:
     if data is None:
         location = _needs(url, "no image", URL_CHARS)
         parse_url(location)
         return ImageSource(kind="url", location=location), None
-    if not 0 < len(data) <= parts.settings.max_body_bytes:
-        raise Refused(400, f"the image must have 1 to {parts.settings.max_body_bytes} bytes")
+    if not 0 < len(data) <= state.settings.max_body_bytes:
+        raise Refused(400, f"the image must have 1 to {state.settings.max_body_bytes} bytes")
     return unstored(data), data
 
 
-def _decoded(text: str, parts: Parts) -> tuple[ImageSource, bytes | None]:
+def _decoded(text: str, state: AppState) -> tuple[ImageSource, bytes | None]:
     try:
-        data = decode_base64(text, parts.settings.max_body_bytes)
+        data = decode_base64(text, state.settings.max_body_bytes)
     except BadRequest as err:
         raise Refused(400, "image is not base64") from err
-    return _given(parts, data=data)
+    return _given(state, data=data)
 
 
-async def _form(request: Request, parts: Parts) -> tuple[dict[str, str], bytes | None]:
+async def _form(request: Request, state: AppState) -> tuple[dict[str, str], bytes | None]:
     """The text parts of a form, and the bytes of its file `image`; None: there is no file."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         return {}, None
@@ -213,7 +213,7 @@ async def _form(request: Request, parts: Parts) -> tuple[dict[str, str], bytes |
         upload = form.get("image")
         if not isinstance(upload, UploadFile) or not upload.filename:
             return texts, None
-        return texts, await upload.read(parts.settings.max_body_bytes + 1)
+        return texts, await upload.read(state.settings.max_body_bytes + 1)
 
 
 def _file(data: bytes | None) -> bytes:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from tagger import serializers
 from tagger.api import answers
 from tagger.api.answers import answered
-from tagger.api.deps import CallerDep, Cursor, PartsDep
+from tagger.api.deps import CallerDep, Cursor, StateDep
 from tagger.api.shapes import ReplayIn, Since
 from tagger.delivery import DeliveryStatus
 from tagger.errors import BadRequest, Pointer
@@ -23,20 +23,20 @@ SiteQuery = Annotated[str | None, Query(description="Only this site's; the opera
 
 @router.get("/v1/deliveries", summary="Deliveries, newest first", responses=answered(answers.DeliveryList), response_model=None)
 def list_deliveries(
-    parts: PartsDep,
+    state: StateDep,
     caller: CallerDep,
     status: DeliveryStatus | None = None,
     site: SiteQuery = None,
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
-    page = parts.ledger.deliveries(site_id=caller.narrowed(site), status=status, cursor=cursor, limit=limit)
+    page = state.ledger.deliveries(site_id=caller.narrowed(site), status=status, cursor=cursor, limit=limit)
     return {"data": [serializers.delivery(found) for found in page.data], "next_cursor": page.next_cursor}
 
 
 @router.get("/v1/deliveries/{delivery_id}", summary="One delivery", responses=answered(answers.DeliveryOut), response_model=None)
-def get_delivery(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
-    found = parts.ledger.delivery(delivery_id)
+def get_delivery(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
+    found = state.ledger.delivery(delivery_id)
     caller.may_see(found.site_id, f"No delivery {delivery_id!r}.")
     return serializers.delivery(found)
 
@@ -47,9 +47,9 @@ def get_delivery(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[s
     responses=answered(answers.AttemptList),
     response_model=None,
 )
-def list_attempts(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
-    caller.may_see(parts.ledger.delivery(delivery_id).site_id, f"No delivery {delivery_id!r}.")
-    return {"data": [serializers.attempt(found) for found in parts.ledger.attempts(delivery_id)], "next_cursor": None}
+def list_attempts(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
+    caller.may_see(state.ledger.delivery(delivery_id).site_id, f"No delivery {delivery_id!r}.")
+    return {"data": [serializers.attempt(found) for found in state.ledger.attempts(delivery_id)], "next_cursor": None}
 
 
 @router.post(
@@ -58,14 +58,14 @@ def list_attempts(delivery_id: str, parts: PartsDep, caller: CallerDep) -> dict[
     responses=answered(answers.Replayed),
     response_model=None,
 )
-def replay_parked(body: ReplayIn, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
+def replay_parked(body: ReplayIn, state: StateDep, caller: CallerDep) -> dict[str, Any]:
     """All that waits for the endpoint of any of them goes out with it."""
     site_id = caller.site_id or body.site
     if body.site not in (None, site_id):
         raise BadRequest("A site's key replays only its own deliveries.", errors=(Pointer(pointer="/site"),))
     if not (body.ids or site_id or body.since or body.reason):
         raise BadRequest("Say which: ids, site, since or reason.", errors=(Pointer(pointer=""),))
-    released = parts.ledger.replay_parked(body.ids, site_id=site_id, since_ms=parse_instant(body.since), code=body.reason)
+    released = state.ledger.replay_parked(body.ids, site_id=site_id, since_ms=parse_instant(body.since), code=body.reason)
     return {"replayed": sum(released.values())}
 
 
@@ -76,7 +76,7 @@ def replay_parked(body: ReplayIn, parts: PartsDep, caller: CallerDep) -> dict[st
     response_model=None,
 )
 def list_dead_letters(
-    parts: PartsDep,
+    state: StateDep,
     caller: CallerDep,
     since: Since | None = None,
     reason: str | None = None,
@@ -84,7 +84,7 @@ def list_dead_letters(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
-    page = parts.ledger.dead_letters(
+    page = state.ledger.dead_letters(
         site_id=caller.narrowed(site), since_ms=parse_instant(since), code=reason, cursor=cursor, limit=limit
     )
     return {"data": [serializers.dead_letter(found) for found in page.data], "next_cursor": page.next_cursor}
@@ -96,7 +96,7 @@ def list_dead_letters(
     responses=answered(answers.Replayed),
     response_model=None,
 )
-def replay(body: ReplayIn, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
+def replay(body: ReplayIn, state: StateDep, caller: CallerDep) -> dict[str, Any]:
     site_id = caller.site_id or body.site
     if body.site not in (None, site_id):
         raise BadRequest("A site's key replays only its own dead letters.", errors=(Pointer(pointer="/site"),))
@@ -105,8 +105,8 @@ def replay(body: ReplayIn, parts: PartsDep, caller: CallerDep) -> dict[str, Any]
     chosen: dict[str, Any] = {"site_id": site_id, "since_ms": parse_instant(body.since), "code": body.reason, "ids": body.ids}
     replayed, cursor = 0, None
     while True:
-        page = parts.ledger.dead_letters(**chosen, cursor=cursor, limit=200)
-        replayed += parts.ledger.replay([letter.id for letter in page.data])
+        page = state.ledger.dead_letters(**chosen, cursor=cursor, limit=200)
+        replayed += state.ledger.replay([letter.id for letter in page.data])
         if page.next_cursor is None:
             return {"replayed": replayed}
         cursor = page.next_cursor

@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 
 from tagger.api import answers
 from tagger.api.asking import ask, unanswered
-from tagger.api.deps import Parts, PartsDep, SiteDep
+from tagger.api.deps import AppState, SiteDep, StateDep
 from tagger.api.routes.jobs import MOST_PARTS, RECEIPT, check_parts, chosen_profile, receipt, unstored
 from tagger.api.shapes import STATEMENT_EXAMPLE, StatementIn
 from tagger.asset import ImageSource
@@ -59,18 +59,18 @@ BODY: dict[str, Any] = {
 )
 async def entailment(
     request: Request,
-    parts: PartsDep,
+    state: StateDep,
     site: SiteDep,
     wait: Annotated[float | None, Query(gt=0, description="Seconds to wait, at most the configured limit.")] = None,
 ) -> JSONResponse:
-    asked, data = await _read(request, parts)
-    hypothesis.require_model(parts.settings.check)
+    asked, data = await _read(request, state)
+    hypothesis.require_model(state.settings.check)
     unseeable = hypothesis.check(asked.text)
     source = unstored(data) if data is not None else ImageSource(kind="url", location=str(asked.image.url))
-    profile = chosen_profile(parts, site, asked.profile)
+    profile = chosen_profile(state, site, asked.profile)
     wanted = check_request(site.id, source, asked.text, profile)
-    limit = parts.settings.describe_wait_seconds
-    accepted, job = await ask(parts, wanted, data, min(wait or limit, limit))
+    limit = state.settings.describe_wait_seconds
+    accepted, job = await ask(state, wanted, data, min(wait or limit, limit))
     if job is None:
         return receipt(wanted, accepted)
     answer = answer_of(job)
@@ -114,10 +114,10 @@ def _rendered(job: Job, answer: EntailmentPrediction, unseeable: tuple[str, ...]
     }
 
 
-async def _read(request: Request, parts: Parts) -> tuple[StatementIn, bytes | None]:
+async def _read(request: Request, state: AppState) -> tuple[StatementIn, bytes | None]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
-        return await run_in_threadpool(_read_json, parts, await request.body())
+        return await run_in_threadpool(_read_json, state, await request.body())
     async with request.form(max_files=1, max_fields=MOST_PARTS) as form:
         check_parts(form, ("image", "text", "profile"))
         upload, text, profile = form.get("image"), form.get("text"), form.get("profile")
@@ -126,18 +126,18 @@ async def _read(request: Request, parts: Parts) -> tuple[StatementIn, bytes | No
                 "A multipart check has a file part `image` and a part `text`.",
                 errors=(Pointer(pointer="/image"), Pointer(pointer="/text")),
             )
-        data = await upload.read(parts.settings.max_body_bytes + 1)
-    if not 0 < len(data) <= parts.settings.max_body_bytes:
-        raise BadRequest(f"The image must have 1 to {parts.settings.max_body_bytes} bytes.", errors=(Pointer(pointer="/image"),))
+        data = await upload.read(state.settings.max_body_bytes + 1)
+    if not 0 < len(data) <= state.settings.max_body_bytes:
+        raise BadRequest(f"The image must have 1 to {state.settings.max_body_bytes} bytes.", errors=(Pointer(pointer="/image"),))
     image = ImageIn(url="https://upload.invalid/")  # stands in for the bytes
     return _checked({"text": text, "image": image, "profile": profile if isinstance(profile, str) else None}), data
 
 
-def _read_json(parts: Parts, content: bytes) -> tuple[StatementIn, bytes | None]:
+def _read_json(state: AppState, content: bytes) -> tuple[StatementIn, bytes | None]:
     """Off the event loop, as decoding a large picture takes a while."""
     asked = _checked(content)
     encoded = asked.image.base64
-    return asked, None if encoded is None else decode_base64(encoded, parts.settings.max_body_bytes)
+    return asked, None if encoded is None else decode_base64(encoded, state.settings.max_body_bytes)
 
 
 def _checked(given: bytes | dict[str, Any]) -> StatementIn:

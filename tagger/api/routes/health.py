@@ -17,7 +17,7 @@ from prometheus_client.core import REGISTRY, CounterMetricFamily, GaugeMetricFam
 
 from tagger.api import answers
 from tagger.api.answers import answered
-from tagger.api.deps import Parts, PartsDep
+from tagger.api.deps import AppState, StateDep
 from tagger.api.problems import respond
 from tagger.delivery import DeliveryStatus
 from tagger.errors import LedgerUnavailable, Unavailable
@@ -86,19 +86,19 @@ def answering(hints: Hints) -> Glance:
     responses=answered(answers.Health),
     response_model=None,
 )
-def healthz(parts: PartsDep) -> dict[str, Any]:
-    return {"status": "ok", "model_loaded": parts.loaded()}
+def healthz(state: StateDep) -> dict[str, Any]:
+    return {"status": "ok", "model_loaded": state.loaded()}
 
 
 @router.get("/readyz", summary="Work can be accepted", responses=answered(answers.Ready), response_model=None)
-def readyz(request: Request, parts: PartsDep) -> dict[str, Any] | JSONResponse:
+def readyz(request: Request, state: StateDep) -> dict[str, Any] | JSONResponse:
     try:
-        parts.ledger.ping()
-        stats = parts.ledger.stats()
-        waiting = sum(counts.claimable for counts in parts.ledger.lane_counts().values())
+        state.ledger.ping()
+        stats = state.ledger.stats()
+        waiting = sum(counts.claimable for counts in state.ledger.lane_counts().values())
     except LedgerUnavailable as err:
         return respond(request, err)
-    broker = "answers" if parts.broker_answers() else "away"
+    broker = "answers" if state.broker_answers() else "away"
     return {"ready": True, "broker": broker, "workers": stats.workers, "latency_95": _latency_95(), "queue_length": waiting}
 
 
@@ -124,8 +124,8 @@ def _latency_95() -> float | None:
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
-def metrics(parts: PartsDep) -> Response:
-    return Response(_exposition() + _ledger_exposition(parts), media_type=CONTENT_TYPE_LATEST)
+def metrics(state: StateDep) -> Response:
+    return Response(_exposition() + _ledger_exposition(state), media_type=CONTENT_TYPE_LATEST)
 
 
 def _exposition() -> bytes:
@@ -143,21 +143,21 @@ class _StackCollector:
         return [] if folder is None else metric_files.merged(folder)
 
 
-def _ledger_exposition(parts: Parts) -> bytes:
+def _ledger_exposition(state: AppState) -> bytes:
     """What only the ledger knows, read at the moment of the scrape."""
     registry = CollectorRegistry()
-    registry.register(_LedgerCollector(parts))
+    registry.register(_LedgerCollector(state))
     return generate_latest(registry)
 
 
 class _LedgerCollector:
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, state: AppState) -> None:
+        self._state = state
 
     def collect(self) -> list[Metric]:
         up = GaugeMetricFamily("tagger_ledger_up", LEDGER_GAUGES["tagger_ledger_up"])
         try:
-            stats, letters = self._parts.ledger.stats(), self._parts.ledger.dead_letter_counts()
+            stats, letters = self._state.ledger.stats(), self._state.ledger.dead_letter_counts()
         except LedgerUnavailable:
             up.add_metric([], 0)
             return [up]

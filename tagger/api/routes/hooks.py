@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from tagger.api.deps import Parts, PartsDep
+from tagger.api.deps import AppState, StateDep
 from tagger.api.messages import SIGNATURE
 from tagger.api.routes.jobs import RECEIPT, receipt
 from tagger.cms.generic import hook as standard
@@ -37,8 +37,8 @@ BODY: dict[str, Any] = {
         204: {"description": "A deletion, which erases what is known of the asset; or an event that needs no work."},
     },
 )
-async def hook(site_id: str, request: Request, parts: PartsDep) -> Response:
-    site = await run_in_threadpool(_known, parts, site_id)
+async def hook(site_id: str, request: Request, state: StateDep) -> Response:
+    site = await run_in_threadpool(_known, state, site_id)
     body = await _small_body(request)
     # An unknown site is measured against a secret that nobody has: a stranger learns nothing from the difference.
     secrets = DECOY if site is None else site.hook_secrets or DECOY
@@ -47,13 +47,13 @@ async def hook(site_id: str, request: Request, parts: PartsDep) -> Response:
         raise SignatureInvalid
     wanted = standard.parse_hook(site, event_id, body)
     if isinstance(wanted, standard.Deletion):
-        await run_in_threadpool(parts.ingest.erase, site.id, wanted.asset_id)
+        await run_in_threadpool(state.ingest.erase, site.id, wanted.asset_id)
         return Response(status_code=204)
     if wanted is None:
         return Response(status_code=204)
     if wanted.profile != site.profile:
-        parts.catalog.require(wanted.profile)
-    return receipt(wanted, await run_in_threadpool(parts.ingest.accept, wanted))
+        state.catalog.require(wanted.profile)
+    return receipt(wanted, await run_in_threadpool(state.ingest.accept, wanted))
 
 
 async def _small_body(request: Request) -> bytes:
@@ -66,8 +66,8 @@ async def _small_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _known(parts: Parts, site_id: str) -> Site | None:
+def _known(state: AppState, site_id: str) -> Site | None:
     try:
-        return parts.ledger.get_site(site_id)
+        return state.ledger.get_site(site_id)
     except NotFound:
         return None

@@ -19,7 +19,7 @@ from tagger import serializers
 from tagger.annotation import Action
 from tagger.api import answers
 from tagger.api.answers import answered
-from tagger.api.deps import CallerDep, Cursor, Parts, PartsDep, SiteDep
+from tagger.api.deps import AppState, CallerDep, Cursor, SiteDep, StateDep
 from tagger.asset import ImageSource, Role
 from tagger.cms.job_body import (
     ALL_FIELDS,
@@ -86,24 +86,24 @@ RECEIPT: dict[int | str, dict[str, Any]] = {
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 
 
-async def read_job(request: Request, parts: Parts, site: Site) -> tuple[JobRequest, bytes | None]:
+async def read_job(request: Request, state: AppState, site: Site) -> tuple[JobRequest, bytes | None]:
     """The job and, unless it names a URL, the image's bytes; from JSON or multipart."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return await _read_multipart(request, parts, site)
-    return await run_in_threadpool(_read_json, parts, site, await request.body())
+        return await _read_multipart(request, state, site)
+    return await run_in_threadpool(_read_json, state, site, await request.body())
 
 
-def _read_json(parts: Parts, site: Site, content: bytes) -> tuple[JobRequest, bytes | None]:
+def _read_json(state: AppState, site: Site, content: bytes) -> tuple[JobRequest, bytes | None]:
     """Off the event loop: checking and decoding 40 MB takes a quarter of a second, in which nobody else would be served."""
     body = _validated(content)
     encoded = body.asset.image.base64
-    data = None if encoded is None else decode_base64(encoded, parts.settings.max_body_bytes)
-    return request_of(parts, site, body, data)
+    data = None if encoded is None else decode_base64(encoded, state.settings.max_body_bytes)
+    return request_of(state, site, body, data)
 
 
-def request_of(parts: Parts, site: Site, body: JobIn, data: bytes | None) -> tuple[JobRequest, bytes | None]:
-    profile = chosen_profile(parts, site, body.profile)
+def request_of(state: AppState, site: Site, body: JobIn, data: bytes | None) -> tuple[JobRequest, bytes | None]:
+    profile = chosen_profile(state, site, body.profile)
     if data is None:
         source = ImageSource(kind="url", location=str(body.asset.image.url))
     else:
@@ -111,9 +111,9 @@ def request_of(parts: Parts, site: Site, body: JobIn, data: bytes | None) -> tup
     return body.request(site, body.asset.id, body.asset.revision, source, profile), data
 
 
-def chosen_profile(parts: Parts, site: Site, name: str | None) -> str:
+def chosen_profile(state: AppState, site: Site, name: str | None) -> str:
     """A profile that a caller names must exist; a site's own may have gone since, and then the worker says so in the job."""
-    return parts.catalog.require(name).name if name else site.profile
+    return state.catalog.require(name).name if name else site.profile
 
 
 def unstored(data: bytes) -> ImageSource:
@@ -121,7 +121,7 @@ def unstored(data: bytes) -> ImageSource:
     return ImageSource(kind="blob", location="", sha256=hashlib.sha256(data).hexdigest())
 
 
-async def _read_multipart(request: Request, parts: Parts, site: Site) -> tuple[JobRequest, bytes | None]:
+async def _read_multipart(request: Request, state: AppState, site: Site) -> tuple[JobRequest, bytes | None]:
     async with request.form(max_files=1, max_fields=MOST_PARTS) as form:
         check_parts(form, ("image", "job"))
         upload, text = form.get("image"), form.get("job")
@@ -130,8 +130,8 @@ async def _read_multipart(request: Request, parts: Parts, site: Site) -> tuple[J
                 "A multipart job has a file part `image` and a text part `job` with JSON.",
                 errors=(Pointer(pointer="/image"), Pointer(pointer="/job")),
             )
-        data = await upload.read(parts.settings.max_body_bytes + 1)
-    _check_size(data, parts)
+        data = await upload.read(state.settings.max_body_bytes + 1)
+    _check_size(data, state)
     try:
         tree = json.loads(text)
         tree["asset"]["image"] = {
@@ -139,7 +139,7 @@ async def _read_multipart(request: Request, parts: Parts, site: Site) -> tuple[J
         }  # stands in for the bytes, so that one model checks both forms
     except (ValueError, TypeError, KeyError, RecursionError) as err:
         raise BadRequest("The part `job` must be a JSON object with `asset`.", errors=(Pointer(pointer="/job"),)) from err
-    return request_of(parts, site, _validated(json.dumps(tree).encode()), data)
+    return request_of(state, site, _validated(json.dumps(tree).encode()), data)
 
 
 def check_parts(form: FormData, names: Collection[str]) -> None:
@@ -150,11 +150,11 @@ def check_parts(form: FormData, names: Collection[str]) -> None:
         raise BadRequest(f"A part is not among {', '.join(names)}.", errors=pointers)
 
 
-def _check_size(data: bytes, parts: Parts) -> None:
+def _check_size(data: bytes, state: AppState) -> None:
     if not data:
         raise BadRequest("The image has no bytes.", errors=(Pointer(pointer="/image"),))
-    if len(data) > parts.settings.max_body_bytes:
-        raise BodyTooLarge(f"The image is over {parts.settings.max_body_bytes} bytes.")
+    if len(data) > state.settings.max_body_bytes:
+        raise BodyTooLarge(f"The image is over {state.settings.max_body_bytes} bytes.")
 
 
 def _validated(body: bytes) -> JobIn:
@@ -165,13 +165,13 @@ def _validated(body: bytes) -> JobIn:
 
 
 async def accepted_once(
-    parts: Parts, site: Site, key: str | None, fingerprint: bytes, accept: Callable[[], Awaitable[JSONResponse]]
+    state: AppState, site: Site, key: str | None, fingerprint: bytes, accept: Callable[[], Awaitable[JSONResponse]]
 ) -> JSONResponse:
     """Run `accept`; with an Idempotency-Key, once: the same key answers the same, another body is refused."""
     if key is None:
         return await accept()
     digest = hashlib.sha256(fingerprint).hexdigest()
-    ledger = parts.ledger
+    ledger = state.ledger
     reply = await run_in_threadpool(ledger.begin_idempotent, site.id, key, digest)
     if reply is not None:
         body = json.loads(reply.body)
@@ -195,14 +195,14 @@ def _whereabouts(job_id: str) -> dict[str, str]:
 
 
 @router.post("/v1/jobs", status_code=202, summary="Ask for an image to be described", openapi_extra=JOB_BODY, responses=RECEIPT)
-async def create_job(request: Request, parts: PartsDep, site: SiteDep, key: IdempotencyKey = None) -> JSONResponse:
-    wanted, data = await read_job(request, parts, site)
+async def create_job(request: Request, state: StateDep, site: SiteDep, key: IdempotencyKey = None) -> JSONResponse:
+    wanted, data = await read_job(request, state, site)
 
     async def accept() -> JSONResponse:
-        return receipt(wanted, await run_in_threadpool(parts.ingest.accept, wanted, data))
+        return receipt(wanted, await run_in_threadpool(state.ingest.accept, wanted, data))
 
     fingerprint = json.dumps(wanted.to_dict(), sort_keys=True).encode()
-    return await accepted_once(parts, site, key, fingerprint, accept)
+    return await accepted_once(state, site, key, fingerprint, accept)
 
 
 @router.put(
@@ -220,7 +220,7 @@ async def create_job(request: Request, parts: PartsDep, site: SiteDep, key: Idem
 async def put_image(
     asset_id: AssetId,
     request: Request,
-    parts: PartsDep,
+    state: StateDep,
     site: SiteDep,
     profile: str | None = None,
     revision: Annotated[Revision, Query()] = None,
@@ -235,17 +235,17 @@ async def put_image(
     key: IdempotencyKey = None,
 ) -> JSONResponse:
     data = await request.body()
-    _check_size(data, parts)
+    _check_size(data, state)
     source = unstored(data)
     context = ContextIn(role=role, title=title, caption=caption, contains_text=contains_text)
     body = Wanted(locales=locale, fields=field, context=context, lane=lane, metadata=_pairs(metadata or []))
-    wanted = body.request(site, asset_id, revision, source, chosen_profile(parts, site, profile))
+    wanted = body.request(site, asset_id, revision, source, chosen_profile(state, site, profile))
 
     async def accept() -> JSONResponse:
-        return receipt(wanted, await run_in_threadpool(parts.ingest.accept, wanted, data))
+        return receipt(wanted, await run_in_threadpool(state.ingest.accept, wanted, data))
 
     fingerprint = json.dumps(wanted.to_dict(), sort_keys=True).encode()
-    return await accepted_once(parts, site, key, fingerprint, accept)
+    return await accepted_once(state, site, key, fingerprint, accept)
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:
@@ -268,23 +268,23 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 )
 async def describe(
     request: Request,
-    parts: PartsDep,
+    state: StateDep,
     site: SiteDep,
     wait: Annotated[float | None, Query(gt=0, description="Seconds to wait, at most the configured limit.")] = None,
 ) -> JSONResponse:
-    wanted, data = await read_job(request, parts, site)
+    wanted, data = await read_job(request, state, site)
     wanted = replace(wanted, lane="upload", deliver=False, event_id=new_id("req"))
-    accepted = await run_in_threadpool(parts.ingest.accept, wanted, data)
-    limit = parts.settings.describe_wait_seconds
-    status = await parts.waiter.wait(accepted.job_id, min(wait or limit, limit))
+    accepted = await run_in_threadpool(state.ingest.accept, wanted, data)
+    limit = state.settings.describe_wait_seconds
+    status = await state.waiter.wait(accepted.job_id, min(wait or limit, limit))
     if status is None:
         return receipt(wanted, accepted)
-    return JSONResponse(await run_in_threadpool(_job_body, parts, accepted.job_id))
+    return JSONResponse(await run_in_threadpool(_job_body, state, accepted.job_id))
 
 
-def _job_body(parts: Parts, job_id: str) -> dict[str, Any]:
-    found = parts.ledger.job(job_id)
-    return serializers.job(found, parts.ledger.delivery(found.delivery_id) if found.delivery_id else None)
+def _job_body(state: AppState, job_id: str) -> dict[str, Any]:
+    found = state.ledger.job(job_id)
+    return serializers.job(found, state.ledger.delivery(found.delivery_id) if found.delivery_id else None)
 
 
 @router.get(
@@ -293,15 +293,15 @@ def _job_body(parts: Parts, job_id: str) -> dict[str, Any]:
     responses=answered(answers.JobOut),
     response_model=None,
 )
-def get_job(job_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
-    body = _job_body(parts, job_id)
+def get_job(job_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
+    body = _job_body(state, job_id)
     caller.may_see(body["site"], f"No job {job_id!r}.")
     return body
 
 
 @router.get("/v1/jobs", summary="Jobs, newest first", responses=answered(answers.JobList), response_model=None)
 def list_jobs(
-    parts: PartsDep,
+    state: StateDep,
     caller: CallerDep,
     asset: str | None = None,
     status: JobStatus | None = None,
@@ -315,7 +315,7 @@ def list_jobs(
         raise BadRequest(
             f"{reason!r} is no reason of a verdict.", "docs/errors.md lists them.", errors=(Pointer(pointer="/reason"),)
         )
-    page = parts.ledger.jobs(
+    page = state.ledger.jobs(
         site_id=caller.narrowed(site), asset_id=asset, status=status, verdict=verdict, reason=reason, cursor=cursor, limit=limit
     )
     return {"data": [serializers.job(found, None) for found in page.data], "next_cursor": page.next_cursor}
@@ -327,8 +327,8 @@ def list_jobs(
     responses=answered(answers.JobOut),
     response_model=None,
 )
-def cancel_job(job_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
-    caller.may_see(parts.ledger.job(job_id).site_id, f"No job {job_id!r}.")
-    if parts.ledger.cancel(job_id) == "cancelled":
-        parts.ingest.tell_of(job_id)
-    return _job_body(parts, job_id)
+def cancel_job(job_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
+    caller.may_see(state.ledger.job(job_id).site_id, f"No job {job_id!r}.")
+    if state.ledger.cancel(job_id) == "cancelled":
+        state.ingest.tell_of(job_id)
+    return _job_body(state, job_id)

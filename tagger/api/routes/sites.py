@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from tagger import serializers
 from tagger.api import answers
 from tagger.api.answers import answered
-from tagger.api.deps import CallerDep, OperatorDep, Parts, PartsDep
+from tagger.api.deps import AppState, CallerDep, OperatorDep, StateDep
 from tagger.api.shapes import SiteIn
 from tagger.delivery import Endpoint
 from tagger.ids import new_id
@@ -20,22 +20,22 @@ from tagger.site import Site
 router = APIRouter(tags=["sites"])
 
 
-def _body(parts: Parts, site: Site) -> dict[str, Any]:
-    endpoint = parts.ledger.endpoint_of(site.id)
+def _body(state: AppState, site: Site) -> dict[str, Any]:
+    endpoint = state.ledger.endpoint_of(site.id)
     shown = None if endpoint is None else {"id": endpoint.id, "url": endpoint.url, "enabled": endpoint.enabled}
     return serializers.site(site, shown)
 
 
 @router.get("/v1/sites", summary="The sites that the key may see", responses=answered(answers.SiteList), response_model=None)
-def list_sites(parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
-    sites = parts.ledger.sites() if caller.site_id is None else [parts.ledger.get_site(caller.site_id)]
-    return {"data": [_body(parts, site) for site in sites], "next_cursor": None}
+def list_sites(state: StateDep, caller: CallerDep) -> dict[str, Any]:
+    sites = state.ledger.sites() if caller.site_id is None else [state.ledger.get_site(caller.site_id)]
+    return {"data": [_body(state, site) for site in sites], "next_cursor": None}
 
 
 @router.get("/v1/sites/{site_id}", summary="One site", responses=answered(answers.SiteOut), response_model=None)
-def get_site(site_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]:
+def get_site(site_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
     caller.may_see(site_id, f"No site {site_id!r}.")
-    return _body(parts, parts.ledger.get_site(site_id))
+    return _body(state, state.ledger.get_site(site_id))
 
 
 @router.post(
@@ -44,12 +44,12 @@ def get_site(site_id: str, parts: PartsDep, caller: CallerDep) -> dict[str, Any]
     summary="Add a site; the answer shows its secrets, this once",
     responses={201: {"model": answers.SiteAdded}},
 )
-def add_site(body: SiteIn, parts: PartsDep, _operator: OperatorDep) -> JSONResponse:
+def add_site(body: SiteIn, state: StateDep, _operator: OperatorDep) -> JSONResponse:
     hook_secret = new_secret()
     site = Site(
         id=body.id,
         name=body.name,
-        profile=parts.catalog.require(body.profile).name,
+        profile=state.catalog.require(body.profile).name,
         locales=tuple(body.locales),
         vocabulary=body.vocabulary,
         allowed_hosts=tuple(body.allowed_hosts),
@@ -57,12 +57,12 @@ def add_site(body: SiteIn, parts: PartsDep, _operator: OperatorDep) -> JSONRespo
         tell_unwritten=body.tell_unwritten,
         tell_failed=body.tell_failed,
     )
-    parts.ledger.add_site(site)
+    state.ledger.add_site(site)
     secrets = {"hook_secret": hook_secret, "callback_secret": None}
     if body.endpoint is not None:
         callback_secret = new_secret()
         secrets["callback_secret"] = callback_secret
-        parts.ledger.put_endpoint(
+        state.ledger.put_endpoint(
             Endpoint(
                 id=new_id("end"),
                 site_id=site.id,
@@ -71,4 +71,4 @@ def add_site(body: SiteIn, parts: PartsDep, _operator: OperatorDep) -> JSONRespo
                 allow_private=body.endpoint.allow_private,
             )
         )
-    return JSONResponse({**_body(parts, site), **secrets}, 201, headers={"Location": f"/v1/sites/{site.id}"})
+    return JSONResponse({**_body(state, site), **secrets}, 201, headers={"Location": f"/v1/sites/{site.id}"})
