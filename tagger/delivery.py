@@ -53,8 +53,8 @@ def wait_ms(failures: int, rng: random.Random, retry_after_ms: int | None = None
     return max(wait, min(retry_after_ms, MAX_RETRY_AFTER_MS)) if retry_after_ms is not None else wait
 
 
-def parts(fields: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
-    """What a message writes, as (field, locale); tags have no locale on the wire."""
+def field_keys(fields: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
+    """The (field, locale) pairs that a message writes. Tags have no locale on the wire: theirs is ""."""
     return frozenset((field, locale) for field, value in fields.items() for locale in ([""] if field == "tags" else value))
 
 
@@ -67,7 +67,7 @@ def coverage(fields: Mapping[str, Any], asked: Iterable[tuple[str, str]]) -> fro
     A message makes an older one needless where it covers all of that one: one that writes nothing replaces no write.
     """
     tells: frozenset[Part] = frozenset(("tells", field, "" if field == "tags" else locale) for field, locale in asked)
-    return tells | {("writes", field, locale) for field, locale in parts(fields)}
+    return tells | {("writes", field, locale) for field, locale in field_keys(fields)}
 
 
 def contradicts(mine: frozenset[Part], newer: frozenset[Part]) -> bool:

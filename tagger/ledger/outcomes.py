@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
-from tagger.delivery import AttemptReport, FieldOutcome, parts
+from tagger.delivery import AttemptReport, FieldOutcome, field_keys
 from tagger.ids import new_id
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import attempts, delivery_bodies, offers, provenance, reviews
@@ -55,7 +55,7 @@ def record(tx: Tx, row: Any, report: AttemptReport) -> None:
 
 
 def _all_fields(fields: dict[str, Any], word: Any) -> Iterable[FieldOutcome]:
-    for field, locale in sorted(parts(fields)):
+    for field, locale in sorted(field_keys(fields)):
         yield FieldOutcome(field=field, locale=locale, outcome=word)
 
 
