@@ -11,16 +11,16 @@ from jinja2 import Environment, select_autoescape
 
 from tagger.demo.sheet import thumbnail
 from tagger.evaluation.ground_truth import Labels
-from tagger.evaluation.run import Figures, Trial
+from tagger.evaluation.run import EvaluationRun, Figures
 from tagger.services.renditions import Renditions
 
 
 def write_page(
     target: Path,
     images: Path,
-    told: Labels,
+    labelled: Labels,
     sets: Mapping[str, Sequence[str]],
-    made: Sequence[Trial],
+    runs: Sequence[EvaluationRun],
     measured: Sequence[Mapping[str, Figures]],
     plot: str,
     renditions: Renditions,
@@ -28,9 +28,9 @@ def write_page(
     """One HTML file with the pictures inside; `plot` is SVG of ours."""
     template = resources.files("tagger.cli").joinpath("templates/evaluation.html").read_text("utf-8")
     environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
-    cards = [_card(file, name, images, told, made, renditions) for name, files in sets.items() for file in files]
+    cards = [_card(file, name, images, labelled, runs, renditions) for name, files in sets.items() for file in files]
     cards.sort(key=lambda card: -card["wrong"])
-    summaries = [(one, f) for one, some in zip(made, measured, strict=True) for f in some.values()]
+    summaries = [(one, f) for one, some in zip(runs, measured, strict=True) for f in some.values()]
     terms = sorted(
         {(t.term, one.name, f.set, t.counts) for one, f in summaries for t in f.tags.terms if t.counts.offered or t.counts.true},
         key=lambda row: row[:3],
@@ -38,22 +38,24 @@ def write_page(
     target.write_text(environment.from_string(template).render(summaries=summaries, terms=terms, cards=cards, plot=plot), "utf-8")
 
 
-def _card(file: str, of: str, images: Path, told: Labels, made: Sequence[Trial], renditions: Renditions) -> dict[str, Any]:
-    said = [_said(file, told, one) for one in made]
+def _card(
+    file: str, of: str, images: Path, labelled: Labels, runs: Sequence[EvaluationRun], renditions: Renditions
+) -> dict[str, Any]:
+    said = [_said(file, labelled, one) for one in runs]
     return {
         "file": file,
         "set": of,
         "image": thumbnail(images / file, renditions),
-        "references": told.captions.get(file, ()),
+        "references": labelled.captions.get(file, ()),
         "said": said,
         "wrong": len(said[0]["surplus"]) + len(said[0]["missing"]),
     }
 
 
-def _said(file: str, told: Labels, one: Trial) -> dict[str, Any]:
+def _said(file: str, labelled: Labels, one: EvaluationRun) -> dict[str, Any]:
     answer = one.answers.get(file)
     judged = set(one.terms)
-    true = told.tags[file] & judged
+    true = labelled.tags[file] & judged
     if answer is None:
         failed = one.failed.get(file, "not asked")
         return {

@@ -1,4 +1,4 @@
-"""A trial: what a configuration said of labelled images, and how good that was. Pure; `tagger evaluate` runs and shows it."""
+"""An evaluation run: what one configuration said about labelled images, and how good it was. Pure; `tagger evaluate` runs it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Answer = Mapping[str, Any]  # of `python -m workers.ask images`
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
+class EvaluationRun:
     """One configuration over all images."""
 
     name: str  # the profile, and what else makes it differ
@@ -36,13 +36,13 @@ class Trial:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, body: Mapping[str, Any]) -> Trial:
+    def from_dict(cls, body: Mapping[str, Any]) -> EvaluationRun:
         return cls(**{**body, "models": tuple(body["models"]), "terms": tuple(body["terms"])})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """How good a trial was on one set of images."""
+    """How good a run was on one set of images."""
 
     set: str  # "tuned", "untuned", or "all images"
     tags: Report
@@ -51,11 +51,13 @@ class Figures:
     broken_alt_texts: int
 
 
-def trial(name: str, answers: Sequence[Answer], *, vocabulary: Vocabulary, profile: Profile, terms: Sequence[str]) -> Trial:
-    """From the answers, by file name, in the order asked."""
+def evaluation_run(
+    name: str, answers: Sequence[Answer], *, vocabulary: Vocabulary, profile: Profile, terms: Sequence[str]
+) -> EvaluationRun:
+    """Build the run from the answers, in the order in which they were asked."""
     good = {str(a["file"]): a for a in answers if "error" not in a}
     models = tuple(dict.fromkeys(model for a in good.values() for model in a["models"]))
-    return Trial(
+    return EvaluationRun(
         name=name,
         models=models,
         terms=tuple(terms),
@@ -65,37 +67,37 @@ def trial(name: str, answers: Sequence[Answer], *, vocabulary: Vocabulary, profi
     )
 
 
-def figures(name: str, made: Trial, files: Sequence[str], labels: Labels) -> Figures:
-    """On `files`. An image that could not be described counts as one without any tag."""
-    probabilities, truth = scores(made, files, labels)
-    chosen = np.array([[f in made.answers and t in made.answers[f]["tags"] for t in made.terms] for f in files])
-    shape = (len(files), len(made.terms))
-    told = {f: labels.captions[f] for f in files if f in labels.captions}
-    said = {f: a["caption"]["text"] for f in told if (a := made.answers.get(f)) and a["caption"]}
-    each = cider_d(said, told)
+def figures(name: str, run: EvaluationRun, files: Sequence[str], labels: Labels) -> Figures:
+    """On `files`. An image that could not be described counts as one without tags."""
+    probabilities, truth = scores(run, files, labels)
+    chosen = np.array([[f in run.answers and t in run.answers[f]["tags"] for t in run.terms] for f in files])
+    shape = (len(files), len(run.terms))
+    references = {f: labels.captions[f] for f in files if f in labels.captions}
+    captions = {f: a["caption"]["text"] for f in references if (a := run.answers.get(f)) and a["caption"]}
+    each = cider_d(captions, references)
     return Figures(
         set=name,
-        tags=metrics.report(probabilities, truth, made.terms, chosen=chosen.reshape(shape)),
-        cider=sum(each.values()) / len(told) if told else None,  # an image without a caption counts 0
-        alt_texts=sum(1 for f in files if f in made.answers and published_alt(made.answers[f]) is not None),
-        broken_alt_texts=sum(1 for f in files if f in made.broken_alt_texts),
+        tags=metrics.report(probabilities, truth, run.terms, chosen=chosen.reshape(shape)),
+        cider=sum(each.values()) / len(references) if references else None,  # an image without a caption counts 0
+        alt_texts=sum(1 for f in files if f in run.answers and published_alt(run.answers[f]) is not None),
+        broken_alt_texts=sum(1 for f in files if f in run.broken_alt_texts),
     )
 
 
-def scores(made: Trial, files: Sequence[str], labels: Labels) -> tuple[Floats, Truth]:
-    """[files, terms] what was said, 0 of an image that could not be described, and what is true."""
-    said = [[made.answers[f]["scores"].get(t, 0.0) if f in made.answers else 0.0 for t in made.terms] for f in files]
-    true = [[t in labels.tags[f] for t in made.terms] for f in files]
-    shape = (len(files), len(made.terms))
-    return np.array(said, np.float64).reshape(shape), np.array(true, np.bool_).reshape(shape)
+def scores(run: EvaluationRun, files: Sequence[str], labels: Labels) -> tuple[Floats, Truth]:
+    """Both are [files, terms]. The models' scores (0 for an image that could not be described), and what is true."""
+    scored = [[run.answers[f]["scores"].get(t, 0.0) if f in run.answers else 0.0 for t in run.terms] for f in files]
+    true = [[t in labels.tags[f] for t in run.terms] for f in files]
+    shape = (len(files), len(run.terms))
+    return np.array(scored, np.float64).reshape(shape), np.array(true, np.bool_).reshape(shape)
 
 
 def split(files: Sequence[str], tuned: Sequence[str] | None) -> dict[str, tuple[str, ...]]:
-    """The sets that are reported apart: what the models were tuned on, and the rest, which alone says how good they are."""
+    """The images that the models were tuned on, and the rest, apart: only the rest says how good the models are."""
     if tuned is None:
         return {"all images": tuple(files)}
-    known = frozenset(tuned)
-    sets = {"tuned": tuple(f for f in files if f in known), "untuned": tuple(f for f in files if f not in known)}
+    tuned_files = frozenset(tuned)
+    sets = {"tuned": tuple(f for f in files if f in tuned_files), "untuned": tuple(f for f in files if f not in tuned_files)}
     return {name: some for name, some in sets.items() if some}
 
 

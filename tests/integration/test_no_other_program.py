@@ -20,7 +20,7 @@ from tagger.demo.sheet import thumbnail, write_sheet
 from tagger.demo.tour import Shown
 from tagger.errors import DecodeError, DecoderUnavailable, EmbedRefused
 from tagger.evaluation import ground_truth
-from tagger.evaluation.run import Trial
+from tagger.evaluation.run import EvaluationRun
 from tagger.imagemeta.embed import embed
 from tagger.imagemeta.xmp_packet import Words
 from tagger.services.renditions import Renditions
@@ -102,7 +102,7 @@ def evaluated(folder: Path, page: Path, renditions: Renditions) -> None:
     names = ("a.jpg", "b.png", "good.png")
     (folder / "labels.csv").write_text("file,true_tags\n" + "".join(f"{name},cat\n" for name in names), "utf-8")
     told = ground_truth.load(folder / "labels.csv")
-    failed = Trial(name="general", models=(), terms=("cat",), answers={}, failed={}, broken_alt_texts={})
+    failed = EvaluationRun(name="general", models=(), terms=("cat",), answers={}, failed={}, broken_alt_texts={})
     write_page(page, folder, told, {"all images": names}, [failed], [{}], "<svg/>", renditions)
 
 

@@ -19,13 +19,11 @@ from tagger.cli.evaluation_page import write_page
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.worker_rpc import ask
 from tagger.errors import BadRequest, LabelsInvalid
-from tagger.evaluation import calibration
-from tagger.evaluation import ground_truth as label_file
-from tagger.evaluation import run as trials
+from tagger.evaluation import calibration, ground_truth
 from tagger.evaluation.calibration import Calibration
 from tagger.evaluation.diagram import diagram
 from tagger.evaluation.ground_truth import Labels
-from tagger.evaluation.run import Figures, Trial
+from tagger.evaluation.run import EvaluationRun, Figures, evaluation_run, figures, scores, split
 from tagger.services.renditions import Renditions
 from tagger.settings import Settings
 from tagger.tables import named_files, table_file
@@ -72,71 +70,71 @@ def evaluate(
     """
     for name in (RESULTS, PAGE, PLOT):
         check_free(out / name, force)
-    told = _placed(images, label_file.load(labels))
-    sets = trials.split(told.files, _tuned(tuned, told))
-    run = _Run(images, told, vocabulary, tags_from_labels)
-    made = [run.trial(profile, console.settings())]
+    labelled = _placed(images, ground_truth.load(labels))
+    sets = split(labelled.files, _tuned(tuned, labelled))
+    evaluator = _Evaluator(images, labelled, vocabulary, tags_from_labels)
+    runs = [evaluator.run(profile, console.settings())]
     if compare is not None:
-        made.append(_second(compare, run, profile))
-    measured = [{name: trials.figures(name, one, files, told) for name, files in sets.items()} for one in made]
-    _write(out, images, told, sets, made, measured)
+        runs.append(_second(compare, evaluator, profile))
+    measured = [{name: figures(name, one, files, labelled) for name, files in sets.items()} for one in runs]
+    _write(out, images, labelled, sets, runs, measured)
     if calibrate:
-        fitted = _calibrate(made[0], sets.get("tuned", told.files), told, console.settings().vectors / calibration.FILE)
-        run.warnings.append(f"{fitted.model} is calibrated on {fitted.images} images; the figures here are from before.")
+        fitted = _calibrate(runs[0], sets.get("tuned", labelled.files), labelled, console.settings().vectors / calibration.FILE)
+        evaluator.warnings.append(f"{fitted.model} is calibrated on {fitted.images} images; the figures here are from before.")
     if json:
-        console.print_json({"data": [_plain(one, m) for one, m in zip(made, measured, strict=True)], "next_cursor": None})
+        console.print_json({"data": [_plain(one, m) for one, m in zip(runs, measured, strict=True)], "next_cursor": None})
         return
-    for warning in run.warnings:
+    for warning in evaluator.warnings:
         console.err.print(f"note: {warning}")
-    for one, some in zip(made, measured, strict=True):
+    for one, some in zip(runs, measured, strict=True):
         _say(one, some)
     console.out.print(f"\nReport  {(out / PAGE).resolve()}")
 
 
-class _Run:
+class _Evaluator:
     """Asks the models about all images of one call, once per configuration."""
 
-    def __init__(self, images: Path, told: Labels, vocabulary: str | None, only_labelled: bool) -> None:
+    def __init__(self, images: Path, labelled: Labels, vocabulary: str | None, only_labelled: bool) -> None:
         self._images = images.resolve()
-        self._told = told
+        self._labelled = labelled
         self._vocabulary = vocabulary
         self._only_labelled = only_labelled
         self.warnings: list[str] = []
 
-    def trial(self, profile_name: str, settings: Settings, suffix: str = "") -> Trial:
+    def run(self, profile_name: str, settings: Settings, suffix: str = "") -> EvaluationRun:
         known = console.catalog()
         profile = known.require(profile_name)
         vocabulary = _vocabulary(known, profile, self._vocabulary)
         ids = [term.id for _, term in vocabulary]
-        foreign = sorted(self._told.universe - set(ids))
+        foreign = sorted(self._labelled.universe - set(ids))
         if foreign:
             self.warnings.append(f"`{vocabulary.name}` has no term {', '.join(foreign)}; these labels are not judged.")
-        terms = [i for i in ids if i in self._told.universe] if self._only_labelled else ids
+        terms = [i for i in ids if i in self._labelled.universe] if self._only_labelled else ids
         if not terms:
             raise LabelsInvalid(f"No label is a term of `{vocabulary.name}`.", "Name terms by their ids, or choose a vocabulary.")
         question = {
             "vocabulary": vocabulary_file.dump(vocabulary),
             "profile": profile.name,
-            "images": [str(self._images / file) for file in self._told.files],
+            "images": [str(self._images / file) for file in self._labelled.files],
         }
-        with console.err.status(f"{profile.name}: describing {len(self._told.files)} images…"):
+        with console.err.status(f"{profile.name}: describing {len(self._labelled.files)} images…"):
             answers = [{**a, "file": str(Path(a["file"]).relative_to(self._images))} for a in ask("images", question, settings)]
-        return trials.trial(profile.name + suffix, answers, vocabulary=vocabulary, profile=profile, terms=terms)
+        return evaluation_run(profile.name + suffix, answers, vocabulary=vocabulary, profile=profile, terms=terms)
 
-    def covers(self, earlier: Trial, source: str) -> None:
-        """Errors: BadRequest where an earlier trial saw other images: its figures would count those as failures."""
-        unseen = [f for f in self._told.files if f not in earlier.answers and f not in earlier.failed]
+    def covers(self, earlier: EvaluationRun, source: str) -> None:
+        """Errors: BadRequest where an earlier run saw other images: its figures would count those as failures."""
+        unseen = [f for f in self._labelled.files if f not in earlier.answers and f not in earlier.failed]
         if unseen:
             raise BadRequest(f"{source} says nothing of {unseen[0]}.", "Compare runs over the same labelled images.")
 
 
-def _calibrate(made: Trial, files: Sequence[str], told: Labels, file: Path) -> Calibration:
+def _calibrate(run: EvaluationRun, files: Sequence[str], labelled: Labels, file: Path) -> Calibration:
     """Fits and writes. Errors: BadRequest where GME did not score the terms."""
-    model = next((m for m in made.models if m.startswith("gme-tags@")), None)
+    model = next((m for m in run.models if m.startswith("gme-tags@")), None)
     if model is None:
         raise BadRequest("Only the tags of GME are calibrated so.", "Set `embed` to gme, and see `tagger models list`.")
-    raw, truth = trials.scores(made, files, told)
-    fitted = Calibration.fitted(model, raw, truth, made.terms, Calibration.read(file))
+    raw, truth = scores(run, files, labelled)
+    fitted = Calibration.fitted(model, raw, truth, run.terms, Calibration.read(file))
     fitted.write(file)
     return fitted
 
@@ -147,73 +145,78 @@ def _vocabulary(known: Catalog, profile: Profile, wanted: str | None) -> Vocabul
     return vocabulary_file.load(Path(wanted))
 
 
-def _second(compare: str, run: _Run, profile: str) -> Trial:
+def _second(compare: str, evaluator: _Evaluator, profile: str) -> EvaluationRun:
     """The other side of a comparison, on the same images."""
     path = Path(compare)
     if any(known.name == compare for known in console.catalog().profiles):
-        return run.trial(compare, console.settings())
+        return evaluator.run(compare, console.settings())
     if path.is_file():
         try:
             body = json.loads(path.read_text("utf-8"))
-            earlier = Trial.from_dict(body["trials"][0])
+            earlier = EvaluationRun.from_dict(body["trials"][0])
         except (ValueError, KeyError, TypeError) as err:
             raise BadRequest(f"{compare} holds no results of `tagger evaluate`.", f"Name the {RESULTS} of a run.") from err
-        run.covers(earlier, compare)
-        return Trial.from_dict({**asdict(earlier), "name": f"{earlier.name} (earlier)"})
+        evaluator.covers(earlier, compare)
+        return EvaluationRun.from_dict({**asdict(earlier), "name": f"{earlier.name} (earlier)"})
     if path.is_dir():
-        return run.trial(profile, console.settings(model_dir=path.resolve()), f" (weights in {path.name})")
-    return run.trial(compare, console.settings())
+        return evaluator.run(profile, console.settings(model_dir=path.resolve()), f" (weights in {path.name})")
+    return evaluator.run(compare, console.settings())
 
 
-def _tuned(wanted: str | None, told: Labels) -> Sequence[str] | None:
+def _tuned(wanted: str | None, labelled: Labels) -> Sequence[str] | None:
     if wanted is None:
         return None
     if wanted == FIRST_HALF:
-        return told.files[: len(told.files) // 2]
+        return labelled.files[: len(labelled.files) // 2]
     try:
         names = table_file.decoded(Path(wanted).read_bytes(), wanted, BadRequest).splitlines()
     except OSError as err:
         raise BadRequest(f"{wanted} cannot be read: {err.strerror}.", f"Name a file, or write `{FIRST_HALF}`.") from err
-    known = {named_files.same(file): file for file in told.files}
+    known = {named_files.same(file): file for file in labelled.files}
     listed = [known.get(named_files.same(name.strip()), name.strip()) for name in names if name.strip()]
-    unknown = [name for name in listed if name not in told.tags]
+    unknown = [name for name in listed if name not in labelled.tags]
     if unknown:
         raise BadRequest(f"{wanted} names `{unknown[0]}`, which has no labels.", "Write the names as they stand in the labels.")
     return listed
 
 
-def _placed(images: Path, told: Labels) -> Labels:
+def _placed(images: Path, labelled: Labels) -> Labels:
     """The labels under the names that the files have. Errors: LabelsInvalid where an image is not there."""
-    names = named_files.relative(images, told.files)
-    missing = [file for file in told.files if file not in names]
+    names = named_files.relative(images, labelled.files)
+    missing = [file for file in labelled.files if file not in names]
     if missing:
         raise LabelsInvalid(
-            f"{len(missing)} of {len(told.files)} labelled images are not in {images}, for one `{missing[0]}`.",
+            f"{len(missing)} of {len(labelled.files)} labelled images are not in {images}, for one `{missing[0]}`.",
             "Name the folder with --images, or take those lines out.",
         )
-    return told.renamed(names)
+    return labelled.renamed(names)
 
 
 def _write(
-    out: Path, images: Path, told: Labels, sets: Mapping[str, Sequence[str]], made: Sequence[Trial], measured: Sequence[Measured]
+    out: Path,
+    images: Path,
+    labelled: Labels,
+    sets: Mapping[str, Sequence[str]],
+    runs: Sequence[EvaluationRun],
+    measured: Sequence[Measured],
 ) -> None:
     out.mkdir(parents=True, exist_ok=True)
     curves = [
-        (f"{one.name}, {name}", f.tags.calibration) for one, some in zip(made, measured, strict=True) for name, f in some.items()
+        (f"{one.name}, {name}", f.tags.calibration) for one, some in zip(runs, measured, strict=True) for name, f in some.items()
     ]
     plot = diagram(curves)
     body = {
         "sets": sets,
-        "trials": [one.to_dict() for one in made],
+        "trials": [one.to_dict() for one in runs],
         "figures": [{name: asdict(f) for name, f in m.items()} for m in measured],
     }
     (out / RESULTS).write_text(json.dumps(body, ensure_ascii=False, indent=1) + "\n", "utf-8")
     (out / PLOT).write_text(plot, "utf-8")
     with Renditions(console.settings()) as renditions:
-        write_page(out / PAGE, images, told, sets, made, measured, plot, renditions)
+        write_page(out / PAGE, images, labelled, sets, runs, measured, plot, renditions)
 
 
-def _plain(one: Trial, some: Measured) -> dict[str, Any]:
+def _plain(one: EvaluationRun, some: Measured) -> dict[str, Any]:
     return {
         "name": one.name,
         "models": list(one.models),
@@ -247,7 +250,7 @@ def _terms(f: Figures) -> list[dict[str, Any]]:
     ]
 
 
-def _say(one: Trial, some: Measured) -> None:
+def _say(one: EvaluationRun, some: Measured) -> None:
     console.out.print(f"\n{one.name}  {' '.join(one.models)}")
     for file, why in one.failed.items():
         console.err.print(f"failed: {file}: {why}")

@@ -1,4 +1,4 @@
-"""What a trial says of labelled images: sets apart, failures counted, published texts checked, and the plot."""
+"""An evaluation run over labelled images: sets apart, failures counted, published texts checked, and the plot."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import pytest
 
 from tagger.catalog.profile import built_in
 from tagger.catalog.vocabulary_file import built_in as vocabulary_of
-from tagger.evaluation import metrics
-from tagger.evaluation import run as trial
+from tagger.evaluation import metrics, run
 from tagger.evaluation.diagram import diagram
 from tagger.evaluation.ground_truth import Labels
 
@@ -28,8 +27,8 @@ def answer(file: str, scores: dict[str, float], alt: str | None = None, action: 
     return {"file": file, "models": ["m@1"], "scores": scores, "tags": tags, "caption": caption, "annotations": [annotation]}
 
 
-def made(*answers: dict[str, Any]) -> trial.Trial:
-    return trial.trial(
+def made(*answers: dict[str, Any]) -> run.EvaluationRun:
+    return run.evaluation_run(
         "general", answers, vocabulary=vocabulary_of("general"), profile=built_in("general"), terms=["cat", "dog", "pet", "tree"]
     )
 
@@ -41,7 +40,7 @@ GOOD = (
 
 
 def test_figures_count_what_was_published() -> None:
-    found = trial.figures("all images", made(*GOOD), ["a.jpg", "b.jpg"], LABELS)
+    found = run.figures("all images", made(*GOOD), ["a.jpg", "b.jpg"], LABELS)
     counts = found.tags.overall
     assert (counts.offered, counts.true, counts.right) == (3, 3, 2)
     assert found.tags.top1 == 1.0
@@ -54,7 +53,7 @@ def test_an_image_that_failed_counts_as_one_without_tags() -> None:
     failed = {"file": "c.jpg", "error": {"detail": "The file is empty."}}
     one = made(*GOOD, failed)
     assert one.failed == {"c.jpg": "The file is empty."}
-    found = trial.figures("all images", one, ["c.jpg"], LABELS)
+    found = run.figures("all images", one, ["c.jpg"], LABELS)
     assert found.tags.overall.recall == 0.0
     assert found.tags.overall.precision is None
 
@@ -66,18 +65,18 @@ def test_a_published_alt_text_that_breaks_a_rule_is_found(bad: str) -> None:
 
 
 def test_what_was_tuned_on_is_reported_apart() -> None:
-    assert trial.split(LABELS.files, None) == {"all images": ("a.jpg", "b.jpg", "c.jpg")}
-    assert trial.split(LABELS.files, ["a.jpg"]) == {"tuned": ("a.jpg",), "untuned": ("b.jpg", "c.jpg")}
-    assert trial.split(LABELS.files, LABELS.files) == {"tuned": LABELS.files}
+    assert run.split(LABELS.files, None) == {"all images": ("a.jpg", "b.jpg", "c.jpg")}
+    assert run.split(LABELS.files, ["a.jpg"]) == {"tuned": ("a.jpg",), "untuned": ("b.jpg", "c.jpg")}
+    assert run.split(LABELS.files, LABELS.files) == {"tuned": LABELS.files}
 
 
-def test_a_trial_is_the_same_after_its_json() -> None:
+def test_an_evaluation_run_is_the_same_after_its_json() -> None:
     one = made(*GOOD)
-    assert trial.Trial.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+    assert run.EvaluationRun.from_dict(json.loads(json.dumps(one.to_dict()))) == one
 
 
 def test_the_plot_is_svg_with_a_dot_for_each_bin() -> None:
-    found = trial.figures("x", made(*GOOD), ["a.jpg", "b.jpg"], LABELS).tags.calibration
+    found = run.figures("x", made(*GOOD), ["a.jpg", "b.jpg"], LABELS).tags.calibration
     text = diagram([("first <&>", found), ("none", metrics.Calibration(error=None, bins=()))])
     circles = ET.fromstring(text).findall("{http://www.w3.org/2000/svg}circle")
     assert len(circles) == len(found.bins) + 2, "and one in the legend for each curve"
