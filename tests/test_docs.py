@@ -16,6 +16,8 @@ from tagger.cli.reference import PAGES
 from tagger.settings import Settings
 
 DOCS = Path(__file__).parent.parent / "docs"
+PAGES_OF_COMMANDS = [DOCS.parent / "README.md", DOCS.parent / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+EVERY_PAGE = [DOCS.parent / "CHANGELOG.md", *PAGES_OF_COMMANDS]
 
 
 @pytest.mark.parametrize(("name", "make"), PAGES.items())
@@ -42,10 +44,16 @@ def test_every_command_has_an_example() -> None:
         assert command in section.split("```text", 1)[1]
 
 
-@pytest.mark.parametrize("page", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda p: p.name)
 def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
     for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES_OF_COMMANDS, ids=lambda p: p.name)
+def test_every_file_of_the_repository_that_is_named_exists(page: Path) -> None:
+    for named in re.findall(r"`((?:tagger|workers|tests|bench|docs)/[\w./-]+)", page.read_text("utf-8")):
+        assert (DOCS.parent / named.rstrip(".")).exists(), named
 
 
 def test_every_error_has_a_line() -> None:
@@ -66,7 +74,7 @@ def _commands(command: Any, path: tuple[str, ...] = ("tagger",)) -> Iterator[tup
         yield from _commands(child, (*path, name))
 
 
-@pytest.mark.parametrize("page", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES_OF_COMMANDS, ids=lambda p: p.name)
 def test_every_command_that_is_named_exists(page: Path) -> None:
     known = set(_commands(typer.main.get_command(app)))
     groups = {path[:-1] for path in known if len(path) == 3}
@@ -84,7 +92,7 @@ PROMISE = r"\b(?:[QW]\d\d?|[GIS]\d)\b"
 RULE = r"\bA1?\d\b"
 
 
-@pytest.mark.parametrize("page", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda p: p.name)
 def test_a_number_is_explained_or_the_page_that_explains_it_is_linked(page: Path) -> None:
     """Q1 or A13 tells a reader nothing."""
     text = page.read_text("utf-8")
@@ -92,4 +100,6 @@ def test_a_number_is_explained_or_the_page_that_explains_it_is_linked(page: Path
         explained = set(re.findall(rf"^\| ({numbers})", (DOCS / home).read_text("utf-8"), flags=re.M))
         used = set(re.findall(numbers, text))
         assert used <= explained, f"{home} does not explain {used - explained}"
-        assert not used or page.name == home or f"({home}" in text, f"{used} are explained in {home}, which is not linked"
+        assert not used or page.name == home or re.search(rf"\((docs/)?{home}", text), (
+            f"{used} are explained in {home}, which is not linked"
+        )
