@@ -56,6 +56,20 @@ def test_every_file_of_the_repository_that_is_named_exists(page: Path) -> None:
         assert (DOCS.parent / named.rstrip(".")).exists(), named
 
 
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda p: p.name)
+def test_every_link_to_a_section_leads_to_one(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page.read_text("utf-8")):
+        text = (page.parent / target if target else page).read_text("utf-8")
+        headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), flags=re.M)
+        anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert anchor in anchors, f"{target}#{anchor}"
+
+
+def test_a_picture_of_a_page_is_small() -> None:
+    for picture in (DOCS / "img").iterdir():
+        assert picture.stat().st_size < 150_000, picture
+
+
 def test_every_error_has_a_line() -> None:
     page = (DOCS / "errors.md").read_text("utf-8")
     for code in ("image_unreadable", "unknown_profile", "address_forbidden", "delivery_exhausted"):
