@@ -1,4 +1,4 @@
-"""How much a worker has in its hands: whether all its threads were busy a moment ago, so that more work surely waits."""
+"""Counts the images that a worker processes at the same time, to tell whether all its task threads are busy."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-MOMENT_SECONDS = 1.0  # threads that end together take their next images one after the other
+RECENT_SECONDS = 1.0  # threads that finish together start their next images one after the other
 
 
-class Hands:
-    """The images that the task threads of one worker hold. Thread-safe."""
+class InFlight:
+    """The images in the task threads of one worker. Thread-safe."""
 
     def __init__(self, threads: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._threads = threads
         self._clock = clock
         self._lock = threading.Lock()
-        self._held = 0
+        self._count = 0
         self._last_full = float("-inf")
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Around each image."""
+        """Counts one image while the body runs."""
         with self._lock:
-            self._held += 1
+            self._count += 1
         try:
             yield
         finally:
             with self._lock:
-                if self._held >= self._threads:
+                if self._count >= self._threads:
                     self._last_full = self._clock()
-                self._held -= 1
+                self._count -= 1
 
     def full(self) -> bool:
-        """Is every thread busy, or was it a moment ago?"""
+        """True while every thread is busy, and for RECENT_SECONDS after. Then more jobs are probably waiting."""
         with self._lock:
-            return self._held >= self._threads or self._clock() - self._last_full < MOMENT_SECONDS
+            return self._count >= self._threads or self._clock() - self._last_full < RECENT_SECONDS

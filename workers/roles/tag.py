@@ -22,7 +22,7 @@ from workers.pipeline import celery_consumer
 from workers.pipeline.claim import Taker
 from workers.pipeline.deps import End, Kit
 from workers.pipeline.describe import describe
-from workers.pipeline.in_flight import Hands
+from workers.pipeline.in_flight import InFlight
 from workers.pipeline.judge import SiteRules
 from workers.pipeline.ledger_poll import QUIET_SECONDS, LedgerPoll
 from workers.pipeline.site_cache import Remembered
@@ -62,17 +62,17 @@ def run(settings: Settings, lane: Lane, *, alone: bool = False, processor: int |
     alarm = Alarm()
     polite = Polite(settings.home if light else None, lane, ending.asked)
     try:
-        hands = Hands(settings.threads)
-        place = priority.Place(processor if light else None, hands.full)
+        in_flight = InFlight(settings.threads)
+        place = priority.Place(processor if light else None, in_flight.full)
 
         def before_image() -> None:
             place.take()
             polite.give_way()
 
-        models = start_models(settings, on_fatal=alarm, before_batch=before_image, backlog=hands.full)
+        models = start_models(settings, on_fatal=alarm, before_batch=before_image, backlog=in_flight.full)
         kit = _kit(settings, lane, ledger, decoder, models, polite, ending.asked)
         models.wait_ready(ending.asked)
-        _work(settings, lane, worker_id, ledger, kit, models, alarm, polite, hands, ending.asked)
+        _work(settings, lane, worker_id, ledger, kit, models, alarm, polite, in_flight, ending.asked)
     except Asked:
         log.info("worker.ended_early")
     finally:
@@ -134,7 +134,7 @@ def _work(
     models: Models,
     alarm: Alarm,
     polite: Polite,
-    hands: Hands,
+    in_flight: InFlight,
     asked: threading.Event,
 ) -> None:
     """Registered and beating, takes hints until asked to end; then what runs finishes."""
@@ -148,7 +148,7 @@ def _work(
     def describe_counted(claim: Claim) -> End:
         events.begun(claim)
         began = time.monotonic()
-        with hands.hold():
+        with in_flight.hold():
             end = describe(claim, kit)
         logs.JOBS.labels(lane, end).inc()
         events.ended(claim, end, time.monotonic() - began)
