@@ -1,4 +1,4 @@
-"""What describing an image needs: the parts, as the pipeline sees them, and the clock of its stages."""
+"""What the pipeline depends on, as Protocols; the settlements of a job; the timer of its stages."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def ignore_stage(_stage: str, _seconds: float) -> None:
     """The default `on_stage`."""
 
 
-def ignore_way() -> None:
+def never_wait() -> None:
     """The default `give_way`."""
 
 
@@ -98,7 +98,7 @@ def ignore_error(_error: ErrorInfo) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Kit:
-    """Everything that describing an image needs."""
+    """Everything that the pipeline needs to describe an image."""
 
     ledger: LedgerLike
     blobs: Blobs
@@ -108,7 +108,7 @@ class Kit:
     fetch_seconds: float
     max_bytes: int
     encoded: Room = field(default_factory=Room)  # between fetch and decode
-    give_way: Callable[[], None] = ignore_way  # before an image's end is written; it may wait
+    wait_for_uploads: Callable[[], None] = never_wait  # called before an image's result is written; it may wait
     stopping: threading.Event = field(default_factory=threading.Event)
     stood_still: Callable[[float], float] = never_still  # seconds since a monotonic moment in which the process did not run
     on_stage: Callable[[str, float], None] = ignore_stage  # (stage, seconds)

@@ -52,7 +52,7 @@ def describe(claim: Claim, kit: Kit) -> End:
         with kit.encoded.share() as share:
             found = work(claim, kit, watch, deadline, share)
         with watch.stage("persist"):
-            kit.give_way()
+            kit.wait_for_uploads()
             kept = insist(
                 deadline, lambda: kit.ledger.complete(claim, found.description, found.fields, prediction=found.prediction)
             )

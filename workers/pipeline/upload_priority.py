@@ -1,10 +1,10 @@
-"""Courtesy between the lanes of one machine: while an upload is in hand here, a backfill begins nothing.
+"""Uploads go before backfills: while a worker of this machine processes an upload, its backfill workers start nothing.
 
-Niceness alone is not enough: an image that a backfill works on holds caches, memory bandwidth and now and then the ledger's lock.
-The upload workers hold a shared lock on a file in the home; a lock dies with its process. Nobody ever waits for the lock
-itself, and a backfill waits for at most PATIENCE_SECONDS before each step of an image (its claim, the model, its writing), so
-that it goes on, slowly, under uploads without end. Before the writing, since a backfill that is stopped for an upload inside
-a transaction keeps SQLite's lock.
+Niceness alone is not enough: a backfill's image uses caches and memory bandwidth, and sometimes holds the ledger's lock.
+Upload workers hold a shared `flock` on a file in the home; the kernel releases it when the process ends. No process blocks on
+the lock. A backfill worker waits at most LONGEST_WAIT_SECONDS before each step of an image (claim, model, write), so a backfill
+goes on slowly even if uploads never stop. It waits before the write, not during it, because a process that pauses inside a
+transaction keeps SQLite's lock.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from tagger.job import Lane
 log = structlog.get_logger()
 
 FILE = "uploads.lock"
-PATIENCE_SECONDS = 2.0
-LOOK_SECONDS = 0.02  # how often a backfill looks again
+LONGEST_WAIT_SECONDS = 2.0
+POLL_SECONDS = 0.02  # how often a waiting backfill worker tests the lock
 
 
 class Uploads:
-    """The uploads in the hands of the workers that share a home. One object per process; thread-safe."""
+    """The uploads that the workers of one home process now. One object per process; thread-safe."""
 
     def __init__(self, home: Path) -> None:
-        """Where the file cannot be made there is no courtesy: then every lane works as if it were alone."""
+        """If the lock file cannot be created, uploads get no priority: every lane works as if it were alone."""
         self._turn = threading.Lock()
         self._images = 0
         self._held = False
@@ -41,11 +41,11 @@ class Uploads:
             home.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(home / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as err:
-            log.warning("courtesy.none", error=err.strerror)
+            log.warning("upload_priority.disabled", error=err.strerror)
 
     @contextmanager
-    def in_hand(self) -> Iterator[None]:
-        """An upload worker's, around each image."""
+    def hold(self) -> Iterator[None]:
+        """An upload worker enters this for each image."""
         with self._turn:
             self._images += 1
             self._held = self._held or self._locked(fcntl.LOCK_SH)
@@ -58,20 +58,20 @@ class Uploads:
                     fcntl.flock(self._fd, fcntl.LOCK_UN)
                     self._held = False
 
-    def under_way(self) -> bool:
-        """A backfill worker's question: has any process of this home an upload in hand?"""
+    def any_upload(self) -> bool:
+        """Whether any process of this home is processing an upload. Asked by backfill workers."""
         with self._turn:
             if self._fd < 0:
                 return False
             if not self._locked(fcntl.LOCK_EX):
-                return True  # or another backfill is just asking: then the next look tells
+                return True  # or another backfill worker is testing the lock; the next test tells them apart
             fcntl.flock(self._fd, fcntl.LOCK_UN)
             return False
 
-    def give_way(self, stopping: threading.Event, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Wait until no upload is in hand, for at most PATIENCE_SECONDS, or until `stopping`."""
-        until = clock() + PATIENCE_SECONDS
-        while self.under_way() and clock() < until and not stopping.wait(LOOK_SECONDS):
+    def wait_for_uploads(self, stopping: threading.Event, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Waits until no upload is in progress or `stopping` is set, at most LONGEST_WAIT_SECONDS."""
+        until = clock() + LONGEST_WAIT_SECONDS
+        while self.any_upload() and clock() < until and not stopping.wait(POLL_SECONDS):
             pass
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class Uploads:
                 self._fd = -1
 
     def _locked(self, kind: int) -> bool:
-        """Never waits: an upload that meets a question goes on without the lock."""
+        """Never blocks: if a backfill worker is testing the lock just now, the upload goes on without it."""
         if self._fd < 0:
             return False
         try:
@@ -91,25 +91,25 @@ class Uploads:
         return True
 
 
-class Polite:
-    """What a worker's lane owes the others of its machine: an upload says that it is there, a backfill gives way."""
+class YieldToUploads:
+    """Applies the rule for one worker's lane: an upload worker holds the lock, a backfill worker waits for it."""
 
     def __init__(self, home: Path | None, lane: Lane, stopping: threading.Event) -> None:
-        """`home`: None where the models have a device of their own: there a backfill works in what uploads leave of it."""
+        """`home`: None if the models run on their own device; a backfill then uses what uploads leave of that device."""
         self._lane = lane
         self._stopping = stopping
         self._uploads = Uploads(home) if home is not None and lane != "solo" else None
 
-    def give_way(self) -> None:
+    def wait_for_uploads(self) -> None:
         if self._uploads is not None and self._lane == "backfill":
-            self._uploads.give_way(self._stopping)
+            self._uploads.wait_for_uploads(self._stopping)
 
     @contextmanager
     def around(self) -> Iterator[None]:
-        """Around each image, its claim included."""
+        """Enter this for each image, its claim included."""
         if self._uploads is not None and self._lane == "upload":
-            with self._uploads.in_hand():
+            with self._uploads.hold():
                 yield
         else:
-            self.give_way()
+            self.wait_for_uploads()
             yield

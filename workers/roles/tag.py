@@ -27,7 +27,7 @@ from workers.pipeline.judge import SiteRules
 from workers.pipeline.ledger_poll import QUIET_SECONDS, LedgerPoll
 from workers.pipeline.site_cache import Remembered
 from workers.pipeline.task_events import TaskEvents
-from workers.pipeline.upload_priority import Polite
+from workers.pipeline.upload_priority import YieldToUploads
 from workers.runtime import priority
 from workers.runtime.register import Asked, enrolled, new_worker_id, retire
 from workers.runtime.shutdown import Ending
@@ -60,19 +60,19 @@ def run(settings: Settings, lane: Lane, *, alone: bool = False, processor: int |
     ending.install()
     models: Models | None = None
     alarm = Alarm()
-    polite = Polite(settings.home if light else None, lane, ending.asked)
+    upload_priority = YieldToUploads(settings.home if light else None, lane, ending.asked)
     try:
         in_flight = InFlight(settings.threads)
         place = priority.Place(processor if light else None, in_flight.full)
 
         def before_image() -> None:
             place.take()
-            polite.give_way()
+            upload_priority.wait_for_uploads()
 
         models = start_models(settings, on_fatal=alarm, before_batch=before_image, backlog=in_flight.full)
-        kit = _kit(settings, lane, ledger, decoder, models, polite, ending.asked)
+        kit = _kit(settings, lane, ledger, decoder, models, upload_priority, ending.asked)
         models.wait_ready(ending.asked)
-        _work(settings, lane, worker_id, ledger, kit, models, alarm, polite, in_flight, ending.asked)
+        _work(settings, lane, worker_id, ledger, kit, models, alarm, upload_priority, in_flight, ending.asked)
     except Asked:
         log.info("worker.ended_early")
     finally:
@@ -91,7 +91,7 @@ def _kit(
     ledger: Ledger,
     decoder: DecoderPool,
     models: Models,
-    polite: Polite,
+    upload_priority: YieldToUploads,
     stopping: threading.Event,
 ) -> Kit:
     return Kit(
@@ -102,7 +102,7 @@ def _kit(
         rules=SiteRules.load(settings.home, scorer(models.plan, settings.vectors, models), instructed=models.plan.embed == "gme"),
         fetch_seconds=settings.fetch_seconds,
         max_bytes=settings.max_body_bytes,
-        give_way=polite.give_way,
+        wait_for_uploads=upload_priority.wait_for_uploads,
         stopping=stopping,
         stood_still=_watched(stopping).seconds,
         on_stage=_measure_stages(lane),
@@ -133,7 +133,7 @@ def _work(
     kit: Kit,
     models: Models,
     alarm: Alarm,
-    polite: Polite,
+    upload_priority: YieldToUploads,
     in_flight: InFlight,
     asked: threading.Event,
 ) -> None:
@@ -162,7 +162,7 @@ def _work(
         lease_ms=round(settings.job_seconds * 1000),
         ready=models.ready,
         stopping=asked,
-        around=polite.around,
+        around=upload_priority.around,
         passed_over=events.passed_over,
         threads=settings.threads,
     )

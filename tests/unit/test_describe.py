@@ -191,7 +191,7 @@ def test_a_good_image_is_described_with_the_time_of_each_stage(desk: Desk) -> No
 
 def test_an_image_gives_way_before_its_end_is_written(desk: Desk) -> None:
     written_before: list[int] = []
-    desk.kit = replace(desk.kit, give_way=lambda: written_before.append(len(desk.ledger.completed)))
+    desk.kit = replace(desk.kit, wait_for_uploads=lambda: written_before.append(len(desk.ledger.completed)))
     assert describe(desk.claim(), desk.kit) == "described"
     assert written_before == [0]
 
