@@ -42,7 +42,7 @@ from tagger.prediction import (
 from tagger.site import Site
 from workers.decode.pool import Decoded
 from workers.pipeline import prediction_codec
-from workers.pipeline.deps import Judged, Kit
+from workers.pipeline.deps import Judged, PipelineDeps
 from workers.pipeline.describe import describe
 from workers.runtime.standstill import LONG_SECONDS
 
@@ -157,11 +157,11 @@ class Desk:
         self.folder = folder
         (folder / "a.png").write_bytes(b"the bytes of an image")
         self.rules = PaperRules()
-        self.kit = Kit(
+        self.deps = PipelineDeps(
             ledger=self.ledger, blobs=self.blobs, decoder=self.decoder, models=self.models, rules=self.rules,
             fetch_seconds=5, max_bytes=1000, stopping=threading.Event(),
         )  # fmt: skip
-        self.kit.stopping.set()  # nothing pauses
+        self.deps.stopping.set()  # nothing pauses
 
     def claim(self, *, source: ImageSource | None = None, seconds: float = 30, deliver: bool = True) -> Claim:
         source = source or ImageSource(kind="file", location=str(self.folder / "a.png"), root=str(self.folder))
@@ -178,7 +178,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_a_good_image_is_described_with_the_time_of_each_stage(desk: Desk) -> None:
-    assert describe(desk.claim(), desk.kit) == "described"
+    assert describe(desk.claim(), desk.deps) == "described"
     [(description, fields)] = desk.ledger.completed
     assert description.annotations[0].value == "a cat — 猫"
     assert (description.width, description.height) == (640, 480)
@@ -191,8 +191,8 @@ def test_a_good_image_is_described_with_the_time_of_each_stage(desk: Desk) -> No
 
 def test_an_image_gives_way_before_its_end_is_written(desk: Desk) -> None:
     written_before: list[int] = []
-    desk.kit = replace(desk.kit, wait_for_uploads=lambda: written_before.append(len(desk.ledger.completed)))
-    assert describe(desk.claim(), desk.kit) == "described"
+    desk.deps = replace(desk.deps, wait_for_uploads=lambda: written_before.append(len(desk.ledger.completed)))
+    assert describe(desk.claim(), desk.deps) == "described"
     assert written_before == [0]
 
 
@@ -201,30 +201,30 @@ def test_the_encoded_bytes_take_room_until_they_are_decoded(desk: Desk) -> None:
     decode, predict = desk.decoder.decode, desk.models.predict
 
     def decoding(data: bytes, *, deadline: float) -> Decoded:
-        held["decode"] = desk.kit.encoded.held
+        held["decode"] = desk.deps.encoded.held
         return decode(data, deadline=deadline)
 
     def predicting(pixels: Pixels, instruction: str, **more: Any) -> Prediction:
-        held["model"] = desk.kit.encoded.held
+        held["model"] = desk.deps.encoded.held
         return predict(pixels, instruction, **more)
 
     desk.decoder.decode, desk.models.predict = decoding, predicting  # type: ignore[method-assign]
-    assert describe(desk.claim(), desk.kit) == "described"
+    assert describe(desk.claim(), desk.deps) == "described"
     assert held == {"decode": len(b"the bytes of an image"), "model": 0}
     desk.decoder.error = DecodeError("broken")
     desk.ledger.stored.clear()
-    assert describe(desk.claim(), desk.kit) == "dead"
-    assert desk.kit.encoded.held == 0
+    assert describe(desk.claim(), desk.deps) == "dead"
+    assert desk.deps.encoded.held == 0
 
 
 def test_who_reads_the_result_himself_gets_no_delivery(desk: Desk) -> None:
-    describe(desk.claim(deliver=False), desk.kit)
+    describe(desk.claim(deliver=False), desk.deps)
     assert desk.ledger.completed[0][1] is None
 
 
 def test_the_same_bytes_are_not_predicted_twice(desk: Desk) -> None:
     for _ in range(2):
-        assert describe(desk.claim(), desk.kit) == "described"
+        assert describe(desk.claim(), desk.deps) == "described"
     assert desk.models.calls == 1
     first, second = (description for description, _ in desk.ledger.completed)
     assert first.annotations == second.annotations
@@ -233,13 +233,13 @@ def test_the_same_bytes_are_not_predicted_twice(desk: Desk) -> None:
 
 def test_a_broken_image_is_charged_to_itself(desk: Desk) -> None:
     desk.decoder.error = DecodeError("The PNG data is broken.")
-    assert describe(desk.claim(), desk.kit) == "dead"
+    assert describe(desk.claim(), desk.deps) == "dead"
     assert desk.ledger.failed[0].code == "image_unreadable"
 
 
 def test_a_missing_file_is_refused(desk: Desk) -> None:
     source = ImageSource(kind="file", location=str(desk.folder / "none.png"), root=str(desk.folder))
-    assert describe(desk.claim(source=source), desk.kit) == "dead"
+    assert describe(desk.claim(source=source), desk.deps) == "dead"
     assert desk.ledger.failed[0].stage == "fetch"
 
 
@@ -282,14 +282,14 @@ def test_a_file_that_is_not_public_yet_is_waited_for_after_a_hook(
     claim = desk.claim(source=ImageSource(kind="url", location="http://8.8.8.8/a.jpg"), deliver=deliver)
     claim = replace(claim, claimed_ms=claim.created_ms + age_ms, deadline_ms=claim.created_ms + age_ms + 30_000)
     claim = replace(claim, request=replace(claim.request, event_id=event_id))
-    assert describe(claim, desk.kit) == end
+    assert describe(claim, desk.deps) == end
     assert desk.ledger.failed[0].code == code
 
 
 def test_a_warning_of_the_decoder_stays_with_the_prediction(desk: Desk) -> None:
     decode = desk.decoder.decode
     desk.decoder.decode = lambda data, deadline: replace(decode(data, deadline=deadline), warnings=("cut",))  # type: ignore[method-assign]
-    assert describe(desk.claim(), desk.kit) == "described"
+    assert describe(desk.claim(), desk.deps) == "described"
     (stored,) = desk.ledger.stored.values()
     known = prediction_codec.load(stored)
     assert known is not None
@@ -298,68 +298,68 @@ def test_a_warning_of_the_decoder_stays_with_the_prediction(desk: Desk) -> None:
 
 def test_a_poison_image_is_dead(desk: Desk) -> None:
     desk.models.error = PoisonImage("it raises")
-    assert describe(desk.claim(), desk.kit) == "dead"
+    assert describe(desk.claim(), desk.deps) == "dead"
 
 
 def test_a_model_that_stops_charges_nobody(desk: Desk) -> None:
     desk.models.error = EngineStopped()
-    assert describe(desk.claim(), desk.kit) == "released"
+    assert describe(desk.claim(), desk.deps) == "released"
     assert (desk.ledger.released, desk.ledger.failed) == (1, [])
 
 
 def test_an_image_that_the_device_failed_with_is_charged_a_crash(desk: Desk) -> None:
     desk.models.error = DeviceLost()
-    assert describe(desk.claim(), desk.kit) == "released"
+    assert describe(desk.claim(), desk.deps) == "released"
     assert (desk.ledger.crashed, desk.ledger.released, desk.ledger.failed) == (1, 0, [])
 
 
 def test_an_image_whose_decoder_is_killed_twice_is_charged_a_crash(desk: Desk) -> None:
     desk.decoder.error = DecoderLost()
-    assert describe(desk.claim(), desk.kit) == "released"
+    assert describe(desk.claim(), desk.deps) == "released"
     assert (desk.ledger.crashed, desk.ledger.released, desk.ledger.failed) == (1, 0, [])
 
 
 @pytest.mark.parametrize("error", [DecoderLost(), DeadlineExceeded(), FetchFailed("Timed out.")])
 def test_nothing_is_charged_where_the_process_stood_still_meanwhile(desk: Desk, error: TaggerError) -> None:
     desk.decoder.error = error
-    assert describe(desk.claim(), replace(desk.kit, stood_still=lambda _since: LONG_SECONDS)) == "released"
+    assert describe(desk.claim(), replace(desk.deps, stood_still=lambda _since: LONG_SECONDS)) == "released"
     assert (desk.ledger.crashed, desk.ledger.released, desk.ledger.failed) == (0, 1, [])
 
 
 def test_an_image_that_is_broken_is_so_however_long_the_process_stood_still(desk: Desk) -> None:
     desk.decoder.error = DecodeError("No image.")
-    assert describe(desk.claim(), replace(desk.kit, stood_still=lambda _since: 60.0)) != "released"
+    assert describe(desk.claim(), replace(desk.deps, stood_still=lambda _since: 60.0)) != "released"
     assert [error.code for error in desk.ledger.failed] == ["image_unreadable"]
 
 
 def test_an_unforeseen_error_is_charged_and_may_be_tried_again(desk: Desk) -> None:
     desk.models.error = ZeroDivisionError("secret of the house")
-    assert describe(desk.claim(), desk.kit) == "failed"
+    assert describe(desk.claim(), desk.deps) == "failed"
     assert desk.ledger.failed[0].code == "internal_error"
     assert "secret" not in desk.ledger.failed[0].detail
 
 
 def test_a_result_is_not_thrown_away_while_the_ledger_restarts(desk: Desk) -> None:
     desk.ledger.away = 3
-    assert describe(desk.claim(), desk.kit) == "described"
+    assert describe(desk.claim(), desk.deps) == "described"
     assert len(desk.ledger.completed) == 1
 
 
 def test_without_a_ledger_the_job_is_left_to_its_deadline(desk: Desk) -> None:
     desk.ledger.away = 1000
-    assert describe(desk.claim(seconds=0.5), desk.kit) == "abandoned"
+    assert describe(desk.claim(seconds=0.5), desk.deps) == "abandoned"
 
 
 def test_a_stale_result_is_dropped_quietly(desk: Desk) -> None:
     desk.ledger.stale = True
-    assert describe(desk.claim(), desk.kit) == "stale"
+    assert describe(desk.claim(), desk.deps) == "stale"
 
 
 def test_uploaded_bytes_go_once_they_are_described_and_stay_for_a_replay(desk: Desk) -> None:
     for error, kept in ((PoisonImage("it raises"), True), (None, False)):
         key = desk.blobs.put(b"bytes of %d" % kept)
         desk.models.error = error
-        describe(desk.claim(source=ImageSource(kind="blob", location=key)), desk.kit)
+        describe(desk.claim(source=ImageSource(kind="blob", location=key)), desk.deps)
         assert (desk.blobs.folder / key[:2] / key).exists() == kept
 
 
@@ -395,14 +395,14 @@ def test_no_text_is_held_against_a_picture_that_the_models_cannot_see(desk: Desk
     desk.decoder.decode = lambda data, *, deadline: replace(seen(data, deadline=deadline), content="hidden")  # type: ignore[method-assign]
     claim = desk.claim()
     claim = replace(claim, request=replace(claim.request, check_text="our white logo"))
-    assert describe(claim, desk.kit) == "dead"
+    assert describe(claim, desk.deps) == "dead"
     assert desk.ledger.completed == []
 
 
 def test_a_site_is_told_also_that_nothing_is_to_be_written_unless_it_does_not_want_to_hear_it(desk: Desk) -> None:
     desk.rules.fields = None
-    describe(desk.claim(), desk.kit)
-    describe(desk.claim(deliver=False), desk.kit)
+    describe(desk.claim(), desk.deps)
+    describe(desk.claim(deliver=False), desk.deps)
     desk.ledger.site = replace(desk.ledger.site, tell_unwritten=False)
-    describe(desk.claim(), desk.kit)
+    describe(desk.claim(), desk.deps)
     assert [fields for _, fields in desk.ledger.completed] == [{}, None, None]

@@ -97,7 +97,7 @@ def ignore_error(_error: ErrorInfo) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kit:
+class PipelineDeps:
     """Everything that the pipeline needs to describe an image."""
 
     ledger: LedgerLike

@@ -33,7 +33,7 @@ from workers.decode.pool import Decoded
 from workers.fetch.byte_budget import Share
 from workers.fetch.fetch import Fetched, FetchPolicy, fetch
 from workers.pipeline import prediction_codec
-from workers.pipeline.deps import End, Judged, Kit, Watch
+from workers.pipeline.deps import End, Judged, PipelineDeps, Watch
 from workers.pipeline.settle import charge, charge_crash, give_back, insist
 from workers.runtime.standstill import LONG_SECONDS
 
@@ -42,44 +42,44 @@ log = structlog.get_logger()
 EARLY_MS = 60_000  # after a hook
 
 
-def describe(claim: Claim, kit: Kit) -> End:
+def describe(claim: Claim, deps: PipelineDeps) -> End:
     """Describes the claimed image and writes its end into the ledger. Raises nothing but what ends the process."""
     began = time.monotonic()
     deadline = began + max(0, claim.deadline_ms - claim.claimed_ms) / 1000  # the ledger's clock, seen as a span
-    watch = Watch(claim, kit.on_stage)
+    watch = Watch(claim, deps.on_stage)
     try:
         work = _described if claim.request.check_text is None else _checked
-        with kit.encoded.share() as share:
-            found = work(claim, kit, watch, deadline, share)
+        with deps.encoded.share() as share:
+            found = work(claim, deps, watch, deadline, share)
         with watch.stage("persist"):
-            kit.wait_for_uploads()
+            deps.wait_for_uploads()
             kept = insist(
-                deadline, lambda: kit.ledger.complete(claim, found.description, found.fields, prediction=found.prediction)
+                deadline, lambda: deps.ledger.complete(claim, found.description, found.fields, prediction=found.prediction)
             )
     except TaggerError as err:
-        return _ended(claim, kit, watch, began, deadline, err)
+        return _ended(claim, deps, watch, began, deadline, err)
     except Exception as err:
         log.exception("job.broke", job=claim.job_id, error=type(err).__name__)
         broken = TaggerError(f"An unexpected error: {type(err).__name__}.").info()
-        return charge(claim, kit, deadline, watch, _retryable(broken))
+        return charge(claim, deps, deadline, watch, _retryable(broken))
     if not kept:
         return "stale"
-    _forget_bytes(claim, kit)
+    _forget_bytes(claim, deps)
     log.info("job.described", job=claim.job_id, asset=claim.request.asset_id, site=claim.request.site_id, **watch.timings_ms)
     return "described"
 
 
-def _ended(claim: Claim, kit: Kit, watch: Watch, began: float, deadline: float, err: TaggerError) -> End:
+def _ended(claim: Claim, deps: PipelineDeps, watch: Watch, began: float, deadline: float, err: TaggerError) -> End:
     """An error that another try may mend is charged to nobody if this process stood still meanwhile."""
     if isinstance(err, DeviceLost):
-        return charge_crash(claim, kit, deadline, err)
-    if err.retryable and kit.stood_still(began) >= LONG_SECONDS:
-        return give_back(claim, kit, deadline, err)
+        return charge_crash(claim, deps, deadline, err)
+    if err.retryable and deps.stood_still(began) >= LONG_SECONDS:
+        return give_back(claim, deps, deadline, err)
     if isinstance(err, DecoderLost):
-        return charge_crash(claim, kit, deadline, err)
+        return charge_crash(claim, deps, deadline, err)
     if isinstance(err, EngineStopped | Unavailable):
-        return give_back(claim, kit, deadline, err)
-    return charge(claim, kit, deadline, watch, err.info())
+        return give_back(claim, deps, deadline, err)
+    return charge(claim, deps, deadline, watch, err.info())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,39 +91,39 @@ class _Found:
     prediction: tuple[str, bytes] | None  # for the cache; None: it came from there
 
 
-def _described(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Share) -> _Found:
+def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, share: Share) -> _Found:
     request = claim.request
-    site = kit.ledger.get_site(request.site_id)
-    instruction = kit.rules.instruction(claim)
-    fetched = _fetched(claim, kit, site, watch, deadline, share)
+    site = deps.ledger.get_site(request.site_id)
+    instruction = deps.rules.instruction(claim)
+    fetched = _fetched(claim, deps, site, watch, deadline, share)
     sha256, data = fetched.sha256, fetched.data
     del fetched
     key = prediction_codec.key(
-        site_id=site.id, sha256=sha256, models=kit.models.ids, instruction=instruction, context=request.context
+        site_id=site.id, sha256=sha256, models=deps.models.ids, instruction=instruction, context=request.context
     )
-    known = kit.ledger.cached(key)
+    known = deps.ledger.cached(key)
     prediction = prediction_codec.load(known) if known is not None else None
     fresh: tuple[str, bytes] | None = None
-    unchecked = kit.rules.unchecked(claim, site, prediction) if prediction is not None and kit.models.checks else ()
+    unchecked = deps.rules.unchecked(claim, site, prediction) if prediction is not None and deps.models.checks else ()
     if prediction is None or unchecked:  # a cached one was perhaps made for other words than this profile's
         with watch.stage("decode"):
-            decoded = kit.decoder.decode(data, deadline=deadline)
+            decoded = deps.decoder.decode(data, deadline=deadline)
         del data  # the encoded bytes need not wait for the model
         share.drop()
         if prediction is None:
             with watch.stage("model"):
                 size = {"width": decoded.width, "height": decoded.height}
-                seen = kit.models.predict(decoded.pixels, instruction, **size, deadline=deadline)
+                seen = deps.models.predict(decoded.pixels, instruction, **size, deadline=deadline)
             prediction = replace(seen, content=decoded.content, file=_told(decoded))
-            unchecked = kit.rules.unchecked(claim, site, prediction) if kit.models.checks else ()
+            unchecked = deps.rules.unchecked(claim, site, prediction) if deps.models.checks else ()
         if unchecked:
             with watch.stage("check"):
-                answers = kit.models.check(decoded.pixels, unchecked, deadline=deadline)
+                answers = deps.models.check(decoded.pixels, unchecked, deadline=deadline)
             prediction = _with_answers(prediction, answers)
         del decoded
         fresh = key, prediction_codec.dump(prediction)
     with watch.stage("judge"):
-        judged = kit.rules.judge(claim, site, prediction)
+        judged = deps.rules.judge(claim, site, prediction)
     embedding = prediction.embedding
     description = Description(
         annotations=judged.annotations,
@@ -146,22 +146,22 @@ def _to_deliver(claim: Claim, site: Site, judged: Judged) -> Mapping[str, Any] |
     return judged.delivery_fields or ({} if site.tell_unwritten else None)
 
 
-def _checked(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Share) -> _Found:
+def _checked(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, share: Share) -> _Found:
     """Only whether the caller's text describes the image. Errors: NotChecked where no model can tell; ImageHidden."""
-    site = kit.ledger.get_site(claim.request.site_id)
-    fetched = _fetched(claim, kit, site, watch, deadline, share)
+    site = deps.ledger.get_site(claim.request.site_id)
+    fetched = _fetched(claim, deps, site, watch, deadline, share)
     with watch.stage("decode"):
-        decoded = kit.decoder.decode(fetched.data, deadline=deadline)
+        decoded = deps.decoder.decode(fetched.data, deadline=deadline)
     if decoded.content == "hidden":
         raise ImageHidden
     sha256 = fetched.sha256
     del fetched
     share.drop()
     with watch.stage("check"):
-        (answer,) = kit.models.check(decoded.pixels, [claim.request.check_text or ""], deadline=deadline)
+        (answer,) = deps.models.check(decoded.pixels, [claim.request.check_text or ""], deadline=deadline)
     description = Description(
         annotations=(),
-        verdict=kit.rules.opinion(claim, answer),
+        verdict=deps.rules.opinion(claim, answer),
         sha256=sha256,
         width=decoded.width,
         height=decoded.height,
@@ -172,13 +172,13 @@ def _checked(claim: Claim, kit: Kit, watch: Watch, deadline: float, share: Share
     return _Found(description=description, fields=None, prediction=None)
 
 
-def _fetched(claim: Claim, kit: Kit, site: Site, watch: Watch, deadline: float, share: Share) -> Fetched:
+def _fetched(claim: Claim, deps: PipelineDeps, site: Site, watch: Watch, deadline: float, share: Share) -> Fetched:
     with watch.stage("fetch"):
         return fetch(
             claim.request.source,
-            policy=FetchPolicy.of(site, kit.max_bytes, may_be_early=_may_be_early(claim)),
-            deadline=min(deadline, time.monotonic() + kit.fetch_seconds),
-            blobs=kit.blobs,
+            policy=FetchPolicy.of(site, deps.max_bytes, may_be_early=_may_be_early(claim)),
+            deadline=min(deadline, time.monotonic() + deps.fetch_seconds),
+            blobs=deps.blobs,
             share=share,
         )
 
@@ -208,9 +208,9 @@ def _retryable(error: ErrorInfo) -> ErrorInfo:
     return replace(error, retryable=True, stage="batch")
 
 
-def _forget_bytes(claim: Claim, kit: Kit) -> None:
+def _forget_bytes(claim: Claim, deps: PipelineDeps) -> None:
     if claim.request.source.kind == "blob":
         try:
-            kit.blobs.delete(claim.request.source.location)
+            deps.blobs.delete(claim.request.source.location)
         except StorageUnavailable as err:
             log.warning("blob.left", job=claim.job_id, error=str(err))  # the sweep takes it

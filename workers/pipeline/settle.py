@@ -10,7 +10,7 @@ import structlog
 
 from tagger.errors import ErrorInfo, LedgerUnavailable, TaggerError, Unavailable
 from tagger.job import Claim
-from workers.pipeline.deps import End, Kit, Watch
+from workers.pipeline.deps import End, PipelineDeps, Watch
 
 log = structlog.get_logger()
 
@@ -20,33 +20,33 @@ PAUSE_SECONDS = 1.0  # before a job is given back because a part is away: it wou
 T = TypeVar("T")
 
 
-def give_back(claim: Claim, kit: Kit, deadline: float, err: TaggerError) -> End:
+def give_back(claim: Claim, deps: PipelineDeps, deadline: float, err: TaggerError) -> End:
     """A part of ours is away or ending: not the image's fault, so nothing is charged."""
     log.warning("job.released", job=claim.job_id, code=err.code, reason=str(err))
     if isinstance(err, Unavailable):
-        kit.stopping.wait(PAUSE_SECONDS)
-    return _end(claim, "released", lambda: "released" if insist(deadline, lambda: kit.ledger.release(claim)) else "stale")
+        deps.stopping.wait(PAUSE_SECONDS)
+    return _end(claim, "released", lambda: "released" if insist(deadline, lambda: deps.ledger.release(claim)) else "stale")
 
 
-def charge_crash(claim: Claim, kit: Kit, deadline: float, err: TaggerError) -> End:
+def charge_crash(claim: Claim, deps: PipelineDeps, deadline: float, err: TaggerError) -> End:
     """The process ends with this image in its device's hands: as if it had died of it."""
     log.warning("job.crashed", job=claim.job_id, code=err.code, crashes=claim.crashes + 1)
 
     def write() -> End:
-        status = insist(deadline, lambda: kit.ledger.crash(claim))
+        status = insist(deadline, lambda: deps.ledger.crash(claim))
         return "stale" if status is None else "dead" if status == "dead" else "released"
 
     return _end(claim, "released", write)
 
 
-def charge(claim: Claim, kit: Kit, deadline: float, watch: Watch, error: ErrorInfo) -> End:
+def charge(claim: Claim, deps: PipelineDeps, deadline: float, watch: Watch, error: ErrorInfo) -> End:
     log.warning(
         "job.failed", job=claim.job_id, stage=error.stage, code=error.code, detail=error.detail, attempt=claim.attempts + 1
     )
-    kit.on_error(error)
+    deps.on_error(error)
 
     def write() -> End:
-        status = insist(deadline, lambda: kit.ledger.fail(claim, error, watch.timings_ms))
+        status = insist(deadline, lambda: deps.ledger.fail(claim, error, watch.timings_ms))
         return "stale" if status is None else "dead" if status == "dead" else "failed"
 
     return _end(claim, "failed", write)

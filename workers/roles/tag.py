@@ -20,7 +20,7 @@ from workers.decode.pool import DecoderPool
 from workers.inference.ensemble import Alarm, Models, on_processor, scorer, sized, start_models
 from workers.pipeline import celery_consumer
 from workers.pipeline.claim import Taker
-from workers.pipeline.deps import End, Kit
+from workers.pipeline.deps import End, PipelineDeps
 from workers.pipeline.describe import describe
 from workers.pipeline.in_flight import InFlight
 from workers.pipeline.judge import SiteRules
@@ -70,9 +70,9 @@ def run(settings: Settings, lane: Lane, *, alone: bool = False, processor: int |
             upload_priority.wait_for_uploads()
 
         models = start_models(settings, on_fatal=alarm, before_batch=before_image, backlog=in_flight.full)
-        kit = _kit(settings, lane, ledger, decoder, models, upload_priority, ending.asked)
+        deps = _pipeline_deps(settings, lane, ledger, decoder, models, upload_priority, ending.asked)
         models.wait_ready(ending.asked)
-        _work(settings, lane, worker_id, ledger, kit, models, alarm, upload_priority, in_flight, ending.asked)
+        _work(settings, lane, worker_id, ledger, deps, models, alarm, upload_priority, in_flight, ending.asked)
     except Asked:
         log.info("worker.ended_early")
     finally:
@@ -85,7 +85,7 @@ def run(settings: Settings, lane: Lane, *, alone: bool = False, processor: int |
     return 0
 
 
-def _kit(
+def _pipeline_deps(
     settings: Settings,
     lane: Lane,
     ledger: Ledger,
@@ -93,8 +93,8 @@ def _kit(
     models: Models,
     upload_priority: YieldToUploads,
     stopping: threading.Event,
-) -> Kit:
-    return Kit(
+) -> PipelineDeps:
+    return PipelineDeps(
         ledger=Remembered(ledger),
         blobs=LocalBlobs(settings.blobs),
         decoder=decoder,
@@ -130,7 +130,7 @@ def _work(
     lane: Lane,
     worker_id: str,
     ledger: Ledger,
-    kit: Kit,
+    deps: PipelineDeps,
     models: Models,
     alarm: Alarm,
     upload_priority: YieldToUploads,
@@ -149,7 +149,7 @@ def _work(
         events.begun(claim)
         began = time.monotonic()
         with in_flight.hold():
-            end = describe(claim, kit)
+            end = describe(claim, deps)
         logs.JOBS.labels(lane, end).inc()
         events.ended(claim, end, time.monotonic() - began)
         return end
