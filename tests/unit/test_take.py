@@ -10,7 +10,7 @@ from tagger.asset import ImageSource
 from tagger.errors import LedgerUnavailable
 from tagger.job import Claim, JobRequest, Lane
 from workers.pipeline.claim import Taker
-from workers.pipeline.deps import End
+from workers.pipeline.deps import Settlement
 
 CLAIM = Claim(
     job_id="job_2", token="t", lane="upload", attempts=0, crashes=0, deadline_ms=2, created_ms=0, claimed_ms=1,
@@ -34,7 +34,7 @@ class Counter:
             raise answer
         return answer
 
-    def describe(self, claim: Claim) -> End:
+    def describe(self, claim: Claim) -> Settlement:
         self.described.append(claim)
         return "described"
 

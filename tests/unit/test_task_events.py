@@ -15,7 +15,7 @@ from support.ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.blobs.local import LocalBlobs
 from tagger.errors import ImageTooLarge, LedgerUnavailable
 from tagger.services.ingest import Ingest
-from workers.pipeline.task_events import MOST_EVENTS, TaskEvents
+from workers.pipeline.task_events import MAX_EVENTS, TaskEvents
 
 
 class Wire:
@@ -57,9 +57,9 @@ def events(world: World, wire: Wire) -> TaskEvents:
 
 def test_a_success_is_told_with_site_and_asset(world: World, events: TaskEvents, wire: Wire) -> None:
     claim = world.claimed(world.accept("a'b\x1b\u202e"))
-    events.begun(claim)
+    events.started(claim)
     assert world.ledger.complete(claim, description(), FIELDS)
-    events.ended(claim, "described", 0.25)
+    events.settled(claim, "described", 0.25)
     assert wire.sent == [], "they go out together"
     events.flush()
     assert wire.types() == ["received", "started", "succeeded"]
@@ -77,7 +77,7 @@ def test_a_failure_is_told_as_the_ledger_ruled(
 ) -> None:
     claim = world.claimed(world.accept("a"))
     world.ledger.fail(claim, error, {})
-    events.ended(claim, end, 1)
+    events.settled(claim, end, 1)
     events.flush()
     [(type_, fields)] = wire.sent
     assert (type_, fields["exception"]) == (f"task-{told}", f"{error.code}: {error.detail}")
@@ -87,11 +87,11 @@ def test_a_job_given_back_is_told_at_once_unless_another_worker_has_it(world: Wo
     world.worker("w2")
     claim = world.claimed(world.accept("a"))
     world.ledger.release(claim)
-    events.ended(claim, "released", 1)
+    events.settled(claim, "released", 1)
     assert wire.types() == ["retried"]
     world.claimed(claim.job_id, worker="w2")
     for end in ("released", "stale"):
-        events.ended(claim, end, 1)
+        events.settled(claim, end, 1)
         events.flush()
     assert wire.types() == ["retried"], "the other worker tells of it now"
 
@@ -101,7 +101,7 @@ def test_a_stale_end_is_told_as_what_became_of_the_job(world: World, events: Tas
     world.accept("a", "2")
     world.ledger.cancel(cancelled.job_id)
     for claim in (superseded, cancelled):
-        events.ended(claim, "stale", 1)
+        events.settled(claim, "stale", 1)
     events.flush()
     assert wire.types() == ["revoked", "revoked"]
 
@@ -126,15 +126,15 @@ def test_nothing_is_lost_while_the_consumer_reconnects_and_memory_is_bounded(
 ) -> None:
     claim = world.claimed(world.accept("a"))
     events.detach()
-    for _ in range(MOST_EVENTS):
-        events.ended(claim, "described", 1)
+    for _ in range(MAX_EVENTS):
+        events.settled(claim, "described", 1)
     events.flush()
     assert wire.sent == []
-    events.begun(claim)
+    events.started(claim)
     events.attach(wire)
     wire.away = True
     events.flush()
-    assert len(wire.sent) == MOST_EVENTS
+    assert len(wire.sent) == MAX_EVENTS
     assert wire.types()[-2:] == ["received", "started"], "the newest stay"
 
 
@@ -144,7 +144,7 @@ def test_a_ledger_that_is_away_ends_no_task(world: World, events: TaskEvents, wi
 
     claim = world.claimed(world.accept("a"))
     events._ledger = type("Away", (), {"job": staticmethod(away), "job_status": staticmethod(away)})()
-    events.ended(claim, "abandoned", 1)
+    events.settled(claim, "abandoned", 1)
     events.passed_over(claim.job_id)
     events.flush()
     assert wire.types() == ["retried"]

@@ -14,7 +14,7 @@ from celery.app import trace
 from celery.worker import WorkController, state
 
 from tagger.queue.hints import BROKER_ERRORS, TASK
-from workers.pipeline.task_events import MOST_EVENTS, TaskEvents
+from workers.pipeline.task_events import MAX_EVENTS, TaskEvents
 
 log = structlog.get_logger()
 
@@ -98,7 +98,7 @@ def pace_step(clock: Callable[[], float] = time.monotonic, sleep: Callable[[floa
 def _gather(dispatcher: Any) -> None:
     """Events go out together, not one by one."""
     dispatcher.on_send_buffered = None
-    dispatcher.buffer_limit = 3 * MOST_EVENTS
+    dispatcher.buffer_limit = 3 * MAX_EVENTS
 
 
 def _send_rest(app: Celery, name: str, events: TaskEvents) -> None:

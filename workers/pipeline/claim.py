@@ -12,7 +12,7 @@ import structlog
 
 from tagger.errors import Unavailable
 from tagger.job import Claim, Lane
-from workers.pipeline.deps import End
+from workers.pipeline.deps import Settlement
 
 log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ class Taker:
     def __init__(
         self,
         claims: Claims,
-        describe: Callable[[Claim], End],
+        describe: Callable[[Claim], Settlement],
         *,
         lane: Lane,
         worker_id: str,

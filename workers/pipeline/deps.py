@@ -18,7 +18,7 @@ from tagger.site import Site
 from workers.decode.pool import Decoded
 from workers.fetch.byte_budget import Room
 
-End = Literal["described", "failed", "dead", "released", "stale", "abandoned"]
+Settlement = Literal["described", "failed", "dead", "released", "stale", "abandoned"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The pipeline of one image, top to bottom: fetch, decode, predict, judge, persist.
 
-Every end is written to the ledger: completed, failed by a typed error (charged to the job), or released (not charged,
-when a part of ours was at fault). Whoever no longer holds the claim's token finds its word refused, which is no error.
+Each claim ends with one settlement in the ledger: completed, failed by a typed error (charged to the job), or released (not
+charged, because one of our own services was at fault). If the claim's token is no longer valid, the ledger refuses the write,
+and the settlement is `stale`; that is no error.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ from workers.decode.pool import Decoded
 from workers.fetch.byte_budget import Share
 from workers.fetch.fetch import Fetched, FetchPolicy, fetch
 from workers.pipeline import prediction_codec
-from workers.pipeline.deps import End, Judged, PipelineDeps, Watch
-from workers.pipeline.settle import charge, charge_crash, give_back, insist
+from workers.pipeline.deps import Judged, PipelineDeps, Settlement, Watch
+from workers.pipeline.settle import charge, charge_crash, give_back, retry_until
 from workers.runtime.standstill import LONG_SECONDS
 
 log = structlog.get_logger()
@@ -42,38 +43,40 @@ log = structlog.get_logger()
 EARLY_MS = 60_000  # after a hook
 
 
-def describe(claim: Claim, deps: PipelineDeps) -> End:
-    """Describes the claimed image and writes its end into the ledger. Raises nothing but what ends the process."""
-    began = time.monotonic()
-    deadline = began + max(0, claim.deadline_ms - claim.claimed_ms) / 1000  # the ledger's clock, seen as a span
+def describe(claim: Claim, deps: PipelineDeps) -> Settlement:
+    """Describes the claimed image and writes the settlement to the ledger. Raises only what ends the process."""
+    started = time.monotonic()
+    deadline = started + max(0, claim.deadline_ms - claim.claimed_ms) / 1000  # the ledger's clock may differ from ours
     watch = Watch(claim, deps.on_stage)
     try:
         work = _described if claim.request.check_text is None else _checked
         with deps.encoded.share() as share:
-            found = work(claim, deps, watch, deadline, share)
+            result = work(claim, deps, watch, deadline, share)
         with watch.stage("persist"):
             deps.wait_for_uploads()
-            kept = insist(
-                deadline, lambda: deps.ledger.complete(claim, found.description, found.fields, prediction=found.prediction)
+            valid = retry_until(
+                deadline, lambda: deps.ledger.complete(claim, result.description, result.fields, prediction=result.prediction)
             )
     except TaggerError as err:
-        return _ended(claim, deps, watch, began, deadline, err)
+        return _settle_error(claim, deps, watch, started, deadline, err)
     except Exception as err:
         log.exception("job.broke", job=claim.job_id, error=type(err).__name__)
         broken = TaggerError(f"An unexpected error: {type(err).__name__}.").info()
         return charge(claim, deps, deadline, watch, _retryable(broken))
-    if not kept:
+    if not valid:
         return "stale"
     _forget_bytes(claim, deps)
     log.info("job.described", job=claim.job_id, asset=claim.request.asset_id, site=claim.request.site_id, **watch.timings_ms)
     return "described"
 
 
-def _ended(claim: Claim, deps: PipelineDeps, watch: Watch, began: float, deadline: float, err: TaggerError) -> End:
-    """An error that another try may mend is charged to nobody if this process stood still meanwhile."""
+def _settle_error(
+    claim: Claim, deps: PipelineDeps, watch: Watch, started: float, deadline: float, err: TaggerError
+) -> Settlement:
+    """If the process was suspended meanwhile, a retryable error is not charged: the suspension may have caused it."""
     if isinstance(err, DeviceLost):
         return charge_crash(claim, deps, deadline, err)
-    if err.retryable and deps.stood_still(began) >= LONG_SECONDS:
+    if err.retryable and deps.stood_still(started) >= LONG_SECONDS:
         return give_back(claim, deps, deadline, err)
     if isinstance(err, DecoderLost):
         return charge_crash(claim, deps, deadline, err)
@@ -83,15 +86,15 @@ def _ended(claim: Claim, deps: PipelineDeps, watch: Watch, began: float, deadlin
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
-    """All that goes into the ledger, in one transaction."""
+class _Result:
+    """What one ledger transaction writes."""
 
     description: Description
-    fields: Mapping[str, Any] | None  # to deliver; empty: only to tell what came of it
-    prediction: tuple[str, bytes] | None  # for the cache; None: it came from there
+    fields: Mapping[str, Any] | None  # to deliver; empty: deliver only the outcome; None: deliver nothing
+    prediction: tuple[str, bytes] | None  # key and value for the cache; None: it came from the cache
 
 
-def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, share: Share) -> _Found:
+def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, share: Share) -> _Result:
     request = claim.request
     site = deps.ledger.get_site(request.site_id)
     instruction = deps.rules.instruction(claim)
@@ -101,20 +104,20 @@ def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, 
     key = prediction_codec.key(
         site_id=site.id, sha256=sha256, models=deps.models.ids, instruction=instruction, context=request.context
     )
-    known = deps.ledger.cached(key)
-    prediction = prediction_codec.load(known) if known is not None else None
+    stored = deps.ledger.cached(key)
+    prediction = prediction_codec.load(stored) if stored is not None else None
     fresh: tuple[str, bytes] | None = None
     unchecked = deps.rules.unchecked(claim, site, prediction) if prediction is not None and deps.models.checks else ()
-    if prediction is None or unchecked:  # a cached one was perhaps made for other words than this profile's
+    if prediction is None or unchecked:  # a cached prediction may lack checks of the texts that this profile offers
         with watch.stage("decode"):
             decoded = deps.decoder.decode(data, deadline=deadline)
-        del data  # the encoded bytes need not wait for the model
+        del data  # free the encoded bytes before the model runs
         share.drop()
         if prediction is None:
             with watch.stage("model"):
                 size = {"width": decoded.width, "height": decoded.height}
-                seen = deps.models.predict(decoded.pixels, instruction, **size, deadline=deadline)
-            prediction = replace(seen, content=decoded.content, file=_told(decoded))
+                predicted = deps.models.predict(decoded.pixels, instruction, **size, deadline=deadline)
+            prediction = replace(predicted, content=decoded.content, file=_file_metadata(decoded))
             unchecked = deps.rules.unchecked(claim, site, prediction) if deps.models.checks else ()
         if unchecked:
             with watch.stage("check"):
@@ -136,18 +139,18 @@ def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, 
         warnings=judged.warnings,
         checks=prediction.entailment,
     )
-    return _Found(description=description, fields=_to_deliver(claim, site, judged), prediction=fresh)
+    return _Result(description=description, fields=_to_deliver(claim, site, judged), prediction=fresh)
 
 
 def _to_deliver(claim: Claim, site: Site, judged: Judged) -> Mapping[str, Any] | None:
-    """Nothing to write is told as well, unless the site does not want to hear it."""
+    """The fields to deliver. Empty if there is nothing to write but the site wants to be told so; None for no delivery."""
     if not claim.request.deliver:
         return None
     return judged.delivery_fields or ({} if site.tell_unwritten else None)
 
 
-def _checked(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, share: Share) -> _Found:
-    """Only whether the caller's text describes the image. Errors: NotChecked where no model can tell; ImageHidden."""
+def _checked(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, share: Share) -> _Result:
+    """Checks only whether the caller's text describes the image. Errors: NotChecked if no model can check texts; ImageHidden."""
     site = deps.ledger.get_site(claim.request.site_id)
     fetched = _fetched(claim, deps, site, watch, deadline, share)
     with watch.stage("decode"):
@@ -169,7 +172,7 @@ def _checked(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, sh
         warnings=decoded.warnings,
         checks=(answer,),
     )
-    return _Found(description=description, fields=None, prediction=None)
+    return _Result(description=description, fields=None, prediction=None)
 
 
 def _fetched(claim: Claim, deps: PipelineDeps, site: Site, watch: Watch, deadline: float, share: Share) -> Fetched:
@@ -184,19 +187,19 @@ def _fetched(claim: Claim, deps: PipelineDeps, site: Site, watch: Watch, deadlin
 
 
 def _may_be_early(claim: Claim) -> bool:
-    """Whether a hook came so recently that its CMS may not have made the file public yet. A caller who waits is told at once."""
+    """Whether the hook is so recent that the CMS may not have published the file yet. For a waiting caller: never."""
     request = claim.request
     return request.event_id is not None and request.deliver and claim.claimed_ms - claim.created_ms < EARLY_MS
 
 
-def _told(decoded: Decoded) -> FileMetadata:
-    told = metadata.read(
+def _file_metadata(decoded: Decoded) -> FileMetadata:
+    file = metadata.read(
         exif_block=decoded.exif,
         iptc_block=decoded.iptc,
         xmp_packet=decoded.xmp,
         texts=json.loads(decoded.texts) if decoded.texts else {},
     )
-    return replace(told, warnings=(*told.warnings, *decoded.warnings))
+    return replace(file, warnings=(*file.warnings, *decoded.warnings))
 
 
 def _with_answers(prediction: Prediction, answers: tuple[EntailmentPrediction, ...]) -> Prediction:
@@ -213,4 +216,4 @@ def _forget_bytes(claim: Claim, deps: PipelineDeps) -> None:
         try:
             deps.blobs.delete(claim.request.source.location)
         except StorageUnavailable as err:
-            log.warning("blob.left", job=claim.job_id, error=str(err))  # the sweep takes it
+            log.warning("blob.left", job=claim.job_id, error=str(err))  # the reconciler's sweep deletes it later

@@ -1,4 +1,4 @@
-"""How an image's end reaches the ledger: given back, charged, or insisted on while the ledger is away."""
+"""Writes a job's settlement to the ledger: released, crashed, failed or described. Retries while the ledger is away."""
 
 from __future__ import annotations
 
@@ -10,60 +10,63 @@ import structlog
 
 from tagger.errors import ErrorInfo, LedgerUnavailable, TaggerError, Unavailable
 from tagger.job import Claim
-from workers.pipeline.deps import End, PipelineDeps, Watch
+from workers.pipeline.deps import PipelineDeps, Settlement, Watch
 
 log = structlog.get_logger()
 
-RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)  # between tries to write an end while the ledger is away; the last one repeats
-PAUSE_SECONDS = 1.0  # before a job is given back because a part is away: it would come right back
+RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0)  # pauses between tries while the ledger is away; the last one repeats
+PAUSE_SECONDS = 1.0  # before a job is released because a service is away; without it the job would come right back
 
 T = TypeVar("T")
 
 
-def give_back(claim: Claim, deps: PipelineDeps, deadline: float, err: TaggerError) -> End:
-    """A part of ours is away or ending: not the image's fault, so nothing is charged."""
+def give_back(claim: Claim, deps: PipelineDeps, deadline: float, err: TaggerError) -> Settlement:
+    """Releases the job without a charge: one of our own services is away or stopping, so the image is not at fault."""
     log.warning("job.released", job=claim.job_id, code=err.code, reason=str(err))
     if isinstance(err, Unavailable):
         deps.stopping.wait(PAUSE_SECONDS)
-    return _end(claim, "released", lambda: "released" if insist(deadline, lambda: deps.ledger.release(claim)) else "stale")
+    return _settle(
+        claim, "released", lambda: "released" if retry_until(deadline, lambda: deps.ledger.release(claim)) else "stale"
+    )
 
 
-def charge_crash(claim: Claim, deps: PipelineDeps, deadline: float, err: TaggerError) -> End:
-    """The process ends with this image in its device's hands: as if it had died of it."""
+def charge_crash(claim: Claim, deps: PipelineDeps, deadline: float, err: TaggerError) -> Settlement:
+    """Charges a crash: the process ends while its device processes this image, as if the image had killed it."""
     log.warning("job.crashed", job=claim.job_id, code=err.code, crashes=claim.crashes + 1)
 
-    def write() -> End:
-        status = insist(deadline, lambda: deps.ledger.crash(claim))
+    def write() -> Settlement:
+        status = retry_until(deadline, lambda: deps.ledger.crash(claim))
         return "stale" if status is None else "dead" if status == "dead" else "released"
 
-    return _end(claim, "released", write)
+    return _settle(claim, "released", write)
 
 
-def charge(claim: Claim, deps: PipelineDeps, deadline: float, watch: Watch, error: ErrorInfo) -> End:
+def charge(claim: Claim, deps: PipelineDeps, deadline: float, watch: Watch, error: ErrorInfo) -> Settlement:
     log.warning(
         "job.failed", job=claim.job_id, stage=error.stage, code=error.code, detail=error.detail, attempt=claim.attempts + 1
     )
     deps.on_error(error)
 
-    def write() -> End:
-        status = insist(deadline, lambda: deps.ledger.fail(claim, error, watch.timings_ms))
+    def write() -> Settlement:
+        status = retry_until(deadline, lambda: deps.ledger.fail(claim, error, watch.timings_ms))
         return "stale" if status is None else "dead" if status == "dead" else "failed"
 
-    return _end(claim, "failed", write)
+    return _settle(claim, "failed", write)
 
 
-def _end(claim: Claim, wanted: End, write: Callable[[], End]) -> End:
+def _settle(claim: Claim, wanted: Settlement, write: Callable[[], Settlement]) -> Settlement:
     try:
         return write()
     except LedgerUnavailable as err:
-        # its deadline, or the expiry of this worker, frees the job
+        # the job becomes claimable again at its deadline or when this worker's lease expires
         log.error("job.abandoned", job=claim.job_id, wanted=wanted, error=str(err))
         return "abandoned"
 
 
-def insist(deadline: float, write: Callable[[], T]) -> T:
-    """Writes an end, again and again while the ledger is away, until the job's deadline: work that is done is not thrown
-    away for a restart of the ledger. The claim's token makes every repetition harmless.
+def retry_until(deadline: float, write: Callable[[], T]) -> T:
+    """Writes to the ledger and retries while it is away, until the job's deadline. A restart of the ledger loses no finished work.
+
+    The claim's token makes each retry safe.
     """
     tries = 0
     while True:

@@ -1,8 +1,8 @@
-"""What Flower is told: one task per job, in the state that the ledger knows.
+"""Events for Flower: one task per job, in the state that the ledger holds.
 
-A hint named for one job may bring another job to a worker, so Celery's own events would tell of the wrong image, and of success
-whatever became of it. They are off. Instead whoever claims a job says so under that job's id: with its site and asset, then
-`succeeded`, `failed` (dead), `retried` (it waits for another attempt) or `revoked` (superseded, cancelled).
+A worker may answer one job's hint by claiming another job, so Celery's own events would name the wrong image, and would always
+report success. They are off. Instead the worker that claims a job sends events under that job's id: `received` with its site and
+asset, `started`, then `succeeded`, `failed` (dead), `retried` (waits for another attempt) or `revoked` (superseded, cancelled).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any, Protocol
 from tagger.errors import LedgerUnavailable, NotFound
 from tagger.job import Claim, Job, JobRequest, JobStatus
 from tagger.queue.hints import BROKER_ERRORS, TASK
-from workers.pipeline.deps import End
+from workers.pipeline.deps import Settlement
 
-MOST_EVENTS = 3_000  # that are kept while the broker is away; then the oldest go
-UNTOLD: frozenset[JobStatus] = frozenset({"running", "described", "done"})  # whoever claimed the job tells of it
+MAX_EVENTS = 3_000  # kept while the broker is away; above that the oldest are dropped
+CLAIMED: frozenset[JobStatus] = frozenset({"running", "described", "done"})  # the worker that claimed the job reports these
 REVOKED = {"terminated": False, "signum": None, "expired": False}
 
 Fields = Mapping[str, Any]
@@ -34,83 +34,83 @@ class Dispatcher(Protocol):
 
 
 class Reads(Protocol):
-    """What is asked of the ledger."""
+    """The ledger's reads that are needed here."""
 
     def job(self, job_id: str) -> Job: ...
     def job_status(self, job_id: str) -> JobStatus: ...
 
 
 class TaskEvents:
-    """Gathers events from all task threads; the consumer's loop sends them together. Thread-safe; raises nothing."""
+    """Collects events from all task threads; the consumer's loop sends them together. Thread-safe; raises nothing."""
 
     def __init__(self, ledger: Reads, *, clock: Callable[[], float] = time.time) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._waiting: deque[tuple[str, dict[str, Any]]] = deque(maxlen=MOST_EVENTS)
+        self._waiting: deque[tuple[str, dict[str, Any]]] = deque(maxlen=MAX_EVENTS)
         self._lock = threading.Lock()
         self._dispatcher: Dispatcher | None = None
 
     # --- what happens to jobs ---
 
-    def begun(self, claim: Claim) -> None:
-        """This worker has claimed the job."""
+    def started(self, claim: Claim) -> None:
+        """Call after this worker claimed the job."""
         self._received(claim.job_id, claim.request, claim.attempts)
         self._add("task-started", claim.job_id)
 
-    def ended(self, claim: Claim, end: End, seconds: float) -> None:
-        """This worker is done with its claim, and has written the end into the ledger."""
-        if end == "described":
-            self._add("task-succeeded", claim.job_id, result=end, runtime=seconds)
+    def settled(self, claim: Claim, settlement: Settlement, seconds: float) -> None:
+        """Call after this worker wrote the settlement to the ledger."""
+        if settlement == "described":
+            self._add("task-succeeded", claim.job_id, result=settlement, runtime=seconds)
             return
         try:
             job = self._ledger.job(claim.job_id)
         except (LedgerUnavailable, NotFound):
-            self._add("task-retried", claim.job_id, exception="ledger_unavailable: what became of it is not known here.")
+            self._add("task-retried", claim.job_id, exception="ledger_unavailable: the job's state could not be read.")
             return
-        self._tell(job, given_back=end == "released")
+        self._report(job, released=settlement == "released")
 
     def passed_over(self, job_id: str) -> None:
-        """A hint named this job, but it was not to be claimed: perhaps because it has ended without any worker."""
+        """A hint named this job, but it could not be claimed. It may have ended without a worker; then report that."""
         try:
-            if self._ledger.job_status(job_id) in UNTOLD:
+            if self._ledger.job_status(job_id) in CLAIMED:
                 return
             job = self._ledger.job(job_id)
         except (LedgerUnavailable, NotFound):
             return
         if event_of(job) is not None:
             self._received(job.id, job.request, job.attempts)
-            self._tell(job)
+            self._report(job)
 
-    def _tell(self, job: Job, *, given_back: bool = False) -> None:
-        told = event_of(job, given_back=given_back)
-        if told is not None:
-            self._add(told[0], job.id, **told[1])
-            if given_back:
-                self.flush()  # before another worker that takes it now tells how it went on
+    def _report(self, job: Job, *, released: bool = False) -> None:
+        event = event_of(job, released=released)
+        if event is not None:
+            self._add(event[0], job.id, **event[1])
+            if released:
+                self.flush()  # now, before another worker claims the job and sends its own events
 
     # --- sending ---
 
     def attach(self, dispatcher: Dispatcher) -> None:
-        """From now on events go out by this dispatcher."""
+        """Send events through this dispatcher from now on."""
         self._dispatcher = dispatcher
 
     def detach(self) -> None:
-        """The connection is lost: events wait."""
+        """The connection is lost: keep events until the next `attach`."""
         self._dispatcher = None
 
     def flush(self) -> None:
-        """Sends what waits, in its order, in one message."""
+        """Sends the waiting events, in order, in one message."""
         dispatcher = self._dispatcher
         if dispatcher is None:
             return
-        with self._lock, contextlib.suppress(*BROKER_ERRORS):  # nobody misses an event more than a job
+        with self._lock, contextlib.suppress(*BROKER_ERRORS):  # a lost event must not fail a job
             while self._waiting:
                 type_, fields = self._waiting.popleft()
                 dispatcher.send(type_, **fields)
             dispatcher.flush()
 
     def _received(self, job_id: str, request: JobRequest, attempts: int) -> None:
-        asset = {"site": request.site_id, "asset": request.asset_id}  # an asset's id is what an operator searches for
+        asset = {"site": request.site_id, "asset": request.asset_id}  # operators search by asset id
         shown = {"args": repr((job_id,)), "kwargs": repr(asset), "root_id": job_id, "parent_id": None}
         self._add("task-received", job_id, name=TASK, **shown, retries=attempts, eta=None, expires=None)
 
@@ -118,14 +118,14 @@ class TaskEvents:
         self._waiting.append((type_, {"uuid": job_id, "timestamp": self._clock(), **fields}))
 
 
-def event_of(job: Job, *, given_back: bool = False) -> tuple[str, Fields] | None:
-    """The event that tells of the job's state; None where its next claim, or whoever holds it, will tell."""
+def event_of(job: Job, *, released: bool = False) -> tuple[str, Fields] | None:
+    """The event for the job's state. None if the worker that holds the job, or its next claim, reports it."""
     if job.status in ("superseded", "cancelled"):
         return "task-revoked", REVOKED
     error = job.error
-    cause = f"{error.code}: {error.detail}" if error is not None else "The worker gave it back or died."
+    cause = f"{error.code}: {error.detail}" if error is not None else "The worker released the job or died."
     if job.status == "dead":
         return "task-failed", {"exception": cause, "traceback": error.remedy if error is not None else ""}
-    if job.status == "accepted" and (given_back or job.attempts or job.crashes):
+    if job.status == "accepted" and (released or job.attempts or job.crashes):
         return "task-retried", {"exception": cause}
     return None

@@ -20,7 +20,7 @@ from workers.decode.pool import DecoderPool
 from workers.inference.ensemble import Alarm, Models, on_processor, scorer, sized, start_models
 from workers.pipeline import celery_consumer
 from workers.pipeline.claim import Taker
-from workers.pipeline.deps import End, PipelineDeps
+from workers.pipeline.deps import PipelineDeps, Settlement
 from workers.pipeline.describe import describe
 from workers.pipeline.in_flight import InFlight
 from workers.pipeline.judge import SiteRules
@@ -145,14 +145,14 @@ def _work(
         ready.set(models.ready())
         return models.wrong()
 
-    def describe_counted(claim: Claim) -> End:
-        events.begun(claim)
-        began = time.monotonic()
+    def describe_counted(claim: Claim) -> Settlement:
+        events.started(claim)
+        started = time.monotonic()
         with in_flight.hold():
-            end = describe(claim, deps)
-        logs.JOBS.labels(lane, end).inc()
-        events.ended(claim, end, time.monotonic() - began)
-        return end
+            settlement = describe(claim, deps)
+        logs.JOBS.labels(lane, settlement).inc()
+        events.settled(claim, settlement, time.monotonic() - started)
+        return settlement
 
     take = Taker(
         ledger,
