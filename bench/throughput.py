@@ -76,7 +76,7 @@ def bare_child(run: Run, models: str, start: Barrier, out: Queue[int]) -> None:
     """Decode, prepare, run, finish, again and again; puts how many images it did after the ramp."""
     pixels.configure(100_000_000)
     if run.model == "lite":
-        priority.compute()  # as ours does
+        priority.use_batch_scheduling()  # as ours does
     model: Any = large.Both(Path(models), start.parties) if run.model == "large" else loader(run.model, Path(models))()
     encoded = cycle(photos(run.side))
     model.run([model.canary()])

@@ -50,9 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace, settings: Settings) -> int:
     # Each role imports only its own libraries: a deliverer needs no models.
     if args.role == "tag":
-        from workers.roles import tag as tagging
+        from workers.roles import tag
 
-        return tagging.run(settings, args.lane, alone=args.alone, processor=args.processor)
+        return tag.run(settings, args.lane, alone=args.alone, processor=args.processor)
     if args.role == "deliver":
         from workers.roles import deliver
 

@@ -68,7 +68,7 @@ def images(question: Mapping[str, Any], settings: Settings) -> Iterator[Answer]:
     models = start_models(settings, on_fatal=lambda _reason: None)
     try:
         models.wait_ready(threading.Event())
-        asked = _Asked(settings, decoder, models, scorer(models.plan, settings.vectors, models), profile, vocabulary)
+        asked = _ImageQuestion(settings, decoder, models, scorer(models.plan, settings.vectors, models), profile, vocabulary)
         with ThreadPoolExecutor(AHEAD) as pool:
             yield from pool.map(asked.answer, question["images"])
     finally:
@@ -76,7 +76,7 @@ def images(question: Mapping[str, Any], settings: Settings) -> Iterator[Answer]:
         decoder.close()
 
 
-class _Asked:
+class _ImageQuestion:
     """The way of one image without a ledger: decode, predict, judge."""
 
     def __init__(

@@ -96,7 +96,7 @@ def test_a_second_sigterm_hurries_and_gives_back_what_runs(build: Any, tmp_path:
     ids = house.submit(2)
     house.until(lambda: house.statuses(ids) == {"running": 2}, "both run")
     worker.send_signal(signal.SIGTERM)
-    house.until(lambda: "worker.ending" in house.logs(), "the worker ends")
+    house.until(lambda: "worker.shutdown_requested" in house.logs(), "the worker ends")
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(6) == 0
     assert house.statuses(ids) == {"accepted": 2}

@@ -32,27 +32,27 @@ def session(code: str) -> str:
 
 @pytest.mark.skipif(not GROUP.exists(), reason="this system has no automatic groups")
 def test_the_session_steps_back_and_its_children_follow() -> None:
-    own = "import os; from workers.runtime import priority; priority.step_back(); "
+    own = "import os; from workers.runtime import priority; priority.lower_priority(); "
     own += "print(os.nice(0), open('/proc/self/autogroup').read())"
     assert session(own).split()[0] == "19"
     assert session(own).endswith("nice 19")
-    child = "from workers.runtime import priority; priority.follow(); print(priority.GROUP.read_text())"
+    child = "from workers.runtime import priority; priority.lower_session_priority(); print(priority.GROUP.read_text())"
     start = f"subprocess.run([sys.executable, '-c', {child!r}], start_new_session=True)"
-    family = f"import subprocess, sys; from workers.runtime import priority; priority.step_back(); {start}"
+    family = f"import subprocess, sys; from workers.runtime import priority; priority.lower_priority(); {start}"
     assert session(family).endswith("nice 19")
 
 
 @pytest.mark.skipif(not GROUP.exists(), reason="this system has no automatic groups")
 def test_a_session_that_others_share_keeps_its_place() -> None:
     """A worker started by hand: niced for good, the group of its terminal got a hundredth of a busy machine."""
-    worker = "from workers.runtime import priority; import os; priority.step_back(); print(os.nice(0))"
+    worker = "from workers.runtime import priority; import os; priority.lower_priority(); print(os.nice(0))"
     ask = "print(open('/proc/self/autogroup').read())"
     assert session(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}]); {ask}").split()[0] == "19"
     assert session(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}]); {ask}").endswith("nice 0")
 
 
 def test_an_upload_worker_keeps_its_place() -> None:
-    assert session("from workers.runtime import priority; import os; priority.follow(); print(os.nice(0))") == "0"
+    assert session("from workers.runtime import priority; import os; priority.lower_session_priority(); print(os.nice(0))") == "0"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this policy")
@@ -60,7 +60,7 @@ def test_all_threads_and_children_of_a_worker_that_computes_wait_for_their_turn(
     ask = "import os; print(os.sched_getscheduler(0) == os.SCHED_BATCH)"
     thread = f"threading.Thread(target=lambda: exec({ask!r})).start()"
     child = f"subprocess.run([sys.executable, '-c', {ask!r}])"
-    family = f"import subprocess, sys, threading; from workers.runtime import priority; priority.compute(); {thread}; {child}"
+    family = f"import subprocess, sys, threading; from workers.runtime import priority; priority.use_batch_scheduling(); {thread}; {child}"
     assert session(family).split() == ["True", "True"]
     assert session(ask) == "False"
 
@@ -75,7 +75,7 @@ def test_only_a_backfill_beside_uploads_steps_back(tmp_path: Path, monkeypatch: 
     assert options(ProcessPlan(upload=1, backfill=few)) == {"--lane backfill"}
     assert options(ProcessPlan(upload=0, backfill=few)) == {"--lane backfill --alone"}
     stepped: list[str] = []
-    monkeypatch.setattr(priority, "step_back", lambda: stepped.append("back"))
+    monkeypatch.setattr(priority, "lower_priority", lambda: stepped.append("back"))
     monkeypatch.setattr(tag, "on_processor", lambda _: called("then"))
     for lane, alone in (("upload", False), ("backfill", True), ("backfill", False)):
         with pytest.raises(_Called):
@@ -89,8 +89,8 @@ def test_only_a_backfill_beside_uploads_steps_back(tmp_path: Path, monkeypatch: 
 @pytest.mark.skipif(not GROUP.exists(), reason="this system has no automatic groups")
 def test_a_run_that_was_started_nicely_stays_so() -> None:
     stops = "def stop(_): raise SystemExit(open('/proc/self/autogroup').read())"
-    run = f"from workers.roles import tag as tagging\nfrom tagger.settings import load\n{stops}\ntagging.on_processor = stop\n"
-    tried = "try: tagging.run(load({}), 'backfill', alone=True)\nexcept SystemExit as end: print(end)"
+    run = f"from workers.roles import tag\nfrom tagger.settings import load\n{stops}\ntag.on_processor = stop\n"
+    tried = "try: tag.run(load({}), 'backfill', alone=True)\nexcept SystemExit as end: print(end)"
     code = f"import os; os.nice(5)\n{run}\n{tried}"
     assert session(code).endswith("nice 5")
 
@@ -124,9 +124,9 @@ def test_a_models_thread_keeps_to_its_processor_while_a_backlog_waits_and_no_lon
     seen: list[set[int]] = []
 
     def own_thread() -> None:
-        place = priority.Place(number, lambda: next(backlog))
+        cpu_pin = priority.CpuPin(number, lambda: next(backlog))
         for _ in range(4):
-            place.take()
+            cpu_pin.update()
             seen.append(os.sched_getaffinity(0))
 
     thread = threading.Thread(target=own_thread)
@@ -145,11 +145,11 @@ def called(name: str) -> NoReturn:
     raise _Called(name)
 
 
-@pytest.mark.parametrize(("model", "first"), [("lite", "compute"), ("fake", "sized")])
+@pytest.mark.parametrize(("model", "first"), [("lite", "batch_scheduling"), ("fake", "sized")])
 def test_only_workers_without_a_device_ask_for_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, first: str
 ) -> None:
-    monkeypatch.setattr(priority, "compute", lambda: called("compute"))
+    monkeypatch.setattr(priority, "use_batch_scheduling", lambda: called("batch_scheduling"))
     monkeypatch.setattr(tag, "sized", lambda _: called("sized"))
     with pytest.raises(_Called, match=first):
         tag.run(load({}, home=tmp_path, caption=model, embed=model), "upload")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from workers.runtime.heartbeat import STILL_SECONDS, Heart
+from workers.runtime.heartbeat import STILL_SECONDS, Heartbeat
 from workers.runtime.standstill import Standstill
 
 
@@ -26,11 +26,11 @@ def test_a_process_that_stood_still_asks_how_it_is_one_beat_later() -> None:
     """Its consumer stood still as long, and had no time yet to show that it turns."""
     moments = iter([0.0, 1.0 + STILL_SECONDS + 30, 40.0, 41.0, 50.0, 51.0])
     beats, died = list[int](), threading.Event()
-    heart = Heart(
+    heartbeat = Heartbeat(
         lambda: beats.append(1) is None, [lambda: "It has not turned for 30 s."], die=lambda _code: died.set(),
         period=0.001, patience=0, clock=lambda: next(moments),
     )  # fmt: skip
-    heart.start()
+    heartbeat.start()
     assert died.wait(10)
-    heart.stop()
+    heartbeat.stop()
     assert len(beats) == 1

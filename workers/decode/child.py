@@ -36,7 +36,7 @@ def main(argv: list[str]) -> None:
     socket_fd, area_fd, life_fd = (int(text) for text in argv[:3])
     limits = Limits(**json.loads(argv[3]))
     _die_with_parent(life_fd)
-    priority.follow()
+    priority.lower_session_priority()
     from workers.decode import pixels  # not at the top: the parent imports this file, and needs no Pillow
 
     pixels.configure(limits.max_pixels)

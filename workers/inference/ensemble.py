@@ -24,7 +24,7 @@ from workers.inference.batcher import always
 from workers.inference.engine import Engine, at_once
 from workers.inference.scorer import LabelScorer, Scorer
 from workers.models.base import Model, PartialPrediction, merge
-from workers.runtime.register import Asked
+from workers.runtime.register import StopRequested
 
 log = structlog.get_logger()
 
@@ -151,19 +151,19 @@ class Models:
     def plan(self) -> Plan:
         return self._plan
 
-    def wait_ready(self, asked: threading.Event) -> None:
+    def wait_ready(self, stopping: threading.Event) -> None:
         """Errors: Asked; or what loading or the first canary of a model raised."""
         for kind, engine in self._engines.items():
             while not engine.wait_ready(READY_SLICE_SECONDS):
-                if asked.is_set():
-                    raise Asked(kind)
+                if stopping.is_set():
+                    raise StopRequested(kind)
                 if engine.state == "stopped":
                     raise EngineStopped(f"The model {kind} stopped while it was loading.")
 
     def ready(self) -> bool:
         return all(engine.ready for engine in self._engines.values())
 
-    def wrong(self) -> str | None:
+    def problem(self) -> str | None:
         """A vital sign for the Heart."""
         dead = [kind for kind, engine in self._engines.items() if not engine.alive()]
         return f"The engine of {', '.join(dead)} does not get on." if dead else None
@@ -213,14 +213,14 @@ class Models:
             engine.close(timeout=max(0.1, until - time.monotonic()))
 
 
-class Alarm:
+class FatalHook:
     """What to call when a model is beyond help; set once there is something to call."""
 
     def __init__(self) -> None:
-        self.ring: Callable[[], None] = lambda: None
+        self.callback: Callable[[], None] = lambda: None
 
     def __call__(self, _reason: str) -> None:
-        self.ring()
+        self.callback()
 
 
 def on_processor(settings: Settings) -> bool:

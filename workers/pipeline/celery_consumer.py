@@ -48,7 +48,7 @@ class Pulse:
     def reconnecting(self) -> None:
         self._last = None
 
-    def wrong(self) -> str | None:
+    def problem(self) -> str | None:
         """None when well, else what is wrong: a vital sign for the Heart."""
         last = self._last
         if last is None or self._clock() - last < STALL_SECONDS:

@@ -64,7 +64,7 @@ def _settle(claim: Claim, wanted: Settlement, write: Callable[[], Settlement]) -
 
 
 def retry_until(deadline: float, write: Callable[[], T]) -> T:
-    """Writes to the ledger and retries while it is away, until the job's deadline. A restart of the ledger loses no finished work.
+    """Writes to the ledger and retries while it is away, until the job's deadline. So a restart of the ledger loses no work.
 
     The claim's token makes each retry safe.
     """

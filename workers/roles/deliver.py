@@ -6,8 +6,8 @@ from tagger.ledger import open_ledger
 from tagger.settings import Settings
 from workers import deliver
 from workers.runtime.heartbeat import EXIT_DECLARED_DEAD
-from workers.runtime.register import Asked, patiently
-from workers.runtime.shutdown import Ending
+from workers.runtime.register import StopRequested, retry_until_available
+from workers.runtime.shutdown import Shutdown
 
 MARGIN_SECONDS = 10.0  # the deliverer has a grace period of its own, an attempt's deadline and a little; this is behind it
 
@@ -15,12 +15,16 @@ MARGIN_SECONDS = 10.0  # the deliverer has a grace period of its own, an attempt
 def run(settings: Settings) -> int:
     """Delivers until it is asked to end; returns the exit status."""
     ledger = open_ledger(settings.ledger)
-    ending = Ending(lambda: None, lambda: None, grace=settings.deliver_seconds + MARGIN_SECONDS)
-    ending.install()
+    shutdown = Shutdown(lambda: None, lambda: None, grace=settings.deliver_seconds + MARGIN_SECONDS)
+    shutdown.install()
     try:
-        return 0 if patiently(lambda: deliver.run(settings, ledger, ending.asked), ending.asked, "ledger") else EXIT_DECLARED_DEAD
-    except Asked:
+        return (
+            0
+            if retry_until_available(lambda: deliver.run(settings, ledger, shutdown.requested), shutdown.requested, "ledger")
+            else EXIT_DECLARED_DEAD
+        )
+    except StopRequested:
         return 0
     finally:
         ledger.close()
-        ending.done()
+        shutdown.done()

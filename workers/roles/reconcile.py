@@ -13,8 +13,8 @@ from tagger.services import backfill
 from tagger.settings import Settings
 from tagger.telemetry import logs
 from workers.reconcile.reconciler import Chore, Reconciler
-from workers.runtime.register import Asked, enrolled, new_worker_id, retire
-from workers.runtime.shutdown import Ending
+from workers.runtime.register import StopRequested, new_worker_id, registered, retire_worker
+from workers.runtime.shutdown import Shutdown
 
 log = structlog.get_logger()
 
@@ -31,25 +31,25 @@ def run(settings: Settings) -> int:
     structlog.contextvars.bind_contextvars(worker=worker_id)
     ledger = open_ledger(settings.ledger)
     hints = Hints(settings.broker)
-    ending = Ending(lambda: None, lambda: retire(ledger, worker_id))
-    ending.install()
+    shutdown = Shutdown(lambda: None, lambda: retire_worker(ledger, worker_id))
+    shutdown.install()
     reconciler = Reconciler(
         ledger,
         hints,
         window=settings.window,
-        chores=chores(settings, ledger, hints, ending.asked.is_set),
+        chores=chores(settings, ledger, hints, shutdown.requested.is_set),
         on_top_up=lambda lane, count: logs.REHINTS.labels(lane).inc(count),
         on_expired=count_expired,
     )
     try:
-        with enrolled(ledger, worker_id=worker_id, role="reconcile", lane=None, asked=ending.asked):
-            reconciler.run(ending.asked)
-    except Asked:
+        with registered(ledger, worker_id=worker_id, role="reconcile", lane=None, stopping=shutdown.requested):
+            reconciler.run(shutdown.requested)
+    except StopRequested:
         log.info("worker.ended_early")
     finally:
         hints.close()
         ledger.close()
-        ending.done()
+        shutdown.done()
     log.info("worker.ended")
     return 0
 

@@ -17,7 +17,7 @@ from tagger.queue.hints import make_app
 from tagger.settings import Settings
 from tagger.telemetry import logs
 from workers.decode.pool import DecoderPool
-from workers.inference.ensemble import Alarm, Models, on_processor, scorer, sized, start_models
+from workers.inference.ensemble import FatalHook, Models, on_processor, scorer, sized, start_models
 from workers.pipeline import celery_consumer
 from workers.pipeline.claim import Taker
 from workers.pipeline.deps import PipelineDeps, Settlement
@@ -29,8 +29,8 @@ from workers.pipeline.site_cache import Remembered
 from workers.pipeline.task_events import TaskEvents
 from workers.pipeline.upload_priority import YieldToUploads
 from workers.runtime import priority
-from workers.runtime.register import Asked, enrolled, new_worker_id, retire
-from workers.runtime.shutdown import Ending
+from workers.runtime.register import StopRequested, new_worker_id, registered, retire_worker
+from workers.runtime.shutdown import Shutdown
 from workers.runtime.standstill import Standstill
 
 log = structlog.get_logger()
@@ -43,12 +43,12 @@ def run(settings: Settings, lane: Lane, *, alone: bool = False, processor: int |
     would step back. `processor`: of models that need no device. Errors: what the loading of a model raised.
     """
     if alone:
-        priority.follow()  # as far as whoever started it wanted
+        priority.lower_session_priority()  # as far as whoever started it wanted
     elif lane == "backfill":
-        priority.step_back()  # with it, a backfill on all cores leaves an upload's p95 nearly as it is
+        priority.lower_priority()  # with it, a backfill on all cores leaves an upload's p95 nearly as it is
     light = on_processor(settings)
     if light:
-        priority.compute()
+        priority.use_batch_scheduling()
     settings = sized(settings)
     if lane == "solo":
         settings = settings.model_copy(update={"threads": 1, "max_batch": 1, "decode_processes": 1})
@@ -56,31 +56,31 @@ def run(settings: Settings, lane: Lane, *, alone: bool = False, processor: int |
     structlog.contextvars.bind_contextvars(lane=lane, worker=worker_id)
     decoder = DecoderPool.of(settings)  # before any thread of ours
     ledger = open_ledger(settings.ledger, breath_s=GATHER_SECONDS if light else BREATH_S)
-    ending = Ending(celery_consumer.stop_consuming, lambda: retire(ledger, worker_id))
-    ending.install()
+    shutdown = Shutdown(celery_consumer.stop_consuming, lambda: retire_worker(ledger, worker_id))
+    shutdown.install()
     models: Models | None = None
-    alarm = Alarm()
-    upload_priority = YieldToUploads(settings.home if light else None, lane, ending.asked)
+    fatal_hook = FatalHook()
+    upload_priority = YieldToUploads(settings.home if light else None, lane, shutdown.requested)
     try:
         in_flight = InFlight(settings.threads)
-        place = priority.Place(processor if light else None, in_flight.full)
+        cpu_pin = priority.CpuPin(processor if light else None, in_flight.full)
 
         def before_image() -> None:
-            place.take()
+            cpu_pin.update()
             upload_priority.wait_for_uploads()
 
-        models = start_models(settings, on_fatal=alarm, before_batch=before_image, backlog=in_flight.full)
-        deps = _pipeline_deps(settings, lane, ledger, decoder, models, upload_priority, ending.asked)
-        models.wait_ready(ending.asked)
-        _work(settings, lane, worker_id, ledger, deps, models, alarm, upload_priority, in_flight, ending.asked)
-    except Asked:
+        models = start_models(settings, on_fatal=fatal_hook, before_batch=before_image, backlog=in_flight.full)
+        deps = _pipeline_deps(settings, lane, ledger, decoder, models, upload_priority, shutdown.requested)
+        models.wait_ready(shutdown.requested)
+        _work(settings, lane, worker_id, ledger, deps, models, fatal_hook, upload_priority, in_flight, shutdown.requested)
+    except StopRequested:
         log.info("worker.ended_early")
     finally:
         if models is not None:
             models.close()
         decoder.close()
         ledger.close()
-        ending.done()
+        shutdown.done()
     log.info("worker.ended")
     return 0
 
@@ -132,18 +132,18 @@ def _work(
     ledger: Ledger,
     deps: PipelineDeps,
     models: Models,
-    alarm: Alarm,
+    fatal_hook: FatalHook,
     upload_priority: YieldToUploads,
     in_flight: InFlight,
-    asked: threading.Event,
+    stopping: threading.Event,
 ) -> None:
     """Registered and beating, takes hints until asked to end; then what runs finishes."""
     pulse, events = celery_consumer.Pulse(), TaskEvents(ledger)
     ready = logs.WORKER_READY.labels(lane)
 
-    def models_wrong() -> str | None:
+    def models_problem() -> str | None:
         ready.set(models.ready())
-        return models.wrong()
+        return models.problem()
 
     def describe_counted(claim: Claim) -> Settlement:
         events.started(claim)
@@ -161,7 +161,7 @@ def _work(
         worker_id=worker_id,
         lease_ms=round(settings.job_seconds * 1000),
         ready=models.ready,
-        stopping=asked,
+        stopping=stopping,
         around=upload_priority.around,
         passed_over=events.passed_over,
         threads=settings.threads,
@@ -171,13 +171,15 @@ def _work(
         take=take.unhinted,
         quiet=lambda: take.quiet(QUIET_SECONDS),
         threads=settings.threads,
-        stopping=asked,
+        stopping=stopping,
     )
     app = make_app(settings.broker)
     celery_consumer.register(app, take)
-    vitals = [models_wrong, pulse.wrong]
-    with enrolled(ledger, worker_id=worker_id, role="tag", lane=lane, asked=asked, vitals=vitals) as heart:
-        alarm.ring = heart.hurry
+    health_checks = [models_problem, pulse.problem]
+    with registered(
+        ledger, worker_id=worker_id, role="tag", lane=lane, stopping=stopping, health_checks=health_checks
+    ) as heartbeat:
+        fatal_hook.callback = heartbeat.check_now
         name = f"{lane}@{os.uname().nodename}.{os.getpid()}"
         poll.start()
         celery_consumer.consume(app, queue=lane, threads=settings.threads, name=name, pulse=pulse, events=events)

@@ -1,10 +1,11 @@
-"""What a worker asks of the kernel's scheduler: a backfill steps back behind every other process, so that it does not slow
-uploads; and models on the processor are left alone while they compute. Where all processors are taken by others, that leaves a
-backfill about a hundredth of them, too little for its beats: so one that serves no uploads beside it does not step back.
+"""CPU scheduling of a worker: niceness, batch scheduling, and one CPU per model thread.
 
-On Linux with automatic groups (most desktops and servers) the kernel shares the processor among *sessions*, and `nice` counts
-only within one. The supervisor gives every worker a session of its own, so the group must step back too: without it,
-two backfill workers took half of both cores at nice 19.
+A backfill lowers its priority below every other process, so that it does not slow uploads. Under full load by others it then
+gets about one percent of the CPUs, too little for its heartbeat; so a backfill with no uploads beside it keeps its priority.
+
+On Linux with automatic groups (most desktops and servers) the kernel shares the CPUs among *sessions*, and `nice` counts
+only within one. The supervisor starts every worker in its own session, so the session's group must be niced too: without
+that, two backfill workers took half of both cores at nice 19.
 """
 
 from __future__ import annotations
@@ -18,61 +19,65 @@ import structlog
 
 log = structlog.get_logger()
 
-BACKFILL = 19  # the least there is
+LOWEST_PRIORITY = 19
 GROUP = Path("/proc/self/autogroup")
 
 
-def step_back() -> None:
-    """This process, and its session if it leads one, for good. What it starts in sessions of their own calls `follow`."""
-    os.nice(BACKFILL)
-    follow()
+def lower_priority() -> None:
+    """Lowers this process, and its session if it leads one, for good. A child in a session of its own calls
+    `lower_session_priority`.
+    """
+    os.nice(LOWEST_PRIORITY)
+    lower_session_priority()
 
 
-def compute() -> None:
-    """For the calling thread, and all threads and processes that it starts: one that wakes waits for its turn, instead of
-    interrupting the one that computes, whose caches it would empty (Linux's SCHED_BATCH).
+def use_batch_scheduling() -> None:
+    """Sets Linux's SCHED_BATCH for the calling thread and all threads and processes that it starts.
+
+    A thread that wakes then waits for its turn. It does not interrupt a computing thread, which would lose its caches.
     """
     if sys.platform == "linux":
         try:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         except OSError as err:
-            log.warning("priority.not_batch", error=err.strerror)
+            log.warning("priority.batch_refused", error=err.strerror)
 
 
-class Place:
-    """The processor of a model's thread: its own while a backlog waits, where its caches are warm; else any that is free.
+class CpuPin:
+    """Pins a model's thread to its own CPU, where its caches are warm, while a backlog waits; else to any free CPU.
 
-    Moved from one to the other by the kernel, which evens out the threads around it, an image took a twentieth longer.
+    Without the pin the kernel moved the thread to balance the load, and an image took five percent longer.
     """
 
     def __init__(self, number: int | None, backlog: Callable[[], bool]) -> None:
-        """`number`: of those that the process may use, from 0 on; None: any. Only for workers of which there is one for each
-        processor: else two might share one while another is idle."""
+        """`number`: index among the CPUs that the process may use; None: never pin. Give numbers only if there is one worker
+        per CPU; otherwise two workers could share one CPU while another is idle.
+        """
         self._usable = os.sched_getaffinity(0) if sys.platform == "linux" else set()
         self._own = {sorted(self._usable)[number]} if number is not None and number < len(self._usable) else self._usable
         self._backlog = backlog
-        self._held = self._usable
+        self._current = self._usable
 
-    def take(self) -> None:
-        """By the model's thread, before each image."""
+    def update(self) -> None:
+        """Called by the model's thread before each image."""
         wanted = self._own if self._backlog() else self._usable
-        if wanted != self._held:
-            self._held = wanted
+        if wanted != self._current:
+            self._current = wanted
             try:
                 os.sched_setaffinity(0, wanted)
             except OSError as err:
-                log.warning("priority.not_placed", error=err.strerror)
+                log.warning("priority.pin_refused", error=err.strerror)
 
 
-def follow() -> None:
-    """Give this process's session the niceness that the process inherited, if it leads that session.
+def lower_session_priority() -> None:
+    """Gives this process's session the niceness that the process inherited, if the process leads that session.
 
-    One that it shares with others keeps its place: a group stays nice when its process has ended, so that a worker started by
-    hand would slow its terminal for good.
+    A shared session keeps its priority: a group stays nice after its process ended, so a worker started by hand would slow
+    its terminal for good.
     """
-    mine = os.nice(0)
+    niceness = os.nice(0)
     try:
-        if mine > 0 and os.getsid(0) == os.getpid() and GROUP.exists():
-            GROUP.write_text(str(mine))
+        if niceness > 0 and os.getsid(0) == os.getpid() and GROUP.exists():
+            GROUP.write_text(str(niceness))
     except OSError as err:
-        log.warning("priority.not_lowered", error=err.strerror)
+        log.warning("priority.session_refused", error=err.strerror)

@@ -1,4 +1,4 @@
-"""What every worker process has in common: it waits for the ledger, enters its name there, and beats until it leaves."""
+"""Registration of a worker process: it waits for the ledger, registers itself, and sends heartbeats until it retires."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import structlog
 from tagger.errors import Unavailable
 from tagger.job import Lane
 from tagger.ledger import Ledger
-from workers.runtime.heartbeat import Heart, Vital
+from workers.runtime.heartbeat import HealthCheck, Heartbeat
 
 log = structlog.get_logger()
 
-WAIT_SECONDS = (0.2, 0.5, 1.0, 2.0)  # between tries to reach a part at the start; the last one repeats
+WAIT_SECONDS = (0.2, 0.5, 1.0, 2.0)  # between tries to reach a service at the start; the last one repeats
 
 T = TypeVar("T")
 
 
-class Asked(Exception):
-    """The process was asked to end before it had begun."""
+class StopRequested(Exception):
+    """A shutdown was requested before the process started its work."""
 
 
-def patiently(call: Callable[[], T], asked: threading.Event, what: str) -> T:
+def retry_until_available(call: Callable[[], T], stopping: threading.Event, what: str) -> T:
     """`call()` as soon as the part it needs is there. Errors: Asked."""
     tries = 0
     while True:
@@ -37,36 +37,44 @@ def patiently(call: Callable[[], T], asked: threading.Event, what: str) -> T:
         except Unavailable as err:
             pause = WAIT_SECONDS[min(tries, len(WAIT_SECONDS) - 1)]
             tries += 1
-            log.warning("start.waits", part=what, tries=tries, error=str(err))
-        if asked.wait(pause):
-            raise Asked(what)
+            log.warning("start.delayed", service=what, tries=tries, error=str(err))
+        if stopping.wait(pause):
+            raise StopRequested(what)
 
 
 @contextmanager
-def enrolled(
-    ledger: Ledger, *, worker_id: str, role: str, lane: Lane | None, asked: threading.Event, vitals: Sequence[Vital] = ()
-) -> Iterator[Heart]:
-    """Registered and beating within the body; retired behind it, however it ends."""
+def registered(
+    ledger: Ledger,
+    *,
+    worker_id: str,
+    role: str,
+    lane: Lane | None,
+    stopping: threading.Event,
+    health_checks: Sequence[HealthCheck] = (),
+) -> Iterator[Heartbeat]:
+    """The worker is registered and sends heartbeats during the body. It is retired afterwards, also after an exception."""
     host = socket.gethostname()
-    patiently(lambda: ledger.register_worker(worker_id, role=role, lane=lane, host=host, pid=os.getpid()), asked, "ledger")
+    retry_until_available(
+        lambda: ledger.register_worker(worker_id, role=role, lane=lane, host=host, pid=os.getpid()), stopping, "ledger"
+    )
     log.info("worker.registered", worker=worker_id, lane=lane, pid=os.getpid())
-    heart = Heart(lambda: ledger.beat(worker_id), vitals)
-    heart.start()
+    heartbeat = Heartbeat(lambda: ledger.beat(worker_id), health_checks)
+    heartbeat.start()
     try:
-        yield heart
+        yield heartbeat
     finally:
-        heart.stop()
-        retire(ledger, worker_id)
+        heartbeat.stop()
+        retire_worker(ledger, worker_id)
 
 
-def retire(ledger: Ledger, worker_id: str) -> None:
-    """A clean exit: whatever this worker still holds goes back, uncharged. Without a ledger its lease runs out instead."""
+def retire_worker(ledger: Ledger, worker_id: str) -> None:
+    """Retires the worker: its jobs are released, uncharged. If the ledger is away, the worker's lease expires instead."""
     try:
         ledger.retire_worker(worker_id)
     except Unavailable as err:
-        log.warning("worker.not_retired", worker=worker_id, error=str(err))
+        log.warning("worker.retire_failed", worker=worker_id, error=str(err))
 
 
 def new_worker_id() -> str:
-    """One per boot."""
+    """A new id for each start of a process."""
     return str(uuid.uuid4())

@@ -1,4 +1,4 @@
-"""How a worker process ends: asked by a signal, with time to finish what runs, and never longer than the grace period."""
+"""How a worker process shuts down: a signal requests it, running work may finish, and the grace period limits the time."""
 
 from __future__ import annotations
 
@@ -18,68 +18,68 @@ from workers.runtime.hang_up import signal_at_hang_up
 
 log = structlog.get_logger()
 
-GRACE_SECONDS = 25.0  # the supervisor, as Kubernetes by default, kills after 30
-LAST_SECONDS = 3.0  # for giving back what did not finish
+GRACE_SECONDS = 25.0  # the supervisor kills after 30 seconds, as Kubernetes does by default
+LAST_SECONDS = 3.0  # for releasing what did not finish
 
 
-class Ending:
-    """SIGTERM and SIGINT ask the process to end; a second one makes it hurry. SIGHUP, which is also how the kernel tells
-    of the parent's death, asks once.
+class Shutdown:
+    """SIGTERM and SIGINT request the shutdown; a second one ends the grace period. SIGHUP only requests it; the kernel also
+    sends SIGHUP when the parent dies.
     """
 
     def __init__(
         self,
-        on_asked: Callable[[], None],
-        give_back: Callable[[], None],
+        on_request: Callable[[], None],
+        release: Callable[[], None],
         *,
         grace: float = GRACE_SECONDS,
         exit_now: Callable[[int], None] = os._exit,
     ) -> None:
-        """`on_asked` runs in the signal handler. `give_back` runs when time is up, and may take LAST_SECONDS."""
-        self.asked = threading.Event()
+        """`on_request` runs in the signal handler. `release` runs after the grace period, and may take LAST_SECONDS."""
+        self.requested = threading.Event()
         self._hurry = threading.Event()
         self._done = threading.Event()
-        self._on_asked = on_asked
-        self._give_back = give_back
+        self._on_request = on_request
+        self._release = release
         self._grace = grace
         self._exit_now = exit_now
 
     def install(self) -> None:
-        """In the main thread."""
+        """Call in the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._handle)
-        threading.Thread(target=self._guard, name="ending", daemon=True).start()
+        threading.Thread(target=self._guard, name="shutdown", daemon=True).start()
 
     def done(self) -> None:
-        """The process ends by itself now."""
+        """Call when all work has finished: the process then exits by itself."""
         self._done.set()
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self.asked.is_set():
+        if self.requested.is_set():
             if number != signal.SIGHUP:
                 self._hurry.set()
             return
-        self.asked.set()
-        self._on_asked()
+        self.requested.set()
+        self._on_request()
 
     def _guard(self) -> None:
-        self.asked.wait()
-        log.info("worker.ending", grace_s=self._grace)
+        self.requested.wait()
+        log.info("worker.shutdown_requested", grace_seconds=self._grace)
         self._hurry.wait(self._grace)
         if self._done.is_set():
             return
-        log.warning("worker.hurries", hurried=self._hurry.is_set())
-        last = threading.Thread(target=self._give_back, name="give-back", daemon=True)
+        log.warning("worker.grace_ended", second_signal=self._hurry.is_set())
+        last = threading.Thread(target=self._release, name="release", daemon=True)
         last.start()
         last.join(LAST_SECONDS)
         self._exit_now(0)
 
 
 def end_with_parent(parent: int) -> None:
-    """From now on the kernel sends SIGHUP when the thread of process `parent` that started this one ends (Linux).
+    """Makes the kernel send SIGHUP when the thread of process `parent` that started this one ends (Linux).
 
-    Exits at once if it is gone already. Where standard input is a pipe that the parent holds, this process is also woken if it
-    is stopped then: without that it would keep its port, its memory and its jobs' bytes for as long as nobody continues it.
+    Exits at once if the parent is gone already. If standard input is a pipe that the parent holds, the kernel also continues this
+    process in case it is stopped; otherwise a stopped process would keep its port and its memory until someone continued it.
     """
     if sys.platform == "linux":
         if stat.S_ISFIFO(os.fstat(0).st_mode):

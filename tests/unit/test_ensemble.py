@@ -55,7 +55,7 @@ def test_a_model_that_was_not_chosen_for_captions_says_none(tmp_path: Path) -> N
     try:
         models.wait_ready(threading.Event())
         assert models.ready()
-        assert models.wrong() is None
+        assert models.problem() is None
         pixels = np.full((16, 16, 3), 90, np.uint8)
         said = models.predict(pixels, "", width=320, height=240, deadline=time.monotonic() + 10)
         assert said.caption is None
