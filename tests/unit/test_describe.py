@@ -201,11 +201,11 @@ def test_the_encoded_bytes_take_room_until_they_are_decoded(desk: Desk) -> None:
     decode, predict = desk.decoder.decode, desk.models.predict
 
     def decoding(data: bytes, *, deadline: float) -> Decoded:
-        held["decode"] = desk.deps.encoded.held
+        held["decode"] = desk.deps.encoded_bytes.held
         return decode(data, deadline=deadline)
 
     def predicting(pixels: Pixels, instruction: str, **more: Any) -> Prediction:
-        held["model"] = desk.deps.encoded.held
+        held["model"] = desk.deps.encoded_bytes.held
         return predict(pixels, instruction, **more)
 
     desk.decoder.decode, desk.models.predict = decoding, predicting  # type: ignore[method-assign]
@@ -214,7 +214,7 @@ def test_the_encoded_bytes_take_room_until_they_are_decoded(desk: Desk) -> None:
     desk.decoder.error = DecodeError("broken")
     desk.ledger.stored.clear()
     assert describe(desk.claim(), desk.deps) == "dead"
-    assert desk.deps.encoded.held == 0
+    assert desk.deps.encoded_bytes.held == 0
 
 
 def test_who_reads_the_result_himself_gets_no_delivery(desk: Desk) -> None:

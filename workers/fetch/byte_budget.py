@@ -1,4 +1,4 @@
-"""Memory for encoded images: however many threads fetch at once, what they hold together is bounded by bytes."""
+"""Memory for encoded images: many threads may fetch at once, but the bytes that they hold together are bounded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tagger.settings import MIB
 ENCODED_BYTES = 256 * MIB
 
 
-class Room:
-    """Bytes that may be held at once. One image larger than all of it may be held alone."""
+class ByteBudget:
+    """How many bytes may be held at once. An image larger than the budget may be held alone."""
 
     def __init__(self, total: int = ENCODED_BYTES) -> None:
         self.total = total
@@ -22,45 +22,45 @@ class Room:
         self._changed = threading.Condition()
 
     @contextmanager
-    def share(self) -> Iterator[Share]:
-        """What one image holds; given back at the end at the latest."""
-        share = Share(self)
+    def reservation(self) -> Iterator[Reservation]:
+        """An empty reservation for one image. It is released at the end of the body at the latest."""
+        reservation = Reservation(self)
         try:
-            yield share
+            yield reservation
         finally:
-            share.drop()
+            reservation.release()
 
-    def _take(self, size: int, deadline: float) -> None:
+    def _acquire(self, size: int, deadline: float) -> None:
         with self._changed:
-            left = deadline - time.monotonic()
-            if not self._changed.wait_for(lambda: not self.held or self.held + size <= self.total, max(0.0, left)):
-                raise DecoderUnavailable("Images that wait for a decoder fill the memory set aside for them.")
+            wait_seconds = max(0.0, deadline - time.monotonic())
+            if not self._changed.wait_for(lambda: not self.held or self.held + size <= self.total, wait_seconds):
+                raise DecoderUnavailable("The memory for images that wait for a decoder is full.")
             self.held += size
 
-    def _give(self, size: int) -> None:
+    def _release(self, size: int) -> None:
         with self._changed:
             self.held -= size
             self._changed.notify_all()
 
 
-class Share:
-    """Of one image, and one thread. Whoever holds some must not wait for more: so nobody waits for each other."""
+class Reservation:
+    """The bytes of one image. Used by one thread, which acquires only once; so threads cannot deadlock."""
 
-    def __init__(self, room: Room) -> None:
-        self._room = room
+    def __init__(self, budget: ByteBudget) -> None:
+        self._budget = budget
         self._size = 0
 
-    def take(self, size: int, deadline: float) -> None:
-        """Waits for `size` bytes. Errors: DecoderUnavailable when there is no room before `deadline` (`time.monotonic()`)."""
+    def acquire(self, size: int, deadline: float) -> None:
+        """Waits for `size` bytes. Errors: DecoderUnavailable if they are not free before `deadline` (`time.monotonic()`)."""
         assert self._size == 0
-        self._room._take(size, deadline)
+        self._budget._acquire(size, deadline)
         self._size = size
 
-    def keep(self, size: int) -> None:
-        """So much is needed after all; the rest goes to the others."""
+    def shrink(self, size: int) -> None:
+        """Keeps only `size` bytes and returns the rest to the budget."""
         if size < self._size:
-            self._room._give(self._size - size)
+            self._budget._release(self._size - size)
             self._size = size
 
-    def drop(self) -> None:
-        self.keep(0)
+    def release(self) -> None:
+        self.shrink(0)

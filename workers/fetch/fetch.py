@@ -1,6 +1,6 @@
-"""The bytes of an image, from a URL, an uploaded blob or a local file; safely (promises I2 and I3).
+"""Reads the bytes of an image from a URL, an uploaded blob or a local file, safely (promises I2 and I3).
 
-Every hop of a redirect is parsed, resolved and checked anew. Errors name the host but never user info, a query or a secret.
+Each redirect is parsed, resolved and checked again. Errors name the host but never user info, a query or a secret.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tagger.net.pinned import Resolve, Route, open_connection, resolve_checked, 
 from tagger.net.url import URL_POINTER, Hop, follow, parse_url
 from tagger.settings import MIB
 from tagger.site import Site
-from workers.fetch.byte_budget import Room, Share
+from workers.fetch.byte_budget import ByteBudget, Reservation
 from workers.fetch.files import read_file
 
 MAX_REDIRECTS = 5
@@ -77,26 +77,26 @@ def fetch(
     deadline: float,
     blobs: Blobs | None = None,
     resolve: Resolve = system_resolve,
-    share: Share | None = None,
+    reservation: Reservation | None = None,
 ) -> Fetched:
     """Gets the bytes of `source` before `deadline`, a `time.monotonic()` reading.
 
     Errors: AddressForbidden (UrlInvalid among them), ImageTooLarge, EncodingInvalid, FetchRefused (4xx, missing, not a plain
     file), ImageNotThereYet (retryable: 403 and 404 just after a hook), FetchFailed (retryable: network, 5xx, time), DecodeError
-    (HTML in place of an image), StorageUnavailable (blobs), DecoderUnavailable (no room for the bytes).
-    `share`: of the memory for encoded images; the caller drops it with the bytes.
+    (HTML in place of an image), StorageUnavailable (blobs), DecoderUnavailable (the memory for encoded images is full).
+    `reservation`: of the memory for encoded images; the caller releases it when it drops the bytes.
     """
-    share = share or Share(Room())
+    reservation = reservation or Reservation(ByteBudget())
     if source.kind == "url":
-        fetched = _Walk(policy, deadline, resolve, share).fetch(source.location)
-        share.keep(len(fetched.data))
+        fetched = _Walk(policy, deadline, resolve, reservation).fetch(source.location)
+        reservation.shrink(len(fetched.data))
         return fetched
-    share.take(policy.max_bytes, deadline)
+    reservation.acquire(policy.max_bytes, deadline)
     if source.kind == "file":
         data = read_file(source.location, source.root, policy.max_bytes)
     else:
         data = _read_blob(blobs, source.location)
-    share.keep(len(data))
+    reservation.shrink(len(data))
     return Fetched(data=data, sha256=hashlib.sha256(data).hexdigest())
 
 
@@ -112,8 +112,8 @@ def _read_blob(blobs: Blobs | None, key: str) -> bytes:
 class _Walk:
     """One fetch over HTTP: hop by hop until bytes or an error."""
 
-    def __init__(self, policy: FetchPolicy, deadline: float, resolve: Resolve, share: Share) -> None:
-        self.share = share
+    def __init__(self, policy: FetchPolicy, deadline: float, resolve: Resolve, reservation: Reservation) -> None:
+        self.reservation = reservation
         self.policy = policy
         self.deadline = deadline
         self.resolve = resolve
@@ -172,7 +172,7 @@ class _Walk:
             raise FetchFailed(f"{hop.masked} answered {status}.", errors=URL_POINTER)
         if status not in (200, 203):
             raise FetchRefused(f"{hop.masked} answered {status}.", errors=URL_POINTER)
-        data = read_body(response, headers, self.policy.max_bytes, lambda size: self.share.take(size, self.deadline))
+        data = read_body(response, headers, self.policy.max_bytes, lambda size: self.reservation.acquire(size, self.deadline))
         if looks_like_html(data):
             raise DecodeError(
                 "The URL returned HTML, not an image.", "Send bytes, or allow tagger to fetch the file.", errors=URL_POINTER

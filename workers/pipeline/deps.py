@@ -16,7 +16,7 @@ from tagger.job import Claim, Description, JobStatus
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction
 from tagger.site import Site
 from workers.decode.pool import Decoded
-from workers.fetch.byte_budget import Room
+from workers.fetch.byte_budget import ByteBudget
 
 Settlement = Literal["described", "failed", "dead", "released", "stale", "abandoned"]
 
@@ -107,7 +107,7 @@ class PipelineDeps:
     rules: Rules
     fetch_seconds: float
     max_bytes: int
-    encoded: Room = field(default_factory=Room)  # between fetch and decode
+    encoded_bytes: ByteBudget = field(default_factory=ByteBudget)  # between fetch and decode
     wait_for_uploads: Callable[[], None] = never_wait  # called before an image's result is written; it may wait
     stopping: threading.Event = field(default_factory=threading.Event)
     stood_still: Callable[[float], float] = never_still  # seconds since a monotonic moment in which the process did not run

@@ -31,7 +31,7 @@ from tagger.job import Claim, Description
 from tagger.prediction import EntailmentPrediction, Prediction
 from tagger.site import Site
 from workers.decode.pool import Decoded
-from workers.fetch.byte_budget import Share
+from workers.fetch.byte_budget import Reservation
 from workers.fetch.fetch import Fetched, FetchPolicy, fetch
 from workers.pipeline import prediction_codec
 from workers.pipeline.deps import Judged, PipelineDeps, Settlement, Watch
@@ -50,8 +50,8 @@ def describe(claim: Claim, deps: PipelineDeps) -> Settlement:
     watch = Watch(claim, deps.on_stage)
     try:
         work = _described if claim.request.check_text is None else _checked
-        with deps.encoded.share() as share:
-            result = work(claim, deps, watch, deadline, share)
+        with deps.encoded_bytes.reservation() as reservation:
+            result = work(claim, deps, watch, deadline, reservation)
         with watch.stage("persist"):
             deps.wait_for_uploads()
             valid = retry_until(
@@ -94,11 +94,11 @@ class _Result:
     prediction: tuple[str, bytes] | None  # key and value for the cache; None: it came from the cache
 
 
-def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, share: Share) -> _Result:
+def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, reservation: Reservation) -> _Result:
     request = claim.request
     site = deps.ledger.get_site(request.site_id)
     instruction = deps.rules.instruction(claim)
-    fetched = _fetched(claim, deps, site, watch, deadline, share)
+    fetched = _fetched(claim, deps, site, watch, deadline, reservation)
     sha256, data = fetched.sha256, fetched.data
     del fetched
     key = prediction_codec.key(
@@ -112,7 +112,7 @@ def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, 
         with watch.stage("decode"):
             decoded = deps.decoder.decode(data, deadline=deadline)
         del data  # free the encoded bytes before the model runs
-        share.drop()
+        reservation.release()
         if prediction is None:
             with watch.stage("model"):
                 size = {"width": decoded.width, "height": decoded.height}
@@ -149,17 +149,17 @@ def _to_deliver(claim: Claim, site: Site, judged: Judged) -> Mapping[str, Any] |
     return judged.delivery_fields or ({} if site.tell_unwritten else None)
 
 
-def _checked(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, share: Share) -> _Result:
+def _checked(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, reservation: Reservation) -> _Result:
     """Checks only whether the caller's text describes the image. Errors: NotChecked if no model can check texts; ImageHidden."""
     site = deps.ledger.get_site(claim.request.site_id)
-    fetched = _fetched(claim, deps, site, watch, deadline, share)
+    fetched = _fetched(claim, deps, site, watch, deadline, reservation)
     with watch.stage("decode"):
         decoded = deps.decoder.decode(fetched.data, deadline=deadline)
     if decoded.content == "hidden":
         raise ImageHidden
     sha256 = fetched.sha256
     del fetched
-    share.drop()
+    reservation.release()
     with watch.stage("check"):
         (answer,) = deps.models.check(decoded.pixels, [claim.request.check_text or ""], deadline=deadline)
     description = Description(
@@ -175,14 +175,14 @@ def _checked(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, sh
     return _Result(description=description, fields=None, prediction=None)
 
 
-def _fetched(claim: Claim, deps: PipelineDeps, site: Site, watch: Watch, deadline: float, share: Share) -> Fetched:
+def _fetched(claim: Claim, deps: PipelineDeps, site: Site, watch: Watch, deadline: float, reservation: Reservation) -> Fetched:
     with watch.stage("fetch"):
         return fetch(
             claim.request.source,
             policy=FetchPolicy.of(site, deps.max_bytes, may_be_early=_may_be_early(claim)),
             deadline=min(deadline, time.monotonic() + deps.fetch_seconds),
             blobs=deps.blobs,
-            share=share,
+            reservation=reservation,
         )
 
 

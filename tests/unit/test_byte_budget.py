@@ -1,4 +1,4 @@
-"""What many threads hold of encoded images together stays within its bound, and nobody waits without end."""
+"""Together the threads hold no more encoded bytes than the budget, and no thread waits without end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tagger.errors import DecoderUnavailable
 from tagger.net.body import SMALL, read_body
-from workers.fetch.byte_budget import Room
+from workers.fetch.byte_budget import ByteBudget
 
 
 class Body(io.BytesIO):
@@ -19,38 +19,38 @@ class Body(io.BytesIO):
 
 
 def test_many_threads_never_hold_more_than_there_is() -> None:
-    room = Room(100)
+    budget = ByteBudget(100)
     most, lock = [0], threading.Lock()
 
     def work() -> None:
         for _ in range(20):
-            with room.share() as share:
-                share.take(40, time.monotonic() + 30)
+            with budget.reservation() as reservation:
+                reservation.acquire(40, time.monotonic() + 30)
                 with lock:
-                    most[0] = max(most[0], room.held)
-                share.keep(10)
+                    most[0] = max(most[0], budget.held)
+                reservation.shrink(10)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert room.held == 0
+    assert budget.held == 0
     assert 40 <= most[0] <= 100
 
 
-def test_who_finds_no_room_in_time_is_told_so_and_one_alone_always_fits() -> None:
-    room = Room(100)
-    with room.share() as first, room.share() as second:
-        first.take(500, time.monotonic())
+def test_a_full_budget_raises_at_the_deadline_and_one_image_alone_always_fits() -> None:
+    budget = ByteBudget(100)
+    with budget.reservation() as first, budget.reservation() as second:
+        first.acquire(500, time.monotonic())
         with pytest.raises(DecoderUnavailable):
-            second.take(1, time.monotonic())
-        first.drop()
-        second.take(1, time.monotonic())
-    assert room.held == 0
+            second.acquire(1, time.monotonic())
+        first.release()
+        second.acquire(1, time.monotonic())
+    assert budget.held == 0
 
 
-def test_room_is_taken_once_a_body_has_shown_that_it_is_large() -> None:
+def test_bytes_are_reserved_once_a_body_has_proved_large() -> None:
     asked: list[int] = []
     head = {"content-length": str(SMALL + 1)}
     read_body(Body(b"x" * SMALL), head, 2 * SMALL, asked.append)
