@@ -60,7 +60,8 @@ def test_all_threads_and_children_of_a_worker_that_computes_wait_for_their_turn(
     ask = "import os; print(os.sched_getscheduler(0) == os.SCHED_BATCH)"
     thread = f"threading.Thread(target=lambda: exec({ask!r})).start()"
     child = f"subprocess.run([sys.executable, '-c', {ask!r}])"
-    family = f"import subprocess, sys, threading; from workers.runtime import priority; priority.use_batch_scheduling(); {thread}; {child}"
+    worker = "import subprocess, sys, threading; from workers.runtime import priority; priority.use_batch_scheduling()"
+    family = f"{worker}; {thread}; {child}"
     assert session(family).split() == ["True", "True"]
     assert session(ask) == "False"
 
