@@ -10,8 +10,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import ofa_directory
-from support import gme_cases
+from support import gme_cases, ofa_directory
 from worker_house import WorkerHouse
 
 

@@ -24,10 +24,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-import ofa_directory
 from PIL import Image
 from prometheus_client import CollectorRegistry, multiprocess
-from support import gme_cases
+from support import gme_cases, ofa_directory
 from support.ofa_compare import BPE
 from worker_house import ROOT, WorkerHouse
 

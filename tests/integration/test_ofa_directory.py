@@ -11,8 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from ofa_directory import caption_directory, entailment_directory  # noqa: E402
 from safetensors import SafetensorError  # noqa: E402
+from support.ofa_directory import caption_directory, entailment_directory  # noqa: E402
 
 from tagger.errors import ModelDirectoryInvalid, ModelError, StorageUnavailable  # noqa: E402
 from workers.models.base import cosine  # noqa: E402

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from blocks import iim, jpeg_with, photoshop
 from PIL import Image
+from support.blocks import iim, jpeg_with, photoshop
 
 from tagger.cli import copies
 from tagger.errors import BadRequest

@@ -6,10 +6,10 @@ import io
 import struct
 
 import pytest
-from blocks import jpeg_with
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.blocks import jpeg_with
 
 from tagger.errors import EmbedRefused
 from tagger.imagemeta.embed import embed

@@ -6,8 +6,8 @@ import io
 from collections.abc import Callable
 
 import pytest
-from blocks import IPTC_FORMS, exif, iim, jpeg_with, picture, png_chunk, png_with, raw_profile
 from PIL import Image
+from support.blocks import IPTC_FORMS, exif, iim, jpeg_with, picture, png_chunk, png_with, raw_profile
 
 from tagger.errors import EmbedRefused
 from tagger.file_metadata import FileMetadata

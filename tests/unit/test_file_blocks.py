@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 import pytest
-from blocks import IPTC_FORMS, iim, photoshop, picture, png_with
+from support.blocks import IPTC_FORMS, iim, photoshop, picture, png_with
 
 from tagger.file_metadata import FileMetadata
 from tagger.imagemeta import read as metadata

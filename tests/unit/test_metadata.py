@@ -6,10 +6,10 @@ import io
 import struct
 
 import pytest
-from blocks import IPTC_FORMS, iim, photoshop, png_with
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.blocks import IPTC_FORMS, iim, photoshop, png_with
 
 from tagger.file_metadata import FileMetadata, Said
 from tagger.imagemeta import exif, iptc

@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 from support.ofa_compare import BPE
-
 from workers.models.ofa.synthetic import CAPTION_TASK_BODY, ENTAILMENT_TASK_BODY, TINY, write_directory
 
 SMALL = {"patch_image_size": 64}
