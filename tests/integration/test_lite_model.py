@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,3 +103,12 @@ def test_a_cold_start_takes_at_most_three_seconds_of_cpu() -> None:
     subprocess.run([sys.executable, "-c", "; ".join(steps)], check=True, timeout=60)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 3.0
+
+
+def test_the_runtime_reports_to_nobody_and_leaves_no_files(tmp_path: Path) -> None:
+    """onnxruntime's own telemetry keeps a queue, a device id and a session id in these folders before it sends them."""
+    folders = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME")}
+    env = {name: value for name, value in os.environ.items() if name not in {"CI", "ORT_DISABLE_TELEMETRY"}} | folders
+    code = "from workers.models.lite import load; m = load(); m.run([m.canary()])"
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)
+    assert list(tmp_path.rglob("*")) == []
