@@ -266,7 +266,7 @@ def test_every_reason_has_a_sentence() -> None:
     ],
 )
 def test_hostile_texts_are_settled_quickly(hostile: str) -> None:
-    began = time.monotonic()
+    began = time.thread_time()  # a busy machine is not the text's fault
     alt(hostile)
     alt(hostile, "zh-Hans")
-    assert time.monotonic() - began < 2.0
+    assert time.thread_time() - began < 2.0
