@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tagger.errors import EngineStopped, ErrorInfo, TaggerError
 from tagger.settings import Settings, child_env
+from tagger.system import interpreter
 
 
 class ModelsRefused(TaggerError):
@@ -31,7 +31,7 @@ def ask(question: str, body: Mapping[str, Any], settings: Settings) -> Iterator[
 
 def run(module: Sequence[str], body: Mapping[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
     """`python -m` a module of the workers, with its arguments; the same answers and errors."""
-    argv = [sys.executable, "-m", *module]
+    argv = interpreter.module(*module)
     env = child_env(settings)
     with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as log:
         json.dump(body, told)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from tagger.services.renditions import Renditions
 from tagger.settings import Settings, plain_env
 from tagger.site import Site
 from tagger.supervisor.stack import Stack, local_session
+from tagger.system.interpreter import module
 from tagger.system.parent_death import die_with_parent
 
 SITE = "media-library"
@@ -128,7 +128,7 @@ def _add_site(settings: Settings, ready: dict[str, Any], hook_secret: str, callb
 
 
 def _start_library(home: Path, api: str, hook_secret: str, callback_secret: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
-    argv = [sys.executable, "-m", "tagger.demo.media_library", "--home", str(home / "media-library")]
+    argv = module("tagger.demo.media_library", "--home", str(home / "media-library"))
     argv = die_with_parent([*argv, "--hook-url", f"{api}/v1/hooks/{SITE}"])
     env = {**plain_env(), "MEDIA_LIBRARY_HOOK_SECRET": hook_secret, "MEDIA_LIBRARY_CALLBACK_SECRETS": callback_secret}
     with (home / "logs" / "media-library.log").open("ab") as log:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from tagger.errors import DecodeError, DecoderUnavailable, ErrorInfo
 from tagger.settings import Settings, child_env
+from tagger.system.interpreter import module
 from tagger.system.parent_death import die_with_parent
 
 LARGEST = 1024  # pixels of a side
@@ -64,7 +64,7 @@ class Renditions:
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(
-            die_with_parent([sys.executable, "-m", "workers.renditions"]),
+            die_with_parent(module("workers.renditions")),
             env=child_env(self._settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

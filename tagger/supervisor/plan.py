@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import sys
 from dataclasses import dataclass
 
 from tagger.errors import SettingsError
@@ -12,6 +11,7 @@ from tagger.job import Lane
 from tagger.settings import Settings
 from tagger.supervisor.process import Child
 from tagger.system.cpus import allowed, processors
+from tagger.system.interpreter import module
 from tagger.system.parent_death import die_with_parent
 
 
@@ -54,10 +54,10 @@ class ProcessPlan:
         if self.solo_on_demand:
             children.append(Child("tag-solo", _worker("tag", "--lane", "solo"), restart=False))
         if self.api:
-            children.insert(0, Child("api", die_with_parent([sys.executable, "-m", "tagger", "api"])))
+            children.insert(0, Child("api", die_with_parent(module("tagger", "api"))))
         if self.flower:
             port = f"--port={self.flower}"
-            children.append(Child("flower", die_with_parent([sys.executable, "-m", "tagger", "flower", port])))
+            children.append(Child("flower", die_with_parent(module("tagger", "flower", port))))
         return children
 
 
@@ -74,4 +74,4 @@ def _tags(lane: Lane, count: int, *options: str, placed: bool) -> list[Child]:
 
 def _worker(*role: str) -> list[str]:
     """It is killed with this process while it starts; afterwards it shuts down in order (workers/runtime/shutdown.py)."""
-    return die_with_parent([sys.executable, "-m", "workers", "--parent", str(os.getpid()), *role])
+    return die_with_parent(module("workers", "--parent", str(os.getpid()), *role))

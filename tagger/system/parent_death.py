@@ -8,6 +8,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from tagger.system.interpreter import code
+
 PR_SET_PDEATHSIG = 1
 # The flag survives exec and is lost only when the user changes. A system without it (macOS) just runs the program.
 LAUNCH = (
@@ -25,7 +27,7 @@ def die_with_parent(argv: Sequence[str], number: int = signal.SIGKILL) -> list[s
     Start the command from a thread that lives as long as the process should. `argv[0]` is an absolute path.
     Only SIGKILL ends a process that is stopped; with another signal, the next stack would find the port or the lock taken.
     """
-    return [sys.executable, "-S", "-E", "-c", LAUNCH, str(os.getpid()), str(int(number)), *argv]
+    return code(LAUNCH, str(os.getpid()), str(int(number)), *argv)
 
 
 def outlive_parent() -> None:

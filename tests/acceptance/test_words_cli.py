@@ -29,10 +29,10 @@ categories:
 """
 
 
-def tagger(home: Path, *args: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
+def tagger(home: Path, *args: object, expect: int = 0, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     env = {k: v for k, v in os.environ.items() if not k.startswith("TAGGER_")} | {"TAGGER_HOME": str(home / "home")}
-    argv = [sys.executable, "-m", "tagger", *map(str, args)]
-    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=180)
+    argv = [sys.executable, *(["-P"] if cwd != ROOT else []), "-m", "tagger", *map(str, args)]
+    done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, timeout=180)
     assert done.returncode == expect, done.stdout + done.stderr
     return done
 
@@ -54,6 +54,14 @@ def test_check_warns_of_terms_that_the_models_cannot_reach_and_of_missing_labels
     assert len(warnings) == 2
     assert any(w.startswith("`justice` will never be offered") for w in warnings)
     assert any("`justice` has no label for zh-Hans" in w for w in warnings)
+
+
+def test_files_of_the_current_folder_are_not_run_by_the_processes_that_a_command_starts(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(OWN, "utf-8")
+    for name in ("json", "structlog"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w').close()\nraise SystemExit('planted')\n", "utf-8")
+    tagger(tmp_path, "vocabulary", "check", "own.yaml", cwd=tmp_path)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_vocabulary_goes_out_as_skos_and_comes_back_the_same(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import psutil
 
 from tagger.prediction import Pixels
 from tagger.settings import MIB
+from tagger.system.interpreter import module
 from tagger.system.parent_death import die_with_parent
 from workers.decode.protocol import ANSWER, MAX_BLOCK, READY, REQUEST, Limits
 
@@ -184,7 +185,7 @@ def _shared_file(size: int) -> int:
 def _command(socket_fd: int, area_fd: int, life_fd: int, limits: Limits) -> list[str]:
     numbers = [str(fd) for fd in (socket_fd, area_fd, life_fd)]
     # until it has started it is killed with the thread that starts it; from then on with this process
-    return die_with_parent([sys.executable, "-P", "-m", "workers.decode.child", *numbers, json.dumps(asdict(limits))])
+    return die_with_parent(module("workers.decode.child", *numbers, json.dumps(asdict(limits))))
 
 
 def _environment() -> dict[str, str]:

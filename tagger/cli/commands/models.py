@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json as jsons
 import subprocess
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ import typer
 from tagger.cli import console
 from tagger.errors import SettingsError, WeightsNotFetched
 from tagger.settings import Settings, child_env
+from tagger.system.interpreter import module
 
 app = typer.Typer(help="Weights of the large models: fetch, list, check, convert.", no_args_is_help=True)
 
@@ -88,7 +88,7 @@ def check_chosen(settings: Settings) -> list[str]:
 
 def _asked(verb: str, names: list[str] | None, settings: Settings, *more: str) -> tuple[list[dict[str, Any]], int]:
     """Rows and exit status. The work is the workers' package; this process has no torch."""
-    argv = [sys.executable, "-m", "workers.models.weights", verb, *(names or []), *more]
+    argv = module("workers.models.weights", verb, *(names or []), *more)
     with subprocess.Popen(argv, env=child_env(settings), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         rows = [jsons.loads(line) for line in process.stdout if line.startswith("{")]

@@ -16,6 +16,7 @@ from tagger.settings import child_env, plain_env
 from tagger.supervisor.plan import ProcessPlan, require_flower
 from tagger.supervisor.stack import Stack
 from tagger.system.home import make_home, read_state
+from tagger.system.interpreter import module
 from tagger.telemetry import logs
 
 FLOWER_PORT = 5555
@@ -94,7 +95,7 @@ def worker(
     """
     settings = console.settings()
     more = ["--lane", lane, *(["--alone"] if alone else [])] if role == "tag" else []
-    argv = [sys.executable, "-m", "workers", role, *more]
+    argv = module("workers", role, *more)
     os.execve(sys.executable, argv, child_env(settings, role=role))
 
 
@@ -105,6 +106,6 @@ def flower(port: Annotated[int, typer.Option(help="Port of Flower's pages.")] = 
     """
     settings = console.settings()
     require_flower()
-    argv = [sys.executable, "-m", "celery", "--quiet", "flower", "--address=127.0.0.1", f"--port={port}"]
+    argv = module("celery", "--quiet", "flower", "--address=127.0.0.1", f"--port={port}")
     # by the environment, not by an argument: a broker's URL may hold a password
     os.execve(sys.executable, argv, {**plain_env(), "CELERY_BROKER_URL": settings.broker})
