@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -27,6 +29,11 @@ from tagger.telemetry.control_characters import escape_cell, escape_controls, es
 class Lines(Console):
     """Prints lines as they are: a terminal may wrap an id or a URL, but no line break is put into it. What would steer the
     terminal is written out: ids, names and answers come from outside."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self._width is not None and self._width < 1:  # COLUMNS=0 says that nobody knows it; nothing would be printed
+            self._width = None
 
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*objects, **{"soft_wrap": not any(isinstance(o, Table) for o in objects), **options})
@@ -80,7 +87,18 @@ def ledger(*, reading: bool = False) -> Iterator[Ledger]:
 
 
 def print_json(value: Any) -> None:
-    print(escape_json(json.dumps(value, ensure_ascii=False, indent=2)))
+    print(escape_json(json.dumps(value, ensure_ascii=not _is_unicode(sys.stdout), indent=2)))
+
+
+def tolerate_encodings() -> None:
+    """An output that is not Unicode (by PYTHONIOENCODING or the locale) gets `\\u2192` for what it cannot hold."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not _is_unicode(stream):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_unicode(stream: TextIO) -> bool:
+    return (getattr(stream, "encoding", None) or "utf-8").lower().startswith("utf")
 
 
 def print_table(

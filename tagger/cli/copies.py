@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tagger.cli import console
+from tagger.cms.folder.walk import linked_folders
 from tagger.errors import BadRequest, EmbedRefused
 from tagger.imagemeta.embed import Embedded, embed, origin
 from tagger.imagemeta.xmp_packet import Words
+from tagger.system import whole_file
 
 
 def check_target(folder: Path, target: Path) -> None:
-    """Errors: BadRequest where copies would lie among the originals."""
-    source, chosen = folder.resolve(), target.resolve()
-    if chosen == source or source in chosen.parents or chosen in source.parents:
-        raise BadRequest(f"{target} and {folder} lie in each other.", "Name a folder of its own for the copies.")
+    """Before the work and not after it. Errors: BadRequest where copies would lie among the originals, or cannot be written."""
+    chosen = target.resolve()
+    remedy = "Name a folder of its own for the copies."
+    linked = map(Path, linked_folders(folder) if os.path.isdir(folder) else ())
+    for source in (folder.resolve(), *linked):
+        if chosen == source or source in chosen.parents or chosen in source.parents:
+            link = "" if source == folder.resolve() else f", which a link in {folder} leads to,"
+            raise BadRequest(f"{target} and {source if link else folder}{link} lie in each other.", remedy)
+    there = next(place for place in (chosen, *chosen.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise BadRequest(f"{there} is not a folder.", remedy)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise BadRequest(f"{there} may not be written to.", remedy)
 
 
 def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale: str) -> str:
@@ -42,7 +54,7 @@ def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale:
         place = target / row["file"]
         try:
             made = _made(folder / row["file"], place, words)
-            _put(made.data, place)
+            _put(made.data, place, folder / row["file"])
         except EmbedRefused as err:
             console.err.print(f"not embedded: {row['file']}: {err} {err.info().remedy}", markup=False)
             continue
@@ -75,13 +87,14 @@ def _made(original: Path, place: Path, words: Words) -> Embedded:
     return embed(there, words, source=source)
 
 
-def _put(data: bytes, place: Path) -> None:
-    """Written beside and renamed, so never half. Errors: EmbedRefused."""
-    draft = place.with_name(f".{place.name}.part")
+def _put(data: bytes, place: Path, original: Path) -> None:
+    """Nobody may read a new copy who may not read its original. Errors: EmbedRefused."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
-        draft.replace(place)
+        if os.path.lexists(place):
+            whole_file.replace(place, data)
+        else:
+            whole_file.create(place, data, mode=stat.S_IMODE(original.stat().st_mode) & 0o666 | stat.S_IWUSR)
     except OSError as err:
         raise EmbedRefused(f"{place} cannot be written: {err.strerror}.", "Look at the folder, or name another one.") from err
 

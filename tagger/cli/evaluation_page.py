@@ -15,8 +15,7 @@ from tagger.evaluation.run import EvaluationRun, Figures
 from tagger.services.renditions import Renditions
 
 
-def write_page(
-    target: Path,
+def page(
     images: Path,
     labelled: Labels,
     sets: Mapping[str, Sequence[str]],
@@ -24,7 +23,7 @@ def write_page(
     measured: Sequence[Mapping[str, Figures]],
     plot: str,
     renditions: Renditions,
-) -> None:
+) -> str:
     """One HTML file with the pictures inside; `plot` is SVG of ours."""
     template = resources.files("tagger.cli").joinpath("templates/evaluation.html").read_text("utf-8")
     environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
@@ -35,7 +34,8 @@ def write_page(
         {(t.term, one.name, f.set, t.counts) for one, f in summaries for t in f.tags.terms if t.counts.offered or t.counts.true},
         key=lambda row: row[:3],
     )
-    target.write_text(environment.from_string(template).render(summaries=summaries, terms=terms, cards=cards, plot=plot), "utf-8")
+    text: str = environment.from_string(template).render(summaries=summaries, terms=terms, cards=cards, plot=plot)
+    return text
 
 
 def _card(

@@ -15,7 +15,7 @@ import typer
 import tagger
 from tagger.cli import console
 from tagger.cli.registry import Root
-from tagger.errors import TaggerError
+from tagger.errors import BadRequest, TaggerError
 from tagger.telemetry.control_characters import escape_controls
 
 app = typer.Typer(
@@ -57,12 +57,16 @@ def _tell_unexpected(kind: type[BaseException], error: BaseException, trace: Tra
 def main() -> None:
     """Exit 0: done · 1: an error, told with its remedy · 2: wrong usage · 130: interrupted."""
     sys.excepthook = _tell_unexpected
+    console.tolerate_encodings()
     try:
         try:
             app()
         finally:
             sys.stdout.flush()  # here, where a full disk can still be told
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            console.complain(BadRequest(f"{error.filename}: {error.strerror}.", "Use a shorter name."))
+            sys.exit(1)
         if error.errno not in UNWRITABLE or error.filename is not None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer has nowhere to go

@@ -2,17 +2,60 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tagger.cli import console
 from tagger.errors import BadRequest
+from tagger.system import whole_file
 
 Force = Annotated[bool, typer.Option("--force", help="Write over a file of that name that is there already.")]
 
 
 def check_free(out: Path, force: bool) -> None:
     """Errors: BadRequest where `out` exists and `force` is not given."""
-    if not force and out.exists():
+    if not force and os.path.exists(out):
         raise BadRequest(f"{out} exists already.", "Name another file, or write over this one with --force.")
+
+
+@dataclass(kw_only=True)
+class Output:
+    """A file that a command writes after long work, perhaps several times.
+
+    A file that somebody else wrote or changed there meanwhile stays. The content then goes to a free name beside it, so that
+    neither is lost, and `place` is that name from then on.
+    """
+
+    place: Path
+    over: bool = False  # what is there may be written over, once
+    ours: str | None = None  # SHA-256 of what we left there, which may be replaced
+
+    def write(self, content: bytes) -> None:
+        """Errors: BadRequest."""
+        try:
+            if self.over or (self.ours is not None and whole_file.digest(self.place) == self.ours):
+                whole_file.replace(self.place, content)
+            else:
+                self._create(content)
+        except OSError as err:
+            raise BadRequest(f"{self.place} cannot be written: {err.strerror}.", "Choose another place.") from err
+        self.over, self.ours = False, hashlib.sha256(content).hexdigest()
+
+    def _create(self, content: bytes) -> None:
+        wanted = self.place
+        names = (wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}") for number in count(2))
+        for place in chain([wanted], names):
+            try:
+                whole_file.create(place, content)
+            except FileExistsError:
+                continue
+            self.place = place
+            break
+        if self.place != wanted:
+            console.err.print(f"{wanted} was written by somebody else meanwhile, and stays.", style="yellow", markup=False)

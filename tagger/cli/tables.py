@@ -1,9 +1,11 @@
-"""Tables that a person opens: CSV, JSON or XLSX, written beside and renamed, so never half."""
+"""Tables that a person opens: CSV, JSON or XLSX."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from openpyxl.styles import Alignment, Font
 from openpyxl.utils import get_column_letter
 
 from tagger.errors import BadRequest
+from tagger.system import whole_file
 
 SUFFIXES = (".csv", ".json", ".xlsx")
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -41,45 +44,42 @@ def check_place(out: Path) -> None:
     """Before the work and not after it. Errors: BadRequest."""
     if out.suffix.lower() not in SUFFIXES:
         raise BadRequest(f"{out.name} ends neither in .csv nor in .json nor in .xlsx.", "Choose one of the three.")
-    if out.is_dir():
+    if os.path.isdir(out):  # Path.is_dir fails for a name that is too long
         raise BadRequest(f"{out} is a folder.", "Name a file.")
     check_writable(out)
 
 
 def check_writable(out: Path) -> None:
     """Errors: BadRequest."""
-    if out.is_dir():
+    if os.path.isdir(out):  # Path.is_dir fails for a name that is too long
         raise BadRequest(f"{out} is a folder.", "Name a file.")
     if not out.resolve().parent.is_dir():
         raise BadRequest(f"The folder of {out} does not exist.", "Make it first.")
-    draft = _draft(out)
     try:
-        draft.write_bytes(b"")
-        draft.unlink()
+        whole_file.check_writable(out)
     except OSError as err:
         raise BadRequest(f"{out} cannot be written: {err.strerror}.", "Choose another place.") from err
 
 
-def _draft(out: Path) -> Path:
-    return out.with_name("." + out.name + ".part")
+def content(
+    rows: Sequence[Row], columns: Sequence[Column], suffix: str, *, title: str, body: Mapping[str, Any], notes: Row | None = None
+) -> bytes:
+    """The file, in the form that `suffix` names.
 
-
-def write(
-    rows: Sequence[Row], columns: Sequence[Column], out: Path, *, title: str, body: Mapping[str, Any], notes: Row | None = None
-) -> None:
-    """`body`: the whole JSON. `title`: of the spreadsheet's first sheet; `notes`: names and numbers on a second one."""
-    draft = _draft(out)
-    kind = out.suffix.lower()
+    `body`: the whole JSON. `title`: of the spreadsheet's first sheet; `notes`: names and numbers on a second one.
+    """
+    kind = suffix.lower()
     if kind == ".json":
-        draft.write_text(json.dumps(body, ensure_ascii=False, indent=2) + "\n", "utf-8")
-    elif kind == ".csv":
-        with draft.open("w", encoding="utf-8-sig", newline="") as file:  # the mark makes Excel read it as UTF-8
-            writer = csv.writer(file)
-            writer.writerow([column.name for column in columns])
-            writer.writerows([text_cell(row[column.name]) for column in columns] for row in rows)
-    else:
-        _workbook(rows, columns, title, notes or {}).save(draft)
-    draft.replace(out)
+        return (json.dumps(body, ensure_ascii=False, indent=2) + "\n").encode()
+    if kind == ".csv":
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow([column.name for column in columns])
+        writer.writerows([text_cell(row[column.name]) for column in columns] for row in rows)
+        return text.getvalue().encode("utf-8-sig")  # the mark makes Excel read it as UTF-8
+    file = io.BytesIO()
+    _workbook(rows, columns, title, notes or {}).save(file)
+    return file.getvalue()
 
 
 def _workbook(rows: Sequence[Row], columns: Sequence[Column], title: str, notes: Row) -> Workbook:

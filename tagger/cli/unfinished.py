@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tagger.errors import SettingsError
 from tagger.settings import Settings
+from tagger.system import whole_file
 from tagger.system.home import make_home, read_state
 
 FOLDER = "unfinished"
@@ -59,16 +60,17 @@ def remember(home: Path, out: Path) -> None:
         (home / TABLE).write_text(_mark(out), "utf-8")
 
 
-def wrote(home: Path, out: Path) -> bool:
-    """Whether the table stands as the interrupted run left it: nobody has worked on it since."""
+def wrote(home: Path, out: Path) -> str | None:
+    """The digest of the table, where it stands as the interrupted run left it; None where somebody has worked on it since."""
     try:
-        return (home / TABLE).read_text("utf-8") == _mark(out)
+        same = (home / TABLE).read_text("utf-8") == _mark(out)
     except OSError:
-        return False
+        return None
+    return whole_file.digest(out) if same else None
 
 
 def _mark(out: Path) -> str:
-    return json.dumps([os.fsencode(out.resolve()).hex(), hashlib.sha256(out.read_bytes()).hexdigest()])
+    return json.dumps([os.fsencode(out.resolve()).hex(), whole_file.digest(out)])
 
 
 def _sweep(home: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tagger.cli import tables
@@ -61,9 +60,9 @@ def columns(locales: Sequence[str]) -> list[Column]:
     ]
 
 
-def write(rows: Sequence[dict[str, Any]], locales: Sequence[str], out: Path) -> None:
+def content(rows: Sequence[dict[str, Any]], locales: Sequence[str], suffix: str) -> bytes:
     """CSV and XLSX hold the tags as text, JSON holds them with scores; XLSX has words where the others have codes."""
-    tables.write(rows, columns(locales), out, title="captions", body={"data": rows, "next_cursor": None})
+    return tables.content(rows, columns(locales), suffix, title="captions", body={"data": rows, "next_cursor": None})
 
 
 def _name(name: str, locale: str, number: int) -> str:

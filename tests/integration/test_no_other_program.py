@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tagger.cli.evaluation_page import write_page
+from tagger.cli.evaluation_page import page as evaluation_page
 from tagger.demo.library import NotAnImage, media_type_of
 from tagger.demo.photos_folder import photographs
 from tagger.demo.sheet import thumbnail, write_sheet
@@ -103,7 +103,7 @@ def evaluated(folder: Path, page: Path, renditions: Renditions) -> None:
     (folder / "labels.csv").write_text("file,true_tags\n" + "".join(f"{name},cat\n" for name in names), "utf-8")
     told = ground_truth.load(folder / "labels.csv")
     failed = EvaluationRun(name="general", models=(), terms=("cat",), answers={}, failed={}, broken_alt_texts={})
-    write_page(page, folder, told, {"all images": names}, [failed], [{}], "<svg/>", renditions)
+    page.write_text(evaluation_page(folder, told, {"all images": names}, [failed], [{}], "<svg/>", renditions), "utf-8")
 
 
 def test_a_rendition_is_upright_small_and_never_enlarged(folder: Path, renditions: Renditions) -> None:

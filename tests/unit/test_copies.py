@@ -54,6 +54,25 @@ def test_copies_never_lie_among_the_originals(tmp_path: Path, target: str) -> No
         copies.check_target(tmp_path / "in", tmp_path / target)
 
 
+def test_copies_never_lie_in_a_folder_that_a_link_makes_one_of_the_originals(tmp_path: Path) -> None:
+    """Otherwise the next run would describe the copies, and make copies of them."""
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "in" / "sub" / "link").symlink_to(tmp_path / "disk")
+    for target in ("disk", "disk/copies", "in/sub/link/copies"):
+        with pytest.raises(BadRequest, match="lie in each other"):
+            copies.check_target(tmp_path / "in", tmp_path / target)
+    copies.check_target(tmp_path / "in", tmp_path / "out" / "copies")
+
+
+def test_a_place_that_can_take_no_copies_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "file").write_text("words")
+    for target in ("file", "file/copies"):
+        with pytest.raises(BadRequest, match=r"file is not a folder\."):
+            copies.check_target(tmp_path / "in", tmp_path / target)
+
+
 CAPTION = {"caption": "A red square.", "alt_text": "Red square", "tags": [{"id": "red", "label": "red", "score": 0.9}]}
 
 
@@ -143,3 +162,21 @@ def test_a_copy_that_holds_nothing_of_ours_is_known_as_a_copy(tmp_path: Path) ->
     (tmp_path / "in" / "a.jpg").write_bytes(jpeg_with(0xED, photoshop(iim((2, 120, b"Grandma's tie")))))
     for _ in range(2):
         assert "1 copies" in embedded(tmp_path, alt_text=None, tags=[])
+
+
+def test_nobody_may_read_a_copy_who_may_not_read_its_original(tmp_path: Path) -> None:
+    copy = tmp_path / "out" / "a.jpg"
+    picture(tmp_path / "in" / "a.jpg", "JPEG")
+    (tmp_path / "in" / "a.jpg").chmod(0o600)
+    embedded(tmp_path)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    copy.chmod(0o640)
+    embedded(tmp_path, caption="A scarlet square.")
+    assert copy.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_copy_may_have_as_long_a_name_as_its_original(tmp_path: Path) -> None:
+    name = "n" * 251 + ".jpg"
+    picture(tmp_path / "in" / name, "JPEG")
+    told = copies.write([{"file": name, **CAPTION}], tmp_path / "in", tmp_path / "out", "en")
+    assert told.startswith("1 copies")

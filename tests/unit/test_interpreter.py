@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tagger.system.parent_death import die_with_parent
 
 from tagger.system import interpreter
+from tagger.system.parent_death import die_with_parent
 
 ROOT = Path(__file__).parents[2]
 PLANTED = ("json", "ctypes", "struct", "structlog", "tagger", "workers")

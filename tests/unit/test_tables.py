@@ -14,7 +14,7 @@ import pytest
 
 from tagger.annotation import Annotation, Tag, Verdict
 from tagger.cli.tables import check_writable
-from tagger.cli.words_table import row, write
+from tagger.cli.words_table import content, row
 from tagger.errors import BadRequest
 from tagger.judge.gate import REASONS
 
@@ -31,6 +31,10 @@ NAMES = [
     "a,b.png",
     "c\x01.png",
 ]
+
+
+def write(rows: list[dict[str, Any]], locales: list[str], out: Path) -> None:
+    out.write_bytes(content(rows, locales, out.suffix))
 
 
 def rows() -> list[dict[str, Any]]:
@@ -122,7 +126,7 @@ def test_json_keeps_what_is_there(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
     check_writable(tmp_path / "o.csv")
     assert list(tmp_path.iterdir()) == []
-    for bad in (tmp_path, tmp_path / "no" / "o.csv"):
+    for bad in (tmp_path, tmp_path / "no" / "o.csv", tmp_path / f"{'o' * 300}.csv"):
         with pytest.raises(BadRequest):
             check_writable(bad)
 

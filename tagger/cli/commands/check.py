@@ -13,7 +13,7 @@ from rich.progress import Progress
 from tagger.cli import attention, console, tables
 from tagger.cli.commands import models
 from tagger.cli.commands.describe import ephemeral
-from tagger.cli.outputs import Force, check_free
+from tagger.cli.outputs import Force, Output, check_free
 from tagger.cli.tables import Column
 from tagger.errors import BadRequest
 from tagger.judge import hypothesis
@@ -48,6 +48,7 @@ def check(
         raise BadRequest("Name either a CSV of pairs or --site.", "See `tagger check --help`.")
     tables.check_place(out)
     check_free(out, force)
+    report = Output(place=out, over=force)
     if site is not None:
         hypothesis.require_model(console.settings().check)  # the workers of the running stack check these
     chosen = console.catalog().require(profile).name
@@ -60,7 +61,7 @@ def check(
         with ephemeral(changes=lone) as (_, ledger):
             ledger.add_site(Site(id="pairs", name=str(pairs), profile=chosen))
             rows = _with_progress(ledger, "pairs", chosen, rows)
-        _report(rows, out)
+        _report(rows, report)
         _end(rows)
         return
     with console.ledger() as ledger:
@@ -69,7 +70,7 @@ def check(
         while True:
             found = list(check_texts.written(ledger, ledger.get_site(str(site)).id))
             rows = _with_progress(ledger, str(site), chosen, found)
-            _report(rows, out)
+            _report(rows, report)
             if every is None:
                 break
             time.sleep(every * 3600)
@@ -87,16 +88,16 @@ def _with_progress(ledger: Ledger, site_id: str, profile: str, rows: Sequence[Ro
         return check_texts.run(ledger, site_id, profile, rows, lambda _row: progress.advance(task))
 
 
-def _report(rows: Sequence[Row], out: Path) -> None:
-    write(rows, out)
+def _report(rows: Sequence[Row], out: Output) -> None:
+    out.write(content(rows, out.place.suffix))
     told = check_texts.summary(rows)
     console.out.print(
         f"{told['rows']} texts: {told['yes']} fit, {told['maybe']} may fit, {told['no']} do not fit, "
-        f"{told['failed']} could not be checked → {out}",
+        f"{told['failed']} could not be checked → {out.place}",
     )
 
 
-def write(rows: Sequence[Row], out: Path) -> None:
+def content(rows: Sequence[Row], suffix: str) -> bytes:
     summary = check_texts.summary(rows)
     lines: list[dict[str, Any]] = [{name: getattr(row, name) for name in WIDTHS} for row in rows]
-    tables.write(lines, COLUMNS, out, title="checks", body={"data": lines, "summary": summary}, notes=summary)
+    return tables.content(lines, COLUMNS, suffix, title="checks", body={"data": lines, "summary": summary}, notes=summary)

@@ -13,7 +13,7 @@ import typer
 
 from tagger.cli import console, copies, tables, unfinished, words_table
 from tagger.cli.commands.backfill import watch
-from tagger.cli.outputs import Force, check_free
+from tagger.cli.outputs import Force, Output, check_free
 from tagger.cli.terminated import cleaning_up
 from tagger.cms.folder.survey import Survey, survey
 from tagger.cms.folder.walk import readable, walk
@@ -60,24 +60,26 @@ def describe(
     chosen = console.catalog().require(profile).name
     locales = console.locales(locale)
     home = unfinished.home_of(console.settings(), folder, chosen, locales)
-    if not unfinished.wrote(home, out):
+    table = Output(place=out, over=force, ours=unfinished.wrote(home, out))
+    if table.ours is None:
         check_free(out, force)
     seen = survey(folder)
     if seen.pictures == 0:
         raise BadRequest(f"{folder} holds no pictures. {seen.sentence()}".rstrip(), "Name a folder of pictures.")
     jobs, interrupted = _described(home, folder, Site(id=SITE, name=str(folder), profile=chosen, locales=locales), seen)
     rows = [words_table.row(job, review) for job in jobs]
-    words_table.write(rows, locales, out)
+    table.write(words_table.content(rows, locales, out.suffix))
     if embed is not None:
         console.out.print(copies.write(rows, folder, embed, locales[0]))
     good = sum(1 for r in rows if r["status"] == "done")
     rest = "not done" if interrupted else "failed"
-    console.out.print(f"{good} described, {len(rows) - good} {rest} → {out}")
+    console.out.print(f"{good} described, {len(rows) - good} {rest} → {table.place}")
     if seen.counts:
         console.out.print(seen.sentence())
     if interrupted:
-        unfinished.remember(home, out)
-        console.out.print("The same command goes on from here.")
+        unfinished.remember(home, table.place)
+        other = f", with --out {table.place}," if table.place != out else ""
+        console.out.print(f"The same command{other} goes on from here.")
         raise typer.Exit(130)
     if good < len(rows):
         raise typer.Exit(1)

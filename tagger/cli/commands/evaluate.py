@@ -15,8 +15,8 @@ from tagger.catalog.load import Catalog
 from tagger.catalog.profile import Profile
 from tagger.catalog.vocabulary import Vocabulary
 from tagger.cli import console
-from tagger.cli.evaluation_page import write_page
-from tagger.cli.outputs import Force, check_free
+from tagger.cli.evaluation_page import page
+from tagger.cli.outputs import Force, Output, check_free
 from tagger.cli.worker_rpc import ask
 from tagger.errors import BadRequest, LabelsInvalid
 from tagger.evaluation import calibration, ground_truth
@@ -68,8 +68,9 @@ def evaluate(
       tagger evaluate --images photos --labels photos/labels.csv --out after --compare before/results.json
       tagger evaluate --images photos --labels photos/labels.csv --out eval --tuned first-half --calibrate
     """
-    for name in (RESULTS, PAGE, PLOT):
-        check_free(out / name, force)
+    files = {name: Output(place=out / name, over=force) for name in (RESULTS, PAGE, PLOT)}
+    for file in files.values():
+        check_free(file.place, force)
     labelled = _placed(images, ground_truth.load(labels))
     sets = split(labelled.files, _tuned(tuned, labelled))
     evaluator = _Evaluator(images, labelled, vocabulary, tags_from_labels)
@@ -77,7 +78,7 @@ def evaluate(
     if compare is not None:
         runs.append(_second(compare, evaluator, profile))
     measured = [{name: figures(name, one, files, labelled) for name, files in sets.items()} for one in runs]
-    _write(out, images, labelled, sets, runs, measured)
+    _write(files, images, labelled, sets, runs, measured)
     if calibrate:
         fitted = _calibrate(runs[0], sets.get("tuned", labelled.files), labelled, console.settings().vectors / calibration.FILE)
         evaluator.warnings.append(f"{fitted.model} is calibrated on {fitted.images} images; the figures here are from before.")
@@ -88,7 +89,7 @@ def evaluate(
         console.err.print(f"note: {warning}")
     for one, some in zip(runs, measured, strict=True):
         _say(one, some)
-    console.out.print(f"\nReport  {(out / PAGE).resolve()}")
+    console.out.print(f"\nReport  {files[PAGE].place.resolve()}")
 
 
 class _Evaluator:
@@ -193,14 +194,14 @@ def _placed(images: Path, labelled: Labels) -> Labels:
 
 
 def _write(
-    out: Path,
+    out: Mapping[str, Output],
     images: Path,
     labelled: Labels,
     sets: Mapping[str, Sequence[str]],
     runs: Sequence[EvaluationRun],
     measured: Sequence[Measured],
 ) -> None:
-    out.mkdir(parents=True, exist_ok=True)
+    out[RESULTS].place.parent.mkdir(parents=True, exist_ok=True)
     curves = [
         (f"{one.name}, {name}", f.tags.calibration) for one, some in zip(runs, measured, strict=True) for name, f in some.items()
     ]
@@ -210,10 +211,10 @@ def _write(
         "trials": [one.to_dict() for one in runs],
         "figures": [{name: asdict(f) for name, f in m.items()} for m in measured],
     }
-    (out / RESULTS).write_text(json.dumps(body, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    (out / PLOT).write_text(plot, "utf-8")
+    out[RESULTS].write((json.dumps(body, ensure_ascii=False, indent=1) + "\n").encode())
+    out[PLOT].write(plot.encode())
     with Renditions(console.settings()) as renditions:
-        write_page(out / PAGE, images, labelled, sets, runs, measured, plot, renditions)
+        out[PAGE].write(page(images, labelled, sets, runs, measured, plot, renditions).encode())
 
 
 def _plain(one: EvaluationRun, some: Measured) -> dict[str, Any]:

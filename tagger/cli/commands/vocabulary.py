@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from tagger.catalog import vocabulary as words
 from tagger.catalog.rdf_file import MAX_BYTES
 from tagger.catalog.vocabulary import Category, Term, Vocabulary
 from tagger.cli import console
-from tagger.cli.outputs import Force, check_free
+from tagger.cli.outputs import Force, Output, check_free
 from tagger.cli.worker_rpc import ask
 from tagger.errors import BadRequest, VocabularyInvalid
 from tagger.locales import pick
@@ -122,8 +123,9 @@ def export(
         text = vocabulary_file.dump(known)
     else:
         raise BadRequest(f"{out.name} has no ending that names a form.", "End it in .ttl, .jsonld or .yaml.")
-    _write(out, text)
-    console.out.print(f"{known.name}: {len(known)} terms → {out}")
+    file = Output(place=out, over=force)
+    file.write(text.encode())
+    console.out.print(f"{known.name}: {len(known)} terms → {file.place}")
 
 
 @app.command("import")
@@ -150,8 +152,9 @@ def import_(
     known = _skos(source, name, scheme)
     text = vocabulary_file.dump(known)
     vocabulary_file.parse(text, source=out.name)  # what we write, we can read
-    _write(out, text)
-    console.out.print(f"{known.name}: {len(known)} terms in {len(known.categories)} categories → {out}")
+    file = Output(place=out)
+    file.write(text.encode())
+    console.out.print(f"{known.name}: {len(known)} terms in {len(known.categories)} categories → {file.place}")
 
 
 @app.command("diff")
@@ -184,7 +187,7 @@ def load(name: str) -> Vocabulary:
     path = Path(name)
     if path.suffix.lower() in FORMS:
         return _skos(path)
-    if path.suffix.lower() in YAMLS or path.is_file():
+    if path.suffix.lower() in YAMLS or os.path.isfile(path):
         return vocabulary_file.load(path)
     known = console.catalog().vocabularies
     if name not in known:
@@ -227,10 +230,3 @@ def _row(category: Category, term: Term, locale: str) -> dict[str, Any]:
         "same_as": ", ".join(term.same_as) or None,
         "threshold": vocabulary_file.threshold_text(term.threshold or category.threshold),
     }
-
-
-def _write(out: Path, text: str) -> None:
-    try:
-        out.write_text(text, "utf-8")
-    except OSError as err:
-        raise BadRequest(f"{out} cannot be written: {err.strerror}.", "Check the path and its rights.") from err

@@ -87,6 +87,19 @@ def walk(folder: Path, after: str | None = None, left_out: LeftOut = _ignore) ->
     yield from _walk(_Place(path=root, roots=(root,)), None if after is None else after.split("/"), left_out)
 
 
+def linked_folders(folder: Path) -> Iterator[str]:
+    """The real paths of the folders outside that a walk of `folder` enters by links."""
+    root = os.path.realpath(folder)
+    places = [_Place(path=root, roots=(root,))]
+    while places:
+        place = places.pop()
+        for entry in _entries(place, _ignore):
+            if (below := _below(place, entry, place.prefix + entry.name, _ignore)) is not None:
+                places.append(below)
+                if below.roots != place.roots:
+                    yield below.path
+
+
 def _walk(place: _Place, after: list[str] | None, left_out: LeftOut) -> Iterator[Picture]:
     first = after[0] if after else None
     for entry in _entries(place, left_out):
@@ -218,7 +231,10 @@ def shown(name: str) -> str:
 
 def readable(folder: Path) -> Path:
     """The real path of a folder. Errors: BadRequest if it is none, or cannot be read."""
-    root = folder.expanduser().resolve()
-    if not root.is_dir() or not os.access(root, os.R_OK | os.X_OK) or not is_text(str(root)):
+    try:
+        root = folder.expanduser().resolve()
+    except RuntimeError:  # `~` with the name of nobody
+        root = folder.resolve()
+    if not os.path.isdir(root) or not os.access(root, os.R_OK | os.X_OK) or not is_text(str(root)):
         raise BadRequest(f"{shown(str(folder))} is not a folder that can be read.", "Name an existing folder of images.")
     return root
