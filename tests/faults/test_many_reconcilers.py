@@ -112,7 +112,7 @@ def test_q15_eight_reconcilers_and_kills(build: Build, report: Report, ledger: s
     figures = Figures(
         fault="Q15", ledger=ledger, accepted=ROWS + 1, lost=lost(rig), duplicates=0,
         more={
-            "unfinished": rig.count("accepted"), "kills": kills, "in_hands_at_kills": at_kill, "messages": messages,
+            "unfinished": rig.count("accepted"), "kills": kills, "in_flight_at_kills": at_kill, "messages": messages,
             "allowed": round(allowed), "queue_most": depth.most, "queue_allowed": round(1.2 * WINDOW),
             "done_per_s": round(rig.count("done") / took),
         },
