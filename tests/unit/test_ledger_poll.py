@@ -43,7 +43,7 @@ class Lane:
     @contextmanager
     def polled(self) -> Iterator[None]:
         poll = LedgerPoll(
-            due=self.due, take=self.take, quiet=lambda: not self.hints, threads=3, stopping=self.stopping, period=0.001
+            due=self.due, claim=self.take, idle=lambda: not self.hints, threads=3, stopping=self.stopping, period=0.001
         )
         poll.start()
         yield

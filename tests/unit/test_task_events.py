@@ -112,11 +112,11 @@ def test_a_job_that_a_hint_named_in_vain_is_told_of_only_if_no_worker_does(world
     world.claimed(running)
     world.ledger.erase_asset("s", "d")
     for job in (done, running, waiting, erased):
-        events.passed_over(job)
+        events.not_claimed(job)
     events.flush()
     assert wire.sent == []
     world.ledger.cancel(waiting)
-    events.passed_over(waiting)
+    events.not_claimed(waiting)
     events.flush()
     assert wire.types() == ["received", "revoked"], "Flower learns of the asset too"
 
@@ -145,7 +145,7 @@ def test_a_ledger_that_is_away_ends_no_task(world: World, events: TaskEvents, wi
     claim = world.claimed(world.accept("a"))
     events._ledger = type("Away", (), {"job": staticmethod(away), "job_status": staticmethod(away)})()
     events.settled(claim, "abandoned", 1)
-    events.passed_over(claim.job_id)
+    events.not_claimed(claim.job_id)
     events.flush()
     assert wire.types() == ["retried"]
 

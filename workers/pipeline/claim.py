@@ -1,4 +1,4 @@
-"""From a hint to a claimed job: one hint, one job, whichever is due. Without hints, from the ledger (ledger_poll.py)."""
+"""Claims jobs: one job per hint, and without hints the jobs that the ledger has (ledger_poll.py)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from workers.pipeline.deps import Settlement
 
 log = structlog.get_logger()
 
-GIVE_UP_SECONDS = 10.0  # a hint is not worth more waiting: the reconciler sends another once the ledger is back
-WAIT_SECONDS = 0.5
+GIVE_UP_SECONDS = 10.0  # then the hint is dropped: the reconciler sends another when the ledger is back
+RETRY_SECONDS = 0.5
 
 
 class Claims(Protocol):
     def claim(self, *, lane: Lane, worker_id: str, lease_ms: int, job_id: str | None) -> Claim | None: ...
 
 
-class Taker:
-    """Called with each hint's job id, in a task thread. Claims that job, or else the oldest due one of the lane."""
+class Claimer:
+    """Called in a task thread with each hint's job id. Claims that job, or else the oldest due job of the lane."""
 
     def __init__(
         self,
@@ -39,12 +39,12 @@ class Taker:
         stopping: threading.Event,
         monotonic: Callable[[], float] = time.monotonic,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
-        passed_over: Callable[[str], None] = lambda _job_id: None,
+        not_claimed: Callable[[str], None] = lambda _job_id: None,
         threads: int = 1,
     ) -> None:
-        """`ready`: whether the models work; while they do not, nothing is claimed. `around`: entered for each hint, before its
-        claim; it may wait. `passed_over`: called with the job that a hint named when it could not be claimed, after the work.
-        `threads`: images that this worker may hold at once, wherever it hears of them.
+        """`ready`: whether the models work; until they do, nothing is claimed. `around`: entered for each hint, before its claim;
+        it may wait. `not_claimed`: called with the job that a hint named if that job could not be claimed. `threads`: how many
+        images this worker may process at once, with hints or without.
         """
         self._claims = claims
         self._describe = describe
@@ -55,47 +55,50 @@ class Taker:
         self._stopping = stopping
         self._monotonic = monotonic
         self._around = around
-        self._passed_over = passed_over
-        self._places = threading.BoundedSemaphore(threads)
-        self._hinted = monotonic()  # when the last hint came
+        self._not_claimed = not_claimed
+        self._slots = threading.BoundedSemaphore(threads)
+        self._last_hint = monotonic()
 
     def __call__(self, job_id: str) -> None:
-        self._hinted = self._monotonic()
-        with self._places:
-            self._take(job_id)
+        self._last_hint = self._monotonic()
+        with self._slots:
+            self._claim_and_describe(job_id)
 
-    def unhinted(self) -> bool:
-        """Takes a job that is due, of which no hint told. False: there is none, or every place is taken."""
-        if not self._places.acquire(blocking=False):
+    def claim_due(self) -> bool:
+        """Claims and describes one due job without a hint. False: no job is due, or every slot is in use."""
+        if not self._slots.acquire(blocking=False):
             return False
         try:
-            return self._take(None)
+            return self._claim_and_describe(None)
         finally:
-            self._places.release()
+            self._slots.release()
 
-    def quiet(self, seconds: float) -> bool:
-        """Whether no hint came for so long."""
-        return self._monotonic() - self._hinted > seconds
+    def no_hints_for(self, seconds: float) -> bool:
+        """Whether the last hint came more than `seconds` ago."""
+        return self._monotonic() - self._last_hint > seconds
 
-    def _take(self, job_id: str | None) -> bool:
+    def _claim_and_describe(self, job_id: str | None) -> bool:
         with self._around():
-            asked, claim = self._claim(job_id)
+            answered, claim = self._claim(job_id)
             if claim is not None:
-                with structlog.contextvars.bound_contextvars(lane=self._lane, worker=self._worker_id):  # threads inherit none
+                with structlog.contextvars.bound_contextvars(
+                    lane=self._lane, worker=self._worker_id
+                ):  # threads do not inherit it
                     self._describe(claim)
-        if job_id is not None and asked and (claim is None or claim.job_id != job_id):
-            self._passed_over(job_id)
+        if job_id is not None and answered and (claim is None or claim.job_id != job_id):
+            self._not_claimed(job_id)
         return claim is not None
 
     def _claim(self, job_id: str | None) -> tuple[bool, Claim | None]:
-        """Whether the ledger was asked, and the claim. None: nothing is due, or it was not to be had in time."""
+        """Whether the ledger answered in time, and the claim. None: no job is due, or the ledger did not answer."""
         deadline = self._monotonic() + GIVE_UP_SECONDS
         while not self._stopping.is_set() and self._monotonic() < deadline:
             if self._ready():
                 try:
-                    found = self._claims.claim(lane=self._lane, worker_id=self._worker_id, lease_ms=self._lease_ms, job_id=job_id)
-                    return True, found
+                    return True, self._claims.claim(
+                        lane=self._lane, worker_id=self._worker_id, lease_ms=self._lease_ms, job_id=job_id
+                    )
                 except Unavailable as err:
-                    log.warning("claim.failed", hint=job_id, error=str(err))
-            self._stopping.wait(WAIT_SECONDS)
+                    log.warning("claim.failed", job=job_id, error=str(err))
+            self._stopping.wait(RETRY_SECONDS)
         return False, None

@@ -69,7 +69,7 @@ class TaskEvents:
             return
         self._report(job, released=settlement == "released")
 
-    def passed_over(self, job_id: str) -> None:
+    def not_claimed(self, job_id: str) -> None:
         """A hint named this job, but it could not be claimed. It may have ended without a worker; then report that."""
         try:
             if self._ledger.job_status(job_id) in CLAIMED:

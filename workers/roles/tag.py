@@ -19,13 +19,13 @@ from tagger.telemetry import logs
 from workers.decode.pool import DecoderPool
 from workers.inference.ensemble import FatalHook, Models, on_processor, scorer, sized, start_models
 from workers.pipeline import celery_consumer
-from workers.pipeline.claim import Taker
+from workers.pipeline.claim import Claimer
 from workers.pipeline.deps import PipelineDeps, Settlement
 from workers.pipeline.describe import describe
 from workers.pipeline.in_flight import InFlight
 from workers.pipeline.judge import SiteRules
 from workers.pipeline.ledger_poll import QUIET_SECONDS, LedgerPoll
-from workers.pipeline.site_cache import Remembered
+from workers.pipeline.site_cache import SiteCache
 from workers.pipeline.task_events import TaskEvents
 from workers.pipeline.upload_priority import YieldToUploads
 from workers.runtime import priority
@@ -95,7 +95,7 @@ def _pipeline_deps(
     stopping: threading.Event,
 ) -> PipelineDeps:
     return PipelineDeps(
-        ledger=Remembered(ledger),
+        ledger=SiteCache(ledger),
         blobs=LocalBlobs(settings.blobs),
         decoder=decoder,
         models=models,
@@ -154,7 +154,7 @@ def _work(
         events.settled(claim, settlement, time.monotonic() - started)
         return settlement
 
-    take = Taker(
+    claimer = Claimer(
         ledger,
         describe_counted,
         lane=lane,
@@ -163,18 +163,18 @@ def _work(
         ready=models.ready,
         stopping=stopping,
         around=upload_priority.around,
-        passed_over=events.passed_over,
+        not_claimed=events.not_claimed,
         threads=settings.threads,
     )
     poll = LedgerPoll(
         due=lambda: models.ready() and ledger.has_due(lane),
-        take=take.unhinted,
-        quiet=lambda: take.quiet(QUIET_SECONDS),
+        claim=claimer.claim_due,
+        idle=lambda: claimer.no_hints_for(QUIET_SECONDS),
         threads=settings.threads,
         stopping=stopping,
     )
     app = make_app(settings.broker)
-    celery_consumer.register(app, take)
+    celery_consumer.register(app, claimer)
     health_checks = [models_problem, pulse.problem]
     with registered(
         ledger, worker_id=worker_id, role="tag", lane=lane, stopping=stopping, health_checks=health_checks

@@ -8,7 +8,7 @@ import pytest
 
 from tagger.errors import NotFound
 from tagger.site import Site
-from workers.pipeline.site_cache import FRESH_SECONDS, Remembered
+from workers.pipeline.site_cache import FRESH_SECONDS, SiteCache
 
 
 class CountingLedger:
@@ -28,7 +28,7 @@ class CountingLedger:
 def test_a_site_is_read_once_a_second_and_a_change_is_seen() -> None:
     ledger: Any = CountingLedger()
     now = [100.0]
-    sites = Remembered(ledger, monotonic=lambda: now[0])
+    sites = SiteCache(ledger, monotonic=lambda: now[0])
     assert [sites.get_site("s").name for _ in range(3)] == ["Before"] * 3
     assert ledger.reads == 1
     ledger.names["s"] = "After"
@@ -38,7 +38,7 @@ def test_a_site_is_read_once_a_second_and_a_change_is_seen() -> None:
 
 def test_a_site_that_is_missing_is_asked_for_again() -> None:
     ledger: Any = CountingLedger()
-    sites = Remembered(ledger)
+    sites = SiteCache(ledger)
     for _ in range(2):
         with pytest.raises(NotFound):
             sites.get_site("new")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from tagger.asset import ImageSource
 from tagger.errors import LedgerUnavailable
 from tagger.job import Claim, JobRequest, Lane
-from workers.pipeline.claim import Taker
+from workers.pipeline.claim import Claimer
 from workers.pipeline.deps import Settlement
 
 CLAIM = Claim(
@@ -42,17 +42,17 @@ class Counter:
         self.now += 3.0
         return self.now
 
-    def take(self, job_id: str) -> None:
-        taker = Taker(
+    def hint(self, job_id: str) -> None:
+        claimer = Claimer(
             self, self.describe, lane="upload", worker_id="w", lease_ms=1000, ready=lambda: self.ready,
             stopping=self.stopping, monotonic=self.tick,
         )  # fmt: skip
-        taker(job_id)
+        claimer(job_id)
 
 
 def test_a_hint_names_its_job_but_any_due_one_is_taken() -> None:
     counter = Counter(CLAIM)
-    counter.take("job_1")
+    counter.hint("job_1")
     assert counter.asked == [("upload", "job_1")]
     assert counter.described == [CLAIM]
 
@@ -67,56 +67,56 @@ def test_what_is_around_an_image_is_entered_before_its_claim() -> None:
         yield
         assert counter.described == [CLAIM]
 
-    taker = Taker(
+    claimer = Claimer(
         counter, counter.describe, lane="upload", worker_id="w", lease_ms=1000, ready=lambda: True,
         stopping=counter.stopping, around=around,
     )  # fmt: skip
-    taker("job_1")
+    claimer("job_1")
     assert asked_before == [0]
 
 
 def test_a_hint_too_many_costs_one_question() -> None:
     counter = Counter(None)
-    counter.take("job_1")
+    counter.hint("job_1")
     assert len(counter.asked) == 1
     assert counter.described == []
 
 
 def test_a_ledger_that_comes_back_in_time_is_waited_for() -> None:
     counter = Counter(LedgerUnavailable("away"), CLAIM)
-    counter.take("job_1")
+    counter.hint("job_1")
     assert counter.described == [CLAIM]
 
 
 def test_a_ledger_that_stays_away_costs_the_hint_only() -> None:
     counter = Counter(LedgerUnavailable("away"))
-    counter.take("job_1")
+    counter.hint("job_1")
     assert counter.described == []
 
 
 def test_nothing_is_claimed_for_models_that_do_not_work_or_in_an_ending_process() -> None:
     counter = Counter(CLAIM)
     counter.ready = False
-    counter.take("job_1")
+    counter.hint("job_1")
     counter.ready = True
     counter.stopping.set()
-    counter.take("job_1")
+    counter.hint("job_1")
     assert counter.asked == []
 
 
 def test_without_hints_what_is_due_is_taken_unless_every_place_is() -> None:
     counter = Counter(CLAIM, CLAIM, None)
     tries: list[bool] = []
-    taker = Taker(
-        counter, lambda claim: tries.append(taker.unhinted()) or counter.describe(claim),
+    claimer = Claimer(
+        counter, lambda claim: tries.append(claimer.claim_due()) or counter.describe(claim),
         lane="upload", worker_id="w", lease_ms=1000, ready=lambda: True, stopping=counter.stopping, monotonic=lambda: counter.now,
     )  # fmt: skip
-    assert not taker.quiet(4)
+    assert not claimer.no_hints_for(4)
     counter.now = 5.0
-    assert taker.quiet(4)
-    assert taker.unhinted()
+    assert claimer.no_hints_for(4)
+    assert claimer.claim_due()
     assert tries == [False], "one place, and it is taken"
-    taker("job_1")
-    assert not taker.quiet(4), "hints come again"
-    assert not taker.unhinted()
+    claimer("job_1")
+    assert not claimer.no_hints_for(4), "hints come again"
+    assert not claimer.claim_due()
     assert counter.asked == [("upload", None), ("upload", "job_1"), ("upload", None)]
