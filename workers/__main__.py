@@ -40,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         logs.serve_metrics(settings.metrics_port)
         return _run(args, settings)
     except TaggerError as err:
-        log.critical("worker.cannot_start", code=err.code, error=str(err), remedy=err.info().remedy)
+        log.critical("worker.start_failed", code=err.code, error=str(err), remedy=err.info().remedy)
         return 1
     except Exception as err:
-        log.exception("worker.broke", error=type(err).__name__)
+        log.exception("worker.raised", error=type(err).__name__)
         return 1
 
 

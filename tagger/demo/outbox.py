@@ -58,16 +58,16 @@ class Outbox:
         try:
             answer = self._session.post(self._url, data=event.body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False)
         except requests.RequestException as err:
-            LOG.info("hook_waits", event_id=event.event, tries=event.tries + 1, cause=type(err).__name__)
+            LOG.info("hook.postponed", event_id=event.event, tries=event.tries + 1, cause=type(err).__name__)
             self._later(event)
             return False
         if answer.ok:
             self._store.sent(event.number)
         elif answer.status_code in (400, 413, 422):  # this body will never be taken; anything else may be mended over there
-            LOG.warning("hook_refused", event_id=event.event, status=answer.status_code)
+            LOG.warning("hook.refused", event_id=event.event, status=answer.status_code)
             self._store.sent(event.number, refusal=f"HTTP {answer.status_code}")
         else:
-            LOG.info("hook_waits", event_id=event.event, tries=event.tries + 1, status=answer.status_code)
+            LOG.info("hook.postponed", event_id=event.event, tries=event.tries + 1, status=answer.status_code)
             self._later(event)
             return answer.status_code != 429 and answer.status_code < 500
         return True

@@ -325,7 +325,7 @@ class Stack:
             kind = TaggerError.by_code()[said["code"]]
         except (ValueError, TypeError, KeyError):
             return None
-        if said.get("event") != "worker.cannot_start" or kind.retryable:
+        if said.get("event") != "worker.start_failed" or kind.retryable:
             return None
         return kind(f"{child.name} cannot start: {said['error']}", said["remedy"])
 

@@ -50,7 +50,9 @@ LANE_OLDEST_SECONDS = Gauge(
 )
 REHINTS = Counter("tagger_rehints_total", "Hints sent by the reconciler", ["lane"])
 FREED = Counter("tagger_freed_jobs_total", "Jobs taken back from dead workers", ["ruling"])
-DELIVERIES = Counter("tagger_deliveries_total", "Attempts to deliver, by the type of the message", ["result", "type"])
+DELIVERY_ATTEMPTS = Counter(
+    "tagger_delivery_attempts_total", "Attempts to deliver, by the type of the message", ["result", "type"]
+)
 EVENTS = Counter("tagger_operator_events", "What an operator should know of; see operator_event.py.", ["event"])
 DELIVERY_SECONDS = Histogram("tagger_delivery_seconds", "Time of one attempt", buckets=SECONDS)
 WORKER_READY = Gauge(
@@ -131,7 +133,7 @@ def configure(settings: Settings, role: str, stream: TextIO | None = None) -> No
         EVENTS.labels(event)
     for result in get_args(AttemptResult):
         for kind in get_args(MessageType):
-            DELIVERIES.labels(result, kind)
+            DELIVERY_ATTEMPTS.labels(result, kind)
     folder = metric_files.folder_of_stack()
     if folder is not None:
         metric_files.keep_writing(folder)

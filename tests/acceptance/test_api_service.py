@@ -66,7 +66,7 @@ def test_every_promised_metric_is_there_after_work(house: House) -> None:
     promised = {
         "tagger_stage_seconds_count", "tagger_stage_seconds_sum", "tagger_batch_fill_ratio_count", "tagger_lane_depth",
         "tagger_lane_oldest_seconds", "tagger_lane_claimable", "tagger_rehints_total", "tagger_freed_jobs_total",
-        "tagger_jobs_total", "tagger_deliveries_total", "http_requests_total", "tagger_jobs", "tagger_workers",
+        "tagger_jobs_total", "tagger_delivery_attempts_total", "http_requests_total", "tagger_jobs", "tagger_workers",
         "tagger_ledger_up",
     }  # fmt: skip
     until(lambda: promised <= samples().keys(), f"metrics: {sorted(promised - samples().keys())}", 20)

@@ -201,7 +201,7 @@ def test_stopping_finishes_what_is_under_way_and_hands_back_the_rest(ledger: Led
 
 
 def test_a_deliverer_that_is_held_for_dead_ends(ledger: Ledger, start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "BEAT_S", 0.05)
+    monkeypatch.setattr(loop, "HEARTBEAT_SECONDS", 0.05)
     known: list[str] = []
     real = ledger.register_worker
     monkeypatch.setattr(ledger, "register_worker", lambda worker_id, **rest: (known.append(worker_id), real(worker_id, **rest)))
@@ -231,8 +231,8 @@ class Flaky:
 def test_an_outage_of_the_ledger_loses_nothing_and_sends_nothing_twice(
     ledger: Ledger, start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "AWAY_S", 0.02)
-    monkeypatch.setattr(loop, "BEAT_S", 0.02)
+    monkeypatch.setattr(loop, "RETRY_SECONDS", 0.02)
+    monkeypatch.setattr(loop, "HEARTBEAT_SECONDS", 0.02)
     add_site(ledger, "news")
     delivery_id = describe(ledger, "news", "a")
     endpoints = FakeEndpoints()

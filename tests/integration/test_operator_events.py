@@ -19,7 +19,7 @@ from tagger.errors import EndpointUnreachable, SettingsError
 from tagger.net import signing
 from tagger.settings import Settings
 from tagger.telemetry.logs import EVENTS
-from workers.deliver.events import Teller
+from workers.deliver.events import EventSender
 from workers.deliver.transport import Reply
 
 SECRET = signing.new_secret()
@@ -54,15 +54,15 @@ def world(tmp_path: Any) -> Iterator[World]:
     world.ledger.close()
 
 
-def teller(world: World, operator: Operator, **settings: Any) -> Teller:
+def event_sender(world: World, operator: Operator, **settings: Any) -> EventSender:
     asked = {"events_url": "https://ops.example/tagger", "events_secret": SECRET, **settings}
-    return Teller(Settings(**asked), world.ledger, operator, random.Random(1))
+    return EventSender(Settings(**asked), world.ledger, operator, random.Random(1))
 
 
-def step(teller: Teller) -> list[Any]:
+def step(event_sender: EventSender) -> list[Any]:
     """What it logged."""
     with capture_logs() as logs:
-        teller.step(threading.Event())
+        event_sender.step(threading.Event())
     return [(line["event"], line["log_level"]) for line in logs]
 
 
@@ -77,7 +77,7 @@ def test_a_410_is_told_once_in_log_metrics_and_webhook(world: World) -> None:
     first, second = world.deliverable()
     world.finish(first, "disable")
     world.finish(second, "disable")  # was under way already
-    told = teller(world, operator)
+    told = event_sender(world, operator)
     assert step(told) == [("endpoint.disabled", "error")]
     assert count("endpoint.disabled") == before + 1
     [message] = operator.taken
@@ -91,7 +91,7 @@ def test_a_410_is_told_once_in_log_metrics_and_webhook(world: World) -> None:
 
 def test_an_endpoint_that_goes_away_is_told_of_and_not_again_within_ten_minutes(world: World) -> None:
     operator = Operator()
-    told = teller(world, operator)
+    told = event_sender(world, operator)
     for number in range(LEAST):
         world.described(f"a{number}")
     for claim in world.deliverable():
@@ -115,14 +115,14 @@ def test_a_webhook_that_is_not_taken_is_sent_again_on_the_schedule_with_the_same
     world.described("a")
     world.finish(world.deliverable()[0], "reject")
     answers = (EndpointUnreachable("nobody listens"), Reply(status=500, headers={}, body=b""), TAKEN)
-    told = teller(world, operator)
+    told = event_sender(world, operator)
     logged = []
     for number, answer in enumerate(answers):
         operator.answer = answer
         logged += step(told)
         assert step(told) == []  # not before its time
         world.later(SCHEDULE_MS[number] * 1.3 / 1000)
-    assert logged == [("delivery.exhausted", "error"), *[("operator_event_not_taken", "warning")] * 2]
+    assert logged == [("delivery.exhausted", "error"), *[("operator_event.refused", "warning")] * 2]
     assert len(set(operator.ids)) == 1
     assert operator.taken[0]["data"]["asset"] == {"id": "a"}
 
@@ -132,7 +132,7 @@ def test_a_webhook_that_is_never_taken_ends_and_is_said_so(world: World) -> None
     operator.answer = Reply(status=500, headers={}, body=b"")
     world.described("a")
     world.finish(world.deliverable()[0], "reject")
-    told = teller(world, operator)
+    told = event_sender(world, operator)
     with capture_logs() as logs:
         for _ in range(len(SCHEDULE_MS) + 3):
             told.step(threading.Event())
@@ -146,9 +146,9 @@ def test_what_a_process_took_with_it_is_told_by_another(world: World) -> None:
     world.finish(world.deliverable()[0], "reject")
     [taken] = world.ledger.claim_events(limit=5, lease_ms=60_000)  # and then it dies
     operator = Operator()
-    assert step(teller(world, operator)) == []
+    assert step(event_sender(world, operator)) == []
     world.later(61)
-    step(teller(world, operator))
+    step(event_sender(world, operator))
     assert operator.ids == [taken.id]
 
 
@@ -156,7 +156,7 @@ def test_without_a_webhook_the_log_is_enough(world: World) -> None:
     operator = Operator()
     world.described("a")
     world.finish(world.deliverable()[0], "reject")
-    told = teller(world, operator, events_url="")
+    told = event_sender(world, operator, events_url="")
     assert step(told) == [("delivery.exhausted", "error")]
     world.later(3600)
     assert step(told) == []
@@ -166,4 +166,4 @@ def test_without_a_webhook_the_log_is_enough(world: World) -> None:
 @pytest.mark.parametrize("secret", [None, "whsec_short", "not one"])
 def test_an_address_without_a_usable_secret_ends_the_process_with_a_clear_word(world: World, secret: str | None) -> None:
     with pytest.raises(SettingsError, match="events_secret"):
-        teller(world, Operator(), events_secret=secret)
+        event_sender(world, Operator(), events_secret=secret)

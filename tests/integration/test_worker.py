@@ -218,7 +218,7 @@ def test_black_holed_connections_are_dropped_and_work_resumes(build: Any, tmp_pa
     house.until(lambda: house.done() >= 8, "work is under way")
     hole.open.clear()
     ids += house.submit(30)
-    house.until(lambda: "chore.unavailable" in house.logs(), "the silence is noticed")
+    house.until(lambda: "chore.postponed" in house.logs(), "the silence is noticed")
     hole.open.set()
     took = house.until(lambda: house.all_done(ids), "all are described", seconds=60)
     assert worker.poll() is None

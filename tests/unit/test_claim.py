@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
+
 from tagger.asset import ImageSource
 from tagger.errors import LedgerUnavailable
 from tagger.job import Claim, JobRequest, Lane
@@ -120,3 +122,11 @@ def test_without_hints_what_is_due_is_taken_unless_every_place_is() -> None:
     assert not claimer.no_hints_for(4), "hints come again"
     assert not claimer.claim_due()
     assert counter.asked == [("upload", None), ("upload", "job_1"), ("upload", None)]
+
+
+def test_every_log_line_of_an_image_has_its_ids() -> None:
+    counter, ids = Counter(CLAIM), []
+    counter.describe = lambda _claim: ids.append(structlog.contextvars.get_contextvars()) or "described"  # type: ignore[assignment, method-assign]
+    counter.hint("job_1")
+    assert ids == [{"lane": "upload", "worker": "w", "job": "job_2", "site": "s", "asset": "a"}]
+    assert "job" not in structlog.contextvars.get_contextvars()

@@ -47,7 +47,7 @@ def test_a_taken_port_of_metrics_is_named(tmp_path: Path) -> None:
 def test_a_worker_that_cannot_start_is_quoted_with_its_remedy(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     made, child = stack(tmp_path), Child("tag-upload-0", [])
-    line = {"event": "worker.cannot_start", "code": "weights_not_fetched", "error": "No weights.", "remedy": "Pull them."}
+    line = {"event": "worker.start_failed", "code": "weights_not_fetched", "error": "No weights.", "remedy": "Pull them."}
     log = tmp_path / "logs" / "tag-upload-0.log"
     log.write_text("noise\n" + json.dumps(line) + "\n")
     cause = made._cause(child)
@@ -68,7 +68,7 @@ def test_what_alerts_ask_for_reads_nought_before_the_first_time(tmp_path: Path) 
     for name, labels in (
         ("tagger_operator_events_total", {"event": "endpoint.disabled"}),
         ("tagger_jobs_total", {"lane": "upload", "status": "dead"}),
-        ("tagger_deliveries_total", {"result": "reject", "type": "asset.failed"}),
+        ("tagger_delivery_attempts_total", {"result": "reject", "type": "asset.failed"}),
     ):
         assert REGISTRY.get_sample_value(name, labels) is not None, name
 

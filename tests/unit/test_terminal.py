@@ -89,7 +89,7 @@ def test_logs_are_safe(form: Any, tmp_path: Path) -> None:
         try:
             raise ValueError(HOSTILE.replace("\udcff", ""))
         except ValueError:
-            structlog.get_logger().exception("job.broke")
+            structlog.get_logger().exception("job.raised")
         logging.getLogger("of.a.library").warning("said %s", HOSTILE.replace("\udcff", ""))
     finally:
         logging.getLogger().handlers[:] = before

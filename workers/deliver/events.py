@@ -1,4 +1,4 @@
-"""Tells the operator: each event once in the log and in the metrics, then by a signed webhook of its own, where one is set."""
+"""Reports operator events: each once in the log and in the metrics, then by a signed webhook if one is configured."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from workers.deliver.transport import Transport
 
 LOG = structlog.get_logger(__name__)
 
-EVERY_S = 1.0
-LIMIT = 8  # events in one process's hands
+PERIOD_SECONDS = 1.0
+LIMIT = 8  # events that one process claims at once
 MARGIN_MS = 60_000
 
 
 def operator_endpoint(settings: Settings) -> Endpoint | None:
-    """Where operator events go. Errors: SettingsError for an address without a secret, or a secret that is none."""
+    """Where operator events are sent. Errors: SettingsError if the secret is missing or not valid."""
     if not settings.events_url:
         return None
     secret = settings.events_secret.get_secret_value() if settings.events_secret else ""
@@ -38,30 +38,31 @@ def operator_endpoint(settings: Settings) -> Endpoint | None:
     return Endpoint(id="operator", site_id="", url=settings.events_url, secrets=(secret,), allow_private=settings.events_private)
 
 
-class Teller:
+class EventSender:
     def __init__(self, settings: Settings, ledger: Ledger, transport: Transport, rng: random.Random) -> None:
         self._ledger, self._transport, self._rng = ledger, transport, rng
         self._endpoint = operator_endpoint(settings)
         self._seconds = settings.deliver_seconds
 
     def run(self, stop: threading.Event) -> None:
-        while not stop.wait(EVERY_S):
+        while not stop.wait(PERIOD_SECONDS):
             try:
                 self.step(stop)
             except LedgerUnavailable:
-                LOG.warning("ledger_away")  # the events wait in it
-            except Exception:
-                LOG.exception("operator_events_failed")  # they are due again when the lease is over
+                LOG.warning("operator_event.claim_failed")  # the events stay in the ledger
+            except Exception as err:
+                # the events are due again when their lease is over
+                LOG.exception("operator_event.raised", error=type(err).__name__)
 
     def step(self, stop: threading.Event) -> None:
-        """Tells what is due, one after the other."""
+        """Reports the due events, one after the other."""
         lease_ms = round(LIMIT * self._seconds * 1000) + MARGIN_MS
         for event in self._ledger.claim_events(limit=LIMIT, lease_ms=lease_ms):
             if stop.is_set():
                 return
-            self._tell(event)
+            self._report(event)
 
-    def _tell(self, event: OperatorEvent) -> None:
+    def _report(self, event: OperatorEvent) -> None:
         if not event.told:
             EVENTS.labels(event.type).inc()
             LOG.error(event.type, event_id=event.id, **event.data)
@@ -73,11 +74,11 @@ class Teller:
             self._ledger.finish_event(event.id)
             return
         wait = wait_ms(event.attempts + 1, self._rng, asked_ms)
-        LOG.warning("operator_event_not_taken", event_id=event.id, event_type=event.type, problem=problem, given_up=wait is None)
+        LOG.warning("operator_event.refused", event_id=event.id, event_type=event.type, reason=problem, given_up=wait is None)
         self._ledger.finish_event(event.id, wait_ms=wait, spent=True)
 
     def _send(self, endpoint: Endpoint, event: OperatorEvent) -> tuple[str | None, int | None]:
-        """What went wrong, and for how many milliseconds the receiver asks to be left alone."""
+        """The problem, and how many milliseconds the receiver asks us to wait; (None, None) after success."""
         body = operator_event.body(event)
         try:
             reply = self._transport.post(endpoint, headers(endpoint, event.id, int(time.time()), body), body, self._seconds)

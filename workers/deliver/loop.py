@@ -1,4 +1,4 @@
-"""The deliverer's loop: claims what is due, sends it on a few threads, records what came of it, and beats."""
+"""The deliver worker: claims due deliveries, sends them in a few threads, records each attempt, and sends heartbeats."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tagger.delivery import AttemptReport, DeliveryClaim
 from tagger.errors import LedgerUnavailable
 from tagger.ledger import Ledger
 from tagger.settings import Settings
-from tagger.telemetry.logs import DELIVERIES, DELIVERY_SECONDS
+from tagger.telemetry.logs import DELIVERY_ATTEMPTS, DELIVERY_SECONDS
 from workers.deliver.attempt import attempt, failed_inside
-from workers.deliver.events import Teller
+from workers.deliver.events import EventSender
 from workers.deliver.transport import HttpTransport, Transport
 
 LOG = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-BEAT_S = 2.0
-POLL_S = 0.25  # how long an idle deliverer waits before it looks again
-GRACE_S = 3.0  # beyond the deadline of an attempt, for recording it
-AWAY_S = 0.5  # between two tries while the ledger is away
-SHARE = 4  # one endpoint may hold at most 1/SHARE of the threads, so that a slow one starves nobody
+HEARTBEAT_SECONDS = 2.0
+POLL_SECONDS = 0.25  # how long an idle worker waits before it asks for due deliveries again
+GRACE_SECONDS = 3.0  # after the deadline of an attempt, to record it
+RETRY_SECONDS = 0.5  # between two tries while the ledger is away
+SHARE = 4  # one site may use at most 1/SHARE of the threads, so that a slow endpoint does not delay the others
 
 
 class _GaveUp(Exception):
@@ -46,31 +46,32 @@ def run(
     transport: Transport | None = None,
     rng: random.Random | None = None,
 ) -> bool:
-    """Delivers until `stop` is set: then finishes what is under way and hands back the rest.
+    """Delivers until `stop` is set; then finishes the attempts in progress and releases the other claims.
 
-    True: stopped as asked. False: the ledger holds this worker for dead; the process must end, and another takes its place.
+    True: stopped as requested. False: the ledger says that this worker is dead, so the process must end.
     """
     worker_id = str(uuid.uuid4())
     ledger.register_worker(worker_id, role="deliver", lane=None, host=socket.gethostname(), pid=os.getpid())
-    LOG.info("deliverer_started", worker_id=worker_id, threads=settings.deliver_threads)
+    structlog.contextvars.bind_contextvars(worker=worker_id)
+    LOG.info("worker.registered", worker=worker_id, pid=os.getpid(), threads=settings.deliver_threads)
     sender = transport or HttpTransport()
-    teller = Teller(settings, ledger, sender, random.Random())
+    event_sender = EventSender(settings, ledger, sender, random.Random())
     loop = _Loop(settings, ledger, worker_id, sender, rng or random.Random(), stop)
-    told = threading.Event()
-    telling = threading.Thread(target=teller.run, args=(told,), name="operator-events", daemon=True)
-    telling.start()
+    events_stop = threading.Event()
+    events_thread = threading.Thread(target=event_sender.run, args=(events_stop,), name="operator-events", daemon=True)
+    events_thread.start()
     try:
         alive = loop.run()
     finally:
-        told.set()
-        telling.join(settings.deliver_seconds + GRACE_S)
+        events_stop.set()
+        events_thread.join(settings.deliver_seconds + GRACE_SECONDS)
         sender.close()
     if alive:
         try:
             ledger.retire_worker(worker_id)
         except LedgerUnavailable:
-            LOG.warning("ledger_away", worker_id=worker_id)  # our silence will free what we held
-    LOG.info("deliverer_stopped", worker_id=worker_id, alive=alive)
+            LOG.warning("worker.retire_failed", worker=worker_id)  # its lease expires, which releases its claims
+    LOG.info("worker.ended", worker=worker_id, alive=alive)
     return alive
 
 
@@ -96,25 +97,25 @@ class _Loop:
             alive = self._beat()
             if alive and not self._fill():
                 with self._changed:
-                    self._changed.wait_for(lambda: self._finished, POLL_S)
+                    self._changed.wait_for(lambda: self._finished, POLL_SECONDS)
                     self._finished = False
         return self._drain(alive)
 
     def _beat(self) -> bool:
-        if time.monotonic() - self._last_beat < BEAT_S:
+        if time.monotonic() - self._last_beat < HEARTBEAT_SECONDS:
             return True
         try:
             alive = self._ledger.beat(self._worker_id)
         except LedgerUnavailable:
-            LOG.warning("ledger_away", worker_id=self._worker_id)
-            return True  # its outage is not our death
+            LOG.warning("heartbeat.failed", worker=self._worker_id)
+            return True  # an outage of the ledger does not end this worker
         self._last_beat = time.monotonic()
         if not alive:
-            LOG.error("deliverer_held_for_dead", worker_id=self._worker_id)
+            LOG.error("worker.declared_dead", worker=self._worker_id)
         return alive
 
     def _fill(self) -> bool:
-        """Claims for the free threads; True if there was anything to claim."""
+        """Claims deliveries for the free threads. True if there were any."""
         with self._changed:
             free = self._threads - self._running.total()
             busy = {s for s in {*self._running, *self._waiting} if self._running[s] + len(self._waiting[s]) >= 2 * self._per_site}
@@ -123,8 +124,8 @@ class _Loop:
         try:
             claims = self._ledger.claim_deliveries(worker_id=self._worker_id, limit=free, skip_sites=busy)
         except LedgerUnavailable:
-            LOG.warning("ledger_away", worker_id=self._worker_id)
-            self._stop.wait(AWAY_S)
+            LOG.warning("claim.failed", worker=self._worker_id)
+            self._stop.wait(RETRY_SECONDS)
             return False
         with self._changed:
             for claim in claims:
@@ -133,7 +134,7 @@ class _Loop:
         return bool(claims)
 
     def _start(self) -> None:
-        """Gives waiting claims to free threads, at most so many per site; none once it is to stop. Called with the lock."""
+        """Gives waiting claims to free threads, at most `_per_site` per site; none after `stop`. Call it with the lock held."""
         if self._stop.is_set():
             return
         for site, claims in self._waiting.items():
@@ -145,9 +146,9 @@ class _Loop:
         try:
             self._send(claim)
         except _GaveUp:
-            LOG.warning("delivery_left_behind", delivery_id=claim.delivery_id)  # retiring, or our death, hands it back
-        except Exception:
-            LOG.exception("delivery_not_recorded", delivery_id=claim.delivery_id)
+            LOG.warning("delivery.abandoned", delivery=claim.delivery_id)  # released when this worker retires or expires
+        except Exception as err:
+            LOG.exception("delivery.record_failed", delivery=claim.delivery_id, error=type(err).__name__)
         finally:
             with self._changed:
                 self._running[claim.site_id] -= 1
@@ -157,48 +158,48 @@ class _Loop:
 
     def _send(self, claim: DeliveryClaim) -> None:
         if not self._insist(lambda: self._ledger.confirm_delivery(claim)):
-            LOG.info("delivery_overtaken", delivery_id=claim.delivery_id, sequence=claim.sequence)
+            LOG.info("delivery.superseded", delivery=claim.delivery_id, sequence=claim.sequence)
             return
         started = time.monotonic()
         try:
             report = attempt(claim, self._transport, self._seconds)
         except Exception as err:
-            LOG.exception("attempt_failed_inside", delivery_id=claim.delivery_id)
+            LOG.exception("attempt.raised", delivery=claim.delivery_id, error=type(err).__name__)
             report = failed_inside(err, round((time.monotonic() - started) * 1000))
         status = self._insist(lambda: self._ledger.finish_delivery(claim, report, self._rng))
-        self._tell(claim, report, status or "stale")
+        self._report(claim, report, status or "stale")
 
-    def _tell(self, claim: DeliveryClaim, report: AttemptReport, status: str) -> None:
-        DELIVERIES.labels(report.result, claim.type).inc()
+    def _report(self, claim: DeliveryClaim, report: AttemptReport, status: str) -> None:
+        DELIVERY_ATTEMPTS.labels(report.result, claim.type).inc()
         DELIVERY_SECONDS.observe(report.duration_ms / 1000)
         LOG.log(
             20 if report.result in ("delivered", "gone") else 30,
-            "delivery_attempted",
-            delivery_id=claim.delivery_id, type=claim.type, job_id=claim.job_id, site_id=claim.site_id, number=claim.tries,
-            result=report.result, http_status=report.status, ms=report.duration_ms, now=status,
+            "delivery.attempted",
+            delivery=claim.delivery_id, type=claim.type, job=claim.job_id, site=claim.site_id, attempt=claim.tries,
+            result=report.result, http_status=report.status, duration_ms=report.duration_ms, status=status,
             code=(report.error or {}).get("code"),
         )  # fmt: skip
 
     def _insist(self, call: Callable[[], T]) -> T:
-        """Asks the ledger until it answers: an attempt that is not recorded would leave its delivery in the air."""
+        """Retries while the ledger is away: an attempt that is not recorded leaves its delivery without an outcome."""
         while True:
             try:
                 return call()
             except LedgerUnavailable:
-                if self._ending.wait(AWAY_S):
+                if self._ending.wait(RETRY_SECONDS):
                     raise _GaveUp from None
 
     def _drain(self, alive: bool) -> bool:
-        """Lets what is under way end, within the grace period, and beats meanwhile."""
+        """Lets the attempts in progress finish within the grace period, and sends heartbeats meanwhile."""
         with self._changed:
             for claims in self._waiting.values():
                 claims.clear()
-        until = time.monotonic() + self._seconds + GRACE_S
+        until = time.monotonic() + self._seconds + GRACE_SECONDS
         while alive and time.monotonic() < until:
             with self._changed:
                 if not self._running.total():
                     break
-                self._changed.wait(POLL_S)
+                self._changed.wait(POLL_SECONDS)
             alive = self._beat()
         self._ending.set()
         self._pool.shutdown(wait=True, cancel_futures=True)

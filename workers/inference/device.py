@@ -71,7 +71,7 @@ class WatchedDevice(Generic[P, R]):
         """These items did not fit into the memory together: smaller batches from now on."""
         units = sum(map(self.model.size, items))
         self._budget.ran_out_of_memory(len(items), units)
-        log.warning("out_of_memory", model=model_id(self.model), images=len(items), units=units)
+        log.warning("device.memory_exhausted", model=model_id(self.model), images=len(items), units=units)
 
     def healthy(self) -> bool:
         """Does the canary come out within the stated cosine of its golden vector?"""
@@ -82,10 +82,10 @@ class WatchedDevice(Generic[P, R]):
                 raise WrongCount(f"{len(results)} results for the canary")
             likeness = cosine(self.model.reading(results[0]), self.model.golden())
         except Exception as err:  # noqa: BLE001 - whatever the device raises on the canary means that it is not well
-            log.error("canary_raised", model=name, error=f"{type(err).__name__}: {err}"[:300])
+            log.error("canary.raised", model=name, error=f"{type(err).__name__}: {err}"[:300])
             return False
         if likeness < self._canary_cosine:
-            log.error("canary_wrong", model=name, cosine=round(likeness, 4), least=self._canary_cosine)
+            log.error("canary.mismatched", model=name, cosine=round(likeness, 4), least=self._canary_cosine)
             return False
         return True
 

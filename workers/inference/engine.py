@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 def exit_process(reason: str) -> None:
     """The default `on_fatal`. No clean-up: a broken device may hang in it, and the ledger frees the jobs of the dead."""
-    log.critical("process_exits", reason=reason, status=EXIT_DEVICE_FAULT)
+    log.critical("process.exited", reason=reason, status=EXIT_DEVICE_FAULT)
     os._exit(EXIT_DEVICE_FAULT)
 
 
@@ -224,7 +224,7 @@ class Engine(Generic[P, R]):
             self._release_waiters()
 
     def _fail(self, reason: str) -> None:
-        log.error("engine_failed", reason=reason, exc_info=self._failure)
+        log.error("engine.failed", reason=reason, exc_info=self._failure)
         was_ready = self._state != "starting"
         self._become("failed")
         if was_ready:  # a failed start is raised by wait_ready
@@ -232,7 +232,7 @@ class Engine(Generic[P, R]):
 
     def _load_and_warm(self) -> None:
         model = self._loader()
-        log.info("model_loaded", model=model_id(model))
+        log.info("model.loaded", model=model_id(model))
         self._device = WatchedDevice(
             model,
             self.budget,
@@ -266,7 +266,7 @@ class Engine(Generic[P, R]):
         answers = isolate(self._loaded(), [entry.item for entry in batch])
         for entry, answer in zip(batch, answers, strict=True):
             if isinstance(answer, ModelError):
-                log.warning("image_failed", code=answer.code, detail=answer.detail)
+                log.warning("image.failed", code=answer.code, detail=answer.detail)
                 entry.answer.set_exception(answer)
             else:
                 entry.answer.set_result(answer)
@@ -291,7 +291,7 @@ class Engine(Generic[P, R]):
     def _become(self, state: State) -> None:
         with self._changed:
             if state != self._state:
-                log.info("engine_state", state=state, before=self._state)
+                log.info("engine.state_changed", state=state, previous=self._state)
             self._state = state
             self._changed.notify_all()
 

@@ -265,7 +265,7 @@ def start_models(
             on_batch=_measure(kind),
             on_fatal=on_fatal,
         )
-    log.info("models.start", caption=chosen.caption, embed=chosen.embed, check=chosen.check)
+    log.info("models.started", caption=chosen.caption, embed=chosen.embed, check=chosen.check)
     for engine in engines.values():
         engine.start()
     return Models(engines, chosen)

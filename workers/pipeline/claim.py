@@ -81,13 +81,16 @@ class Claimer:
         with self._around():
             answered, claim = self._claim(job_id)
             if claim is not None:
-                with structlog.contextvars.bound_contextvars(
-                    lane=self._lane, worker=self._worker_id
-                ):  # threads do not inherit it
+                with structlog.contextvars.bound_contextvars(**self._log_keys(claim)):  # threads do not inherit them
                     self._describe(claim)
         if job_id is not None and answered and (claim is None or claim.job_id != job_id):
             self._not_claimed(job_id)
         return claim is not None
+
+    def _log_keys(self, claim: Claim) -> dict[str, str]:
+        """Ids that every log line of this image has."""
+        asset = {"site": claim.request.site_id, "asset": claim.request.asset_id}
+        return {"lane": self._lane, "worker": self._worker_id, "job": claim.job_id, **asset}
 
     def _claim(self, job_id: str | None) -> tuple[bool, Claim | None]:
         """Whether the ledger answered in time, and the claim. None: no job is due, or the ledger did not answer."""

@@ -60,7 +60,7 @@ def describe(claim: Claim, deps: PipelineDeps) -> Settlement:
     except TaggerError as err:
         return _settle_error(claim, deps, watch, started, deadline, err)
     except Exception as err:
-        log.exception("job.broke", job=claim.job_id, error=type(err).__name__)
+        log.exception("job.raised", job=claim.job_id, error=type(err).__name__)
         broken = TaggerError(f"An unexpected error: {type(err).__name__}.").info()
         return charge(claim, deps, deadline, watch, _retryable(broken))
     if not valid:

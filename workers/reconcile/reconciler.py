@@ -113,7 +113,7 @@ class Rota:
             self._due[chore.name] = self._clock() + max(1.0, period)
 
     def _failed(self, chore: Chore, err: Unavailable) -> None:
-        log.warning("chore.unavailable", chore=chore.name, code=err.code, error=str(err))
+        log.warning("chore.postponed", chore=chore.name, code=err.code, error=str(err))
         self._due[chore.name] = self._clock() + 1.0
 
 
@@ -159,7 +159,7 @@ class Reconciler:
         for thread in threads:
             thread.join(max(0.0, last - time.monotonic()))
             if thread.is_alive():
-                log.warning("chore.left_behind", thread=thread.name)
+                log.warning("chore.abandoned", thread=thread.name)
 
     def turn(self) -> None:
         """Does every chore whose turn it is, but those with a thread of their own."""
@@ -192,14 +192,14 @@ class Reconciler:
             self._on_expired(worker)
         overdue = self.ledger.expire_deadlines()
         if overdue:
-            log.warning("jobs.overdue", jobs=overdue)
+            log.warning("jobs.expired", jobs=overdue)
         self._tell_of([job for worker in expired for job in worker.dead] + overdue)
         for lane, freed in _by_lane(expired).items():
             # they have waited already, and a queue that seems long enough is full of others' hints
             try:
                 self.hints.send_many(freed, lane, front=True)
             except BrokerUnavailable as err:  # the next top-up counts them
-                log.warning("hints.not_sent", lane=lane, count=len(freed), error=str(err))
+                log.warning("hints.send_failed", lane=lane, count=len(freed), error=str(err))
         if any(worker.freed for worker in expired):
             self.top_up(patient=False)
 

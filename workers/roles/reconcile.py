@@ -65,7 +65,7 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], 
 
     def expire_parked() -> None:
         if ended := ledger.expire_parked():
-            log.warning("deliveries.parked_too_long", ended=len(ended))
+            log.warning("deliveries.expired", ended=len(ended))
 
     def expire_old() -> None:
         before_ms = ledger.now_ms() - settings.retention_days * DAY_MS
