@@ -89,6 +89,14 @@ def _body(tx: Tx, job_id: str) -> Mapping[str, Any]:
     return body
 
 
+def request_of(tx: Tx, job_id: str) -> JobRequest | None:
+    """None: it cannot be read."""
+    try:
+        return JobRequest.from_dict(_body(tx, job_id))
+    except BadRequest:
+        return None
+
+
 def adds_to(tx: Tx, job_id: str, request: JobRequest) -> bool:
     """Whether `request` is about the very picture of this job and leaves out words that the job writes."""
     before = _body(tx, job_id)
@@ -101,10 +109,8 @@ def adds_to(tx: Tx, job_id: str, request: JobRequest) -> bool:
 
 def same_version(tx: Tx, job_id: str, request: JobRequest) -> bool:
     """Whether the job was asked for by a version of the same kind and value. One that cannot be read was not."""
-    try:
-        return JobRequest.from_dict(_body(tx, job_id)).version == request.version
-    except BadRequest:
-        return False
+    before = request_of(tx, job_id)
+    return before is not None and before.version == request.version
 
 
 def _is_lower(revisions: Sequence[str | None]) -> bool:

@@ -60,7 +60,7 @@ def bury_delivery(tx: Tx, row: Any, error: Mapping[str, Any], *, attempts: int) 
     """The delivery ends as a dead letter; its job stays as it is. Nothing more is sent because of that."""
     move_delivery(tx, row, "dead", attempts=attempts)
     _bury(tx, row.id, "delivery", row, row.job_id, attempts, error)
-    count_undelivered(tx, row.id, 1)
+    count_undelivered(tx, row, 1)
 
 
 def _bury(tx: Tx, letter_id: str, kind: str, row: Any, job_id: str, attempts: int, error: Mapping[str, Any]) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, func, select
 
 from tagger.delivery import DeadLetter, contradicts
+from tagger.ledger.again import adds_to, request_of
 from tagger.ledger.db import counters
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.endpoints import overtaken
-from tagger.ledger.moves import count_undelivered, end_message, move_delivery, move_job, unbury
+from tagger.ledger.moves import count_undelivered, end_job, end_message, move_delivery, move_job, unbury
 from tagger.ledger.sequences import covered_by, covered_by_newer, next_sequence
 from tagger.ledger.sites import find_endpoint
 from tagger.ledger.tables import dead_letters, deliveries, job_errors, jobs, word_is
@@ -71,7 +72,8 @@ class DeadLetters(Store):
     def replay(self, ids: Sequence[str]) -> int:
         """Begin again, with attempts and crashes at nought; returns how many.
 
-        What something newer has overtaken is not replayed: a delivery is discarded, a job stays a dead letter.
+        What something newer has overtaken is not replayed: a delivery is discarded, a job stays a dead letter. A job that was
+        replayed and is still open is superseded by a newer one of its asset that is replayed too.
         """
         return self._each(ids, _replay_job, _replay_delivery)
 
@@ -81,7 +83,7 @@ class DeadLetters(Store):
 
     def _each(self, ids: Sequence[str], job: Callable[[Tx, Any], bool], delivery: Callable[[Tx, Any], bool]) -> int:
         done = 0
-        ordered = sorted(set(ids))
+        ordered = sorted(set(ids))  # oldest first: of two jobs of one asset the newer one stays
         for start in range(0, len(ordered), CHUNK):
             chunk = ordered[start : start + CHUNK]
             done += self._write(lambda tx, chunk=chunk: sum(_one(tx, i, job, delivery) for i in chunk))  # type: ignore[misc]
@@ -103,10 +105,22 @@ def _replay_job(tx: Tx, row: Any) -> bool:
     same = (jobs.c.site_id == row.site_id) & (jobs.c.asset_id == row.asset_id) & (jobs.c.profile == row.profile)
     if row.delivers and tx.conn.execute(select(exists().where(same, jobs.c.id > row.id, live, jobs.c.delivers))).scalar():
         return False
+    if row.delivers:
+        _supersede_older(tx, row, same)
     end_message(tx, row, "superseded")  # its failure is no longer true
     move_job(tx, row, "accepted", attempts=0, crashes=0, solo_crashes=0, due_ms=tx.now_ms, delivery_id=None)
     tx.conn.execute(delete(job_errors).where(job_errors.c.job_id == row.id))
     return True
+
+
+def _supersede_older(tx: Tx, row: Any, same: ColumnElement[bool]) -> None:
+    """As when the newer job was accepted: an older one that is still open could have the last word."""
+    still_open = word_is(jobs.c.status, "accepted", "running", "described")
+    older = select(jobs).where(same, jobs.c.id < row.id, still_open, jobs.c.delivers).order_by(jobs.c.id)
+    for job in tx.conn.execute(older.with_for_update()).all():
+        request = request_of(tx, row.id)
+        if request is None or not adds_to(tx, job.id, request):
+            end_job(tx, job, "superseded")
 
 
 def _replay_delivery(tx: Tx, row: Any) -> bool:
@@ -115,7 +129,7 @@ def _replay_delivery(tx: Tx, row: Any) -> bool:
         _discard_delivery(tx, row)
         unbury(tx, row.id)
         return False
-    count_undelivered(tx, row.id, -1)
+    count_undelivered(tx, row, -1)
     endpoint = find_endpoint(tx.conn, row.site_id)
     # receivers refuse what comes after a higher sequence
     sequence = next_sequence(tx, row.site_id, row.asset_id) if newer else row.sequence
@@ -127,6 +141,6 @@ def _replay_delivery(tx: Tx, row: Any) -> bool:
 
 
 def _discard_delivery(tx: Tx, row: Any) -> bool:
-    count_undelivered(tx, row.id, -1)
+    count_undelivered(tx, row, -1)
     move_delivery(tx, row, "discarded")
     return True

@@ -14,8 +14,7 @@ from tagger.errors import Conflict
 from tagger.job import JobStatus, Lane
 from tagger.ledger.db import counters
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.tables import dead_letters, deliveries, delivery_bodies, jobs, word_is
-from tagger.message import DESCRIBED
+from tagger.ledger.tables import dead_letters, deliveries, jobs, word_is
 
 # What becomes of a described job when its delivery ends without a person's fault.
 JOB_AFTER_DELIVERY: Mapping[DeliveryStatus, JobStatus] = {"delivered": "done", "superseded": "superseded", "discarded": "done"}
@@ -36,12 +35,15 @@ def move_job(tx: Tx, row: Any, new: JobStatus, *, lane: Lane | None = None, **va
     )  # fmt: skip
 
 
-def count_undelivered(tx: Tx, delivery_id: str, delta: int) -> None:
-    """Count a campaign's descriptions that are dead letters: their jobs stay open. The job of a failure has ended."""
-    backfill = select(jobs.c.backfill_id).join(deliveries, deliveries.c.job_id == jobs.c.id)
-    backfill = backfill.join(delivery_bodies, delivery_bodies.c.delivery_id == deliveries.c.id)
-    backfill = backfill.where(deliveries.c.id == delivery_id, delivery_bodies.c.type == DESCRIBED)
-    backfill_id = tx.conn.execute(backfill).scalar()
+def count_undelivered(tx: Tx, row: Any, delta: int) -> None:
+    """Count the delivery of `row`, which becomes or ceases to be a dead letter, if its campaign's job stays open with it.
+
+    A failed job has ended, and so has one that was cancelled or superseded while the delivery was under way.
+    """
+    mine = select(jobs.c.backfill_id).where(
+        jobs.c.id == row.job_id, jobs.c.delivery_id == row.id, word_is(jobs.c.status, "described")
+    )
+    backfill_id = tx.conn.execute(mine).scalar()
     if backfill_id is not None:
         tx.add("backfill", backfill_id, "undelivered", delta)
 
@@ -77,7 +79,7 @@ def end_job(tx: Tx, row: Any, new: JobStatus) -> None:
 
 
 def end_message(tx: Tx, row: Any, new: DeliveryStatus) -> None:
-    """What the job of `row` still wants to say goes no more. A message that is under way is left to end."""
+    """What the job of `row`, as it was, still wants to say goes no more. A message that is under way is left to end."""
     if row.delivery_id is None:
         return
     stmt = select(deliveries).where(deliveries.c.id == row.delivery_id).with_for_update()
@@ -89,4 +91,5 @@ def end_message(tx: Tx, row: Any, new: DeliveryStatus) -> None:
     elif mine.status == "dead":
         move_delivery(tx, mine, "discarded")
         unbury(tx, mine.id)
-        count_undelivered(tx, mine.id, -1)
+        if row.status == "described" and row.backfill_id is not None:
+            tx.add("backfill", row.backfill_id, "undelivered", -1)

@@ -226,6 +226,27 @@ class TellingCases:
         assert world.ledger.backfill("bkf_1").counts.get("undelivered", 0) == 0
         assert not world.ledger.backfill("bkf_1").finished, "b is not described yet"
 
+    def test_a_write_that_dies_after_its_job_was_cancelled_does_not_let_a_campaign_end_too_soon(self, world: World) -> None:
+        world.ledger.start_backfill(Backfill(id="bkf_1", site_id="s", kind="folder", spec={}, started_ms=world.now))
+        requests = [world.request(asset, backfill_id="bkf_1") for asset in ("a", "b", "c", "d")]
+        jobs = [a.job_id for a in world.ledger.feed_backfill("bkf_1", requests, None, True, after=None)]
+        for job_id in jobs[:3]:
+            world.ledger.complete(world.claimed(job_id), description(), FIELDS)
+        sending = world.deliverable()
+        world.ledger.cancel(jobs[0])
+        world.accept("b", "2")  # supersedes
+        assert [world.finish(claim, "reject") for claim in sending] == ["dead"] * 3
+
+        def undelivered() -> int:
+            return world.ledger.backfill("bkf_1").counts.get("undelivered", 0)
+
+        assert undelivered() == 1, "only c waits for a person"
+        assert world.ledger.finish_backfills() == [], "d is not described yet"
+        letters = [letter.id for letter in world.ledger.dead_letters().data]
+        assert (world.ledger.discard(letters), undelivered()) == (3, 0)
+        world.ledger.cancel(jobs[3])
+        assert world.ledger.finish_backfills() == ["bkf_1"]
+
     def test_jobs_are_listed_by_their_verdict_and_its_reasons(self, world: World) -> None:
         words, proposal, _dead = world.described("a"), told(world, "b"), died(world, "c")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from support.ledger_cases.telling import UNREADABLE, died
 from support.ledger_cases.world import FIELDS, World, description
 
 TAGS = {"tags": {"add": [{"id": "cat", "label": "cat", "score": 0.9}], "remove": []}}
@@ -60,3 +61,30 @@ class TurnCases:
             sent.append(claim.job_id)
             world.finish(claim, "delivered")
         assert sent == [words, tags]
+
+    def test_of_two_dead_jobs_that_are_replayed_together_the_newer_has_the_last_word(self, world: World) -> None:
+        old = died(world, "a", "1")
+        world.later(1)
+        new = died(world, "a", "2")
+        world.ledger.replay([new, old])
+        assert (world.status(old), world.status(new), world.ledger.dead_letters().data) == ("superseded", "accepted", [])
+        assert world.claimed().job_id == new
+        assert world.claim() is None
+
+    def test_an_older_job_that_was_replayed_before_and_runs_is_superseded(self, world: World) -> None:
+        old = died(world, "a", "1")
+        world.later(1)
+        new = died(world, "a", "2")
+        assert world.ledger.replay([old]) == 1
+        running = world.claimed(old)
+        assert world.ledger.replay([new]) == 1
+        assert not world.ledger.complete(running, description(), FIELDS)
+        assert (world.status(old), world.status(new)) == ("superseded", "accepted")
+
+    def test_dead_jobs_about_different_words_of_one_picture_are_both_replayed(self, world: World) -> None:
+        both = [world.accept("a", fields=fields) for fields in (("alt_text",), ("tags",))]
+        assert len(set(both)) == 2
+        for job_id in both:
+            assert world.ledger.fail(world.claimed(job_id), UNREADABLE, {}) == "dead"
+        assert world.ledger.replay(both) == 2
+        assert [world.status(job) for job in both] == ["accepted", "accepted"]
