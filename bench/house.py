@@ -44,7 +44,7 @@ def photos(side: int) -> list[bytes]:
     """The demo's photographs as JPEG of at most `side` pixels on the longer side: what a CMS keeps as a rendition."""
     renditions = []
     for file in sorted(PHOTOS.glob("*.*g")):
-        with Image.open(file) as image:
+        with Image.open(file, formats=("JPEG", "PNG")) as image:
             small = image.convert("RGB")
             small.thumbnail((side, side))
             out = io.BytesIO()

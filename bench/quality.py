@@ -24,6 +24,7 @@ from workers.models.base import merge
 from workers.models.lite import LiteModel, TermScorer, TextEncoder, load
 
 Truth = Mapping[str, frozenset[str]]
+FORMATS = ("JPEG", "PNG", "WEBP")
 COMMON = (  # the common tags that are true of no photograph in the set
     "airplane beach bridge bus church computer dog electronics football furniture horse motorcycle sea sport"
 )
@@ -53,7 +54,7 @@ def vocabulary(terms: Sequence[str]) -> Vocabulary:
 def predict(folder: Path, files: Sequence[str], model: LiteModel) -> Measured:
     made, spent = {}, 0.0
     for name in files:
-        pixels = np.asarray(Image.open(folder / name).convert("RGB"))
+        pixels = np.asarray(Image.open(folder / name, formats=FORMATS).convert("RGB"))
         start = time.process_time()
         part = model.finish(model.run([model.prepare(pixels, "")])[0], pixels)
         spent += time.process_time() - start
