@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from typer.testing import CliRunner
 from tagger.cli.main import app
 from tagger.cli.outputs import Output, check_free
 from tagger.cli.tables import check_writable
+from tagger.cli.unfinished import home_of
 from tagger.demo.sheet import is_sheet, write_sheet
-from tagger.errors import BadRequest
+from tagger.errors import BadRequest, Conflict
 from tagger.services.renditions import Renditions
 from tagger.settings import load
 from tagger.system import whole_file
+from tagger.system.home import lock_home, make_home
 
 PHOTOS = str(Path(__file__).parents[2] / "tagger" / "demo" / "photos")
 LABELS = str(Path(__file__).parents[1] / "data" / "photos.csv")
@@ -110,3 +113,17 @@ def test_a_file_system_without_hard_links_is_written_to_as_well(tmp_path: Path, 
     with pytest.raises(FileExistsError):
         whole_file.create(tmp_path / "a", b"b")
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"a"]
+
+
+def test_the_same_command_twice_at_once_says_what_to_do(tmp_path: Path) -> None:
+    mine = load({}, home=tmp_path / "home")
+    run = home_of(mine, Path(PHOTOS), "general", ("en",))
+    make_home(run)
+    environment = {**{name: None for name in os.environ if name.startswith("TAGGER_")}, "TAGGER_HOME": str(mine.home)}
+    with lock_home(run):
+        done = CliRunner().invoke(app, ["describe", PHOTOS, "--out", str(tmp_path / "o.csv")], env=environment)
+    assert isinstance(done.exception, Conflict)
+    said = done.exception.info()
+    assert "another `tagger describe` of this folder" in said.detail
+    assert "Wait until it ends" in said.remedy
+    assert run.is_dir(), "the other one still works there"

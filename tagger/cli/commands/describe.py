@@ -17,7 +17,7 @@ from tagger.cli.outputs import Force, Output, check_free
 from tagger.cli.terminated import cleaning_up
 from tagger.cms.folder.survey import Survey, survey
 from tagger.cms.folder.walk import readable, walk
-from tagger.errors import BadRequest
+from tagger.errors import BadRequest, Conflict
 from tagger.job import Job
 from tagger.ledger import Ledger, open_ledger
 from tagger.services.backfill import plan_folder
@@ -148,12 +148,22 @@ def _running(home: Path, changes: Mapping[str, Any]) -> Iterator[tuple[Settings,
         ledger = open_ledger(settings.ledger)
         try:
             with console.out.status("Starting…"):
-                stack.start()
+                _start(stack)
                 stack.wait_ready()
             yield settings, ledger
         finally:
             ledger.close()
             stack.stop()
+
+
+def _start(stack: Stack) -> None:
+    try:
+        stack.start()
+    except Conflict as err:
+        raise Conflict(
+            "The same command is at work already: another `tagger describe` of this folder with the same options.",
+            "Wait until it ends, or end it with Ctrl-C; this command then goes on from there.",
+        ) from err
 
 
 def jobs_of(ledger: Ledger) -> Iterator[Job]:
