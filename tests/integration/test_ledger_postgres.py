@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -17,13 +19,18 @@ from sqlalchemy import NullPool, create_engine, text
 from support.ledger_cases import LedgerCases, World
 from support.ledger_cases.world import FIELDS, description
 from support.postgres import Cluster, cluster
+from typer.testing import CliRunner
 
+from tagger.cli.main import app
 from tagger.errors import LedgerFull, LedgerUnavailable
 from tagger.ledger import open_ledger
+from tagger.ledger.connections import needed
 from tagger.ledger.db import schema
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import metadata
 from tagger.ledger.workers import END_LEFT_ALONE
+from tagger.settings import load, to_env
+from tagger.supervisor.plan import Shape
 
 # Holds the row of worker `w` locked inside a group transaction, and is stopped there.
 HOLDER = """
@@ -189,6 +196,22 @@ def test_a_server_without_a_free_connection_says_so_and_how_many_it_allows(serve
     plain = open_ledger(url)
     assert plain.connections_allowed() == 197  # of 200, three are the superusers'
     plain.close()
+
+
+@pytest.mark.parametrize(("limit", "state"), [(20, "warning"), (-1, "ok")])
+def test_the_doctor_says_whether_the_server_has_connections_for_a_stack(
+    server: Cluster, tmp_path: Path, limit: int, state: str
+) -> None:
+    url = server.create()
+    server.sql(f"ALTER DATABASE {url.partition('@/')[2].partition('?')[0]} CONNECTION LIMIT {limit}")
+    settings = load({}, home=tmp_path, ledger_url=url, tag_processes=2, api_port=0)
+    wanted = needed(Shape.of(settings).processes)
+    done = CliRunner().invoke(app, ["doctor", "--json"], env=to_env(settings))
+    [found] = [finding for finding in json.loads(done.stdout)["data"] if finding["what"] == "Connections"]
+    assert found["state"] == state
+    assert f"allows {197 if limit < 0 else limit};" in found["detail"]
+    assert f"need up to {wanted}" in found["detail"]
+    assert f"so that {wanted} are free, or run fewer processes" in found["remedy"]
 
 
 def test_of_two_versions_that_were_accepted_in_one_moment_only_the_newer_is_written(
