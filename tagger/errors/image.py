@@ -46,13 +46,16 @@ class UrlInvalid(AddressForbidden):
 
 
 class ImageNotThereYet(FetchRefused):
-    """403 or 404 within the first minute after a hook: many CMSes send it before the file is public."""
+    """403, 404, or a file that is empty or broken, within the first minute after a hook: many CMSes send it before the file is
+    public, or while it is being written.
+    """
 
     code = "image_not_there_yet"
     title = "The image is not there yet"
     retryable = True
     default_remedy = (
-        "It is tried again by itself; after the first minute 403 and 404 are final. Send the hook once the file is public."
+        "It is tried again by itself; after the first minute 403, 404 and a broken file are final. "
+        "Send the hook once the file is public."
     )
 
 

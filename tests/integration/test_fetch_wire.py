@@ -145,8 +145,9 @@ def test_the_caps_hold_beside_aws_chunked(server: Server) -> None:
         get(server, max_bytes=len(BODY) - 1)
 
 
-@pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden"])
+@pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "200 OK"])
 def test_a_file_that_is_not_public_yet_is_tried_again(server: Server, status: str) -> None:
+    """An empty file too: it has been made, and not written."""
     server.answers["/a.jpg"] = ok(b"", status=status)
     with pytest.raises(ImageNotThereYet) as caught:
         get(server, may_be_early=True)

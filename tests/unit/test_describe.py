@@ -24,6 +24,7 @@ from tagger.errors import (
     EngineStopped,
     ErrorInfo,
     FetchFailed,
+    ImageTooManyPixels,
     LedgerUnavailable,
     PoisonImage,
     TaggerError,
@@ -282,6 +283,34 @@ def test_a_file_that_is_not_public_yet_is_waited_for_after_a_hook(
     claim = desk.claim(source=ImageSource(kind="url", location="http://8.8.8.8/a.jpg"), deliver=deliver)
     claim = replace(claim, claimed_ms=claim.created_ms + age_ms, deadline_ms=claim.created_ms + age_ms + 30_000)
     claim = replace(claim, request=replace(claim.request, event_id=event_id))
+    assert describe(claim, desk.deps) == end
+    assert desk.ledger.failed[0].code == code
+
+
+HALF, PAGE = b"\x89PNG half of a file", b"<svg xmlns='http://www.w3.org/2000/svg'/>"
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "age_ms", "end", "code"),
+    [
+        (HALF, DecodeError("The PNG data ends early."), 59_000, "failed", "image_not_there_yet"),
+        (HALF, DecodeError("The PNG data ends early."), 61_000, "dead", "image_unreadable"),
+        (b"", None, 59_000, "failed", "image_not_there_yet"),
+        (b"", DecodeError("The file is empty."), 61_000, "dead", "image_unreadable"),
+        (PAGE, DecodeError("SVG drawings are not read."), 0, "dead", "image_unreadable"),
+        (HALF, ImageTooManyPixels("It has more."), 0, "dead", "image_too_many_pixels"),
+    ],
+)
+def test_a_file_that_is_still_being_written_is_waited_for_after_a_hook(
+    desk: Desk, data: bytes, error: DecodeError | None, age_ms: int, end: str, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer: Any = SimpleNamespace(status=200, headers=HTTPHeaderDict())
+    monkeypatch.setattr("workers.fetch.fetch._Walk._ask", lambda walk, hop, _route: walk._answer(hop, answer))
+    monkeypatch.setattr("workers.fetch.fetch.read_body", lambda *_: data)
+    desk.decoder.error = error
+    claim = desk.claim(source=ImageSource(kind="url", location="http://8.8.8.8/a.jpg"))
+    claim = replace(claim, claimed_ms=claim.created_ms + age_ms, deadline_ms=claim.created_ms + age_ms + 30_000)
+    claim = replace(claim, request=replace(claim.request, event_id="evt_1"))
     assert describe(claim, desk.deps) == end
     assert desk.ledger.failed[0].code == code
 

@@ -41,7 +41,7 @@ class FetchPolicy:
     allowed_hosts: tuple[AllowedHost, ...] = ()  # these may have private addresses, and get `auth`
     auth: str | None = field(default=None, repr=False)  # an Authorization header
     ca_file: str | None = None  # a bundle in place of the public one
-    may_be_early: bool = False  # a hook came just now: the file may not be public yet, so 403 and 404 are tried again
+    may_be_early: bool = False  # a hook came just now: the file may not be public yet, so 403, 404 and no bytes are tried again
 
     @classmethod
     def of(cls, site: Site, max_bytes: int = 32 * MIB, *, may_be_early: bool = False) -> FetchPolicy:
@@ -82,9 +82,9 @@ def fetch(
     """Gets the bytes of `source` before `deadline`, a `time.monotonic()` reading.
 
     Errors: AddressForbidden (UrlInvalid among them), ImageTooLarge, EncodingInvalid, FetchRefused (4xx, missing, not a plain
-    file), ImageNotThereYet (retryable: 403 and 404 just after a hook), FetchFailed (retryable: network, 5xx, time), DecodeError
-    (HTML in place of an image), StorageUnavailable (blobs), DecoderUnavailable (the memory for encoded images is full).
-    `reservation`: of the memory for encoded images; the caller releases it when it drops the bytes.
+    file), ImageNotThereYet (retryable: 403, 404 or no bytes just after a hook), FetchFailed (retryable: network, 5xx, time),
+    DecodeError (HTML in place of an image), StorageUnavailable (blobs), DecoderUnavailable (the memory for encoded images is
+    full). `reservation`: of the memory for encoded images; the caller releases it when it drops the bytes.
     """
     reservation = reservation or Reservation(ByteBudget())
     if source.kind == "url":
@@ -173,6 +173,8 @@ class _Walk:
         if status not in (200, 203):
             raise FetchRefused(f"{hop.masked} answered {status}.", errors=URL_POINTER)
         data = read_body(response, headers, self.policy.max_bytes, lambda size: self.reservation.acquire(size, self.deadline))
+        if not data and self.policy.may_be_early:
+            raise ImageNotThereYet(f"{hop.masked} gave an empty file.", errors=URL_POINTER)
         if looks_like_html(data):
             raise DecodeError(
                 "The URL returned HTML, not an image.", "Send bytes, or allow tagger to fetch the file.", errors=URL_POINTER
