@@ -30,7 +30,7 @@ from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import metadata
 from tagger.ledger.workers import END_LEFT_ALONE
 from tagger.settings import load, to_env
-from tagger.supervisor.plan import Shape
+from tagger.supervisor.plan import ProcessPlan
 
 # Holds the row of worker `w` locked inside a group transaction, and is stopped there.
 HOLDER = """
@@ -205,7 +205,7 @@ def test_the_doctor_says_whether_the_server_has_connections_for_a_stack(
     url = server.create()
     server.sql(f"ALTER DATABASE {url.partition('@/')[2].partition('?')[0]} CONNECTION LIMIT {limit}")
     settings = load({}, home=tmp_path, ledger_url=url, tag_processes=2, api_port=0)
-    wanted = needed(Shape.of(settings).processes)
+    wanted = needed(ProcessPlan.of(settings).processes)
     done = CliRunner().invoke(app, ["doctor", "--json"], env=to_env(settings))
     [found] = [finding for finding in json.loads(done.stdout)["data"] if finding["what"] == "Connections"]
     assert found["state"] == state
