@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from tagger.api.deps import AppState
 from tagger.api.problems import MEDIA_TYPE
+from tagger.cms.job_body import plain_json
 from tagger.errors import ErrorInfo, JobCancelled
 from tagger.ids import new_id
 from tagger.job import Job, JobRequest
@@ -42,7 +43,7 @@ def ending(job: Job) -> ErrorInfo:
 def loaded(body: bytes) -> dict[str, Any] | None:
     """A JSON object, or None."""
     try:
-        found = json.loads(body)
+        found = json.loads(plain_json(body))
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from tagger.api.waiting import Waiter
 from tagger.catalog.load import Catalog
-from tagger.errors import Forbidden, NotFound, Unauthorized
+from tagger.errors import BadRequest, Forbidden, NotFound, Pointer, Unauthorized
 from tagger.keys import hash_key
 from tagger.ledger import Ledger
 from tagger.services.ingest import Ingest
@@ -102,3 +102,16 @@ def operator(caller: CallerDep) -> Caller:
 
 SiteDep = Annotated[Site, Depends(calling_site)]
 OperatorDep = Annotated[Caller, Depends(operator)]
+
+
+def known_query(*names: str) -> Any:
+    """A dependency that refuses any other parameter, as an unknown key of a body is refused. `site` is known to all."""
+    known = (*names, "site")
+
+    def check(request: Request) -> None:
+        strange = [name for name in request.query_params if name not in known]
+        if strange:
+            errors = tuple(Pointer(pointer=f"/{name[:100]}", detail="no such parameter") for name in strange[:3])
+            raise BadRequest(f"A parameter of the query is not among {', '.join(known)}.", errors=errors)
+
+    return Depends(check)

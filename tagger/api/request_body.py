@@ -6,6 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from typing import NoReturn
+from urllib.parse import unquote_to_bytes
 
 from starlette.types import Message, Receive, Scope
 
@@ -27,6 +28,8 @@ PLAIN_BUDGET = 64 * MIB
 PICTURE_PATHS = ("/v1/jobs", "/v1/describe", "/v1/entailment", "/v1/assets/", "/api/", "/predict")
 # Commas and colons of a body that is no image: no honest job has more, base64 has none, and each value costs what names it.
 MARKS = 50_000
+
+PACKED = frozenset({b"gzip", b"x-gzip", b"deflate", b"br", b"zstd", b"compress"})
 
 Fault = BadRequest | BodyTooSlow | TooManyBodies
 
@@ -55,6 +58,15 @@ class Allowances:
         return self.pictures if path.startswith(PICTURE_PATHS) else self.plain
 
 
+def _is_utf8(escaped: bytes) -> bool:
+    """Otherwise two ids in Latin-1 would be read as the same one, with a replacement character in it."""
+    try:
+        unquote_to_bytes(escaped).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class RequestBody:
     def __init__(self, scope: Scope, receive: Receive, allowance: Allowance) -> None:
         self.fault: Fault | None = None
@@ -78,6 +90,11 @@ class RequestBody:
             self._break(AmbiguousLength("Content-Length and Transfer-Encoding came together, or chunks in HTTP/1.0."))
         if "\x00" in self._scope["path"] or b"%00" in self._scope["query_string"]:
             self._break(BadRequest("The address holds a NUL character, which no database stores."))
+        if not (_is_utf8(self._scope.get("raw_path") or b"") and _is_utf8(self._scope["query_string"])):
+            self._break(BadRequest("The address holds bytes that are not UTF-8.", "Percent-encode ids and texts as UTF-8."))
+        if (encoding := self._header(b"content-encoding")) in PACKED:
+            packed = f"The body is packed (Content-Encoding: {encoding.decode()}), and requests are not unpacked."
+            self._break(BadRequest(packed, "Send the body as it is."))
         if self._declared is not None and self._declared > self.limit:
             self._break(BodyTooLarge(f"The request's body is over {self.limit} bytes."))
 

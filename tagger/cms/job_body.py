@@ -18,7 +18,7 @@ from pydantic.config import JsonDict
 from tagger import locales
 from tagger.annotation import Field as FieldName
 from tagger.asset import Context, ImageSource, Role
-from tagger.errors import AddressForbidden, BadRequest, Pointer
+from tagger.errors import AddressForbidden, BadRequest, BodyTooLarge, Pointer
 from tagger.job import JobRequest
 from tagger.net.url import parse_url
 from tagger.site import Site
@@ -26,6 +26,7 @@ from tagger.site import Site
 ID_CHARS, REVISION_CHARS, URL_CHARS = 512, 256, 4_096
 TITLE_CHARS, CAPTION_CHARS = 1_000, 5_000
 METADATA_KEYS, KEY_CHARS, VALUE_CHARS = 20, 255, 2_000
+BOM = b"\xef\xbb\xbf"
 POINTERS = 20  # of a body in which everything is wrong
 BLANKS = b" \t\r\n\f\v"
 URLSAFE = bytes.maketrans(b"-_", b"+/")
@@ -58,6 +59,16 @@ def empty_as_none(value: Any) -> Any:
     return None if value == "" else value
 
 
+def given_alone(given: Any) -> Any:
+    """An object without its nulls: null means the same as not given."""
+    return {key: value for key, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+
+def plain_json(content: bytes) -> str:
+    """The text of a JSON body: UTF-8 (RFC 8259), with or without a byte order mark. Errors: ValueError."""
+    return content.removeprefix(BOM).decode()
+
+
 def _cut(limit: int) -> BeforeValidator:
     return BeforeValidator(lambda value: (value[:limit] or None) if isinstance(value, str) else value)
 
@@ -77,6 +88,7 @@ Metadata = Annotated[
         Annotated[Text, Field(max_length=VALUE_CHARS)],
     ],
     Field(max_length=METADATA_KEYS),
+    BeforeValidator(given_alone),
 ]
 Fields = Annotated[list[FieldName], Field(min_length=1, max_length=4)]
 ALL_FIELDS: list[FieldName] = ["alt_text", "caption", "tags"]
@@ -88,7 +100,7 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def null_is_not_given(cls, given: Any) -> Any:
-        return {key: value for key, value in given.items() if value is not None} if isinstance(given, dict) else given
+        return given_alone(given)
 
 
 class ImageIn(Body):
@@ -171,7 +183,7 @@ def pointers(err: ValidationError, prefix: str = "") -> tuple[Pointer, ...]:
 def decode_base64(text: str, limit: int) -> bytes:
     """Bytes of `image.base64`, in whatever wrapping encoders write: lines, a `data:` prefix, the URL alphabet, no padding.
 
-    Errors: BadRequest that points at the field.
+    Errors: BadRequest (BodyTooLarge among them) that points at the field.
     """
     try:
         payload = text[head.end() :] if (head := DATA_URI.match(text)) else text
@@ -183,6 +195,8 @@ def decode_base64(text: str, limit: int) -> bytes:
         raise BadRequest(
             "asset.image.base64 is not base64.", errors=(Pointer(pointer="/asset/image/base64", detail=str(err)),)
         ) from None
-    if not data or len(data) > limit:
-        raise BadRequest(f"The image must have 1 to {limit} bytes.", errors=(Pointer(pointer="/asset/image/base64"),))
+    if not data:
+        raise BadRequest("The image has no bytes.", errors=(Pointer(pointer="/asset/image/base64"),))
+    if len(data) > limit:
+        raise BodyTooLarge(f"The image is over {limit} bytes.", errors=(Pointer(pointer="/asset/image/base64"),))
     return data

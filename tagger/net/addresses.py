@@ -6,8 +6,13 @@ and for multicast. So the forbidden ranges are listed (IANA special-purpose regi
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from tagger.errors import AddressForbidden
+from tagger.net.url import host_and_port, parse_url
 
 Address = IPv4Address | IPv6Address
 
@@ -76,6 +81,15 @@ def plainly_forbidden(host: str) -> str | None:
         return None
 
 
+def unreachable(url: str, allow_private: bool) -> str | None:
+    """The class that forbids the host of an endpoint's URL, where that can be seen without asking for its name.
+
+    Errors: AddressForbidden for a URL that cannot be read.
+    """
+    kind = plainly_forbidden(parse_url(url).host)
+    return None if kind in PRIVATE and allow_private else kind
+
+
 @dataclass(frozen=True, kw_only=True)
 class AllowedHost:
     """One entry of `Site.allowed_hosts`: "cms.lan" (ports 80 and 443) or "127.0.0.1:8090", "[::1]:8090" (exactly that port)."""
@@ -85,19 +99,24 @@ class AllowedHost:
 
     @classmethod
     def parse(cls, text: str) -> AllowedHost:
-        """Errors: ValueError when the entry is not a host or host:port."""
-        host, port = text.strip(), ""
-        if host.startswith("["):
-            host, closed, rest = host[1:].partition("]")
-            if not closed or (rest and not rest.startswith(":")):
-                raise ValueError(f"{text!r} is not a host")
-            port = rest[1:]
-        elif host.count(":") == 1:
-            host, _, port = host.partition(":")
-        number = not port or (port.isascii() and port.isdecimal() and 0 < int(port[:6]) < 65536)
-        if not host or any(c in host for c in "/@?# \\") or not number:
-            raise ValueError(f"{text!r} is not a host")
-        return cls(host=host.lower().rstrip("."), port=int(port) if port else None)
+        """The host is read as that of a URL is, so that both are the same. Errors: ValueError when it is no host or host:port."""
+        entry = text.strip()
+        if entry.count(":") > 1 and not entry.startswith("["):
+            entry = f"[{entry}]"  # a bare IPv6 address, which cannot have a port
+        try:
+            host, port = host_and_port(entry)
+        except AddressForbidden:
+            raise ValueError(f"{text!r} is not a host") from None
+        return cls(host=host, port=port or None)
+
+    @classmethod
+    def known(cls, texts: Sequence[str]) -> tuple[AllowedHost, ...]:
+        """Those of a site; one that an earlier version took and that is no host opens nothing."""
+        found = []
+        for text in texts:
+            with contextlib.suppress(ValueError):
+                found.append(cls.parse(text))
+        return tuple(found)
 
     def covers(self, host: str, port: int) -> bool:
         """A name alone does not open whatever else listens on that machine, such as its database or its admin pages."""

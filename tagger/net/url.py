@@ -73,9 +73,11 @@ def parse_url(text: str) -> Hop:
         raise _forbidden_scheme()
     if "@" in found[2]:
         raise AddressForbidden(
-            "The URL holds a user name or password.", "Set the site's `fetch_auth` instead.", errors=URL_POINTER
+            "The URL holds a user name or password.",
+            "Send the bytes instead, or serve the image without a login.",
+            errors=URL_POINTER,
         )
-    host, port = _host_and_port(found[2])
+    host, port = host_and_port(found[2])
     target = found[3] if found[3].startswith("/") else "/" + found[3]
     return Hop(scheme=scheme, host=host, port=port or DEFAULT_PORTS[scheme], target=_as_sent(target))
 
@@ -124,8 +126,8 @@ def _without_dots(path: str) -> str:
     return "/" + "/".join(kept)
 
 
-def _host_and_port(authority: str) -> tuple[str, int]:
-    """The host, and the port or 0 for the scheme's own."""
+def host_and_port(authority: str) -> tuple[str, int]:
+    """The host, and the port or 0 for the scheme's own. Errors: UrlInvalid."""
     found = _AUTHORITY.fullmatch(authority)
     if found is None:
         raise _invalid("The URL's host or port is not valid.")
@@ -137,10 +139,9 @@ def _host_and_port(authority: str) -> tuple[str, int]:
 
 def _v6_host(text: str) -> str:
     try:
-        IPv6Address(text)
+        return str(IPv6Address(text))  # one spelling, as in a site's list of hosts
     except AddressValueError:
         raise _invalid("The URL's IPv6 address is not valid.") from None
-    return text.lower()
 
 
 def _ascii_host(name: str) -> str:

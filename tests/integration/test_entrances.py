@@ -75,7 +75,7 @@ ENTRANCES = ("json", "multipart", "put", "hook", "describe")
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     home = tmp_path_factory.mktemp("home")
-    settings = Settings(home=home, broker_url=f"redis+socket://{home}/none.sock", compat_site="mine")
+    settings = Settings(home=home, broker_url=f"redis+socket://{home}/none.sock", compat_site="mine", admin_key="operator")
     ledger = open_ledger(settings.ledger)
     ledger.migrate()
     ledger.put_site(Site(id="mine", name="Mine", locales=("en", "de"), hook_secrets=(SECRET,)))

@@ -48,7 +48,7 @@ class FetchPolicy:
         return cls(
             max_bytes=max_bytes,
             may_be_early=may_be_early,
-            allowed_hosts=tuple(AllowedHost.parse(text) for text in site.allowed_hosts),
+            allowed_hosts=AllowedHost.known(site.allowed_hosts),
             auth=site.fetch_auth,
         )
 

@@ -129,7 +129,7 @@ async def predict(request: Request, state: StateDep) -> JSONResponse:
 
 @router.post("/api/v1/visual_entailment")
 async def visual_entailment(request: Request, state: StateDep) -> JSONResponse:
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         form, sent = await _form(request, state)
         text = _needs(form.get("text"), "缺少text参数")
         answer = await _checked(state, text, "缺少text参数", data=_file(sent))
@@ -206,7 +206,7 @@ def _decoded(text: str, state: AppState) -> tuple[ImageSource, bytes | None]:
 
 async def _form(request: Request, state: AppState) -> tuple[dict[str, str], bytes | None]:
     """The text parts of a form, and the bytes of its file `image`; None: there is no file."""
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return {}, None
     async with request.form(max_files=1, max_fields=8) as form:
         texts = {name: value for name, value in form.items() if isinstance(value, str)}

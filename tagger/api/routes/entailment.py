@@ -13,11 +13,11 @@ from starlette.datastructures import UploadFile
 
 from tagger.api import answers
 from tagger.api.asking import ask, unanswered
-from tagger.api.deps import AppState, SiteDep, StateDep
+from tagger.api.deps import AppState, SiteDep, StateDep, known_query
 from tagger.api.routes.jobs import MOST_PARTS, RECEIPT, check_parts, chosen_profile, receipt, unstored
 from tagger.api.shapes import STATEMENT_EXAMPLE, StatementIn
 from tagger.asset import ImageSource
-from tagger.cms.job_body import ImageIn, decode_base64
+from tagger.cms.job_body import BOM, ImageIn, decode_base64
 from tagger.errors import BadRequest, Pointer
 from tagger.ids import new_id
 from tagger.job import Job, JobRequest
@@ -54,6 +54,7 @@ BODY: dict[str, Any] = {
     summary="Say whether an English text describes an image",
     description="Goes through the upload lane and waits; when the time is up it answers 202 with the job, which goes on. "
     "`result` is yes, maybe or no; `action` is what the profile makes of it; `warnings` name words that no pixel can show.",
+    dependencies=[known_query("wait")],
     openapi_extra=BODY,
     responses={200: {"model": answers.EntailmentOut}, **RECEIPT},
 )
@@ -142,6 +143,10 @@ def _read_json(state: AppState, content: bytes) -> tuple[StatementIn, bytes | No
 
 def _checked(given: bytes | dict[str, Any]) -> StatementIn:
     try:
-        return StatementIn.model_validate_json(given) if isinstance(given, bytes) else StatementIn.model_validate(given)
+        return (
+            StatementIn.model_validate_json(given.removeprefix(BOM))
+            if isinstance(given, bytes)
+            else StatementIn.model_validate(given)
+        )
     except ValidationError as err:
         raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in err.errors(include_url=False)]) from None

@@ -19,10 +19,11 @@ from tagger import serializers
 from tagger.annotation import Action
 from tagger.api import answers
 from tagger.api.answers import answered
-from tagger.api.deps import AppState, CallerDep, Cursor, SiteDep, StateDep
+from tagger.api.deps import AppState, CallerDep, Cursor, SiteDep, StateDep, known_query
 from tagger.asset import ImageSource, Role
 from tagger.cms.job_body import (
     ALL_FIELDS,
+    BOM,
     JOB_EXAMPLE,
     METADATA_KEYS,
     AssetId,
@@ -35,6 +36,7 @@ from tagger.cms.job_body import (
     Title,
     Wanted,
     decode_base64,
+    plain_json,
 )
 from tagger.errors import BadRequest, BodyTooLarge, Pointer
 from tagger.ids import new_id
@@ -46,6 +48,7 @@ from tagger.site import Site
 router = APIRouter(tags=["jobs"])
 
 MOST_PARTS = 8  # of a form; more end its reading
+MOST_JOB_BYTES = 1 << 20  # of the part `job`, as of any text part
 
 JOB_BODY: dict[str, Any] = {
     "requestBody": {
@@ -67,6 +70,8 @@ JOB_BODY: dict[str, Any] = {
         },
     }
 }
+# The query of `put_image` is the body of its job: what it does not know is refused, as an unknown key of JSON is.
+PUT_QUERY = ("profile", "revision", "locale", "field", "role", "title", "caption", "contains_text", "lane", "metadata")
 RECEIPT: dict[int | str, dict[str, Any]] = {
     202: {
         "description": "Accepted: the job is committed.",
@@ -122,10 +127,11 @@ def unstored(data: bytes) -> ImageSource:
 
 
 async def _read_multipart(request: Request, state: AppState, site: Site) -> tuple[JobRequest, bytes | None]:
-    async with request.form(max_files=1, max_fields=MOST_PARTS) as form:
+    async with request.form(max_files=2, max_fields=MOST_PARTS) as form:
         check_parts(form, ("image", "job"))
-        upload, text = form.get("image"), form.get("job")
-        if not isinstance(upload, UploadFile) or not isinstance(text, str):
+        upload, job = form.get("image"), form.get("job")
+        text = await job.read(MOST_JOB_BYTES) if isinstance(job, UploadFile) else (job or "").encode()
+        if not isinstance(upload, UploadFile) or not text:
             raise BadRequest(
                 "A multipart job has a file part `image` and a text part `job` with JSON.",
                 errors=(Pointer(pointer="/image"), Pointer(pointer="/job")),
@@ -133,12 +139,16 @@ async def _read_multipart(request: Request, state: AppState, site: Site) -> tupl
         data = await upload.read(state.settings.max_body_bytes + 1)
     _check_size(data, state)
     try:
-        tree = json.loads(text)
+        tree = json.loads(plain_json(text))
+        given = tree["asset"].get("image")
         tree["asset"]["image"] = {
             "url": "https://upload.invalid/"
         }  # stands in for the bytes, so that one model checks both forms
-    except (ValueError, TypeError, KeyError, RecursionError) as err:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as err:
         raise BadRequest("The part `job` must be a JSON object with `asset`.", errors=(Pointer(pointer="/job"),)) from err
+    if given is not None:
+        pointer = Pointer(pointer="/asset/image", detail="one image too many")
+        raise BadRequest("The image comes as a part already.", errors=(pointer,))
     return request_of(state, site, _validated(json.dumps(tree).encode()), data)
 
 
@@ -159,7 +169,7 @@ def _check_size(data: bytes, state: AppState) -> None:
 
 def _validated(body: bytes) -> JobIn:
     try:
-        return JobIn.model_validate_json(body)
+        return JobIn.model_validate_json(body.removeprefix(BOM))
     except ValidationError as err:
         raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in err.errors(include_url=False)]) from None
 
@@ -194,7 +204,14 @@ def _whereabouts(job_id: str) -> dict[str, str]:
     return {"Location": f"/v1/jobs/{job_id}", "Retry-After": "2"}
 
 
-@router.post("/v1/jobs", status_code=202, summary="Ask for an image to be described", openapi_extra=JOB_BODY, responses=RECEIPT)
+@router.post(
+    "/v1/jobs",
+    status_code=202,
+    summary="Ask for an image to be described",
+    openapi_extra=JOB_BODY,
+    responses=RECEIPT,
+    dependencies=[known_query()],
+)
 async def create_job(request: Request, state: StateDep, site: SiteDep, key: IdempotencyKey = None) -> JSONResponse:
     wanted, data = await read_job(request, state, site)
 
@@ -210,6 +227,7 @@ async def create_job(request: Request, state: StateDep, site: SiteDep, key: Idem
     status_code=202,
     summary="Send an image's raw bytes",
     responses=RECEIPT,
+    dependencies=[known_query(*PUT_QUERY)],
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -263,6 +281,7 @@ def _pairs(texts: list[str]) -> dict[str, str]:
     summary="Describe an image and wait for the words",
     description="Goes through the upload lane like any job and is not delivered to the CMS. The API waits by polling the "
     "ledger; when the time is up it answers 202 with the job, which goes on.",
+    dependencies=[known_query("wait")],
     openapi_extra=JOB_BODY,
     responses={200: {"model": answers.JobOut, "description": "The job has ended."}, **RECEIPT},
 )

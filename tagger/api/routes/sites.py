@@ -13,7 +13,9 @@ from tagger.api.answers import answered
 from tagger.api.deps import AppState, CallerDep, OperatorDep, StateDep
 from tagger.api.shapes import SiteIn
 from tagger.delivery import Endpoint
+from tagger.errors import BadRequest, Pointer
 from tagger.ids import new_id
+from tagger.net.addresses import PRIVATE, unreachable
 from tagger.net.signing import new_secret
 from tagger.site import Site
 
@@ -45,6 +47,7 @@ def get_site(site_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]
     responses={201: {"model": answers.SiteAdded}},
 )
 def add_site(body: SiteIn, state: StateDep, _operator: OperatorDep) -> JSONResponse:
+    _check(state, body)
     hook_secret = new_secret()
     site = Site(
         id=body.id,
@@ -72,3 +75,15 @@ def add_site(body: SiteIn, state: StateDep, _operator: OperatorDep) -> JSONRespo
             )
         )
     return JSONResponse({**_body(state, site), **secrets}, 201, headers={"Location": f"/v1/sites/{site.id}"})
+
+
+def _check(state: AppState, body: SiteIn) -> None:
+    """What could only fail later, with each job or delivery, is refused here. Errors: BadRequest."""
+    if body.vocabulary is not None and body.vocabulary not in state.catalog.vocabularies:
+        known = f"Choose one of: {', '.join(sorted(state.catalog.vocabularies))}."
+        raise BadRequest(f"No vocabulary {body.vocabulary!r}.", known, errors=(Pointer(pointer="/vocabulary"),))
+    kind = unreachable(body.endpoint.url, body.endpoint.allow_private) if body.endpoint else None
+    if kind is not None:
+        meant = "Set `allow_private` if that is meant."
+        remedy = meant if kind in PRIVATE else "Name another address; this one is never allowed."
+        raise BadRequest(f"The endpoint is at a {kind} address.", remedy, errors=(Pointer(pointer="/endpoint/url"),))

@@ -15,9 +15,8 @@ from tagger.delivery import Endpoint
 from tagger.errors import BadRequest
 from tagger.ids import new_id
 from tagger.ledger import Ledger
-from tagger.net.addresses import PRIVATE, plainly_forbidden
+from tagger.net.addresses import PRIVATE, unreachable
 from tagger.net.signing import new_secret
-from tagger.net.url import parse_url
 from tagger.site import Site
 
 TELL_UNWRITTEN = "Send asset.described also when nothing is to be written: words for review, or none at all."
@@ -151,8 +150,8 @@ def _vocabulary(name: str) -> str | None:
 
 def _check_address(endpoint: str | None, allow_private: bool) -> None:
     """What no delivery could reach is refused here, and not with each delivery. Errors: BadRequest."""
-    kind = plainly_forbidden(parse_url(endpoint).host) if endpoint else None
-    if kind is None or (kind in PRIVATE and allow_private):
+    kind = unreachable(endpoint, allow_private) if endpoint else None
+    if kind is None:
         return
     remedy = "Add --allow-private if that is meant." if kind in PRIVATE else "Name another address; this one is never allowed."
     raise BadRequest(f"{endpoint} is a {kind} address.", remedy)

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from tagger.asset import ImageSource
-from tagger.cms.job_body import AssetId, JobIn, pointers
+from tagger.cms.job_body import AssetId, JobIn, plain_json, pointers
 from tagger.errors import BadRequest, Pointer
 from tagger.job import JobRequest
 from tagger.site import Site
@@ -41,7 +41,7 @@ def parse_hook(site: Site, event_id: str, body: bytes) -> JobRequest | Deletion 
     Errors: BadRequest that points at the fault. The caller has verified the signature.
     """
     try:
-        message = json.loads(body)
+        message = json.loads(plain_json(body))
     except (ValueError, RecursionError) as err:
         raise _bad("", "The body is not JSON.") from err
     kind = message.get("type") if isinstance(message, dict) else None
