@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 
 import tagger
@@ -19,6 +19,7 @@ from tagger.api import callers, connections, problems, reference_pages
 from tagger.api.deps import AppState
 from tagger.api.middleware import RequestFrame
 from tagger.api.openapi import Api
+from tagger.api.queries import check_known
 from tagger.api.routes import compat, deliveries, entailment, health, hooks, jobs, sites
 from tagger.api.waiting import Waiter
 from tagger.blobs.local import LocalBlobs
@@ -84,7 +85,9 @@ def create_app(settings: Settings) -> FastAPI:
         callers.allowed(settings), callers.trusted(settings)  # a mistake shows now, not with the first caller
         app.include_router(compat.router)
     app.include_router(reference_pages.router)
-    for noun in (jobs, entailment, hooks, deliveries, sites, health):
+    for noun in (jobs, entailment, deliveries, sites):
+        app.include_router(noun.router, dependencies=[Depends(check_known)])
+    for noun in (hooks, health):  # a CMS or a monitor may add to their addresses what it likes
         app.include_router(noun.router)
     return app
 

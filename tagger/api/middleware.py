@@ -53,6 +53,9 @@ class _Framed:
 
     def __init__(self, scope: Scope, body: RequestBody, send: Send) -> None:
         self.scope, self.body, self.send = scope, body, send
+        self.method = scope["method"]
+        if self.method == "HEAD":  # the same as GET, without a body: monitors ask so
+            scope["method"] = "GET"
         scope["tagger.request_id"] = new_id("req")
         scope["tagger.ids"] = {}  # routes add to it what the request is about
         self.started = time.perf_counter()
@@ -84,6 +87,8 @@ class _Framed:
                 if name == b"location" and value.startswith(JOBS_PATH):
                     self.scope["tagger.ids"]["job"] = value.removeprefix(JOBS_PATH).decode()
             message["headers"] = [*message["headers"], *own]
+        elif self.method == "HEAD" and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
         await self.send(message)
 
     def end(self) -> None:
@@ -91,7 +96,7 @@ class _Framed:
         seconds = time.perf_counter() - self.started
         route = getattr(self.scope.get("route"), "path", "unmatched")
         # a method is any word that a stranger sends, and each value of a label is kept for good
-        method = self.scope["method"] if self.scope["method"] in METHODS else "other"
+        method = self.method if self.method in METHODS else "other"
         logs.HTTP_REQUESTS.labels(method, route, str(self.status)).inc()
         logs.HTTP_SECONDS.labels(method, route).observe(seconds)
         write = log.debug if route in PROBES and self.status < 400 else log.info

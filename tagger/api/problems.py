@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.routing import BaseRoute, Match, Route
 
 from tagger.errors import (
     BadRequest,
@@ -73,7 +73,7 @@ def _pointer(error: Mapping[str, Any]) -> Pointer:
     location: Sequence[Any] = error["loc"]
     path = location[1:] if location and location[0] in ("body", "query", "path", "header") else location
     parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)  # RFC 6901
-    return Pointer(pointer="".join("/" + part for part in parts), detail=str(error["msg"]))
+    return Pointer(pointer="".join("/" + part for part in parts), detail=str(error["msg"]).removeprefix("Value error, "))
 
 
 async def _http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -103,8 +103,17 @@ async def _system_error(request: Request, error: Exception) -> JSONResponse:
 
 def _methods(request: Request) -> list[str]:
     """Of all routes at the address: Starlette's own answer names those of the first alone."""
-    routes = [route for route in request.app.routes if isinstance(route, Route) and route.matches(request.scope)[0] != Match.NONE]
+    routes = [route for route in _flat(request.app.routes) if route.matches(request.scope)[0] != Match.NONE]
     return sorted({method for route in routes for method in route.methods or ()})
+
+
+def _flat(routes: Sequence[BaseRoute]) -> Iterator[Route]:
+    """FastAPI keeps the routes of an included router in that router."""
+    for route in routes:
+        if isinstance(route, Route):
+            yield route
+        elif router := getattr(route, "original_router", None):
+            yield from _flat(router.routes)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

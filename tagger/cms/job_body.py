@@ -176,7 +176,8 @@ def pointers(err: ValidationError, prefix: str = "") -> tuple[Pointer, ...]:
     found = []
     for error in err.errors(include_url=False, include_context=False)[:POINTERS]:
         parts = (str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"])
-        found.append(Pointer(pointer=prefix + "".join("/" + part for part in parts), detail=error["msg"]))
+        detail = error["msg"].removeprefix("Value error, ")
+        found.append(Pointer(pointer=prefix + "".join("/" + part for part in parts), detail=detail))
     return tuple(found)
 
 

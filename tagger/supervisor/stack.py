@@ -133,10 +133,12 @@ class Stack:
         seconds: float = READY_SECONDS,
         on_wait: Callable[[str], None] = lambda _: None,
         give_up: threading.Event | None = None,
-    ) -> None:
+    ) -> list[str]:
         """Until the API answers and a tag worker of each lane is registered, or until `give_up` is set.
 
-        Errors: Unavailable that names what is missing; whatever a worker said that it cannot start for.
+        Returns what is still on its way after `seconds`: tag workers that run and load their models. On a busy machine, or with
+        large weights, that may take long, and what is accepted waits for them.
+        Errors: Unavailable that names what else is missing; whatever a worker said that it cannot start for.
         """
         deadline = time.monotonic() + seconds
         while (missing := self._missing()) and not (give_up is not None and give_up.is_set()):
@@ -146,9 +148,13 @@ class Stack:
                 if child.falls >= len(RESTART_PAUSES):
                     raise Unavailable(f"{child.name} keeps ending: {self._last_words(child)}")
             if time.monotonic() > deadline:
-                raise Unavailable(f"Not ready after {seconds:.0f} s: {', '.join(missing)}.")
+                if all(role.startswith("tag:") for role in missing):
+                    log.warning("stack.still_starting", roles=missing, seconds=seconds)
+                    return missing
+                raise Unavailable(f"Not ready after {seconds:.0f} s: {', '.join(missing)}.", "Look into logs/ of the home.")
             on_wait(missing[0])
             time.sleep(0.05)
+        return []
 
     def _missing(self) -> list[str]:
         assert self._ledger is not None

@@ -120,7 +120,7 @@ class House:
         self.ledger.put_endpoint(
             Endpoint(id="end_1", site_id="site", url=self.receiver.url, secrets=(self.receiver.secret,), allow_private=True)
         )
-        self.stack.wait_ready(90)
+        assert self.stack.wait_ready(90) == []
 
     def call(
         self, method: str, path: str, *, key: str | None = "site", headers: Mapping[str, str] = {}, **options: Any

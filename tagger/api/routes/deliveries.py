@@ -12,7 +12,7 @@ from tagger.api.answers import answered
 from tagger.api.deps import CallerDep, Cursor, StateDep
 from tagger.api.shapes import ReplayIn, Since
 from tagger.delivery import DeliveryStatus
-from tagger.errors import BadRequest, Pointer
+from tagger.errors import BadRequest, Pointer, TaggerError
 from tagger.instants import parse_instant
 
 router = APIRouter(tags=["deliveries"])
@@ -60,6 +60,7 @@ def list_attempts(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[
 )
 def replay_parked(body: ReplayIn, state: StateDep, caller: CallerDep) -> dict[str, Any]:
     """All that waits for the endpoint of any of them goes out with it."""
+    _check_reason(body.reason)
     site_id = caller.site_id or body.site
     if body.site not in (None, site_id):
         raise BadRequest("A site's key replays only its own deliveries.", errors=(Pointer(pointer="/site"),))
@@ -84,6 +85,7 @@ def list_dead_letters(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
+    _check_reason(reason)
     page = state.ledger.dead_letters(
         site_id=caller.narrowed(site), since_ms=parse_instant(since), code=reason, cursor=cursor, limit=limit
     )
@@ -97,6 +99,7 @@ def list_dead_letters(
     response_model=None,
 )
 def replay(body: ReplayIn, state: StateDep, caller: CallerDep) -> dict[str, Any]:
+    _check_reason(body.reason)
     site_id = caller.site_id or body.site
     if body.site not in (None, site_id):
         raise BadRequest("A site's key replays only its own dead letters.", errors=(Pointer(pointer="/site"),))
@@ -110,3 +113,9 @@ def replay(body: ReplayIn, state: StateDep, caller: CallerDep) -> dict[str, Any]
         if page.next_cursor is None:
             return {"replayed": replayed}
         cursor = page.next_cursor
+
+
+def _check_reason(code: str | None) -> None:
+    """Errors: BadRequest for what is no error code of tagger."""
+    if code is not None and code not in TaggerError.by_code():
+        raise BadRequest(f"{code!r} is no error code.", "docs/errors.md lists them.", errors=(Pointer(pointer="/reason"),))

@@ -48,12 +48,14 @@ def up(
         try:
             with console.out.status("Starting…") as line:
                 stack.start()
-                stack.wait_ready(on_wait=lambda missing: line.update(f"Starting… {missing}"), give_up=ended)
+                late = stack.wait_ready(on_wait=lambda missing: line.update(f"Starting… {missing}"), give_up=ended)
             if not ended.is_set():
                 console.out.print(
                     f"API        {stack.api_url}/docs\nHome       {settings.home}\nLogs       {settings.home / 'logs'}"
                     + (f"\nFlower     http://127.0.0.1:{FLOWER_PORT}/tasks" if flower else ""),
                 )
+                if late:
+                    console.out.print(f"Late       {', '.join(late)}: still loading; jobs are accepted, and wait for it")
                 console.out.print("Next:  tagger sites add --help      Ctrl-C ends it.")
             ended.wait()
             console.out.print("Draining: what runs is finished, what waits stays in the ledger…")

@@ -177,7 +177,7 @@ def _checked(
             endpoint=None if endpoint is None else EndpointIn(url=endpoint, allow_private=allow_private),
         )
     except ValidationError as err:
-        found = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in err.errors()]
+        found = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in err.errors()]
         raise BadRequest("; ".join(found), "Correct it; `tagger sites add --help` has an example.") from None
 
 
