@@ -18,7 +18,7 @@ from rich.table import Table
 from tagger.catalog.load import Catalog
 from tagger.catalog.load import load as load_catalog
 from tagger.cli import columns as layout
-from tagger.errors import BadRequest, SettingsError, TaggerError
+from tagger.errors import BadRequest, NotFound, SettingsError, TaggerError
 from tagger.ledger import Ledger, open_ledger
 from tagger.locales import parse as parse_locale
 from tagger.settings import Settings, load
@@ -125,10 +125,17 @@ def on_one_line(value: Any) -> Any:
     return [on_one_line(part) for part in value] if isinstance(value, list) else value
 
 
+# What the remedies that speak of a request mean at the command line.
+REMEDIES = {
+    BadRequest.default_remedy: "Correct the option or the argument; the command's --help has an example.",
+    NotFound.default_remedy: "Check the name or the id; `list`, in the same group of commands, shows those that there are.",
+}
+
+
 def complain(error: TaggerError) -> None:
     """An error as a person reads it: what, why, what to do."""
     info = error.info()
     err.print(f"{info.title} ({info.code})", style="bold red")
     if info.detail != info.title:
         err.print(f"  {info.detail}")
-    err.print(f"  {info.remedy}")
+    err.print(f"  {REMEDIES.get(info.remedy, info.remedy)}")

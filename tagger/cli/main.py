@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -54,9 +55,23 @@ def _tell_unexpected(kind: type[BaseException], error: BaseException, trace: Tra
     sys.stderr.write(escape_controls("".join(traceback.format_exception(kind, error, trace))))
 
 
+def _replace_closed_streams() -> None:
+    """A daemon or a cron job may start a command without them."""
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is None:
+            with contextlib.suppress(OSError):
+                os.fstat(descriptor)  # taken by a file since: not ours to close
+                descriptor = -1
+            if descriptor >= 0:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
+
+
 def main() -> None:
     """Exit 0: done · 1: an error, told with its remedy · 2: wrong usage · 130: interrupted."""
     sys.excepthook = _tell_unexpected
+    _replace_closed_streams()
     console.tolerate_encodings()
     try:
         try:

@@ -95,6 +95,7 @@ def transport_options() -> dict[str, Any]:
         "queue_order_strategy": "priority",
         "max_connections": 64,
         # one attempt per call: the callers decide about retries, and Celery's consumer has a loop of its own
+        "master_name": "mymaster",  # what sentinels call it unless they were told another name; no other transport reads it
         "max_retries": 1,
         "interval_start": 0.2,
         "interval_step": 0.5,

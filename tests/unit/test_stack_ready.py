@@ -8,12 +8,12 @@ import pytest
 
 from tagger.errors import Unavailable
 from tagger.settings import Settings
-from tagger.supervisor.plan import Shape
+from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.stack import Stack
 
 
 def stack_that_lacks(roles: list[str], home: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
-    stack = Stack(Settings(home=home), Shape(upload=1, backfill=1))
+    stack = Stack(Settings(home=home), ProcessPlan(upload=1, backfill=1))
     monkeypatch.setattr(stack, "_missing", lambda: roles)
     return stack
 

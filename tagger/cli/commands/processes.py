@@ -15,7 +15,7 @@ from tagger.errors import Conflict
 from tagger.settings import child_env, plain_env
 from tagger.supervisor.plan import ProcessPlan, require_flower
 from tagger.supervisor.stack import Stack
-from tagger.system.home import make_home, read_state
+from tagger.system.home import check_port, make_home, read_state
 from tagger.system.interpreter import module
 from tagger.telemetry import logs
 
@@ -101,13 +101,14 @@ def worker(
     os.execve(sys.executable, argv, child_env(settings, role=role))
 
 
-def flower(port: Annotated[int, typer.Option(help="Port of Flower's pages.")] = FLOWER_PORT) -> None:
+def flower(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Flower's pages.")] = FLOWER_PORT) -> None:
     """Watch workers and tasks in Flower, on loopback. A task there is a job: its id, its state, its site and asset to search for.
 
     Example:  tagger flower --port 5555
     """
     settings = console.settings()
     require_flower()
+    check_port("127.0.0.1", port, "Choose another with --port, or end what listens there.")
     argv = module("celery", "--quiet", "flower", "--address=127.0.0.1", f"--port={port}")
     # by the environment, not by an argument: a broker's URL may hold a password
     os.execve(sys.executable, argv, {**plain_env(), "CELERY_BROKER_URL": settings.broker})

@@ -13,7 +13,7 @@ import typer
 
 from tagger.cli import attention, console
 from tagger.cli.commands import models
-from tagger.errors import PortTaken, SettingsError, TaggerError
+from tagger.errors import BrokerUnavailable, PortTaken, SettingsError, TaggerError
 from tagger.job import LANES
 from tagger.ledger import Ledger, open_ledger
 from tagger.ledger.connections import needed
@@ -23,6 +23,7 @@ from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.redis_server import server_binary
 from tagger.supervisor.stack import local_session
 from tagger.system.home import check_port, local_url, make_home, read_state
+from tagger.telemetry.masking import mask_passwords
 
 FREE_BYTES = 1 << 30
 STYLES = {"ok": "green", "warning": "yellow", "broken": "red"}
@@ -179,10 +180,17 @@ def _broker(settings: Settings) -> Finding:
     if not settings.broker_url and read_state(settings.home) is None:
         return _attempt("Broker", lambda: f"would start {server_binary()}")
 
+    own = "The supervisor replaces its broker within seconds; look into broker.log of the home if it does not."
+    remedy = "Start the broker, or correct `broker_url`." if settings.broker_url else own
+
     def look() -> str:
         hints = Hints(settings.broker)
         try:
             return "answers, " + ", ".join(f"{lane} {hints.depth(lane)}" for lane in LANES) + " hints waiting"
+        except BrokerUnavailable as err:
+            cause = err.__cause__ and (err.__cause__.__cause__ or err.__cause__)
+            why = mask_passwords(" ".join(str(cause).split())[:300]).rstrip(".") if cause else err.detail.rstrip(".")
+            raise BrokerUnavailable(f"{mask_passwords(settings.broker)} does not answer: {why}.", remedy) from err
         finally:
             hints.close()
 

@@ -7,14 +7,21 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tagger.errors import BadRequest
+from tagger.errors import BadRequest, StorageUnavailable
 
 
 def copy_sqlite(source: Path, target: Path) -> None:
-    """Copy the ledger at `source` to a new file that is its owner's alone. Errors: BadRequest if `target` cannot be made."""
+    """Copy the ledger at `source` to a new file that is its owner's alone.
+
+    Errors: BadRequest if `target` cannot be made, StorageUnavailable if the copy does not come to its end.
+    """
     try:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as err:
         raise BadRequest(f"{target} cannot be made: {err.strerror}.", "Name a new file in a folder that is there.") from err
-    with closing(sqlite3.connect(source)) as ledger, closing(sqlite3.connect(target)) as copy:
-        ledger.backup(copy)
+    try:
+        with closing(sqlite3.connect(source)) as ledger, closing(sqlite3.connect(target)) as copy:
+            ledger.backup(copy)
+    except sqlite3.Error as err:
+        target.unlink(missing_ok=True)  # half a copy is none
+        raise StorageUnavailable(f"The copy {target} could not be made: {err}.", "Make room, or look at the ledger.") from err
