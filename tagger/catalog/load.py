@@ -39,11 +39,13 @@ class Catalog:
 def load(folder: Path | None = None) -> Catalog:
     """The built-in files, then `folder`/vocabularies/*.yaml and `folder`/profiles/*.yaml, which win where names are the same.
 
+    Hidden files are passed over: a Mac leaves a `._newsroom.yaml` beside each file that it copies.
+
     Errors: VocabularyInvalid, ProfileInvalid; each names file, line, column, reason and remedy.
     """
     vocabularies = {name: vocabulary_file.built_in(name) for name in vocabulary_file.BUILT_IN}
     if folder is not None:
-        own = [vocabulary_file.load(path) for path in sorted(folder.glob("vocabularies/*.yaml"))]
+        own = [vocabulary_file.load(path) for path in sorted(folder.glob("vocabularies/[!.]*.yaml"))]
         vocabularies |= {v.name: v for v in own}
     catalog = Catalog(profiles=Profiles.load(folder), vocabularies=vocabularies)
     for profile in catalog.profiles:

@@ -47,7 +47,7 @@ def opened(data: bytes) -> Opened:
 
 class _PngFile:
     def __init__(self, data: bytes) -> None:
-        self._texts: dict[str, str] = {}
+        self._texts: list[tuple[str, str]] = []
         self._exif, self._xmp = b"", b""
         self._kept: list[bytes] = [PNG_HEAD]
         packets, at, kind = 0, len(PNG_HEAD), b""
@@ -62,7 +62,7 @@ class _PngFile:
                 packets, self._xmp = packets + 1, text
                 continue
             if keyword:
-                self._texts.setdefault(keyword, text.decode("utf-8", "replace"))
+                self._texts.append((keyword, text.decode("utf-8", "replace")))
             elif kind == b"eXIf":
                 self._exif = body
             self._kept.append(whole)
@@ -76,7 +76,7 @@ class _PngFile:
         return Blocks(
             exif=self._exif or profiles.exif,
             iptc=profiles.iptc,
-            xmp=self._xmp or profiles.xmp or self._texts.get(PNG_XMP, "").encode(),
+            xmp=self._xmp or profiles.xmp or next((text for key, text in self._texts if key == PNG_XMP), "").encode(),
             texts=profiles.texts,
         )
 

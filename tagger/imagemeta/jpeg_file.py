@@ -35,13 +35,13 @@ class JpegFile:
         one_packet(len(self._packets))
 
     def blocks(self) -> Blocks:
-        comment = next((windows_text(self._body(s)) for s in self._segments if s.marker == COMMENT), "")
+        comments = tuple(windows_text(self._body(s)) for s in self._segments if s.marker == COMMENT)
         return Blocks(
             exif=next((self._body(s) for s in self._segments if self._is(s, APP1, EXIF)), b""),
             # a resource over 64 KiB goes on in the next segment
             iptc=b"".join(self._body(s).removeprefix(PHOTOSHOP) for s in self._segments if self._is(s, APP13, PHOTOSHOP)),
             xmp=b"".join(self._body(s).removeprefix(XMP) for s in self._packets),
-            texts={"caption": comment} if comment else {},
+            texts={"caption": comments} if comments else {},
         )
 
     def with_xmp(self, packet: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 RAW = "raw profile type "
@@ -16,19 +16,21 @@ class PngTexts:
     exif: bytes = b""
     iptc: bytes = b""
     xmp: bytes = b""
-    texts: Mapping[str, str] = field(default_factory=dict)  # "caption", "title"
+    texts: Mapping[str, Sequence[str]] = field(default_factory=dict)  # "caption", "title" → every text, in order
 
 
-def read(chunks: Mapping[str, str]) -> PngTexts:
-    """`chunks`: keyword → text, of tEXt, zTXt and iTXt alike. A profile that is broken counts as absent."""
-    plain = {key.strip().lower(): text for key, text in chunks.items()}
-    raw = {key.removeprefix(RAW): _bytes(text) for key, text in plain.items() if key.startswith(RAW)}
+def read(chunks: Sequence[tuple[str, str]]) -> PngTexts:
+    """`chunks`: keyword and text, of tEXt, zTXt and iTXt; a keyword may come twice. A broken profile counts as absent."""
+    plain: dict[str, list[str]] = {}
+    for key, text in chunks:
+        plain.setdefault(key.strip().lower(), []).append(text)
+    raw = {key.removeprefix(RAW): _bytes(every[0]) for key, every in plain.items() if key.startswith(RAW)}
     app1 = raw.get("app1", b"")
     in_app1 = app1.startswith(XMP_IN_APP1)
     texts = {
         name: found
         for name, keys in (("caption", CAPTIONS), ("title", TITLES))
-        if (found := next((plain[key] for key in keys if plain.get(key, "").strip()), ""))
+        if (found := tuple(text for key in keys for text in plain.get(key, ()) if text.strip()))
     }
     return PngTexts(
         exif=raw.get("exif", b"") or (b"" if in_app1 else app1),

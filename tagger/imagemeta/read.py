@@ -7,7 +7,7 @@ Pure: takes the raw blocks, as Pillow's `Image.info` holds them. A block that is
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from tagger.imagemeta import exif, iptc, png_text, xmp
 
 MAX_TEXT = 4_000  # characters kept of one text
 MAX_KEYWORDS = 200
-NO_TEXTS: Mapping[str, str] = {}
+NO_TEXTS: Mapping[str, Sequence[str]] = {}
 # What cameras and programs write without anybody's intent.
 BOILERPLATE = ("olympus digital camera", "digital camera", "sony dsc", "minolta digital camera", "kodak digital still camera",
                "exif_jpeg_picture", "created with gimp", "screenshot", "default", "jpeg", "charset=ascii")  # fmt: skip
@@ -39,17 +39,18 @@ class Blocks:
     exif: bytes = b""
     iptc: bytes = b""
     xmp: bytes = b""
-    texts: Mapping[str, str] = field(default_factory=dict)  # "caption", "title": text fields of the format itself
+    # "caption", "title" → what the text fields of the format itself hold, in order: a program and a person may each have one
+    texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def blocks_of(info: Mapping[str, Any]) -> Blocks:
     """From `Image.info`: keys `exif`, `xmp`, `photoshop` (JPEG: resource number → bytes), `iptc`, `comment`, and texts of PNG."""
-    png = png_text.read({key: value for key, value in info.items() if isinstance(value, str)})
+    png = png_text.read([(key, value) for key, value in info.items() if isinstance(value, str)])
     packet = info.get("xmp") or info.get("XML:com.adobe.xmp") or png.xmp
     resources = info.get("photoshop")
     resource = resources.get(iptc.IPTC_RESOURCE, b"") if isinstance(resources, Mapping) else resources
     comment = info.get("comment")
-    texts = {"caption": exif.windows_text(comment)} if isinstance(comment, bytes) else {}
+    texts = {"caption": (exif.windows_text(comment),)} if isinstance(comment, bytes) else {}
     return Blocks(
         exif=_bytes(info.get("exif")) or png.exif,
         iptc=_bytes(resource) or _bytes(info.get("iptc")) or png.iptc,
@@ -65,7 +66,7 @@ def from_info(info: Mapping[str, Any]) -> FileMetadata:
 
 
 def read(
-    *, exif_block: bytes = b"", xmp_packet: bytes = b"", iptc_block: bytes = b"", texts: Mapping[str, str] = NO_TEXTS
+    *, exif_block: bytes = b"", xmp_packet: bytes = b"", iptc_block: bytes = b"", texts: Mapping[str, Sequence[str]] = NO_TEXTS
 ) -> FileMetadata:
     """XMP wins over IPTC, IPTC over EXIF, and EXIF over a plain comment: editors' programs write the newer standards."""
     warnings: list[str] = []
@@ -137,9 +138,9 @@ def _exif(found: Mapping[int, int | bytes], *tags: int) -> list[Said]:
     return [said for tag, raw in values if isinstance(raw, bytes) and (said := _said(exif.text(tag, raw), "exif"))]
 
 
-def _own(texts: Mapping[str, str], name: str) -> list[Said]:
-    said = _said(texts.get(name, ""), "comment")
-    return [said] if said is not None and not FROM_ENCODERS.match(said.text) else []
+def _own(texts: Mapping[str, Sequence[str]], name: str) -> list[Said]:
+    every = (_said(text, "comment") for text in texts.get(name, ()))
+    return [said for said in every if said is not None and not FROM_ENCODERS.match(said.text)]
 
 
 def _keywords(

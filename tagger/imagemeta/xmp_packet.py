@@ -1,7 +1,8 @@
 """Words into an XMP packet: adds what is absent, replaces what is ours and still as we left it, keeps what anybody else wrote.
 
 Notes of our own stand beside them, so that a later edit by a person is seen: `tagger:wrote` (property and hash of its value),
-`tagger:added` (our keywords), and in a copy `tagger:source` (hash of the original) and `tagger:seal` (hash of the copy).
+`tagger:added` (our keywords), `tagger:brought` (those of IPTC and EXIF that we put beside them), and in a copy `tagger:source`
+(hash of the original) and `tagger:seal` (hash of the copy).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tagger.imagemeta import xmp
+from tagger.imagemeta.read import meant
 
 Outcome = Literal["written", "unchanged", "kept"]
 
@@ -22,7 +24,7 @@ OURS = xmp.OURS
 PREFIXES = {"x": "adobe:ns:meta/", "rdf": xmp.RDF, "dc": xmp.DC, "Iptc4xmpCore": xmp.IPTC_CORE, "tagger": OURS}
 BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
 END = '\n<?xpacket end="w"?>'
-WROTE, ADDED, SOURCE, SEAL = (f"{{{OURS}}}{name}" for name in ("wrote", "added", "source", "seal"))
+WROTE, ADDED, BROUGHT, SOURCE, SEAL = (f"{{{OURS}}}{name}" for name in ("wrote", "added", "brought", "source", "seal"))
 NO_SEAL = "0" * 64  # stands where the seal will be
 CAPTION, SUBJECT = f"{{{xmp.DC}}}description", f"{{{xmp.DC}}}subject"
 ALT_TEXT = f"{{{xmp.IPTC_CORE}}}AltTextAccessibility"
@@ -122,6 +124,12 @@ def _hash(element: ET.Element) -> str:
     return hashlib.sha256("\0".join(t.strip() for t in element.itertext() if t.strip()).encode()).hexdigest()[:16]
 
 
+def _said(element: ET.Element) -> str:
+    """The text of a property, also where `rdf:value` holds it as an attribute."""
+    values = [inner.get(f"{{{xmp.RDF}}}value", "") for inner in element.iter()]
+    return "".join([*element.itertext(), *values]).strip()
+
+
 def _ours(rdf: ET.Element) -> dict[str, str]:
     """Property → hash of the value as we wrote it."""
     found = _found(rdf, WROTE)
@@ -131,10 +139,11 @@ def _ours(rdf: ET.Element) -> dict[str, str]:
 
 def _put_text(rdf: ET.Element, ours: dict[str, str], tag: str, text: str, locale: str) -> Outcome:
     there = _found(rdf, tag)
-    if there is None or not "".join(there.itertext()).strip():
+    said = "" if there is None else _said(there)
+    if not said:
         if tag in ours:  # we wrote one, and somebody removed it
             return "kept"
-    elif ours.get(tag) != _hash(there):
+    elif there is not None and ours.get(tag) != _hash(there) and meant(said):
         return "kept"
     element = there if there is not None else _made(rdf, tag)
     before = _hash(element)
@@ -172,14 +181,15 @@ def _add_keywords(rdf: ET.Element, keywords: Sequence[str], elsewhere: Sequence[
         if alone:
             ET.SubElement(bag, LI).text = alone
     known = {(li.text or "").strip().casefold() for li in bag.iter(LI)}
-    added = _listed(rdf, ADDED)
-    removed = {word.casefold() for word in added} - known  # by a person: they stay away
+    added, brought = _listed(rdf, ADDED), _listed(rdf, BROUGHT)
+    removed = {word.casefold() for word in [*added, *brought]} - known  # by a person: they stay away
     missing = [word for word in dict.fromkeys([*elsewhere, *keywords]) if word.casefold() not in known | removed]
     for word in missing:
         ET.SubElement(bag, LI).text = word
     theirs = {word.casefold() for word in elsewhere}
     new = [word for word in missing if word.casefold() not in theirs]
     _note_list(rdf, ADDED, [*added, *new])
+    _note_list(rdf, BROUGHT, [*brought, *(word for word in missing if word.casefold() in theirs)])
     if new:
         return "written"
     return "kept" if any(word.casefold() in removed for word in keywords) else "unchanged"

@@ -207,7 +207,7 @@ def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     file = Path(env[CONFIG_ENV]) if env.get(CONFIG_ENV) else home / "tagger.toml"
     if os.path.isfile(file):  # False for a path that is too long, where Path.is_file raises
         try:
-            table = tomllib.loads(file.read_text("utf-8"))
+            table = tomllib.loads(file.read_text("utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as err:
             raise SettingsError(f"{file}: {err}") from err
         if "home" in table:

@@ -135,3 +135,61 @@ def test_a_file_with_two_packets_is_refused() -> None:
     twice = jpeg_with(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp(""), picture("JPEG", xmp=xmp("")))
     with pytest.raises(EmbedRefused, match="two XMP packets"):
         embed(twice, WORDS)
+
+
+ENCODER = b"CREATOR: gd-jpeg v1.0 (using IJG JPEG v62), quality = 90"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        jpeg_with(0xFE, THEIRS.encode(), jpeg_with(0xFE, ENCODER)),
+        jpeg_with(0xFE, ENCODER, jpeg_with(0xFE, THEIRS.encode())),
+        png_chunk(png_with("Description", "Screenshot", "tEXt"), b"tEXt", b"Comment\0" + THEIRS.encode()),
+        png_chunk(png_with("Comment", "Created with GIMP", "tEXt"), b"tEXt", b"Comment\0" + THEIRS.encode()),
+        png_chunk(png_with("Comment", THEIRS, "iTXt"), b"tEXt", b"Comment\0Created with GIMP"),
+    ],
+    ids=["comment behind", "comment before", "other keyword", "same keyword, behind", "same keyword, before"],
+)
+def test_a_caption_is_kept_beside_what_a_program_wrote(data: bytes) -> None:
+    made = embed(data, WORDS)
+    assert made.outcomes["caption"] == "kept"
+    assert b"A cup of espresso." not in made.data
+
+
+def dublin_core(inside: str) -> bytes:
+    return xmp(inside.replace("<dc:description", '<dc:description xmlns:dc="http://purl.org/dc/elements/1.1/"'))
+
+
+def test_a_caption_of_a_camera_in_xmp_is_nobody_s() -> None:
+    """Lightroom puts there what the camera wrote into EXIF."""
+    before = picture("JPEG", xmp=dublin_core("<dc:description>OLYMPUS DIGITAL CAMERA</dc:description>"))
+    assert embed(before, WORDS).outcomes["caption"] == "written"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '<rdf:Description rdf:value="{}"/>',
+        '<rdf:Alt><rdf:li xml:lang="x-default"><rdf:Description rdf:value="{}"/></rdf:li></rdf:Alt>',
+        '<rdf:Alt><rdf:li rdf:parseType="Resource"><rdf:value>{}</rdf:value></rdf:li></rdf:Alt>',
+    ],
+)
+def test_a_caption_with_qualifiers_is_kept(value: str) -> None:
+    before = picture("JPEG", xmp=dublin_core(f"<dc:description>{value.format(THEIRS)}</dc:description>"))
+    made = embed(before, WORDS)
+    assert made.outcomes["caption"] == "kept"
+    assert THEIRS.encode() in made.data
+
+
+def test_a_keyword_of_iptc_that_somebody_took_off_a_copy_stays_off() -> None:
+    before = next(iter(IPTC_FORMS.values()))(iim((2, 25, b"jury"), (2, 25, b"kitchen")))
+    copy = embed(before, WORDS, source="a" * 64).data
+    first = copy.replace(b"<rdf:li>kitchen</rdf:li>", b"<rdf:li>       </rdf:li>", 1)  # the list of dc:subject stands first
+    for _ in range(2):
+        first = embed(first, WORDS, source="a" * 64).data
+        assert "kitchen" not in [keyword.text for keyword in metadata.read(xmp_packet=xmp_of(first)).keywords]
+
+
+def xmp_of(data: bytes) -> bytes:
+    return data[data.index(b"<x:xmpmeta") : data.index(b"</x:xmpmeta>") + len(b"</x:xmpmeta>")]

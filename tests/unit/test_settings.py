@@ -19,6 +19,11 @@ def test_the_environment_wins_over_the_file_and_options_over_both(tmp_path: Path
     assert (found.threads, found.max_batch, found.window) == (8, 5, 11)
 
 
+def test_the_file_may_begin_with_the_mark_of_an_editor(tmp_path: Path) -> None:
+    (tmp_path / "tagger.toml").write_text("threads = 8\n", "utf-8-sig")
+    assert load({"TAGGER_HOME": str(tmp_path)}).threads == 8
+
+
 @pytest.mark.parametrize("text", ["thraeds = 8", "threads = 'many'", "threads = ", "home = '/elsewhere'", "[table]\nx = 1"])
 def test_a_wrong_file_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "tagger.toml").write_text(text)
