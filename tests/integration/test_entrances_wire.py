@@ -16,6 +16,7 @@ from test_entrances import KEY, PIXELS, SECRET, URL, Door, door  # noqa: F401
 from typer.testing import CliRunner
 
 from tagger.api.asking import loaded
+from tagger.api.routes.jobs import PUT_QUERY
 from tagger.cli.main import app as cli
 from tagger.net import signing
 from tagger.net.addresses import AllowedHost
@@ -160,3 +161,8 @@ def test_an_image_that_is_too_large_has_one_code(door: Door) -> None:
         door.api.put("/v1/assets/big/image", content=data, headers=KEY),
     ]
     assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(413, "body_too_large")}
+
+
+def test_every_parameter_of_an_upload_is_a_known_one(door: Door) -> None:
+    told = door.api.get("/openapi.json").json()["paths"]["/v1/assets/{asset_id}/image"]["put"]["parameters"]
+    assert {parameter["name"] for parameter in told if parameter["in"] == "query"} == {*PUT_QUERY, "site"}

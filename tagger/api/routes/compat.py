@@ -23,8 +23,8 @@ from tagger.annotation import Tag
 from tagger.api.asking import ask, ending, loaded
 from tagger.api.callers import check_caller, check_page
 from tagger.api.deps import AppState, StateDep
+from tagger.api.job_reading import unstored
 from tagger.api.routes.entailment import answer_of, check_request
-from tagger.api.routes.jobs import unstored
 from tagger.asset import ImageSource
 from tagger.cms.job_body import decode_base64
 from tagger.errors import BadRequest, ErrorInfo, TaggerError

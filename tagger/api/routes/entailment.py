@@ -14,7 +14,8 @@ from starlette.datastructures import UploadFile
 from tagger.api import answers
 from tagger.api.asking import ask, unanswered
 from tagger.api.deps import AppState, SiteDep, StateDep, known_query
-from tagger.api.routes.jobs import MOST_PARTS, RECEIPT, check_parts, chosen_profile, receipt, unstored
+from tagger.api.job_reading import MOST_PARTS, check_parts, check_size, chosen_profile, unstored
+from tagger.api.routes.jobs import RECEIPT, receipt
 from tagger.api.shapes import STATEMENT_EXAMPLE, StatementIn
 from tagger.asset import ImageSource
 from tagger.cms.job_body import BOM, ImageIn, decode_base64
@@ -128,8 +129,7 @@ async def _read(request: Request, state: AppState) -> tuple[StatementIn, bytes |
                 errors=(Pointer(pointer="/image"), Pointer(pointer="/text")),
             )
         data = await upload.read(state.settings.max_body_bytes + 1)
-    if not 0 < len(data) <= state.settings.max_body_bytes:
-        raise BadRequest(f"The image must have 1 to {state.settings.max_body_bytes} bytes.", errors=(Pointer(pointer="/image"),))
+    check_size(data, state)
     image = ImageIn(url="https://upload.invalid/")  # stands in for the bytes
     return _checked({"text": text, "image": image, "profile": profile if isinstance(profile, str) else None}), data
 
