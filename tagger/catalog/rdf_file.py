@@ -75,6 +75,8 @@ def read(text: str | bytes, form: Format) -> Graph:
             _json_ld(graph, json.loads(raw))
     except _TooMuch:
         raise VocabularyInvalid(f"The file has over {MAX_STATEMENTS:,} statements.", remedy=SMALLER) from None
+    except UnicodeDecodeError as err:
+        raise VocabularyInvalid(f"The file is not UTF-8: byte {err.start} is wrong.", remedy="Save the file as UTF-8.") from None
     except (*FAULTS, RecursionError) as err:
         line = f", line {err.lines + 1}" if isinstance(err, BadSyntax) else ""
         raise VocabularyInvalid(f"The file is not valid {form}{line}.", remedy="Check it with an RDF validator.") from err

@@ -24,10 +24,11 @@ def row(job: Job, review: bool) -> dict[str, Any]:
     words: dict[str, Any] = {"file": job.asset_id, "status": job.status}
     for number, locale in enumerate(locales):
         words |= {_name(name, locale, number): [] if name == "tags" else None for name, _, _ in WORDS}
-    verdict, reasons = None, ""
+    verdict: str | None = None
+    reasons: list[str] = []
     if job.description is not None:
         verdict = job.description.verdict.action
-        reasons = ", ".join(job.description.verdict.reasons)
+        reasons = list(job.description.verdict.reasons)
         wanted = {"publish", "review"} if review else {"publish"}
         for found in job.description.annotations:
             if found.locale not in locales or found.verdict.action not in wanted:
@@ -39,8 +40,10 @@ def row(job: Job, review: bool) -> dict[str, Any]:
                 words[name] = [{"id": t.id, "label": t.label, "score": round(t.score, 3)} for t in found.value]
             else:
                 words[name] = found.value
+            if found.value == "":  # on purpose, which an empty cell alone does not say
+                reasons.extend(found.verdict.reasons)
     error = f"{job.error.title}: {job.error.detail}" if job.error else None
-    return {**words, "verdict": verdict, "reasons": reasons, "error": error}
+    return {**words, "verdict": verdict, "reasons": ", ".join(dict.fromkeys(reasons)), "error": error}
 
 
 def columns(locales: Sequence[str]) -> list[Column]:

@@ -308,3 +308,10 @@ def test_an_import_names_what_it_left_out(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "warning: `cat`: the label `x` was left out: `zxx-x-taxon` is no locale" in done.output
     assert [t.id for _, t in vocabulary_file.load(tmp_path / "v.yaml")] == ["a"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_file_in_another_encoding_is_told_to_be_saved_as_utf_8(encoding: str) -> None:
+    with pytest.raises(VocabularyInvalid, match=r"The file is not UTF-8: byte \d+ is wrong\.") as refused:
+        skos.load((HEAD + ':a skos:inScheme :s; skos:prefLabel "café"@en .').encode(encoding), name="v")
+    assert refused.value.info().remedy == "Save the file as UTF-8."

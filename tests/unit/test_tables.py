@@ -147,3 +147,15 @@ def test_a_line_with_words_for_review_says_review(review: bool, verdict: str, ca
     )
     line = row(job, review)
     assert (line["verdict"], line["reasons"], line["caption"], line["status"]) == (verdict, "low_score", caption, "done")
+
+
+def test_a_line_says_that_an_alternative_text_is_empty_on_purpose() -> None:
+    """No cell of a CSV tells `""` from no proposal."""
+    common: dict[str, Any] = {"locale": "en", "score": None, "model": None, "rules": ("A9",)}
+    verdict = Verdict(action="publish", reasons=("uniform",))
+    found = (Annotation(field="alt_text", value="", verdict=verdict, source="rule", **common),)
+    whole = SimpleNamespace(annotations=found, verdict=Verdict(action="publish", reasons=("no_caption",)))
+    job: Any = SimpleNamespace(
+        asset_id="a.png", status="done", request=SimpleNamespace(locales=("en",)), description=whole, error=None
+    )
+    assert row(job, review=False)["reasons"] == "no_caption, uniform"
