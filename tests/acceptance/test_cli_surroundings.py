@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
-from acceptance.house import clean_env
+from acceptance.house import Running, clean_env, until
 from tagger.ledger import open_ledger
 from tagger.settings import Settings
-from tagger.system.home import make_home
+from tagger.system.home import free_port, listens, make_home
 
 FULL = "ulimit -f 4; trap '' XFSZ; "  # no file may grow beyond a few KiB
 
@@ -79,3 +80,17 @@ def test_no_remedy_speaks_of_a_request(home: Path, line: str) -> None:
     assert done.returncode == 1
     assert "send the request again" not in done.stderr
     assert "a key sees only" not in done.stderr
+
+
+def test_flower_answers_to_names_of_this_machine_only(home: Path) -> None:
+    """Under a name of its own that means this machine, a page of a stranger would read the assets of all sites."""
+    pytest.importorskip("flower")
+    port = free_port()
+    with Running("flower", "--port", str(port), home=home, log=home / "flower.log"):
+        until(lambda: listens("127.0.0.1", port), "Flower listens")
+        url = f"http://127.0.0.1:{port}/tasks"
+        answers = {
+            name: requests.get(url, headers={"Host": name}, timeout=10).status_code
+            for name in (f"127.0.0.1:{port}", f"localhost:{port}", f"stranger.example:{port}")
+        }
+    assert list(answers.values()) == [200, 200, 403]

@@ -109,6 +109,6 @@ def flower(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Flo
     settings = console.settings()
     require_flower()
     check_port("127.0.0.1", port, "Choose another with --port, or end what listens there.")
-    argv = module("celery", "--quiet", "flower", "--address=127.0.0.1", f"--port={port}")
+    argv = module("tagger.supervisor.flower_pages", "--quiet", "flower", "--address=127.0.0.1", f"--port={port}")
     # by the environment, not by an argument: a broker's URL may hold a password
     os.execve(sys.executable, argv, {**plain_env(), "CELERY_BROKER_URL": settings.broker})
