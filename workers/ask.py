@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from tagger.asset import Context
-from tagger.catalog import load as catalog
 from tagger.catalog import vocabulary_file
+from tagger.catalog.load import load_catalog
 from tagger.catalog.profile import Profile
 from tagger.catalog.vocabulary import Vocabulary
 from tagger.errors import BadRequest, TaggerError
@@ -62,7 +62,7 @@ def vectors(question: Mapping[str, Any], settings: Settings) -> Iterator[Answer]
 
 
 def images(question: Mapping[str, Any], settings: Settings) -> Iterator[Answer]:
-    profile = catalog.load(settings.home).require(question["profile"])
+    profile = load_catalog(settings.home).require(question["profile"])
     vocabulary = vocabulary_file.parse(question["vocabulary"])
     decoder = DecoderPool.of(settings)  # before any thread of ours
     models = start_models(settings, on_fatal=lambda _reason: None)

@@ -23,7 +23,7 @@ from tagger.api.queries import check_known
 from tagger.api.routes import compat, deliveries, entailment, health, hooks, jobs, sites
 from tagger.api.waiting import Waiter
 from tagger.blobs.local import LocalBlobs
-from tagger.catalog.load import load as load_catalog
+from tagger.catalog.load import load_catalog
 from tagger.errors import LedgerUnavailable
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue.hints import Hints

@@ -1,4 +1,4 @@
-"""Catalog: every profile and vocabulary that an installation has: the built-in ones, and those of its own folder."""
+"""Every profile and vocabulary that an installation has: the built-in ones, and those of its own folder."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Catalog:
         return self.vocabularies[name]
 
 
-def load(folder: Path | None = None) -> Catalog:
+def load_catalog(folder: Path | None = None) -> Catalog:
     """The built-in files, then `folder`/vocabularies/*.yaml and `folder`/profiles/*.yaml, which win where names are the same.
 
     Hidden files are passed over: a Mac leaves a `._newsroom.yaml` beside each file that it copies.

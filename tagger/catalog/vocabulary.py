@@ -197,7 +197,7 @@ class Diff:
     warnings: tuple[str, ...]
 
 
-def diff(old: Vocabulary, new: Vocabulary) -> Diff:
+def diff_vocabularies(old: Vocabulary, new: Vocabulary) -> Diff:
     before = {t.id: (c, t) for c, t in old}
     after = {t.id: (c, t) for c, t in new}
     removed = tuple(i for i in before if i not in after)
@@ -223,7 +223,7 @@ def _changes(old: tuple[Category, Term], new: tuple[Category, Term]) -> tuple[st
     return tuple(parts)
 
 
-def check(
+def check_vocabulary(
     vocabulary: Vocabulary,
     *,
     locales: Sequence[str] = (),

@@ -22,7 +22,7 @@ LAST_LEAST = 24
 Row = Mapping[str, Any]
 
 
-def lines(
+def table_lines(
     rows: Sequence[Row], columns: Sequence[str], width: int | None, *, drop: Sequence[str] = (), prose: str | None = None
 ) -> Iterator[str]:
     """The header and a line for each row, or several where prose stands below.

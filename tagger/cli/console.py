@@ -15,9 +15,8 @@ from rich.console import Console
 from rich.segment import Segment
 from rich.table import Table
 
-from tagger.catalog.load import Catalog
-from tagger.catalog.load import load as load_catalog
-from tagger.cli import columns as layout
+from tagger.catalog.load import Catalog, load_catalog
+from tagger.cli.columns import table_lines
 from tagger.errors import BadRequest, NotFound, SettingsError, TaggerError
 from tagger.ledger import Ledger, open_ledger
 from tagger.locales import parse as parse_locale
@@ -110,7 +109,7 @@ def print_table(
         out.print(empty)
         return
     width = out.width if out.is_terminal else None
-    header, *body = layout.lines(rows, columns, width, drop=drop, prose=prose)
+    header, *body = table_lines(rows, columns, width, drop=drop, prose=prose)
     out.print(header, style="bold")
     for line in body:
         out.print(line)

@@ -10,10 +10,9 @@ import re
 from dataclasses import dataclass
 
 from tagger.errors import EmbedRefused
-from tagger.imagemeta import read as metadata
 from tagger.imagemeta import xmp
 from tagger.imagemeta.containers import Opened, opened
-from tagger.imagemeta.read import Blocks
+from tagger.imagemeta.read import Blocks, meant, read_metadata
 from tagger.imagemeta.xmp import XmpRefused
 from tagger.imagemeta.xmp_packet import NO_SEAL, Elsewhere, Outcome, Words, with_words
 
@@ -74,10 +73,10 @@ def _with_seal(packet: bytes, seal: str) -> bytes:
 
 def _elsewhere(blocks: Blocks) -> Elsewhere:
     """What the file says outside of the three properties that we write. Errors: XmpRefused."""
-    said = metadata.read(exif_block=blocks.exif, iptc_block=blocks.iptc, texts=blocks.texts)
+    said = read_metadata(exif_block=blocks.exif, iptc_block=blocks.iptc, texts=blocks.texts)
     packet = xmp.read(blocks.xmp) if blocks.xmp else {}
     mirrors = [value.text for name in (xmp.TIFF_DESCRIPTION, xmp.USER_COMMENT) for value in packet.get(name, ())]
     return Elsewhere(
-        caption=said.caption is not None or any(map(metadata.meant, mirrors)),
+        caption=said.caption is not None or any(map(meant, mirrors)),
         keywords=tuple(keyword.text for keyword in said.keywords),
     )

@@ -62,10 +62,10 @@ def blocks_of(info: Mapping[str, Any]) -> Blocks:
 def from_info(info: Mapping[str, Any]) -> FileMetadata:
     """What `Image.info` says; see `blocks_of`."""
     found = blocks_of(info)
-    return read(exif_block=found.exif, xmp_packet=found.xmp, iptc_block=found.iptc, texts=found.texts)
+    return read_metadata(exif_block=found.exif, xmp_packet=found.xmp, iptc_block=found.iptc, texts=found.texts)
 
 
-def read(
+def read_metadata(
     *, exif_block: bytes = b"", xmp_packet: bytes = b"", iptc_block: bytes = b"", texts: Mapping[str, Sequence[str]] = NO_TEXTS
 ) -> FileMetadata:
     """XMP wins over IPTC, IPTC over EXIF, and EXIF over a plain comment: editors' programs write the newer standards."""

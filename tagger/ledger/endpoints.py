@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import or_, select, update
 
-from tagger import circuit as rules
+from tagger import circuit as circuit_rules
 from tagger.circuit import Circuit, Slot
 from tagger.delivery import DeliveryStatus
 from tagger.ledger.db import counters
@@ -70,7 +70,7 @@ def free_delivery(tx: Tx, row: Any) -> None:
     endpoint = lock_endpoint(tx, row.site_id)
     put_back(tx, row, endpoint, due_ms=tx.now_ms)
     if endpoint is not None and endpoint.circuit == "half_open" and endpoint.probe_id == row.id:
-        change_endpoint(tx, endpoint, rules.reopened(circuit_of(endpoint), tx.now_ms))
+        change_endpoint(tx, endpoint, circuit_rules.reopened(circuit_of(endpoint), tx.now_ms))
 
 
 def put_back(tx: Tx, row: Any, endpoint: Any, *, due_ms: int, **values: Any) -> DeliveryStatus:

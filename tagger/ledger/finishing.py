@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from tagger import circuit as rules
+from tagger import circuit as circuit_rules
 from tagger.delivery import AttemptReport, DeliveryClaim, DeliveryStatus, wait_ms
 from tagger.errors import DeliveryExhausted
 from tagger.ids import new_id
@@ -51,7 +51,7 @@ def finish(tx: Tx, row: Any, claim: DeliveryClaim, report: AttemptReport, rng: r
         return put_back(tx, row, lock_endpoint(tx, row.site_id), due_ms=tx.now_ms)
     if report.result == "park":
         missed = _learn(tx, row, asked, report, row.attempts)
-        wait = round(rules.RETRY_CLOSED_MS * min(max(missed, 1), rules.LEAST) * rng.uniform(0.8, 1.2))
+        wait = round(circuit_rules.RETRY_CLOSED_MS * min(max(missed, 1), circuit_rules.LEAST) * rng.uniform(0.8, 1.2))
         return put_back(tx, row, lock_endpoint(tx, row.site_id), due_ms=tx.now_ms + wait)
     return _retry(tx, row, asked, report, rng)
 
@@ -73,9 +73,9 @@ def bury(
 
 def _retry(tx: Tx, row: Any, asked: Any, report: AttemptReport, rng: random.Random) -> DeliveryStatus:
     """The endpoint answered, but not well. A probe spends no attempt: its circuit opens again, and another one probes next."""
-    patience_ms = min(report.retry_after_ms or 0, rules.LONGEST_PAUSE_MS)
+    patience_ms = min(report.retry_after_ms or 0, circuit_rules.LONGEST_PAUSE_MS)
     if asked is not None and asked.circuit == "half_open" and asked.probe_id == row.id:
-        change_endpoint(tx, asked, rules.reopened(circuit_of(asked), tx.now_ms, patience_ms))
+        change_endpoint(tx, asked, circuit_rules.reopened(circuit_of(asked), tx.now_ms, patience_ms))
         return put_back(tx, row, lock_endpoint(tx, row.site_id), due_ms=tx.now_ms)
     spent = row.attempts + 1
     if asked is not None and patience_ms:
@@ -95,18 +95,20 @@ def _learn(tx: Tx, row: Any, asked: Any, report: AttemptReport, spent: int) -> i
 
     Returns how many tries of its last minute found nobody.
     """
-    sign = rules.sign_of(report)
+    sign = circuit_rules.sign_of(report)
     if asked is None or sign is None:
         return 0
     before = circuit_of(asked)
-    after = rules.tried(before, row.id, sign, tx.now_ms)
+    after = circuit_rules.tried(before, row.id, sign, tx.now_ms)
     opened = before.state == "closed" and after.state == "open"
-    stuck = sign != "good" and spent == rules.FAILING_AFTER and before.state == "closed" and rules.mostly_fails(after)
-    tells = (opened or stuck) and elapsed(tx.now_ms, asked.told_ms, rules.TELL_AGAIN_MS)
+    stuck = (
+        sign != "good" and spent == circuit_rules.FAILING_AFTER and before.state == "closed" and circuit_rules.mostly_fails(after)
+    )
+    tells = (opened or stuck) and elapsed(tx.now_ms, asked.told_ms, circuit_rules.TELL_AGAIN_MS)
     if after != before:
         change_endpoint(tx, asked, after, **({"told_ms": tx.now_ms} if tells else {}))
     if tells:
         note(
             tx, "endpoint.failing", site=row.site_id, endpoint=asked.id, status=report.status, error=report.error, parks=opened
         )  # fmt: skip
-    return rules.away(after)
+    return circuit_rules.away(after)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, exists, func, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
-from tagger import circuit as rules
+from tagger import circuit as circuit_rules
 from tagger.delivery import PARKED_FOR_MS, AttemptReport, DeliveryClaim, DeliveryStatus
 from tagger.errors import DeliveryExhausted, NotFound
 from tagger.ledger import moments, outcomes
@@ -80,7 +80,7 @@ class Outbox(Store):
             if stopped or overtaken(tx, row):
                 put_back(tx, row, endpoint, due_ms=tx.now_ms, tries=row.tries - 1)  # it was not tried after all
                 if probing:  # nothing was learnt
-                    change_endpoint(tx, endpoint, rules.unproven(circuit_of(endpoint)))
+                    change_endpoint(tx, endpoint, circuit_rules.unproven(circuit_of(endpoint)))
                 return False
             # From here the attempt's own deadline runs, whatever time the claim had waited for a thread.
             tx.conn.execute(update(deliveries).where(deliveries.c.id == row.id).values(updated_ms=tx.now_ms))
@@ -174,7 +174,7 @@ def _unpark(tx: Tx, site_id: str) -> int:
         return 0
     parked = select(func.count()).select_from(deliveries).where(deliveries.c.site_id == site_id, PARKED)
     number = int(tx.conn.execute(parked).scalar_one())
-    change_endpoint(tx, row, rules.Circuit(), enabled=True, not_before_ms=0)
+    change_endpoint(tx, row, circuit_rules.Circuit(), enabled=True, not_before_ms=0)
     return number
 
 
@@ -195,7 +195,7 @@ _NOW: Any = bindparam("now", type_=BigInteger)
 
 
 def _rested(moment: ColumnElement[int]) -> ColumnElement[bool]:
-    return moments.due_by(moment, _NOW, rules.LONGEST_PAUSE_MS)
+    return moments.due_by(moment, _NOW, circuit_rules.LONGEST_PAUSE_MS)
 
 
 UNSETTLED = endpoints.c.unsettled == true()  # a change of the endpoint left something over
@@ -253,12 +253,12 @@ def _probes(tx: Tx, worker_id: str, limit: int) -> list[tuple[Any, Any]]:
         row = _least_tried(tx, endpoint.site_id, PENDING) if row is None else row
         if row is None:
             if not _any_waits(tx, endpoint.site_id):  # nothing left to probe with: the next delivery will find out
-                change_endpoint(tx, endpoint, rules.Circuit())
+                change_endpoint(tx, endpoint, circuit_rules.Circuit())
             continue
         if row.status == "parked":
             move_delivery(tx, row, "pending")
         taken = _take(tx, worker_id, select(deliveries.c.id).where(deliveries.c.id == row.id))
-        change_endpoint(tx, endpoint, rules.probing(circuit_of(endpoint), row.id))
+        change_endpoint(tx, endpoint, circuit_rules.probing(circuit_of(endpoint), row.id))
         found += [(t, endpoint) for t in taken]
     return found
 

@@ -100,8 +100,8 @@ def test_a_configured_broker_is_used_as_it_is(tmp_path: Path) -> None:
 
 def test_it_never_outlives_its_supervisor(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from tagger.supervisor import redis_server as broker\n"
-        "b = broker.start(Path(sys.argv[1])); print(b.pid, flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from tagger.supervisor import redis_server\n"
+        "b = redis_server.start(Path(sys.argv[1])); print(b.pid, flush=True); time.sleep(60)"
     )
     supervisor = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE)
     assert supervisor.stdout is not None

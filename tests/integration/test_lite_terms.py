@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tagger.catalog.vocabulary import Category, Term, Vocabulary, check
+from tagger.catalog.vocabulary import Category, Term, Vocabulary, check_vocabulary
 from tagger.prediction import ClassScore, DetectedObject, Look, Prediction
 from workers.models.lite import TermScorer, TextEncoder
 
@@ -125,7 +125,7 @@ def test_a_term_without_english_words(scorer: TermScorer) -> None:
     assert min(made["mao1"], made["mao2"]) > 0.8
     known = vocabulary(alone, by_link, by_synonym)
     assert scorer.unreachable(known) == {"mao"}
-    assert any("`mao` will never be offered" in warning for warning in check(known, reach=scorer.reach))
+    assert any("`mao` will never be offered" in warning for warning in check_vocabulary(known, reach=scorer.reach))
 
 
 def test_what_no_model_can_see_is_named(scorer: TermScorer) -> None:

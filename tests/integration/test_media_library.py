@@ -26,7 +26,7 @@ from PIL import Image
 
 from tagger.annotation import Verdict
 from tagger.asset import ImageSource
-from tagger.cms.generic import hook as standard
+from tagger.cms.generic.hook import parse_hook
 from tagger.delivery import AttemptReport, DeliveryClaim, Endpoint
 from tagger.errors import AnswerIncomplete, DecodeError
 from tagger.job import Description, JobRequest
@@ -169,7 +169,7 @@ def hook_of(cms: Cms, asset_id: str) -> Any:
     """The job that tagger makes of the asset's newest hook."""
     for headers, body in reversed(cms.hooks.seen):
         event_id = signing.verify([HOOK_SECRET], headers, body, time.time())
-        request = standard.parse_hook(SITE, event_id, body)
+        request = parse_hook(SITE, event_id, body)
         if request is not None and request.asset_id == asset_id:
             return request
     return None

@@ -12,7 +12,7 @@ from PIL import Image
 from support.alttext_linter import faults
 
 from tagger.asset import Context, ImageSource
-from tagger.catalog import load as catalog
+from tagger.catalog.load import load_catalog
 from tagger.catalog.profile import BUILT_IN, built_in
 from tagger.cms.generic import callback
 from tagger.delivery import DeliveryClaim, Endpoint
@@ -40,7 +40,7 @@ def seen() -> Mapping[str, Prediction]:
 
 @pytest.fixture(scope="module")
 def rules() -> SiteRules:
-    return SiteRules(catalog.load(), TermScorer(TextEncoder()), instructed=False)
+    return SiteRules(load_catalog(), TermScorer(TextEncoder()), instructed=False)
 
 
 def judge(rules: SiteRules, site: Site, prediction: Prediction, profile: str = "general") -> Judged:

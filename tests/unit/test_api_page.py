@@ -14,7 +14,7 @@ import pytest
 
 from tagger.annotation import Action, Annotation, Verdict
 from tagger.cms.generic import callback
-from tagger.cms.generic import hook as standard
+from tagger.cms.generic.hook import parse_hook
 from tagger.cms.job_body import JobIn
 from tagger.delivery import DeliveryClaim, Endpoint, FieldOutcome
 from tagger.errors import DecodeError
@@ -33,7 +33,7 @@ ENDPOINT = Endpoint(id="end_1", site_id="blog", url="https://blog.example/tagger
 def test_the_examples_are_accepted() -> None:
     job, hook, written, review, nothing, failed, problem = EXAMPLES
     assert JobIn.model_validate(job).asset.id == "4711"
-    wanted = standard.parse_hook(Site(id="blog", name="Blog"), "evt_1", json.dumps(hook).encode())
+    wanted = parse_hook(Site(id="blog", name="Blog"), "evt_1", json.dumps(hook).encode())
     assert wanted is not None
     assert wanted.asset_id == "4711"
     described = {"job", "asset", "sequence", "fields", "verdict", "reasons", "proposals"}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tagger import circuit as rules
+from tagger import circuit as circuit_rules
 from tagger.circuit import FIRST_PAUSE_MS, LEAST, LONGEST_PAUSE_MS, SLOT_MS, SLOTS, Circuit
 from tagger.delivery import AttemptReport
 
@@ -36,7 +36,7 @@ class CircuitModel(RuleBasedStateMachine):
     def deliveries_are_tried(self, sign: Any, number: int) -> None:
         """Ordinary ones; those that were under way when the circuit opened end later."""
         for _ in range(number):
-            self.circuit = rules.tried(self.circuit, "dlv_any", sign, self.now)
+            self.circuit = circuit_rules.tried(self.circuit, "dlv_any", sign, self.now)
             if self.state != "closed":
                 if sign == "good":
                     self.close()
@@ -50,22 +50,22 @@ class CircuitModel(RuleBasedStateMachine):
     @rule(sign=SIGNS | st.just("called back") | st.just("died"), asked=st.integers(0, 3_600_000))
     def one_probes(self, sign: Any, asked: int) -> None:
         self.now = max(self.now, self.probe_at)
-        self.circuit = rules.probing(self.circuit, "dlv_probe")
+        self.circuit = circuit_rules.probing(self.circuit, "dlv_probe")
         assert self.circuit.state == "half_open"
         if sign == "called back":
-            self.circuit = rules.unproven(self.circuit)
+            self.circuit = circuit_rules.unproven(self.circuit)
             return
         if sign == "good":
-            self.circuit = rules.tried(self.circuit, "dlv_probe", sign, self.now)
+            self.circuit = circuit_rules.tried(self.circuit, "dlv_probe", sign, self.now)
             self.close()
             return
         self.pause = min(2 * self.pause, LONGEST_PAUSE_MS)
         self.probe_at = self.now + self.pause
         if sign == "died":
-            self.circuit = rules.reopened(self.circuit, self.now, asked)
+            self.circuit = circuit_rules.reopened(self.circuit, self.now, asked)
             self.probe_at = self.now + max(self.pause, asked)
         else:
-            self.circuit = rules.tried(self.circuit, "dlv_probe", sign, self.now)
+            self.circuit = circuit_rules.tried(self.circuit, "dlv_probe", sign, self.now)
 
     def close(self) -> None:
         self.state, self.pause, self.tried = "closed", FIRST_PAUSE_MS, []
@@ -76,9 +76,9 @@ class CircuitModel(RuleBasedStateMachine):
         if self.state == "open":
             assert (self.circuit.pause_ms, self.circuit.probe_ms, self.circuit.probe_id) == (self.pause, self.probe_at, None)
         else:
-            counted = rules.tried(self.circuit, "dlv_any", "good", self.now)  # drops what is too old
-            assert rules.tries(counted) == len(self.recent()) + 1
-            assert rules.away(counted) == self.recent().count("away")
+            counted = circuit_rules.tried(self.circuit, "dlv_any", "good", self.now)  # drops what is too old
+            assert circuit_rules.tries(counted) == len(self.recent()) + 1
+            assert circuit_rules.away(counted) == self.recent().count("away")
             assert len(self.circuit.window) <= SLOTS
 
 
@@ -89,7 +89,7 @@ TestCircuit = CircuitModel.TestCase
 def after(*signs: Any, every_ms: int = 1_000) -> Circuit:
     circuit = Circuit()
     for number, sign in enumerate(signs):
-        circuit = rules.tried(circuit, f"dlv_{number}", sign, START + number * every_ms)
+        circuit = circuit_rules.tried(circuit, f"dlv_{number}", sign, START + number * every_ms)
     return circuit
 
 
@@ -110,8 +110,8 @@ def test_failures_that_are_far_between_do_not_open_it() -> None:
 def test_a_clock_that_was_set_back_leaves_nothing_behind(signs: list[Any]) -> None:
     circuit = after(*signs)
     if circuit.state == "closed":
-        earlier = rules.tried(circuit, "dlv_any", "good", START - 3_600_000)
-        assert rules.tries(earlier) == 1
+        earlier = circuit_rules.tried(circuit, "dlv_any", "good", START - 3_600_000)
+        assert circuit_rules.tries(earlier) == 1
 
 
 @pytest.mark.parametrize(
@@ -136,4 +136,4 @@ def test_a_clock_that_was_set_back_leaves_nothing_behind(signs: list[Any]) -> No
 )
 def test_what_an_answer_says_of_the_endpoint(result: Any, status: int | None, retry_after_ms: int | None, sign: str) -> None:
     report = AttemptReport(result=result, status=status, duration_ms=1, retry_after_ms=retry_after_ms)
-    assert rules.sign_of(report) == sign
+    assert circuit_rules.sign_of(report) == sign

@@ -14,7 +14,7 @@ from support.blocks import iim, jpeg_with, photoshop
 from tagger.cli import copies
 from tagger.errors import BadRequest
 from tagger.file_metadata import FileMetadata
-from tagger.imagemeta import read as metadata
+from tagger.imagemeta.read import from_info
 
 
 def picture(path: Path, form: str) -> bytes:
@@ -38,7 +38,7 @@ def test_each_described_picture_gets_a_copy_and_stays_as_it_was(tmp_path: Path, 
     assert (source / "2026" / "a.jpg").read_bytes() == original
     assert sorted(p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()) == ["2026/a.jpg"]
     with Image.open(io.BytesIO((target / "2026" / "a.jpg").read_bytes())) as image:
-        said = metadata.from_info(image.info)
+        said = from_info(image.info)
     assert said.alt_text is not None
     assert said.alt_text.text == "Red square"
     assert [k.text for k in said.keywords] == ["red"]
@@ -82,7 +82,7 @@ def embedded(tmp_path: Path, **changes: Any) -> str:
 
 def said(path: Path) -> FileMetadata:
     with Image.open(io.BytesIO(path.read_bytes())) as image:
-        return metadata.from_info(image.info)
+        return from_info(image.info)
 
 
 def test_a_second_run_renews_a_copy_that_nobody_touched(tmp_path: Path) -> None:

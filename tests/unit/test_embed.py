@@ -12,8 +12,8 @@ from PIL import Image
 
 from tagger.errors import EmbedRefused
 from tagger.file_metadata import FileMetadata
-from tagger.imagemeta import read as metadata
 from tagger.imagemeta.embed import embed
+from tagger.imagemeta.read import from_info
 from tagger.imagemeta.xmp_packet import Words
 
 WORDS = Words(locale="en", caption="A cup of espresso.", alt_text="Espresso in a red cup", keywords=("coffee", "咖啡"))
@@ -51,7 +51,7 @@ def pixels(data: bytes) -> tuple[str, bytes]:
 def said(data: bytes) -> FileMetadata:
     with Image.open(io.BytesIO(data)) as image:
         image.load()
-        return metadata.from_info(image.info)
+        return from_info(image.info)
 
 
 @pytest.mark.parametrize("name", FILES)

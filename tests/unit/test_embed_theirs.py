@@ -11,8 +11,8 @@ from support.blocks import IPTC_FORMS, exif, iim, jpeg_with, picture, png_chunk,
 
 from tagger.errors import EmbedRefused
 from tagger.file_metadata import FileMetadata
-from tagger.imagemeta import read as metadata
 from tagger.imagemeta.embed import embed
+from tagger.imagemeta.read import blocks_of, from_info
 from tagger.imagemeta.xmp_packet import Words
 
 WORDS = Words(locale="en", caption="A cup of espresso.", alt_text="Espresso in a red cup", keywords=("coffee", "Jury"))
@@ -23,7 +23,7 @@ XP = 0x9C9C
 def said(data: bytes) -> FileMetadata:
     with Image.open(io.BytesIO(data)) as image:
         image.load()
-        return metadata.from_info(image.info)
+        return from_info(image.info)
 
 
 def xmp(inside: str) -> bytes:
@@ -79,7 +79,7 @@ def test_keywords_of_iptc_are_kept_and_shown_beside_ours(form: str) -> None:
     assert (again.data, again.outcomes["keywords"]) == (made.data, "unchanged")
     with Image.open(io.BytesIO(before)) as old, Image.open(io.BytesIO(made.data)) as new:
         old.load(), new.load()
-        assert metadata.blocks_of(old.info).iptc == metadata.blocks_of(new.info).iptc != b""
+        assert blocks_of(old.info).iptc == blocks_of(new.info).iptc != b""
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from support.blocks import IPTC_FORMS, iim, photoshop, picture, png_with
 
 from tagger.file_metadata import FileMetadata
-from tagger.imagemeta import read as metadata
+from tagger.imagemeta.read import read_metadata
 from workers.decode import pixels
 from workers.decode.pixels import Picture
 
@@ -35,7 +35,7 @@ def tiff(tags: dict[int, tuple[int, bytes]]) -> bytes:
 
 def told(decoded: Picture) -> FileMetadata:
     texts = json.loads(decoded.texts) if decoded.texts else {}
-    return metadata.read(exif_block=decoded.exif, iptc_block=decoded.iptc, xmp_packet=decoded.xmp, texts=texts)
+    return read_metadata(exif_block=decoded.exif, iptc_block=decoded.iptc, xmp_packet=decoded.xmp, texts=texts)
 
 
 def caption(decoded: Picture) -> str | None:

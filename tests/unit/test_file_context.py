@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tagger.asset import Context, ImageSource
-from tagger.catalog import load as catalog
+from tagger.catalog.load import load_catalog
 from tagger.file_metadata import FileMetadata, Said, beside, told
 from tagger.job import Claim, JobRequest
 from tagger.prediction import CaptionPrediction, Prediction
@@ -45,7 +45,7 @@ def claim(context: Context) -> Claim:
 
 
 def judged(context: Context) -> tuple[list[tuple[str, str, tuple[str, ...]]], tuple[str, ...]]:
-    rules = SiteRules(catalog.load(), LabelScorer(), instructed=False)
+    rules = SiteRules(load_catalog(), LabelScorer(), instructed=False)
     made = rules.judge(claim(context), Site(id="s", name="s"), SEEN)
     return [(a.field, a.verdict.action, a.verdict.reasons) for a in made.annotations if a.field != "tags"], made.warnings
 

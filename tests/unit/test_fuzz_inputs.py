@@ -21,7 +21,7 @@ from tagger.cms.generic.hook import parse_hook
 from tagger.errors import AddressForbidden, BadRequest, SignatureInvalid
 from tagger.file_metadata import Said
 from tagger.imagemeta import exif, iptc, xmp
-from tagger.imagemeta import read as metadata
+from tagger.imagemeta.read import BOILERPLATE, MAX_KEYWORDS, MAX_TEXT, read_metadata
 from tagger.net import signing
 from tagger.net.url import parse_url
 from tagger.site import Site
@@ -155,7 +155,7 @@ def test_checker_and_client_read_the_same_host(scheme: str, before: str, host: s
 # --- metadata of pictures ---------------------------------------------------------------------------------------------
 
 PLAIN = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=30).filter(
-    lambda text: text.lower() not in metadata.BOILERPLATE
+    lambda text: text.lower() not in BOILERPLATE
 )
 
 
@@ -183,7 +183,7 @@ def _tiff(order: str, text: bytes, orientation: int, junk: list[tuple[int, int, 
 @given(caption=PLAIN, words=st.lists(PLAIN, max_size=5), name=st.binary(max_size=5), wrapped=st.booleans())
 def test_iptc_is_read_as_it_was_written(caption: str, words: list[str], name: bytes, wrapped: bool) -> None:
     block = _iim((iptc.CAPTION, caption.encode()), *((iptc.KEYWORD, word.encode()) for word in words))
-    found = metadata.read(iptc_block=_photoshop(block, name) if wrapped else block)
+    found = read_metadata(iptc_block=_photoshop(block, name) if wrapped else block)
     assert found.caption == Said(text=caption, source="iptc")
     assert [said.text.casefold() for said in found.keywords] == list(dict.fromkeys(word.casefold() for word in words))
 
@@ -202,7 +202,7 @@ def test_exif_is_read_in_either_byte_order_past_any_junk(
     order: str, text: str, orientation: int, junk: list[tuple[int, int, int, int]], prefix: bytes
 ) -> None:
     padded = text.encode() + b"\0" * 5  # longer than the four bytes that lie in the entry itself
-    found = metadata.read(exif_block=prefix + _tiff(order, padded, orientation, junk))
+    found = read_metadata(exif_block=prefix + _tiff(order, padded, orientation, junk))
     assert found.caption == Said(text=text, source="exif")
     assert found.orientation == (orientation if 1 <= orientation <= 8 else 1)
     assert found.warnings == ()
@@ -221,7 +221,7 @@ def _xmp(text: str, words: list[str], depth: int = 0) -> bytes:
 
 @given(text=PLAIN, words=st.lists(PLAIN, max_size=5), depth=st.integers(0, 200))
 def test_xmp_is_read_as_it_was_written_or_refused_as_too_deep(text: str, words: list[str], depth: int) -> None:
-    found = metadata.read(xmp_packet=_xmp(text, words, depth))
+    found = read_metadata(xmp_packet=_xmp(text, words, depth))
     if depth + 3 > xmp.MAX_DEPTH:
         assert found.caption is None
         assert found.warnings
@@ -234,7 +234,7 @@ def test_xmp_is_read_as_it_was_written_or_refused_as_too_deep(text: str, words: 
     "head", ['<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>', '<!DOCTYPE x SYSTEM "file:///etc/passwd">']
 )
 def test_xmp_with_entities_is_refused_and_nothing_is_expanded(head: str) -> None:
-    found = metadata.read(xmp_packet=head.encode() + _xmp("&b;", []).replace(b"&amp;", b"&"))
+    found = read_metadata(xmp_packet=head.encode() + _xmp("&b;", []).replace(b"&amp;", b"&"))
     assert found.caption is None
     assert found.warnings
 
@@ -254,17 +254,17 @@ def test_an_altered_block_is_read_or_passed_over_and_never_more(block: bytes, da
         if not raw:
             break
     cut = bytes(raw)[: data.draw(st.integers(0, len(raw)))] if data.draw(st.booleans()) else bytes(raw)
-    for found in (metadata.read(exif_block=cut), metadata.read(iptc_block=cut), metadata.read(xmp_packet=cut)):
+    for found in (read_metadata(exif_block=cut), read_metadata(iptc_block=cut), read_metadata(xmp_packet=cut)):
         assert 1 <= found.orientation <= 8
         for said in (found.caption, found.title, found.alt_text, *found.keywords):
-            assert said is None or (0 < len(said.text) <= metadata.MAX_TEXT and said.text.isprintable())
+            assert said is None or (0 < len(said.text) <= MAX_TEXT and said.text.isprintable())
 
 
 def test_endless_metadata_is_cut() -> None:
     sets = _iim(*((iptc.KEYWORD, b"word %d" % n) for n in range(5_000)), (iptc.CAPTION, b"x" * 32_000))
-    assert len(metadata.read(iptc_block=sets).keywords) == metadata.MAX_KEYWORDS
-    assert len(metadata.read(iptc_block=_iim((iptc.CAPTION, b"x" * 32_000))).caption.text) == metadata.MAX_TEXT  # type: ignore[union-attr]
+    assert len(read_metadata(iptc_block=sets).keywords) == MAX_KEYWORDS
+    assert len(read_metadata(iptc_block=_iim((iptc.CAPTION, b"x" * 32_000))).caption.text) == MAX_TEXT  # type: ignore[union-attr]
     circle = _tiff("<", b"A cat\0\0", 3, [(0x8769, 4, 1, 8)])  # the inner directory is the outer one
-    assert metadata.read(exif_block=circle).orientation == 3
+    assert read_metadata(exif_block=circle).orientation == 3
     with pytest.raises(xmp.XmpRefused):
         xmp.read(b"<a>" + b" " * xmp.MAX_BYTES + b"</a>")

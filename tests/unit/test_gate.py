@@ -10,7 +10,7 @@ import pytest
 
 from tagger.annotation import Annotation, Field, Verdict
 from tagger.asset import Context
-from tagger.catalog import load as catalog
+from tagger.catalog.load import load_catalog
 from tagger.catalog.profile import Profile, built_in, parse
 from tagger.catalog.vocabulary_file import built_in as vocabulary_of
 from tagger.judge import gate
@@ -272,7 +272,7 @@ def test_one_locale_needs_no_table_of_labels() -> None:
 def test_every_reason_of_the_gate_has_a_sentence() -> None:
     cases = [prediction(), prediction(None), prediction(LITE), prediction(entailment=entailed(0, 1, 0))]
     for seen in cases:
-        for name in catalog.load().profiles:
+        for name in load_catalog().profiles:
             annotations, _ = judge(
                 seen, fields=("alt_text", "caption", "title", "tags"), locales=("en", "zh-Hans", "fr"), profile=name
             )

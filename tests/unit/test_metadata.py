@@ -13,7 +13,7 @@ from support.blocks import IPTC_FORMS, iim, photoshop, png_with
 
 from tagger.file_metadata import FileMetadata, Said
 from tagger.imagemeta import exif, iptc
-from tagger.imagemeta.read import from_info, read
+from tagger.imagemeta.read import from_info, read_metadata
 from tagger.imagemeta.xmp import XmpRefused
 from tagger.imagemeta.xmp import read as read_xmp
 
@@ -65,7 +65,7 @@ def test_exif_gives_description_date_and_orientation(form: str) -> None:
 
 
 def test_windows_fields_of_exif() -> None:
-    found = read(
+    found = read_metadata(
         exif_block=camera(XP_TITLE="Straße".encode("utf-16-le") + b"\0\0", XP_KEYWORDS="a;b".encode("utf-16-le") + b"\0\0")
     )
     assert found.title == Said(text="Straße", source="exif")
@@ -82,13 +82,13 @@ def test_iptc_in_a_photoshop_block_and_bare() -> None:
         (2, 55, b"20200102"),
     )
     for given_block in (block, photoshop(block)):
-        found = read(iptc_block=given_block)
+        found = read_metadata(iptc_block=given_block)
         assert found.caption == Said(text="A caption", source="iptc")
         assert found.title == Said(text="Title", source="iptc")
         assert [k.text for k in found.keywords] == ["one", "zwölf"]
         assert found.taken == Said(text="2020-01-02T00:00:00", source="iptc")
     assert from_info({"photoshop": {iptc.IPTC_RESOURCE: block}}).title == Said(text="Title", source="iptc")
-    assert read(iptc_block=iim((2, 120, "Café".encode("latin-1")))).caption == Said(text="Café", source="iptc")
+    assert read_metadata(iptc_block=iim((2, 120, "Café".encode("latin-1")))).caption == Said(text="Café", source="iptc")
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_iptc_in_a_photoshop_block_and_bare() -> None:
     ],
 )
 def test_a_text_without_a_mark_of_its_encoding_is_utf8_or_windows(raw: bytes, text: str) -> None:
-    assert (said := read(iptc_block=iim((2, 120, raw))).caption)
+    assert (said := read_metadata(iptc_block=iim((2, 120, raw))).caption)
     assert said.text == text
-    assert (said := read(exif_block=exif.pack({exif.DESCRIPTION: raw})).caption)
+    assert (said := read_metadata(exif_block=exif.pack({exif.DESCRIPTION: raw})).caption)
     assert said.text == text
 
 
@@ -118,7 +118,7 @@ def test_iptc_is_found_in_every_form_of_a_file(form: str) -> None:
 
 def test_an_extended_data_set_does_not_hide_those_behind_it() -> None:
     extended = b"\x1c\x02\xca\x80\x04" + (70_000).to_bytes(4, "big") + bytes(70_000)
-    assert read(iptc_block=extended + iim((2, 120, b"A caption"))).caption == Said(text="A caption", source="iptc")
+    assert read_metadata(iptc_block=extended + iim((2, 120, b"A caption"))).caption == Said(text="A caption", source="iptc")
 
 
 @pytest.mark.parametrize(
@@ -139,20 +139,20 @@ def test_texts_of_png(keyword: str, text: str, field: str, said: str | None) -> 
 
 
 def test_the_newer_standard_wins() -> None:
-    found = read(xmp_packet=XMP.encode(), iptc_block=iim((2, 120, b"older")), exif_block=camera(DESCRIPTION="oldest"))
+    found = read_metadata(xmp_packet=XMP.encode(), iptc_block=iim((2, 120, b"older")), exif_block=camera(DESCRIPTION="oldest"))
     assert found.caption == Said(text="A cat on a wall", source="xmp")
-    assert read(iptc_block=iim((2, 120, b"older")), exif_block=camera(DESCRIPTION="oldest")).caption == Said(
+    assert read_metadata(iptc_block=iim((2, 120, b"older")), exif_block=camera(DESCRIPTION="oldest")).caption == Said(
         text="older", source="iptc"
     )
 
 
 @pytest.mark.parametrize("text", ["OLYMPUS DIGITAL CAMERA", "   ", "SONY DSC"])
 def test_what_a_camera_writes_is_no_caption(text: str) -> None:
-    assert read(exif_block=camera(DESCRIPTION=text)).caption is None
+    assert read_metadata(exif_block=camera(DESCRIPTION=text)).caption is None
 
 
 def test_control_characters_and_line_breaks_do_not_come_through() -> None:
-    assert read(iptc_block=iim((2, 120, b"a\x07b\r\nc\x1b"))).caption == Said(text="a b c", source="iptc")
+    assert read_metadata(iptc_block=iim((2, 120, b"a\x07b\r\nc\x1b"))).caption == Said(text="a b c", source="iptc")
 
 
 @pytest.mark.parametrize(
@@ -171,19 +171,19 @@ def test_control_characters_and_line_breaks_do_not_come_through() -> None:
 def test_hostile_xmp_is_refused_and_the_rest_is_read(packet: str, encoding: str) -> None:
     with pytest.raises(XmpRefused):
         read_xmp(packet.encode(encoding))
-    found = read(xmp_packet=packet.encode(encoding), iptc_block=iim((2, 120, b"still here")))
+    found = read_metadata(xmp_packet=packet.encode(encoding), iptc_block=iim((2, 120, b"still here")))
     assert found.caption == Said(text="still here", source="iptc")
     assert len(found.warnings) == 1
 
 
 def test_a_directory_that_points_at_itself_ends() -> None:
     loop = b"II*\0" + struct.pack("<I", 8) + struct.pack("<H", 1) + struct.pack("<HHII", exif.EXIF_DIRECTORY, 4, 1, 8)
-    assert read(exif_block=loop).orientation == 1
+    assert read_metadata(exif_block=loop).orientation == 1
 
 
 @pytest.mark.parametrize("turned", [0, 9, 65535])
 def test_an_orientation_outside_the_standard_is_upright(turned: int) -> None:
-    assert read(exif_block=camera(ORIENTATION=turned)).orientation == 1
+    assert read_metadata(exif_block=camera(ORIENTATION=turned)).orientation == 1
 
 
 GOOD = camera(DESCRIPTION="A street", ORIENTATION=3, DATE="2021:02:03 04:05:06")
@@ -200,5 +200,5 @@ def test_any_bytes_are_read_or_passed_over(noise: bytes, cut: int) -> None:
         b"\x1c\x02\x78" + noise,
         XMP.encode()[:cut] + noise,
     ):
-        found = read(exif_block=block, iptc_block=block, xmp_packet=block)
+        found = read_metadata(exif_block=block, iptc_block=block, xmp_packet=block)
         assert 1 <= found.orientation <= 8

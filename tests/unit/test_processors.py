@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger.system import cpus as module
+from tagger.system import cpus
 from tagger.system.cpus import processors, quota
 
 
@@ -50,8 +50,8 @@ def test_without_such_groups_nothing_is_limited(tmp_path: Path) -> None:
 
 
 def test_a_share_of_a_processor_is_one_and_a_quota_over_the_machine_is_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "quota", lambda: None)
+    monkeypatch.setattr(cpus, "quota", lambda: None)
     all_of_it = processors()
     for granted, found in ((0.25, 1), (0.0, 1), (1.5, min(2, all_of_it)), (4096.0, all_of_it)):
-        monkeypatch.setattr(module, "quota", lambda granted=granted: granted)
+        monkeypatch.setattr(cpus, "quota", lambda granted=granted: granted)
         assert processors() == found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger.catalog import load as catalog
+from tagger.catalog.load import load_catalog
 from tagger.catalog.profile import BUILT_IN, Profiles, built_in, load, parse
 from tagger.errors import ProfileInvalid, UnknownProfile, VocabularyInvalid
 
@@ -55,7 +55,7 @@ def test_a_complaint_names_the_line(old: str, new: str, line: int, said: str) ->
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_built_in_profiles_fit_their_vocabularies(name: str) -> None:
-    known = catalog.load()
+    known = load_catalog()
     profile = built_in(name)
     assert profile.name == name
     assert known.vocabulary(profile).name == profile.vocabulary
@@ -76,7 +76,7 @@ def test_own_files_join_the_built_in_ones(tmp_path: Path) -> None:
     (tmp_path / "vocabularies").mkdir()
     (tmp_path / "profiles" / "zoo.yaml").write_text(OWN, "utf-8")
     (tmp_path / "vocabularies" / "animals.yaml").write_text(ANIMALS, "utf-8")
-    known = catalog.load(tmp_path)
+    known = load_catalog(tmp_path)
     profile, warnings = known.profile("zoo")
     assert (profile.version, warnings) == (2, ())
     assert known.vocabulary(profile).find("emu") is not None
@@ -95,14 +95,14 @@ def test_a_profile_must_fit_a_vocabulary_that_exists(tmp_path: Path) -> None:
     (tmp_path / "profiles").mkdir()
     (tmp_path / "profiles" / "zoo.yaml").write_text(OWN, "utf-8")
     with pytest.raises(ProfileInvalid, match="no vocabulary `animals`"):
-        catalog.load(tmp_path)
+        load_catalog(tmp_path)
     (tmp_path / "vocabularies").mkdir()
     (tmp_path / "vocabularies" / "animals.yaml").write_text(ANIMALS.replace("subject", "place"), "utf-8")
     with pytest.raises(ProfileInvalid, match="`subject`, which is no category of `animals`"):
-        catalog.load(tmp_path)
+        load_catalog(tmp_path)
     (tmp_path / "vocabularies" / "animals.yaml").write_text("[", "utf-8")
     with pytest.raises(VocabularyInvalid):
-        catalog.load(tmp_path)
+        load_catalog(tmp_path)
 
 
 def test_missing_things_are_typed_errors(tmp_path: Path) -> None:

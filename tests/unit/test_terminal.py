@@ -147,28 +147,28 @@ DROP = ["attempts", "lane", "created_at", "site"]
 
 
 def test_a_narrow_table_leaves_out_what_matters_least_and_cuts_no_id() -> None:
-    header, *short = columns.lines(ROWS[:1], COLUMNS, 80, drop=DROP)
+    header, *short = columns.table_lines(ROWS[:1], COLUMNS, 80, drop=DROP)
     assert header.split() == ["id", "status", "site", "created", "at", "asset"]
     assert all(cell_len(line) <= 80 for line in (header, *short))
-    header, *long = columns.lines(ROWS, COLUMNS, 80, drop=DROP)
+    header, *long = columns.table_lines(ROWS, COLUMNS, 80, drop=DROP)
     assert header.split() == ["id", "status", "site", "asset"], "one long id costs no other column more than it must"
     assert [line.split()[0] for line in long] == [JOB, JOB]
     assert long[1].endswith(ASSET), "it is whole, and the terminal wraps it"
     assert JOB in long[0]
-    (wide, *_) = columns.lines(ROWS, COLUMNS, None, drop=DROP)
+    (wide, *_) = columns.table_lines(ROWS, COLUMNS, None, drop=DROP)
     assert wide.split() == ["id", "status", "lane", "site", "attempts", "created", "at", "asset"], "a pipe gets all"
 
 
 def test_prose_moves_below_its_row() -> None:
     rows = [{"id": JOB, "code": "image_unreadable", "detail": "The URL returned HTML, not an image. " * 3}]
-    header, row, *prose = columns.lines(rows, ["id", "code", "detail"], 80, prose="detail")
+    header, row, *prose = columns.table_lines(rows, ["id", "code", "detail"], 80, prose="detail")
     assert (header.split(), row.split()) == (["id", "code"], [JOB, "image_unreadable"])
     assert " ".join(" ".join(prose).split()) == rows[0]["detail"].strip()
     assert all(line.startswith("    ") and cell_len(line) <= 80 for line in prose)
-    header, row = columns.lines([{**rows[0], "detail": "Short."}], ["id", "code", "detail"], 80, prose="detail")
+    header, row = columns.table_lines([{**rows[0], "detail": "Short."}], ["id", "code", "detail"], 80, prose="detail")
     assert row.endswith("Short.")
 
 
 def test_wide_characters_keep_columns_straight() -> None:
     rows = [{"name": "猫猫", "id": "a"}, {"name": "ab", "id": "b"}]
-    assert list(columns.lines(rows, ["name", "id"], 80)) == ["name  id", "猫猫  a", "ab    b"]
+    assert list(columns.table_lines(rows, ["name", "id"], 80)) == ["name  id", "猫猫  a", "ab    b"]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger.catalog.vocabulary import Category, Denial, Term, Threshold, Vocabulary, check, diff
+from tagger.catalog.vocabulary import Category, Denial, Term, Threshold, Vocabulary, check_vocabulary, diff_vocabularies
 from tagger.catalog.vocabulary_file import BUILT_IN, built_in, dump, load, parse
 from tagger.errors import VocabularyInvalid
 from tagger.prediction import TermScore
@@ -248,11 +248,11 @@ def test_a_file_written_and_read_again_is_the_same(vocabulary: Vocabulary) -> No
 def test_diff_tells_what_came_what_went_and_what_changed() -> None:
     old = parse(NEWSROOM)
     new = parse(NEWSROOM.replace("      dog:", "      hound:").replace("katt", "pus").replace("version: 3", "version: 4"))
-    found = diff(old, new)
+    found = diff_vocabularies(old, new)
     assert (found.added, found.removed, found.changed) == (("hound",), ("dog",), {"cat": ("labels",)})
     assert any("`dog` vanished" in w for w in found.warnings)
-    assert diff(old, old).warnings == ()
-    unraised = diff(old, parse(NEWSROOM.replace("0.55", "0.5")))
+    assert diff_vocabularies(old, old).warnings == ()
+    unraised = diff_vocabularies(old, parse(NEWSROOM.replace("0.55", "0.5")))
     assert unraised.changed == {"dog": ("threshold",)}
     assert any("version did not rise" in w for w in unraised.warnings)
 
@@ -260,7 +260,9 @@ def test_diff_tells_what_came_what_went_and_what_changed() -> None:
 def test_warnings_of_a_valid_file() -> None:
     vocabulary = parse(NEWSROOM.replace("{en: dog, zh-Hans: 狗}", "{en: cat}"))
     said = " ".join(
-        check(vocabulary, locales=("en", "zh-Hans"), reach=lambda _, t: "no model knows it." if t.id == "dog" else None)
+        check_vocabulary(
+            vocabulary, locales=("en", "zh-Hans"), reach=lambda _, t: "no model knows it." if t.id == "dog" else None
+        )
     )
     for part in (
         "`dog` has no label for zh-Hans",
@@ -275,7 +277,7 @@ def test_warnings_of_a_valid_file() -> None:
 def test_built_in_vocabularies_are_whole_in_both_languages(name: str) -> None:
     vocabulary = built_in(name)
     assert vocabulary.name == name
-    assert check(vocabulary, locales=("en", "zh-Hans")) == ()
+    assert check_vocabulary(vocabulary, locales=("en", "zh-Hans")) == ()
     assert all(
         re.search(r"[\u4e00-\u9fff]", t.labels["zh-Hans"]) and not re.search(r"[\u4e00-\u9fff]", t.labels["en"])
         for _, t in vocabulary

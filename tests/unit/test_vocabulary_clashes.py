@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from tagger.catalog.vocabulary import Category, Term, Vocabulary, check
+from tagger.catalog.vocabulary import Category, Term, Vocabulary, check_vocabulary
 from tagger.locales import pick, pick_or_any
 
 NFC, NFD = unicodedata.normalize("NFC", "café"), unicodedata.normalize("NFD", "café")
@@ -14,7 +14,7 @@ NFC, NFD = unicodedata.normalize("NFC", "café"), unicodedata.normalize("NFD", "
 
 def told(*terms: Term) -> tuple[str, ...]:
     categories = (Category(id="c", terms=terms[:1]), Category(id="d", terms=terms[1:]))
-    return check(Vocabulary(name="v", version=1, categories=categories))
+    return check_vocabulary(Vocabulary(name="v", version=1, categories=categories))
 
 
 def term(term_id: str, label: str, *synonyms: str, locale: str = "en") -> Term:

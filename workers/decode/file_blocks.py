@@ -7,8 +7,7 @@ import json
 from PIL import Image
 
 from tagger.imagemeta import exif
-from tagger.imagemeta import read as metadata
-from tagger.imagemeta.read import MAX_TEXT, Blocks
+from tagger.imagemeta.read import MAX_TEXT, Blocks, blocks_of
 from workers.decode.protocol import MAX_BLOCK
 
 IPTC_TAG, PHOTOSHOP_TAG = 33723, 34377  # of TIFF
@@ -16,7 +15,7 @@ IPTC_TAG, PHOTOSHOP_TAG = 33723, 34377  # of TIFF
 
 def blocks(image: Image.Image, data: bytes) -> dict[str, bytes]:
     """`exif`, `iptc`, `xmp`, and `texts` as JSON; a block over `MAX_BLOCK` is left out."""
-    found = metadata.blocks_of({str(key): value for key, value in image.info.items()})
+    found = blocks_of({str(key): value for key, value in image.info.items()})
     if image.format == "TIFF":
         found = _of_tiff(data, found.xmp)
     texts = {name: text[:MAX_TEXT] for name, text in found.texts.items()}

@@ -28,7 +28,7 @@ from tagger.errors import (
     Unavailable,
 )
 from tagger.file_metadata import FileMetadata
-from tagger.imagemeta import read as metadata
+from tagger.imagemeta.read import read_metadata
 from tagger.job import Claim, Description
 from tagger.prediction import EntailmentPrediction, Prediction
 from tagger.site import Site
@@ -207,7 +207,7 @@ def _may_be_early(claim: Claim) -> bool:
 
 
 def _file_metadata(decoded: Decoded) -> FileMetadata:
-    file = metadata.read(
+    file = read_metadata(
         exif_block=decoded.exif,
         iptc_block=decoded.iptc,
         xmp_packet=decoded.xmp,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tagger.annotation import Verdict
-from tagger.catalog import load as catalog
-from tagger.catalog.load import Catalog
+from tagger.catalog.load import Catalog, load_catalog
 from tagger.file_metadata import beside, told
 from tagger.job import Claim
 from tagger.judge import gate
@@ -28,7 +27,7 @@ class SiteRules:
     @classmethod
     def load(cls, home: Path, scorer: Scorer, *, instructed: bool) -> SiteRules:
         """Errors: ProfileInvalid, VocabularyInvalid: the installation's own files are not valid."""
-        return cls(catalog.load(home), scorer, instructed=instructed)
+        return cls(load_catalog(home), scorer, instructed=instructed)
 
     def instruction(self, claim: Claim) -> str:
         profile, _ = self._catalog.profile(claim.request.profile)

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from tagger.api.deps import AppState, StateDep
 from tagger.api.messages import SIGNATURE
 from tagger.api.routes.jobs import RECEIPT, receipt
-from tagger.cms.generic import hook as standard
+from tagger.cms.generic.hook import Deletion, parse_hook
 from tagger.errors import BodyTooLarge, NotFound, SignatureInvalid
 from tagger.net import signing
 from tagger.site import Site
@@ -45,8 +45,8 @@ async def hook(site_id: str, request: Request, state: StateDep) -> Response:
     event_id = signing.verify(secrets, request.headers, body, time.time())
     if site is None:
         raise SignatureInvalid
-    wanted = standard.parse_hook(site, event_id, body)
-    if isinstance(wanted, standard.Deletion):
+    wanted = parse_hook(site, event_id, body)
+    if isinstance(wanted, Deletion):
         await run_in_threadpool(state.ingest.erase, site.id, wanted.asset_id)
         return Response(status_code=204)
     if wanted is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import json as jsons
 import subprocess
+from json import loads
 from typing import Annotated, Any
 
 import typer
@@ -91,7 +91,7 @@ def _asked(verb: str, names: list[str] | None, settings: Settings, *more: str) -
     argv = module("workers.models.weights", verb, *(names or []), *more)
     with subprocess.Popen(argv, env=child_env(settings), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        rows = [jsons.loads(line) for line in process.stdout if line.startswith("{")]
+        rows = [loads(line) for line in process.stdout if line.startswith("{")]
     return rows, process.returncode
 
 

@@ -10,9 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from tagger.catalog import skos, vocabulary_file
-from tagger.catalog import vocabulary as words
 from tagger.catalog.rdf_file import MAX_BYTES
-from tagger.catalog.vocabulary import Category, Term, Vocabulary
+from tagger.catalog.vocabulary import Category, Term, Vocabulary, check_vocabulary, diff_vocabularies
 from tagger.cli import console
 from tagger.cli.outputs import Force, Output, check_free
 from tagger.cli.worker_rpc import ask
@@ -54,7 +53,7 @@ def check(
         raise typer.Exit(1) from err
     wanted = console.locales(locale, default=())
     unreachable = _unreachable(known) if reach else {}
-    warnings = words.check(known, locales=wanted, reach=lambda _, term: unreachable.get(term.id))
+    warnings = check_vocabulary(known, locales=wanted, reach=lambda _, term: unreachable.get(term.id))
     if json:
         console.print_json({"valid": True, "name": known.name, "terms": len(known), "warnings": list(warnings)})
         return
@@ -167,7 +166,7 @@ def diff(
 
     Example:  tagger vocabulary diff newsroom-1.yaml newsroom-2.yaml
     """
-    found = words.diff(load(old), load(new))
+    found = diff_vocabularies(load(old), load(new))
     if json:
         console.print_json({**asdict(found), "changed": {i: list(parts) for i, parts in found.changed.items()}})
         return

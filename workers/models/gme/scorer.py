@@ -78,7 +78,7 @@ class TermScorer:
         return self._calibration
 
     def reach(self, category: Category, term: Term) -> str | None:
-        """Why this model cannot find a term, or None when it can. For `tagger.catalog.vocabulary.check`."""
+        """Why this model cannot find a term, or None when it can. For `tagger.catalog.vocabulary.check_vocabulary`."""
         if any(text.strip() for text in category.prompts_of(term)):
             return None
         return "it has no text to compare pictures with; add `prompts: […]`."

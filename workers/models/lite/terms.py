@@ -98,7 +98,7 @@ class TermScorer:
         return tuple(map(TermScore, table.categories, table.terms, probs.tolist(), repeat(self.model)))
 
     def reach(self, category: Category, term: Term) -> str | None:
-        """Why this model cannot find a term, or None when it can. For `tagger.catalog.vocabulary.check`."""
+        """Why this model cannot find a term, or None when it can. For `tagger.catalog.vocabulary.check_vocabulary`."""
         texts = english(term)
         if not texts:
             return "it has no English label or synonym, and its `same_as` is not known; add `synonyms: {en: […]}`."
