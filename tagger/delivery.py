@@ -132,8 +132,8 @@ class DeliveryClaim:
     site_id: str
     asset_id: str
     sequence: int
-    attempts: int  # attempts spent before this one
-    tries: int  # this one included, and those that found nobody: the number of the attempt that follows
+    failures: int  # failed attempts before this one; an attempt that found the endpoint unreachable is none
+    attempts: int  # the number of this attempt: all attempts count
     described_ms: int
     fields: Mapping[str, Any]  # API.md's `data.fields` without `if_current`
     provenance: Mapping[tuple[str, str], tuple[str, ...]]  # (field, locale) → hashes of what we wrote, as it was read back
@@ -149,7 +149,7 @@ class DeliveryClaim:
 class Attempt:
     id: str
     delivery_id: str
-    number: int  # counts every try
+    number: int  # counts every attempt
     at_ms: int
     result: AttemptResult
     status: int | None
@@ -167,8 +167,8 @@ class Delivery:
     asset_id: str
     status: DeliveryStatus
     sequence: int
-    attempts: int  # that were answered, or may have been: failures spend the schedule. Those that found nobody are not among them
-    tries: int  # all of them; the last one's number
+    failures: int  # they spend the schedule; an attempt that found the endpoint unreachable is none
+    attempts: int  # all that were made: the number of the last one
     created_ms: int
     next_attempt_ms: int | None
     fields: Mapping[str, Any]
@@ -188,5 +188,5 @@ class DeadLetter:
     asset_id: str
     job_id: str
     at_ms: int
-    attempts: int
+    failures: int
     error: Mapping[str, Any]

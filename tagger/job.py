@@ -128,7 +128,7 @@ class Claim:
     job_id: str
     token: str  # random, 128 bits, hex: the fence
     lane: Lane
-    attempts: int  # typed failures so far
+    failures: int  # typed errors so far
     crashes: int
     deadline_ms: int  # ledger's clock, milliseconds since 1970
     created_ms: int
@@ -162,7 +162,7 @@ class Job:
     asset_id: str
     created_ms: int
     updated_ms: int
-    attempts: int
+    failures: int
     crashes: int
     next_attempt_ms: int | None
     request: JobRequest
@@ -171,11 +171,11 @@ class Job:
     delivery_id: str | None
 
 
-def retry_at(attempts: int, now_ms: int) -> int | None:
-    """When attempt number `attempts + 1` is due after `attempts` failures, or None when they are spent."""
-    if attempts >= MAX_ATTEMPTS:
+def retry_at(failures: int, now_ms: int) -> int | None:
+    """When the next attempt is due after `failures` failures, or None when there is none left."""
+    if failures >= MAX_ATTEMPTS:
         return None
-    return now_ms + RETRY_AFTER_MS[min(attempts, len(RETRY_AFTER_MS)) - 1]
+    return now_ms + RETRY_AFTER_MS[min(failures, len(RETRY_AFTER_MS)) - 1]
 
 
 @dataclass(frozen=True, kw_only=True)

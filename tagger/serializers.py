@@ -33,7 +33,7 @@ def job(found: Job, delivery: Delivery | None) -> dict[str, Any]:
         "profile": found.request.profile,
         "created_at": instant(found.created_ms),
         "updated_at": instant(found.updated_ms),
-        "attempts": tries(found),
+        "attempts": attempts_of(found),
         "crashes": found.crashes,
         "next_attempt_at": instant(found.next_attempt_ms),
         "asset": asset,
@@ -50,9 +50,9 @@ def job(found: Job, delivery: Delivery | None) -> dict[str, Any]:
     }
 
 
-def tries(found: Job) -> int:
-    """How often the image was tried: the failures that the ledger counts, and the try that succeeded or runs."""
-    return found.attempts + (found.status in ("running", "described", "done"))
+def attempts_of(found: Job) -> int:
+    """How many attempts were made: the failures, and the attempt that succeeded or is running."""
+    return found.failures + (found.status in ("running", "described", "done"))
 
 
 def annotation(found: Annotation) -> dict[str, Any]:
@@ -60,11 +60,11 @@ def annotation(found: Annotation) -> dict[str, Any]:
 
 
 def delivery_summary(found: Delivery) -> dict[str, Any]:
-    """`attempts` are all that were made, as the list of them has it; those that found nobody are no step towards giving up."""
+    """`attempts` counts all that were made, also those that found the endpoint unreachable."""
     return {
         "id": found.id,
         "status": found.status,
-        "attempts": found.tries,
+        "attempts": found.attempts,
         "next_attempt_at": instant(found.next_attempt_ms),
     }
 
@@ -108,7 +108,7 @@ def dead_letter(found: DeadLetter) -> dict[str, Any]:
         "asset": {"id": found.asset_id},
         "job": found.job_id,
         "at": instant(found.at_ms),
-        "attempts": found.attempts,
+        "attempts": found.failures,
         "error": dict(found.error),
     }
 

@@ -21,25 +21,25 @@ def note_error(tx: Tx, job_id: str, error: ErrorInfo, timings_ms: Mapping[str, i
     tx.conn.execute(insert(job_errors).values(row).on_conflict_do_update(index_elements=["job_id"], set_=row))
 
 
-def bury_job(tx: Tx, row: Any, error: ErrorInfo, *, attempts: int, **values: Any) -> None:
+def bury_job(tx: Tx, row: Any, error: ErrorInfo, *, failures: int, **values: Any) -> None:
     """The job ends as a dead letter, and its CMS is told."""
     told = store_failure(tx, row, error)
-    move_job(tx, row, "dead", attempts=attempts, delivery_id=told, **values)
-    _bury(tx, row.id, "job", row, row.id, attempts, error.to_dict())
+    move_job(tx, row, "dead", attempts=failures, delivery_id=told, **values)
+    _bury(tx, row.id, "job", row, row.id, failures, error.to_dict())
 
 
 def charge(tx: Tx, row: Any, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus:
     """Charge one typed failure: another attempt later, or the end. A check that no model here can do leaves no dead letter."""
-    attempts = row.attempts + 1
+    failures = row.attempts + 1
     note_error(tx, row.id, error, timings_ms)
     if error.code == NotChecked.code:
-        move_job(tx, row, "cancelled", attempts=attempts)  # the caller reads why; there is nothing that a person could replay
+        move_job(tx, row, "cancelled", attempts=failures)  # the caller reads why; there is nothing that a person could replay
         return "cancelled"
-    due = job_rules.retry_at(attempts, tx.now_ms) if error.retryable else None
+    due = job_rules.retry_at(failures, tx.now_ms) if error.retryable else None
     if due is None:
-        bury_job(tx, row, error, attempts=attempts)
+        bury_job(tx, row, error, failures=failures)
         return "dead"
-    move_job(tx, row, "accepted", attempts=attempts, due_ms=due)
+    move_job(tx, row, "accepted", attempts=failures, due_ms=due)
     return "accepted"
 
 
@@ -50,23 +50,23 @@ def charge_crash(tx: Tx, row: Any) -> CrashRuling:
     if ruling.status == "dead":
         error = CrashedTooOften(f"The process died {ruling.solo_crashes} times while it held this image alone.").info()
         note_error(tx, row.id, error, {})
-        bury_job(tx, row, error, attempts=row.attempts, **counts)
+        bury_job(tx, row, error, failures=row.attempts, **counts)
     else:
         move_job(tx, row, "accepted", lane=ruling.lane, **counts)
     return ruling
 
 
-def bury_delivery(tx: Tx, row: Any, error: Mapping[str, Any], *, attempts: int) -> None:
+def bury_delivery(tx: Tx, row: Any, error: Mapping[str, Any], *, failures: int) -> None:
     """The delivery ends as a dead letter; its job stays as it is. Nothing more is sent because of that."""
-    move_delivery(tx, row, "dead", attempts=attempts)
-    _bury(tx, row.id, "delivery", row, row.job_id, attempts, error)
+    move_delivery(tx, row, "dead", attempts=failures)
+    _bury(tx, row.id, "delivery", row, row.job_id, failures, error)
     count_undelivered(tx, row, 1)
 
 
-def _bury(tx: Tx, letter_id: str, kind: str, row: Any, job_id: str, attempts: int, error: Mapping[str, Any]) -> None:
+def _bury(tx: Tx, letter_id: str, kind: str, row: Any, job_id: str, failures: int, error: Mapping[str, Any]) -> None:
     letter = {
         "id": letter_id, "kind": kind, "site_id": row.site_id, "asset_id": row.asset_id, "job_id": job_id, "at_ms": tx.now_ms,
-        "attempts": attempts, "code": error["code"], "error": dict(error),
+        "attempts": failures, "code": error["code"], "error": dict(error),
     }  # fmt: skip
     tx.conn.execute(insert(dead_letters).values(letter).on_conflict_do_update(index_elements=["id"], set_=letter))
     tx.add("buried", "", kind, 1)

@@ -53,8 +53,8 @@ class DeadLetters(Store):
 
         def work(conn: Connection) -> Page[DeadLetter]:
             rows = conn.execute(stmt).all()
-            names = DeadLetter.__dataclass_fields__
-            data = [DeadLetter(**{name: row._mapping[name] for name in names}) for row in rows[:limit]]
+            names = DeadLetter.__dataclass_fields__.keys() - {"failures"}
+            data = [DeadLetter(failures=row.attempts, **{name: row._mapping[name] for name in names}) for row in rows[:limit]]
             return Page(data=data, next_cursor=data[-1].id if len(rows) > limit else None)
 
         return self._read(work)

@@ -70,10 +70,9 @@ def _whole() -> Select[Any]:
 
 
 def _to_delivery(row: Any) -> Delivery:
-    spent = row.attempts + (row.status == "delivered")  # the failures that the ledger counts, and the one that succeeded
     return Delivery(
         id=row.id, job_id=row.job_id, site_id=row.site_id, asset_id=row.asset_id, status=row.status, sequence=row.sequence,
-        attempts=spent, tries=row.tries, created_ms=row.created_ms,
+        failures=row.attempts, attempts=row.tries, created_ms=row.created_ms,
         next_attempt_ms=row.due_ms if row.status == "pending" else None, fields=row.fields,
         outcomes=tuple(FieldOutcome(**outcome) for outcome in row.outcomes), error=row.error, type=row.type, notice=row.notice,
     )  # fmt: skip

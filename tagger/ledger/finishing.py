@@ -41,7 +41,7 @@ def finish(tx: Tx, row: Any, claim: DeliveryClaim, report: AttemptReport, rng: r
         return "delivered"
     if report.result == "reject":
         error = report.error or DeliveryExhausted().info().to_dict()
-        bury(tx, row, endpoint, error, attempts=row.attempts + 1, status=report.status)
+        bury(tx, row, endpoint, error, failures=row.attempts + 1, status=report.status)
         _learn(tx, row, asked, report, row.attempts)
         return "dead"
     if report.result == "disable":
@@ -57,17 +57,17 @@ def finish(tx: Tx, row: Any, claim: DeliveryClaim, report: AttemptReport, rng: r
 
 
 def bury(
-    tx: Tx, row: Any, endpoint: Any, error: Mapping[str, Any], *, attempts: int, status: int | None,
+    tx: Tx, row: Any, endpoint: Any, error: Mapping[str, Any], *, failures: int, status: int | None,
     last: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """The delivery ends as a dead letter, and the operator is told.
 
     `last`: the error of its last attempt, where `error` sums up.
     """
-    bury_delivery(tx, row, error, attempts=attempts)
+    bury_delivery(tx, row, error, failures=failures)
     note(
         tx, "delivery.exhausted", site=row.site_id, endpoint=None if endpoint is None else endpoint.id, status=status,
-        error=last or error, delivery=row.id, job=row.job_id, asset={"id": row.asset_id}, attempts=attempts,
+        error=last or error, delivery=row.id, job=row.job_id, asset={"id": row.asset_id}, attempts=failures,
     )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def _retry(tx: Tx, row: Any, asked: Any, report: AttemptReport, rng: random.Rand
     endpoint = lock_endpoint(tx, row.site_id)
     if wait is None and not overtaken(tx, row):
         error = DeliveryExhausted(str((report.error or {}).get("detail", ""))).info().to_dict()
-        bury(tx, row, endpoint, error, attempts=spent, status=report.status, last=report.error)
+        bury(tx, row, endpoint, error, failures=spent, status=report.status, last=report.error)
         return "dead"
     return put_back(tx, row, endpoint, due_ms=tx.now_ms + (wait or 0), attempts=spent)
 

@@ -105,7 +105,7 @@ class Jobs(Store):
 
 def to_claim(row: Any, body: Mapping[str, Any]) -> Claim:
     return Claim(
-        job_id=row.id, token=row.token, lane=row.lane, attempts=row.attempts, crashes=row.crashes, deadline_ms=row.deadline_ms,
+        job_id=row.id, token=row.token, lane=row.lane, failures=row.attempts, crashes=row.crashes, deadline_ms=row.deadline_ms,
         created_ms=row.created_ms, claimed_ms=row.claimed_ms, request=JobRequest.from_dict(body),
     )  # fmt: skip
 
@@ -123,7 +123,7 @@ def load_jobs(conn: Connection, rows: Sequence[Any]) -> list[Job]:
         Job(
             id=row.id, status=row.status, lane="backfill" if row.lane == SET_ASIDE else row.lane,
             site_id=row.site_id, asset_id=row.asset_id,
-            created_ms=row.created_ms, updated_ms=row.updated_ms, attempts=row.attempts, crashes=row.crashes,
+            created_ms=row.created_ms, updated_ms=row.updated_ms, failures=row.attempts, crashes=row.crashes,
             next_attempt_ms=row.due_ms if row.status == "accepted" and row.attempts else None,
             request=_request(row, requests[row.id]),
             description=_description(results[row.id], tuple(offered.get(row.id, ()))) if row.id in results else None,

@@ -162,7 +162,7 @@ class Outbox(Store):
             rows = tx.conn.execute(old.with_for_update(skip_locked=True)).all()
             for row in rows:
                 error = DeliveryExhausted("The endpoint took nothing for 30 days.").info().to_dict()
-                bury(tx, row, find_endpoint(tx.conn, row.site_id), error, attempts=row.attempts, status=None)
+                bury(tx, row, find_endpoint(tx.conn, row.site_id), error, failures=row.attempts, status=None)
             return [row.id for row in rows]
 
         return self._write(work)
@@ -290,7 +290,7 @@ def _to_claim(tx: Tx, row: Any, endpoint: Any) -> DeliveryClaim:
     known = outcomes.provenance_of(tx.conn, row.site_id, row.asset_id)
     return DeliveryClaim(
         delivery_id=row.id, token=row.token, job_id=row.job_id, site_id=row.site_id, asset_id=row.asset_id,
-        sequence=row.sequence, attempts=row.attempts, tries=row.tries, described_ms=row.created_ms,
+        sequence=row.sequence, failures=row.attempts, attempts=row.tries, described_ms=row.created_ms,
         fields=body.fields, provenance=known.hashes, provenance_tags=known.tags, refused_tags=known.refused,
         metadata=body.metadata, endpoint=to_endpoint(endpoint), type=body.type, notice=body.notice,
     )  # fmt: skip

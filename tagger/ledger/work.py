@@ -123,7 +123,7 @@ class Work(Store):
                     return to_claim(row, row.request)
                 except BadRequest as err:  # raised, it would come again with the next claim, and stop the lane
                     note_error(tx, row.id, err.info(), {})
-                    bury_job(tx, row, err.info(), attempts=row.attempts)
+                    bury_job(tx, row, err.info(), failures=row.attempts)
                     row = None
             return None
 

@@ -93,7 +93,7 @@ def again(drained: Drained) -> Iterator[Running]:
         left = [job for job in drained.ids if ledger.job_status(job) != "done"]
         assert left, "the first stack finished everything: the tests show nothing"
         assert {ledger.job_status(job) for job in left} == {"accepted"}, "nothing is left running"
-        assert {ledger.job(job).attempts + ledger.job(job).crashes for job in left} == {0}, "nobody is charged for the end"
+        assert {ledger.job(job).failures + ledger.job(job).crashes for job in left} == {0}, "nobody is charged for the end"
     finally:
         ledger.close()
     (drained.home / "models" / "fake.json").write_text('{"a_ms": 5, "b_ms": 1}')

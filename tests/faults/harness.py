@@ -317,7 +317,7 @@ class Rig:
 
     def charged(self, ids: Sequence[str]) -> int:
         """Attempts and crashes on the account of these jobs."""
-        return sum(job.attempts + job.crashes for job in map(self.ledger.job, ids))
+        return sum(job.failures + job.crashes for job in map(self.ledger.job, ids))
 
     def redis(self) -> redis.Redis:
         return redis.Redis(unix_socket_path=str(broker_socket(self.home)))

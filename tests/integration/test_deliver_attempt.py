@@ -128,8 +128,8 @@ def claim_for(port: int, **endpoint: Any) -> DeliveryClaim:
         site_id="demo",
         asset_id="4711",
         sequence=1,
-        attempts=0,
-        tries=1,
+        failures=0,
+        attempts=1,
         described_ms=0,
         fields={"alt_text": {"en": {"value": "A cat", "source": "model", "model": "m@1", "score": 0.9}}},
         provenance={},
@@ -525,6 +525,6 @@ def test_a_server_that_never_ends_its_handshake_is_parked(serve: Any) -> None:
     claim = claim_for(receiver.port, url=f"https://127.0.0.1:{receiver.port}/")
     started = time.monotonic()
     transport = HttpTransport()
-    assert attempt(replace(claim, attempts=1), transport, 0.5).result == "park"
+    assert attempt(replace(claim, failures=1), transport, 0.5).result == "park"
     assert time.monotonic() - started < 2
     transport.close()

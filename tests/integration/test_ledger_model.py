@@ -43,7 +43,7 @@ class Job:
     version: int
     status: str = "accepted"
     token: str | None = None
-    attempts: int = 0
+    failures: int = 0
     due: int = 0
     delivery: Delivery | None = None
     former: list[Delivery] = field(default_factory=list)  # of failures, before it was replayed
@@ -181,8 +181,8 @@ class LedgerMachine(RuleBasedStateMachine):
         job.delivery = Delivery(status="pending" if self.endpoint_enabled else "parked", sequence=sequence, type=kind)
 
     def charge(self, job: Job, status: Any, *, retryable: bool) -> None:
-        job.attempts += 1
-        due = retry_at(job.attempts, self.world.now) if retryable else None
+        job.failures += 1
+        due = retry_at(job.failures, self.world.now) if retryable else None
         if due is None:
             self.say(job, "asset.failed")
         job.status = "dead" if due is None else "accepted"
@@ -287,7 +287,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         job.end_message("superseded")
         job.former, job.delivery = job.deliveries, None
-        job.status, job.attempts, job.crashes, job.solo_crashes, job.due = "accepted", 0, 0, 0, self.world.now
+        job.status, job.failures, job.crashes, job.solo_crashes, job.due = "accepted", 0, 0, 0, self.world.now
 
     @rule(retires=st.booleans())
     def worker_ends(self, retires: bool) -> None:
@@ -326,8 +326,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def same_as_the_model(self) -> None:
         seen = {job.id: job for job in self.world.ledger.jobs(limit=500).data}
-        assert {i: (j.status, j.attempts) for i, j in seen.items()} == {
-            i: (j.status, j.attempts) for i, j in self.model.jobs.items()
+        assert {i: (j.status, j.failures) for i, j in seen.items()} == {
+            i: (j.status, j.failures) for i, j in self.model.jobs.items()
         }
         sent = {(d.asset_id, d.sequence): (d.job_id, d.status, d.type) for d in self.world.ledger.deliveries(limit=500).data}
         assert sent == {

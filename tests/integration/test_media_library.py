@@ -142,8 +142,8 @@ def claim_for(cms: Cms, asset_id: str, text: str = "A cat", sequence: int = 1, *
         site_id="demo",
         asset_id=asset_id,
         sequence=sequence,
-        attempts=0,
-        tries=1,
+        failures=0,
+        attempts=1,
         described_ms=0,
         fields={
             "alt_text": {"en": {"value": text, "source": "model", "model": "m@1", "score": 0.9}},
@@ -425,7 +425,7 @@ def test_after_a_lost_answer_the_retry_changes_nothing_and_the_words_are_known_a
     asset_id = cms.upload()
     first = describe(ledger, asset_id, "1", "A  cat")  # the library stores it with one space
     with delivering(ledger, tmp_path, LosesAnswers(transport)):
-        until(lambda: [d.attempts for d in ledger.deliveries().data] == [1] and ledger.deliveries(status="pending").data)
+        until(lambda: [d.failures for d in ledger.deliveries().data] == [1] and ledger.deliveries(status="pending").data)
         assert cms.alt(asset_id) == ("A cat", "tagger")
         later[0] += 60_000
         until(lambda: ledger.job_status(first) == "done")

@@ -48,7 +48,7 @@ def judge(rules: SiteRules, site: Site, prediction: Prediction, profile: str = "
     context = Context(role="informative", contains_text=False)
     request = JobRequest(site_id=site.id, asset_id="1", source=source, profile=profile, locales=site.locales, context=context)
     times = {"deadline_ms": 9, "created_ms": 0, "claimed_ms": 0}
-    claim = Claim(job_id="job_1", token="t", lane="upload", attempts=0, crashes=0, request=request, **times)
+    claim = Claim(job_id="job_1", token="t", lane="upload", failures=0, crashes=0, request=request, **times)
     return rules.judge(claim, site, prediction)
 
 
@@ -79,8 +79,8 @@ def test_a_chinese_site_gets_chinese_tags_in_its_callback(seen: Mapping[str, Pre
             site_id="zh",
             asset_id="1",
             sequence=1,
-            attempts=0,
-            tries=1,
+            failures=0,
+            attempts=1,
             described_ms=1_795_253_401_000,
             fields=made.delivery_fields,
             provenance={},

@@ -83,7 +83,7 @@ def test_sigterm_during_a_batch_finishes_what_runs_and_loses_nothing(build: Any,
     assert worker.wait(20) == 0
     left = house.statuses(ids)
     assert set(left) == {"done", "accepted"}, "nothing is left running"
-    assert all(house.ledger.job(i).attempts == 0 and house.ledger.job(i).crashes == 0 for i in ids)
+    assert all(house.ledger.job(i).failures == 0 and house.ledger.job(i).crashes == 0 for i in ids)
     assert house.workers("tag:upload") == 0
     house.tag()
     house.start("reconcile")

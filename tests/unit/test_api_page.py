@@ -67,7 +67,7 @@ def message(sequence: int, delivery: str, **more: Any) -> DeliveryClaim:
     known: dict[str, Any] = {"fields": {}, "provenance": {}, "provenance_tags": (), **more}
     return DeliveryClaim(
         delivery_id=delivery, job_id="job_1", asset_id="4711", sequence=sequence, described_ms=1_790_000_000_000,
-        token="t", site_id="blog", attempts=0, tries=1, metadata={}, endpoint=ENDPOINT, **known,
+        token="t", site_id="blog", failures=0, attempts=1, metadata={}, endpoint=ENDPOINT, **known,
     )  # fmt: skip
 
 

@@ -22,8 +22,8 @@ CLAIM = DeliveryClaim(
     site_id="demo",
     asset_id="4711",
     sequence=7,
-    attempts=0,
-    tries=1,
+    failures=0,
+    attempts=1,
     described_ms=1_795_253_401_000,
     fields={"alt_text": {"en": CAT}, "tags": {"add": [{"id": "cat", "label": "Katze", "score": 0.97}], "remove": []}},
     provenance={("alt_text", "en"): ("sha256:9f",)},
@@ -88,7 +88,7 @@ def test_a_receiver_may_say_which_tags_it_put_on(said: object, added: tuple[str,
 
 
 def test_two_attempts_have_the_same_body() -> None:
-    assert callback.body(CLAIM) == callback.body(replace(CLAIM, attempts=3, tries=4, token="other"))
+    assert callback.body(CLAIM) == callback.body(replace(CLAIM, failures=3, attempts=4, token="other"))
 
 
 def test_metadata_goes_back_to_the_cms() -> None:

@@ -15,7 +15,7 @@ from workers.pipeline.claim import Claimer
 from workers.pipeline.deps import Settlement
 
 CLAIM = Claim(
-    job_id="job_2", token="t", lane="upload", attempts=0, crashes=0, deadline_ms=2, created_ms=0, claimed_ms=1,
+    job_id="job_2", token="t", lane="upload", failures=0, crashes=0, deadline_ms=2, created_ms=0, claimed_ms=1,
     request=JobRequest(site_id="s", asset_id="a", source=ImageSource(kind="url", location="https://x.test/a.png")),
 )  # fmt: skip
 

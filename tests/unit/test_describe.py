@@ -168,7 +168,7 @@ class Desk:
         source = source or ImageSource(kind="file", location=str(self.folder / "a.png"), root=str(self.folder))
         request = JobRequest(site_id="s", asset_id="a", source=source, deliver=deliver)
         return Claim(
-            job_id="job_1", token="t", lane="upload", attempts=0, crashes=0, deadline_ms=1000 + int(seconds * 1000),
+            job_id="job_1", token="t", lane="upload", failures=0, crashes=0, deadline_ms=1000 + int(seconds * 1000),
             created_ms=400, claimed_ms=1000, request=request,
         )  # fmt: skip
 

@@ -35,7 +35,7 @@ def claim(context: Context) -> Claim:
         job_id="job_1",
         token="t",
         lane="upload",
-        attempts=0,
+        failures=0,
         crashes=0,
         deadline_ms=9,
         created_ms=0,

@@ -51,7 +51,7 @@ def answered(action: Action) -> Job:
     )  # fmt: skip
     request = JobRequest(site_id="site", asset_id="a", source=ImageSource(kind="url", location="https://x.test/a.png"))
     return Job(
-        id="job_1", status="done", lane="upload", site_id="site", asset_id="a", created_ms=0, updated_ms=0, attempts=0, crashes=0,
+        id="job_1", status="done", lane="upload", site_id="site", asset_id="a", created_ms=0, updated_ms=0, failures=0, crashes=0,
         next_attempt_ms=None, request=request, description=found, error=None, delivery_id=None,
     )  # fmt: skip
 

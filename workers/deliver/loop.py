@@ -175,7 +175,7 @@ class _Loop:
         LOG.log(
             20 if report.result in ("delivered", "gone") else 30,
             "delivery.attempted",
-            delivery=claim.delivery_id, type=claim.type, job=claim.job_id, site=claim.site_id, attempt=claim.tries,
+            delivery=claim.delivery_id, type=claim.type, job=claim.job_id, site=claim.site_id, attempt=claim.attempts,
             result=report.result, http_status=report.status, duration_ms=report.duration_ms, status=status,
             code=(report.error or {}).get("code"),
         )  # fmt: skip

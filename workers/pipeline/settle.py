@@ -43,7 +43,7 @@ def charge_crash(claim: Claim, deps: PipelineDeps, deadline: float, err: TaggerE
 
 def charge(claim: Claim, deps: PipelineDeps, deadline: float, watch: Watch, error: ErrorInfo) -> Settlement:
     log.warning(
-        "job.failed", job=claim.job_id, stage=error.stage, code=error.code, detail=error.detail, attempt=claim.attempts + 1
+        "job.failed", job=claim.job_id, stage=error.stage, code=error.code, detail=error.detail, attempt=claim.failures + 1
     )
     deps.on_error(error)
 

@@ -54,7 +54,7 @@ class TaskEvents:
 
     def started(self, claim: Claim) -> None:
         """Call after this worker claimed the job."""
-        self._received(claim.job_id, claim.request, claim.attempts)
+        self._received(claim.job_id, claim.request, claim.failures)
         self._add("task-started", claim.job_id)
 
     def settled(self, claim: Claim, settlement: Settlement, seconds: float) -> None:
@@ -78,7 +78,7 @@ class TaskEvents:
         except (LedgerUnavailable, NotFound):
             return
         if event_of(job) is not None:
-            self._received(job.id, job.request, job.attempts)
+            self._received(job.id, job.request, job.failures)
             self._report(job)
 
     def _report(self, job: Job, *, released: bool = False) -> None:
@@ -109,10 +109,10 @@ class TaskEvents:
                 dispatcher.send(type_, **fields)
             dispatcher.flush()
 
-    def _received(self, job_id: str, request: JobRequest, attempts: int) -> None:
+    def _received(self, job_id: str, request: JobRequest, failures: int) -> None:
         asset = {"site": request.site_id, "asset": request.asset_id}  # operators search by asset id
         shown = {"args": repr((job_id,)), "kwargs": repr(asset), "root_id": job_id, "parent_id": None}
-        self._add("task-received", job_id, name=TASK, **shown, retries=attempts, eta=None, expires=None)
+        self._add("task-received", job_id, name=TASK, **shown, retries=failures, eta=None, expires=None)
 
     def _add(self, type_: str, job_id: str, **fields: Any) -> None:
         self._waiting.append((type_, {"uuid": job_id, "timestamp": self._clock(), **fields}))
@@ -126,6 +126,6 @@ def event_of(job: Job, *, released: bool = False) -> tuple[str, Fields] | None:
     cause = f"{error.code}: {error.detail}" if error is not None else "The worker released the job or died."
     if job.status == "dead":
         return "task-failed", {"exception": cause, "traceback": error.remedy if error is not None else ""}
-    if job.status == "accepted" and (released or job.attempts or job.crashes):
+    if job.status == "accepted" and (released or job.failures or job.crashes):
         return "task-retried", {"exception": cause}
     return None

@@ -17,7 +17,7 @@ jobs = Table(
     Column("due_ms", BigInteger, nullable=False),  # claimable from then on
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
-    Column("attempts", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),  # the failed ones: `failures` outside the ledger
     Column("crashes", Integer, nullable=False),
     Column("solo_crashes", Integer, nullable=False),
     Column("token", String(32)),  # of the latest claim; stays after success, to settle an ambiguous commit

@@ -56,7 +56,7 @@ class AwayCases:
         while {world.status(job) for job in newest.values()} != {"done"}:
             assert world.now < back + LONGEST_PAUSE_MS + MINUTE_S * 1000, "it drains with the next probe"
             for claim in world.deliverable(limit=1000):
-                assert (claim.job_id, claim.attempts) == (newest[claim.asset_id], 0)
+                assert (claim.job_id, claim.failures) == (newest[claim.asset_id], 0)
                 assert world.ledger.confirm_delivery(claim)
                 assert world.finish(claim, "delivered", said("written", "sha256:1")) == "delivered"
                 wrote[claim.asset_id] += 1

@@ -34,7 +34,7 @@ class CircuitCases:
             assert world.deliverable() == []
             world.later(2)
             [probe] = world.deliverable()
-            assert probe.attempts == 0
+            assert probe.failures == 0
             assert world.deliverable() == []
             assert world.finish(probe, "park") == "parked"
             pause *= 2
@@ -44,7 +44,7 @@ class CircuitCases:
         assert world.finish(probe, "delivered") == "delivered"
         rest = world.deliverable()
         assert {claim.job_id for claim in rest} == set(jobs) - {probe.job_id}
-        assert {claim.attempts for claim in rest} == {0}
+        assert {claim.failures for claim in rest} == {0}
 
     def test_a_probe_whose_process_died_makes_way_for_another(self, world: World) -> None:
         away(world)
@@ -91,7 +91,7 @@ class CircuitCases:
         assert world.ledger.delivery(probe.delivery_id).status == "parked"
         world.later(60)
         [second] = world.deliverable()
-        assert (second.delivery_id != probe.delivery_id, second.attempts) == (True, 0)
+        assert (second.delivery_id != probe.delivery_id, second.failures) == (True, 0)
 
     def test_a_probe_that_is_called_back_leaves_the_circuit_ready_to_probe(self, world: World) -> None:
         away(world)

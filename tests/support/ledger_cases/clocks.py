@@ -57,7 +57,7 @@ class ClockCases:
         assert (world.claim(), world.deliverable()) == (None, [])
         world.later(hours * HOUR)
         self.beating(world, LEASE)
-        assert world.claimed().attempts == 1
+        assert world.claimed().failures == 1
         assert [claim.job_id for claim in world.deliverable()] == [described]
 
     @BOTH_WAYS
@@ -71,7 +71,7 @@ class ClockCases:
         assert self.beating(world, 2 * LEASE + 2) == ["killed"]
         assert world.claimed().job_id == lost.job_id
         assert world.ledger.complete(kept, description(), FIELDS)
-        assert world.ledger.job(kept.job_id).attempts == 0
+        assert world.ledger.job(kept.job_id).failures == 0
 
     @BOTH_WAYS
     def test_a_deadline_begins_anew_and_is_still_a_deadline(self, world: World, hours: int) -> None:

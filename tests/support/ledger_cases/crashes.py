@@ -63,7 +63,7 @@ class CrashCases:
         world.claimed(job_id, worker="last", lane="solo")
         assert self.die(world, "last") == ((), (job_id,))
         [letter] = world.ledger.dead_letters().data
-        assert (letter.id, letter.error["code"], letter.attempts) == (job_id, "crashed_worker", 0)
+        assert (letter.id, letter.error["code"], letter.failures) == (job_id, "crashed_worker", 0)
         assert world.ledger.replay([job_id]) == 1
         assert world.claim() is None  # a replay must not endanger neighbours
         assert world.claimed(lane="solo").job_id == job_id
@@ -91,7 +91,7 @@ class CrashCases:
         assert world.ledger.expire_deadlines() == [claim.job_id]
         job = world.ledger.job(claim.job_id)
         assert job.error is not None
-        assert (job.status, job.attempts, job.crashes, job.error.code) == ("accepted", 1, 0, "deadline_exceeded")
+        assert (job.status, job.failures, job.crashes, job.error.code) == ("accepted", 1, 0, "deadline_exceeded")
         assert not world.ledger.complete(claim, description(), FIELDS)
 
     def test_a_clean_exit_gives_everything_back_uncharged(self, world: World) -> None:
@@ -102,7 +102,7 @@ class CrashCases:
         [sending] = world.ledger.claim_deliveries(worker_id="leaving", limit=5)
         world.ledger.retire_worker("leaving")
         again = world.claimed()
-        assert (again.job_id, again.attempts, again.crashes) == (job_id, 0, 0)
+        assert (again.job_id, again.failures, again.crashes) == (job_id, 0, 0)
         assert [claim.delivery_id for claim in world.deliverable()] == [sending.delivery_id]
         assert not world.ledger.beat("leaving")
 
@@ -114,7 +114,7 @@ class CrashCases:
         world.claimed(job_id, worker="mute")
         self.die(world, "mute")
         job = world.ledger.job(job_id)
-        assert (job.attempts, job.crashes) == (1, 1)
+        assert (job.failures, job.crashes) == (1, 1)
 
     def test_a_newer_writers_request_is_read_and_an_unreadable_one_does_not_stop_the_lane(self, world: World) -> None:
         newer, broken, good = world.accept("newer"), world.accept("broken"), world.accept("good")
@@ -149,5 +149,5 @@ class CrashCases:
         }
         assert not said[word]()
         job = world.ledger.job(held.job_id)
-        assert (job.status, job.attempts, job.crashes) == ("running", 0, 1)
+        assert (job.status, job.failures, job.crashes) == ("running", 0, 1)
         assert world.ledger.complete(held, description(), FIELDS)

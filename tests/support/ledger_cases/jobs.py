@@ -187,7 +187,7 @@ class JobCases:
             assert world.ledger.fail(world.claimed(), BROKEN, {"fetch": 20}) == "accepted"
             assert world.claim(job_id) is None
             job = world.ledger.job(job_id)
-            assert (job.attempts, job.crashes, job.error) == (attempt, 0, BROKEN)
+            assert (job.failures, job.crashes, job.error) == (attempt, 0, BROKEN)
             assert job.next_attempt_ms is not None
             assert world.ledger.lane_counts()["upload"].waiting == 1
             world.now = job.next_attempt_ms
@@ -195,7 +195,7 @@ class JobCases:
         counts = world.ledger.dead_letter_counts()
         assert (counts.open, counts.ever) == ({"job": 1}, {"job": 1})
         [letter] = world.ledger.dead_letters(site_id="s", code=BROKEN.code).data
-        assert (letter.id, letter.kind, letter.attempts, letter.error["detail"]) == (job_id, "job", MAX_ATTEMPTS, "Timed out.")
+        assert (letter.id, letter.kind, letter.failures, letter.error["detail"]) == (job_id, "job", MAX_ATTEMPTS, "Timed out.")
         assert world.ledger.replay([job_id, "job_unknown"]) == 1
         assert world.ledger.dead_letters().data == []
         counts = world.ledger.dead_letter_counts()
@@ -225,7 +225,7 @@ class JobCases:
         assert world.ledger.release(claim)
         assert not world.ledger.release(claim)
         again = world.claimed()
-        assert (again.job_id, again.attempts, again.crashes) == (first, 0, 0)
+        assert (again.job_id, again.failures, again.crashes) == (first, 0, 0)
 
     def test_cancelling(self, world: World) -> None:
         described = world.described("a")

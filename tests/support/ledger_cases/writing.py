@@ -16,7 +16,7 @@ class DeliveryCases:
     def test_what_was_written_is_remembered_as_it_was_read_back(self, world: World) -> None:
         job_id = world.described("a", metadata={"post": "88"})
         [claim] = world.deliverable()
-        assert (claim.sequence, claim.attempts, claim.provenance, claim.metadata) == (1, 0, {}, {"post": "88"})
+        assert (claim.sequence, claim.failures, claim.provenance, claim.metadata) == (1, 0, {}, {"post": "88"})
         assert (claim.fields, claim.endpoint.secrets) == (FIELDS, ("whsec_a",))
         assert world.ledger.confirm_delivery(claim)
         assert world.finish(claim, "delivered", said("written", "sha256:1")) == "delivered"
@@ -236,7 +236,7 @@ class DeliveryCases:
         )  # fmt: skip
         assert world.ledger.replay([letter.id]) == 1
         [again] = world.deliverable()
-        assert (again.delivery_id, again.attempts) == (claim.delivery_id, 0)
+        assert (again.delivery_id, again.failures) == (claim.delivery_id, 0)
         world.finish(again, "delivered")
         assert world.status(job_id) == "done"
 
@@ -293,6 +293,6 @@ class DeliveryCases:
         [gone] = world.ledger.expire_workers()
         assert gone.worker_id == "w"
         [again] = world.ledger.claim_deliveries(worker_id="other", limit=5)
-        assert (again.delivery_id, again.attempts) == (lost.delivery_id, 0)
+        assert (again.delivery_id, again.failures) == (lost.delivery_id, 0)
         assert world.ledger.claim_deliveries(worker_id="w", limit=5) == []
         assert world.finish(lost, "delivered") is None
