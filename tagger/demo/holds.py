@@ -9,7 +9,7 @@ import asyncio
 import threading
 from dataclasses import dataclass, field
 
-WAIT_S = 8.0  # less than a deliverer's patience; afterwards it is asked to come again
+WAIT_SECONDS = 8.0  # less than a deliverer's patience; afterwards it is asked to come again
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Holds:
             return "free" if hold is None else "waiting" if hold.arrived else "held"
 
     async def pass_through(self, asset_id: str) -> bool:
-        """Waits until the asset is free, at most WAIT_S; False when it is still held then."""
+        """Waits until the asset is free, at most WAIT_SECONDS; False when it is still held then."""
         event = asyncio.Event()
         with self._lock:
             hold = self._holds.get(asset_id)
@@ -61,7 +61,7 @@ class Holds:
             hold.arrived = True
             hold.waiters.append((asyncio.get_running_loop(), event))
         try:
-            await asyncio.wait_for(event.wait(), WAIT_S)
+            await asyncio.wait_for(event.wait(), WAIT_SECONDS)
         except TimeoutError:
             return False
         return True

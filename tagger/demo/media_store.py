@@ -55,7 +55,7 @@ class Event:
     number: int
     event: str  # the webhook-id, the same for every try
     body: bytes
-    tries: int
+    attempts: int  # that failed
 
 
 class MediaStore:
@@ -168,7 +168,7 @@ class MediaStore:
             rows = self._db.execute(
                 "SELECT id, event, body, tries FROM outbox WHERE sent = 0 AND due_ms <= ? ORDER BY id LIMIT ?", (now_ms, limit)
             ).fetchall()
-        return [Event(number=r["id"], event=r["event"], body=r["body"], tries=r["tries"]) for r in rows]
+        return [Event(number=r["id"], event=r["event"], body=r["body"], attempts=r["tries"]) for r in rows]
 
     def sent(self, number: int, refusal: str = "") -> None:
         """Taken by tagger; or refused for good, with the reason."""

@@ -13,9 +13,9 @@ from tagger.net import signing
 
 LOG = structlog.get_logger(__name__)
 
-TIMEOUT_S = 5.0
+TIMEOUT_SECONDS = 5.0
 FIRST_WAIT_MS, LONGEST_WAIT_MS = 250, 30_000
-IDLE_S = 0.5
+IDLE_SECONDS = 0.5
 
 
 class Outbox:
@@ -49,16 +49,18 @@ class Outbox:
                     return
                 if not self._send(event):
                     break
-            self._wake.wait(IDLE_S)
+            self._wake.wait(IDLE_SECONDS)
 
     def _send(self, event: Event) -> bool:
         """False: tagger is away, so that the others need not try now."""
         headers = signing.sign([self._secret], event.event, _now_ms() // 1000, event.body)
         headers["Content-Type"] = "application/json"
         try:
-            answer = self._session.post(self._url, data=event.body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False)
+            answer = self._session.post(
+                self._url, data=event.body, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False
+            )
         except requests.RequestException as err:
-            LOG.info("hook.postponed", event_id=event.event, tries=event.tries + 1, cause=type(err).__name__)
+            LOG.info("hook.postponed", event_id=event.event, attempts=event.attempts + 1, cause=type(err).__name__)
             self._later(event)
             return False
         if answer.ok:
@@ -67,13 +69,13 @@ class Outbox:
             LOG.warning("hook.refused", event_id=event.event, status=answer.status_code)
             self._store.sent(event.number, refusal=f"HTTP {answer.status_code}")
         else:
-            LOG.info("hook.postponed", event_id=event.event, tries=event.tries + 1, status=answer.status_code)
+            LOG.info("hook.postponed", event_id=event.event, attempts=event.attempts + 1, status=answer.status_code)
             self._later(event)
             return answer.status_code != 429 and answer.status_code < 500
         return True
 
     def _later(self, event: Event) -> None:
-        wait: int = min(FIRST_WAIT_MS << min(event.tries, 10), LONGEST_WAIT_MS)
+        wait: int = min(FIRST_WAIT_MS << min(event.attempts, 10), LONGEST_WAIT_MS)
         self._store.later(event.number, _now_ms() + wait)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tagger.ledger.backfills import Backfills
 from tagger.ledger.bytes import Bytes
-from tagger.ledger.db.writer import BREATH_S
+from tagger.ledger.db.writer import GROUP_PAUSE_SECONDS
 from tagger.ledger.dead import DeadLetters
 from tagger.ledger.deliveries import Deliveries
 from tagger.ledger.erasure import Erased
@@ -23,7 +23,7 @@ from tagger.ledger.work import Work
 from tagger.ledger.workers import Workers
 
 __all__ = [
-    "BREATH_S",
+    "GROUP_PAUSE_SECONDS",
     "Accepted",
     "Erased",
     "Expired",
@@ -60,10 +60,10 @@ class Ledger(
     """
 
 
-def open_ledger(url: str, *, clock: Callable[[], int] | None = None, breath_s: float = BREATH_S) -> Ledger:
+def open_ledger(url: str, *, clock: Callable[[], int] | None = None, group_pause_seconds: float = GROUP_PAUSE_SECONDS) -> Ledger:
     """Open the ledger at a SQLAlchemy URL; connects at the first use. `clock` (ms) is for tests: None is the database's own.
-    `breath_s`: the writer's pause behind each transaction. A longer one lets more callers share the next.
+    `group_pause_seconds`: the pause of the writer after each transaction. A longer pause lets more callers share the next one.
 
     Errors: SettingsError for a URL that is neither SQLite nor PostgreSQL.
     """
-    return Ledger(url, clock, breath_s)
+    return Ledger(url, clock, group_pause_seconds)

@@ -31,7 +31,7 @@ from tagger.ledger.tables import embeddings, job_errors, job_requests, job_resul
 
 MOST_UNREADABLE = 20  # requests that one claim buries
 SETTLE_TRIES = 3  # after an ambiguous commit
-SETTLE_PAUSE_S = 0.5
+SETTLE_PAUSE_SECONDS = 0.5
 SAME_MOMENT_MS = 30_000  # longer than a transaction may last; not so long that a clock that was set back looks like it
 
 _CLAIMABLE = [word_is(jobs.c.status, "accepted"), jobs.c.lane == bindparam("of_lane"), jobs.c.due_ms <= bindparam("now")]
@@ -151,7 +151,7 @@ class Work(Store):
             except LedgerUnavailable:
                 if left == 0:
                     raise
-                time.sleep(SETTLE_PAUSE_S)
+                time.sleep(SETTLE_PAUSE_SECONDS)
                 if (settled := self._is_mine(claim)) is not None:
                     return settled
         raise AssertionError("unreachable")

@@ -50,8 +50,8 @@ STUCK = Prepared(select(deliveries.c.id).where(SENDING, deliveries.c.updated_ms 
 
 
 class Workers(Store):
-    def __init__(self, url: str, clock: Clock | None, breath_s: float) -> None:
-        super().__init__(url, clock, breath_s)
+    def __init__(self, url: str, clock: Clock | None, group_pause_seconds: float) -> None:
+        super().__init__(url, clock, group_pause_seconds)
         self._watch = Watch()
         self._mended = False
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from tagger.errors import BadRequest, SignatureInvalid
 
 PREFIX = "whsec_"
-TOLERANCE_S = 300
+TOLERANCE_SECONDS = 300
 KEY_BYTES = range(24, 65)  # what the text of Standard Webhooks asks for
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 
@@ -51,7 +51,9 @@ def sign(secrets: Sequence[str], msg_id: str, timestamp_s: int, body: bytes) -> 
     return {ID: msg_id, TIMESTAMP: str(timestamp_s), SIGNATURE: " ".join("v1," + s for s in signatures)}
 
 
-def verify(secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now_s: float, tolerance_s: int = TOLERANCE_S) -> str:
+def verify(
+    secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now_s: float, tolerance_s: int = TOLERANCE_SECONDS
+) -> str:
     """The message's id, if any of the secrets signed it within `tolerance_s` of `now_s`; names of headers in any case.
 
     Errors: SignatureInvalid and nothing else, whatever came in. Its detail never tells a good key from a bad one.

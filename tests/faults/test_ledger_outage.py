@@ -12,7 +12,7 @@ from support.postgres import Cluster
 
 from faults.figures import LONG, Figures
 from faults.harness import UPLOAD, Rig
-from tagger.ledger.db.sqlite import LOCK_WAIT_S
+from tagger.ledger.db.sqlite import LOCK_WAIT_SECONDS
 
 Build = Callable[..., Rig]
 Report = Callable[[Figures], None]
@@ -61,7 +61,7 @@ def test_q13_the_ledger_is_away_under_load(build: Build, report: Report, ledger:
     with outage:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
-            answer = rig.put(timeout=LOCK_WAIT_S + 15)  # an API whose write met the lock first asks for it that long
+            answer = rig.put(timeout=LOCK_WAIT_SECONDS + 15)  # an API whose write met the lock first asks for it that long
             assert answer.status_code in (202, 503), answer.text  # 202 only if the ledger took it after all
             refused += answer.status_code == 503
             time.sleep(0.2)

@@ -147,8 +147,8 @@ def test_a_statement_with_values_of_its_own_making_is_not_prepared(world: World)
         world.ledger._write(lambda tx: statement.run(tx.conn, {"id": 1}))
 
 
-def test_who_comes_while_the_writer_takes_breath_shares_one_transaction(tmp_path: Path) -> None:
-    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}", breath_s=0.5)
+def test_writes_that_arrive_during_the_pause_share_one_transaction(tmp_path: Path) -> None:
+    ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.sqlite'}", group_pause_seconds=0.5)
     ledger.migrate()
     ledger._write(lambda tx: None)  # the pause behind this one gathers the others
     with ThreadPoolExecutor(8) as pool:

@@ -37,7 +37,7 @@ from tagger.settings import Settings, load
 from tagger.site import Site
 from workers.roles.reconcile import chores
 
-DAY_S = 86_400
+DAY_SECONDS = 86_400
 
 
 @pytest.fixture
@@ -97,8 +97,8 @@ def test_age_takes_only_what_ended(world: World) -> None:
     done, still_open = world.described("cat"), world.accept("dog")
     [sent] = world.deliverable()
     world.finish(sent, "delivered")
-    world.later(91 * DAY_S)
-    before_ms = world.now - 90 * DAY_S * 1000
+    world.later(91 * DAY_SECONDS)
+    before_ms = world.now - 90 * DAY_SECONDS * 1000
     assert world.ledger.count_jobs(before_ms=before_ms) == 1
     assert world.ledger.expire_jobs(before_ms).jobs == 1
     assert world.ledger.expire_rest(before_ms) == 0  # its attempts went with it
@@ -112,7 +112,7 @@ def test_parked_for_too_long_becomes_a_dead_letter_by_the_hourly_chore(world: Wo
     world.described("cat")
     settings = load({}, home=tmp_path)
     hints = Hints(settings.broker)
-    world.later(31 * DAY_S)
+    world.later(31 * DAY_SECONDS)
     for chore in chores(settings, world.ledger, hints):
         if chore.name in ("parked", "retention"):
             chore.run()
@@ -211,7 +211,7 @@ def test_purge_takes_the_bytes_with_the_jobs(tmp_path: Path, words: tuple[str, .
     """Of blog: a, b (cancelled long ago) and c; of news: d."""
     home = tmp_path / "home"
     days = [0]
-    ledger = open_ledger(load(home=home).ledger, clock=lambda: time.time_ns() // 1_000_000 - days[0] * DAY_S * 1000)
+    ledger = open_ledger(load(home=home).ledger, clock=lambda: time.time_ns() // 1_000_000 - days[0] * DAY_SECONDS * 1000)
     ledger.migrate()
     blobs = LocalBlobs(load(home=home).blobs)
     for site, asset, age in (("blog", "a", 0), ("blog", "b", 60), ("blog", "c", 0), ("news", "d", 0)):

@@ -12,7 +12,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-DEADLINE_S = 30.0
+DEADLINE_SECONDS = 30.0
 
 
 def writable(ledger: Path, seconds: float) -> bool:
@@ -28,7 +28,7 @@ def writable(ledger: Path, seconds: float) -> bool:
 
 def stop_outside(pid: int, ledger: Path) -> None:
     """Stops a child of ours, so that others may still write to this SQLite ledger."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + DEADLINE_SECONDS
     while True:
         os.kill(pid, signal.SIGSTOP)
         os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)  # until its last thread stands still

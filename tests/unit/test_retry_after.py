@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tagger.delivery import JITTER, MAX_RETRY_AFTER_MS, SCHEDULE_MS, wait_ms
 from workers.deliver.attempt import retry_after_ms
 
-DAY_S = 86_400
+DAY_SECONDS = 86_400
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 ZONES = st.integers(-12 * 60, 14 * 60)
 FAILURES = st.integers(1, len(SCHEDULE_MS))
@@ -22,16 +22,16 @@ ASKED = st.none() | st.integers(0, 10**9)
 
 @given(seconds=st.integers(0, 10**10 - 1), padding=st.sampled_from(["", " ", "\t "]))
 def test_seconds_are_taken_at_their_word_for_up_to_a_day(seconds: int, padding: str) -> None:
-    assert retry_after_ms(f"{padding}{seconds}{padding}", NOW.timestamp()) == min(seconds, DAY_S) * 1000
+    assert retry_after_ms(f"{padding}{seconds}{padding}", NOW.timestamp()) == min(seconds, DAY_SECONDS) * 1000
 
 
-@given(seconds=st.integers(-10 * DAY_S, 10 * DAY_S), minutes=ZONES)
+@given(seconds=st.integers(-10 * DAY_SECONDS, 10 * DAY_SECONDS), minutes=ZONES)
 def test_a_date_is_a_moment_in_whatever_zone_and_the_past_is_now(seconds: int, minutes: int) -> None:
     moment = NOW + timedelta(seconds=seconds)
     zone = f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}{abs(minutes) % 60:02}"
     there = (moment + timedelta(minutes=minutes)).strftime("%a, %d %b %Y %H:%M:%S ") + zone
     for text in (format_datetime(moment, usegmt=True), there):
-        assert retry_after_ms(text, NOW.timestamp()) == min(max(seconds, 0), DAY_S) * 1000
+        assert retry_after_ms(text, NOW.timestamp()) == min(max(seconds, 0), DAY_SECONDS) * 1000
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import structlog
 
 from tagger.blobs.local import LocalBlobs
 from tagger.job import Claim, Lane
-from tagger.ledger import BREATH_S, Ledger, open_ledger
+from tagger.ledger import GROUP_PAUSE_SECONDS, Ledger, open_ledger
 from tagger.queue.hints import make_app
 from tagger.settings import Settings
 from tagger.telemetry import logs
@@ -55,7 +55,7 @@ def run(settings: Settings, lane: Lane, *, alone: bool = False, processor: int |
     worker_id = new_worker_id()
     structlog.contextvars.bind_contextvars(lane=lane, worker=worker_id)
     decoder = DecoderPool.of(settings)  # before any thread of ours
-    ledger = open_ledger(settings.ledger, breath_s=GATHER_SECONDS if light else BREATH_S)
+    ledger = open_ledger(settings.ledger, group_pause_seconds=GATHER_SECONDS if light else GROUP_PAUSE_SECONDS)
     shutdown = Shutdown(celery_consumer.stop_consuming, lambda: retire_worker(ledger, worker_id))
     shutdown.install()
     models: Models | None = None

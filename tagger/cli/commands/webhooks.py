@@ -26,7 +26,7 @@ def verify(
     headers: Annotated[Path, typer.Argument(help="File with one `Name: value` a line.")],
     body: Annotated[str, typer.Argument(help="File with the exact body; - reads standard input.")],
     secret: Annotated[str, typer.Option(help="The whsec_… secret.")],
-    tolerance: Annotated[int, typer.Option(min=1, help="Seconds that the message may be old.")] = signing.TOLERANCE_S,
+    tolerance: Annotated[int, typer.Option(min=1, help="Seconds that the message may be old.")] = signing.TOLERANCE_SECONDS,
 ) -> None:
     """Check a recorded message against a secret.
 

@@ -21,7 +21,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from tagger.errors import LedgerUnavailable, SettingsError
 
-LOCK_WAIT_S = 30.0  # how long a writer waits for the other processes
+LOCK_WAIT_SECONDS = 30.0  # how long a writer waits for the other processes
 BUSY_MS = 30_000  # how long a reader waits; only during recovery does one have to
 
 
@@ -90,7 +90,7 @@ def _make_file(path: Path) -> None:
 
 def _begin_immediate(driver: Any) -> None:
     """Take SQLite's one write lock. SQLite's own waiting backs off to 100 ms and starves; this asks every 1–3 ms."""
-    deadline = time.monotonic() + LOCK_WAIT_S
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
             driver.execute("BEGIN IMMEDIATE")
@@ -99,7 +99,7 @@ def _begin_immediate(driver: Any) -> None:
             if not _is_busy(err):
                 raise
             if time.monotonic() > deadline:
-                raise LedgerUnavailable(f"Another process held the ledger's write lock for {LOCK_WAIT_S:.0f} s.") from err
+                raise LedgerUnavailable(f"Another process held the ledger's write lock for {LOCK_WAIT_SECONDS:.0f} s.") from err
             time.sleep(random.uniform(0.001, 0.003))
 
 

@@ -17,11 +17,11 @@ R = TypeVar("R")
 
 
 class Store:
-    def __init__(self, url: str, clock: Clock | None, breath_s: float) -> None:
+    def __init__(self, url: str, clock: Clock | None, group_pause_seconds: float) -> None:
         self._url = parse_url(url)
         self._clock = clock
         self._writing, self._reading = make_engines(self._url)
-        self._writer = Writer(self._writing, clock, breath_s)
+        self._writer = Writer(self._writing, clock, group_pause_seconds)
 
     def migrate(self) -> None:
         """Bring the schema to the newest revision. Many processes may call this at once. One that is there costs no lock."""

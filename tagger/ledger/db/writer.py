@@ -24,10 +24,10 @@ from tagger.ledger.db.engine import Clock, begin, is_broken, is_transient, read_
 R = TypeVar("R")
 
 MAX_GROUP = 60  # closures in one transaction; PostgreSQL keeps 64 savepoints in memory
-GROUP_S = 0.2  # a heartbeat waits for at most about this long
-WAIT_S = 40.0  # a caller gives up after this
-DISTURBED_S = 2.5  # a turn of the loop that took longer: we, or the ledger, stood still
-BREATH_S = 0.001  # between groups: lets another process have SQLite's lock, and more closures gather
+GROUP_SECONDS = 0.2  # a heartbeat waits for at most about this long
+WAIT_SECONDS = 40.0  # a caller gives up after this
+DISTURBED_SECONDS = 2.5  # a turn of the loop that took longer: we, or the ledger, stood still
+GROUP_PAUSE_SECONDS = 0.001  # between groups: lets another process have SQLite's lock, and more closures gather
 
 
 class Tx:
@@ -70,10 +70,10 @@ class _Item:
 
 
 class Writer:
-    def __init__(self, engine: Engine, clock: Clock | None, breath_s: float) -> None:
+    def __init__(self, engine: Engine, clock: Clock | None, group_pause_seconds: float) -> None:
         self._engine = engine
         self._clock = clock
-        self._breath_s = breath_s
+        self._group_pause_seconds = group_pause_seconds
         self._urgent: deque[_Item] = deque()
         self._normal: deque[_Item] = deque()
         self._wake = threading.Condition()
@@ -99,10 +99,10 @@ class Writer:
             (self._urgent if urgent else self._normal).append(item)
             self._wake.notify()
         try:
-            result: R = item.future.result(WAIT_S)
+            result: R = item.future.result(WAIT_SECONDS)
         except FutureTimeout:
             item.future.cancel()
-            raise LedgerUnavailable(f"The ledger did not answer within {WAIT_S:.0f} s.") from None
+            raise LedgerUnavailable(f"The ledger did not answer within {WAIT_SECONDS:.0f} s.") from None
         except CancelledError:
             raise LedgerUnavailable("The ledger is closed.") from None
         return result
@@ -128,7 +128,7 @@ class Writer:
             if not group:
                 return
             self._run(group)
-            time.sleep(self._breath_s)
+            time.sleep(self._group_pause_seconds)
 
     def _take(self) -> list[_Item]:
         """Heartbeats have a transaction of their own and go first; else all that waits, up to a bound."""
@@ -142,7 +142,7 @@ class Writer:
         """Notice that time passed without us, or that the clock was set: a stopped process, a sleeping machine, a lock that was
         held for long."""
         now = time.time()
-        if abs(now - self._seen) > DISTURBED_S:
+        if abs(now - self._seen) > DISTURBED_SECONDS:
             self._disturbed = True
         self._seen = now
 
@@ -158,7 +158,7 @@ class Writer:
                 tx = self._begin(conn)
                 began = time.monotonic()
                 for item in group:
-                    if time.monotonic() - began > GROUP_S:
+                    if time.monotonic() - began > GROUP_SECONDS:
                         again.append(item)
                         continue
                     result, error = self._one(tx, item)

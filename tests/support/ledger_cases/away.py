@@ -12,7 +12,7 @@ from tagger.circuit import LEAST, LONGEST_PAUSE_MS
 from tagger.delivery import DAY, HOUR, DeliveryClaim
 from tagger.errors import Conflict, NotFound
 
-MINUTE_S = 60
+MINUTE_SECONDS = 60
 
 
 def parked(world: World, site: str = "s", number: int = LEAST, result: str = "park") -> list[str]:
@@ -46,7 +46,7 @@ class AwayCases:
                 died += not half_hour % 48 and bool(probes)
                 for probe in probes if half_hour % 48 else ():
                     world.finish(probe, "park")
-                world.later(15 * MINUTE_S)
+                world.later(15 * MINUTE_SECONDS)
         assert died >= 3
         assert tries < 3 * DAY / LONGEST_PAUSE_MS + 30, "no more than one probe per pause, after the first few"
         assert {world.delivery_status(job) for job in newest.values()} == {"parked"}
@@ -54,13 +54,13 @@ class AwayCases:
 
         back, wrote = world.now, Counter[str]()
         while {world.status(job) for job in newest.values()} != {"done"}:
-            assert world.now < back + LONGEST_PAUSE_MS + MINUTE_S * 1000, "it drains with the next probe"
+            assert world.now < back + LONGEST_PAUSE_MS + MINUTE_SECONDS * 1000, "it drains with the next probe"
             for claim in world.deliverable(limit=1000):
                 assert (claim.job_id, claim.failures) == (newest[claim.asset_id], 0)
                 assert world.ledger.confirm_delivery(claim)
                 assert world.finish(claim, "delivered", said("written", "sha256:1")) == "delivered"
                 wrote[claim.asset_id] += 1
-            world.later(MINUTE_S)
+            world.later(MINUTE_SECONDS)
         assert wrote == dict.fromkeys(newest, 1), "every asset is written once, with its newest words"
         assert {world.status(job) for job in jobs} == {"done", "superseded"}
         assert world.ledger.dead_letters().data == []

@@ -15,7 +15,7 @@ from tagger.errors import BadRequest, Conflict, NotFound
 from tagger.ledger import Ledger
 from tagger.ledger.tables import metadata
 
-DAY_S = 86_400
+DAY_SECONDS = 86_400
 CAT = "asset-4711"  # a name that stands in no other text
 WORDS = "Striped tomcat"
 
@@ -127,10 +127,10 @@ class ErasureCases:
             world.ledger.retire_worker(f"old{n}")
             world.ledger.begin_idempotent("s", f"key{n}", "ab")
         world.ledger.erase_asset("s", "nobody", deleted=True)
-        world.later(91 * DAY_S)
+        world.later(91 * DAY_SECONDS)
         young = world.accept("hen")
         world.ledger.begin_idempotent("t", "key1", "ab")
-        before_ms = world.now - 90 * DAY_S * 1000
+        before_ms = world.now - 90 * DAY_SECONDS * 1000
         assert world.ledger.expire_jobs(before_ms).jobs == 1
         assert world.ledger.expire_rest(before_ms) == 1 + 5 + 5
         with pytest.raises(NotFound):
