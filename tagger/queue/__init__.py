@@ -1,1 +1,1 @@
-"""The broker's side: the Celery app, its lanes, and hints."""
+"""The broker: the Celery app and its lanes, changes to kombu, and hints."""

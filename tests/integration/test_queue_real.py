@@ -14,7 +14,8 @@ import pytest
 import redis
 
 from tagger.errors import BrokerUnavailable
-from tagger.queue.hints import LOCK_SECONDS, SEND_SECONDS, TASK, Hints
+from tagger.queue.app import TASK
+from tagger.queue.hints import LOCK_SECONDS, SEND_SECONDS, Hints
 from tagger.supervisor import redis_server
 from tagger.supervisor.redis_server import Broker
 

@@ -9,7 +9,8 @@ import pytest
 
 from tagger.errors import BrokerUnavailable
 from tagger.job import LANES
-from tagger.queue.hints import PAUSE_SECONDS, Hints, make_app
+from tagger.queue.app import make_app
+from tagger.queue.hints import PAUSE_SECONDS, Hints
 
 
 def test_messages_are_json_and_carry_no_results() -> None:

@@ -13,7 +13,7 @@ from celery import Celery, bootsteps
 from celery.app import trace
 from celery.worker import WorkController, state
 
-from tagger.queue.hints import BROKER_ERRORS, TASK
+from tagger.queue.app import BROKER_ERRORS, TASK
 from workers.pipeline.task_events import MAX_EVENTS, TaskEvents
 
 log = structlog.get_logger()

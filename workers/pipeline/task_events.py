@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from tagger.errors import LedgerUnavailable, NotFound
 from tagger.job import Claim, Job, JobRequest, JobStatus
-from tagger.queue.hints import BROKER_ERRORS, TASK
+from tagger.queue.app import BROKER_ERRORS, TASK
 from workers.pipeline.deps import Settlement
 
 MAX_EVENTS = 3_000  # kept while the broker is away; above that the oldest are dropped

@@ -13,7 +13,7 @@ import structlog
 from tagger.blobs.local import LocalBlobs
 from tagger.job import Claim, Lane
 from tagger.ledger import GROUP_PAUSE_SECONDS, Ledger, open_ledger
-from tagger.queue.hints import make_app
+from tagger.queue.app import make_app
 from tagger.settings import Settings
 from tagger.telemetry import logs
 from workers.decode.pool import DecoderPool
