@@ -16,7 +16,7 @@ import structlog
 from tagger.errors import TaggerError
 from tagger.job import LANES
 from tagger.settings import Settings, load
-from tagger.telemetry import logs, metric_files
+from tagger.telemetry import logs, metric_files, metrics
 from tagger.telemetry.control_characters import escape_controls
 from workers.runtime.shutdown import end_with_parent
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     logs.configure(settings, args.role)
     try:
-        logs.serve_metrics(settings.metrics_port)
+        metrics.serve_metrics(settings.metrics_port)
         return _run(args, settings)
     except TaggerError as err:
         log.critical("worker.start_failed", code=err.code, error=str(err), remedy=err.info().remedy)

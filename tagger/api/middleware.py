@@ -15,7 +15,7 @@ from tagger.api.problems import respond
 from tagger.api.request_body import Allowances, Broken, RequestBody
 from tagger.errors import AmbiguousLength, BodyTooSlow
 from tagger.ids import new_id
-from tagger.telemetry import logs
+from tagger.telemetry import metrics
 
 log = structlog.get_logger()
 
@@ -97,8 +97,8 @@ class _Framed:
         route = getattr(self.scope.get("route"), "path", "unmatched")
         # a method is any word that a stranger sends, and each value of a label is kept for good
         method = self.method if self.method in METHODS else "other"
-        logs.HTTP_REQUESTS.labels(method, route, str(self.status)).inc()
-        logs.HTTP_SECONDS.labels(method, route).observe(seconds)
+        metrics.HTTP_REQUESTS.labels(method, route, str(self.status)).inc()
+        metrics.HTTP_SECONDS.labels(method, route).observe(seconds)
         write = log.debug if route in PROBES and self.status < 400 else log.info
         event = "request.answered" if self.status < 400 else "request.refused"
         peer = self.scope["client"][0] if self.scope.get("client") else None

@@ -18,7 +18,7 @@ from tagger.delivery import SCHEDULE_MS, Endpoint
 from tagger.errors import EndpointUnreachable, SettingsError
 from tagger.net import signing
 from tagger.settings import Settings
-from tagger.telemetry.logs import EVENTS
+from tagger.telemetry.metrics import EVENTS
 from workers.deliver.events import EventSender
 from workers.deliver.transport import Reply
 

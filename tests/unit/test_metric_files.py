@@ -18,7 +18,7 @@ from tagger.telemetry import metric_files
 ROOT = Path(__file__).parent.parent.parent
 COUNT = """
 import structlog, sys
-from tagger.telemetry import logs, metric_files
+from tagger.telemetry import metric_files, metrics
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 for line in sys.stdin:
     exec(line)
@@ -81,9 +81,9 @@ ALL = "tagger_delivery_seconds_count"
 def test_all_processes_are_added_up_and_those_that_ended_stay_counted(tmp_path: Path) -> None:
     with processes(tmp_path, 2) as (first, second):
         for number, process in enumerate((first, second), start=1):
-            process(f"logs.JOBS.labels('upload', 'failed').inc({number})")
-            process(f"logs.WORKER_READY.labels('upload').set(1); logs.LANE_DEPTH.labels('upload').set({number})")
-            process("logs.DELIVERY_SECONDS.observe(0.007); logs.DELIVERY_SECONDS.observe(4)")
+            process(f"metrics.JOBS.labels('upload', 'failed').inc({number})")
+            process(f"metrics.WORKER_READY.labels('upload').set(1); metrics.LANE_DEPTH.labels('upload').set({number})")
+            process("metrics.DELIVERY_SECONDS.observe(0.007); metrics.DELIVERY_SECONDS.observe(4)")
             process("metric_files.flush()")
         before = shown(tmp_path)
         assert (before[FAILED], before[READY], before[DEPTH], before[FAST], before[ALL]) == (3, 2, 2, 2, 4)
@@ -99,10 +99,10 @@ def test_all_processes_are_added_up_and_those_that_ended_stay_counted(tmp_path: 
 
 def test_a_process_counts_on_while_its_file_cannot_be_written(tmp_path: Path) -> None:
     with processes(tmp_path, 1) as (process,):
-        process("logs.JOBS.labels('upload', 'failed').inc(); metric_files.flush()")
+        process("metrics.JOBS.labels('upload', 'failed').inc(); metric_files.flush()")
         process("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, -1))")  # every write fails, as on a full disk
-        process("for n in range(20_000): logs.ERRORS.labels('upload', 'fetch', str(n)).inc()")  # megabytes of new series
-        process("logs.JOBS.labels('upload', 'failed').inc(); metric_files.flush()")
+        process("for n in range(20_000): metrics.ERRORS.labels('upload', 'fetch', str(n)).inc()")  # megabytes of new series
+        process("metrics.JOBS.labels('upload', 'failed').inc(); metric_files.flush()")
         assert shown(tmp_path)[FAILED] == 1, "what was written last"
         assert not list(tmp_path.glob("*.new"))
         process("resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1)); metric_files.flush()")
@@ -112,7 +112,7 @@ def test_a_process_counts_on_while_its_file_cannot_be_written(tmp_path: Path) ->
 
 def test_the_ended_are_kept_apart_until_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with processes(tmp_path, 1) as (process,):
-        process("logs.JOBS.labels('upload', 'failed').inc(); metric_files.flush()")
+        process("metrics.JOBS.labels('upload', 'failed').inc(); metric_files.flush()")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
@@ -131,5 +131,5 @@ def test_a_folder_of_any_name_can_be_read(tmp_path: Path) -> None:
     folder = tmp_path / "[x]*?"
     folder.mkdir()
     with processes(folder, 1) as (process,):
-        process("logs.JOBS.labels('upload', 'failed').inc(); metric_files.flush()")
+        process("metrics.JOBS.labels('upload', 'failed').inc(); metric_files.flush()")
     assert shown(folder)[FAILED] == 1

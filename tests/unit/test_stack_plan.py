@@ -15,7 +15,7 @@ from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.process import Child
 from tagger.supervisor.stack import Stack
 from tagger.system.home import free_port
-from tagger.telemetry import logs
+from tagger.telemetry import logs, metrics
 
 
 def stack(home: Path, **more: object) -> Stack:
@@ -41,7 +41,7 @@ def test_a_taken_port_of_metrics_is_named(tmp_path: Path) -> None:
         with pytest.raises(PortTaken, match=str(port)):
             stack(tmp_path, metrics_port=port)._give_ports()
         with pytest.raises(PortTaken, match=str(port)):
-            logs.serve_metrics(port)
+            metrics.serve_metrics(port)
 
 
 def test_a_worker_that_cannot_start_is_quoted_with_its_remedy(tmp_path: Path) -> None:

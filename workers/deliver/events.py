@@ -15,7 +15,7 @@ from tagger.ledger import Ledger
 from tagger.net import signing
 from tagger.operator_event import OperatorEvent
 from tagger.settings import Settings
-from tagger.telemetry.logs import EVENTS
+from tagger.telemetry.metrics import EVENTS
 from workers.deliver.attempt import headers, patience_ms
 from workers.deliver.transport import Transport
 

@@ -19,7 +19,7 @@ from tagger.delivery import AttemptReport, DeliveryClaim
 from tagger.errors import LedgerUnavailable
 from tagger.ledger import Ledger
 from tagger.settings import Settings
-from tagger.telemetry.logs import DELIVERY_ATTEMPTS, DELIVERY_SECONDS
+from tagger.telemetry.metrics import DELIVERY_ATTEMPTS, DELIVERY_SECONDS
 from workers.deliver.attempt import attempt, failed_inside
 from workers.deliver.events import EventSender
 from workers.deliver.transport import HttpTransport, Transport

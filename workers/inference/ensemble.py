@@ -19,7 +19,7 @@ from tagger.evaluation import calibration
 from tagger.evaluation.calibration import Calibration
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction, Vector
 from tagger.settings import Settings
-from tagger.telemetry import logs
+from tagger.telemetry import metrics
 from workers.inference.batcher import always
 from workers.inference.engine import Engine, at_once
 from workers.inference.scorer import LabelScorer, Scorer
@@ -272,7 +272,7 @@ def start_models(
 
 
 def _measure(kind: str) -> Callable[[int, float, float, float], None]:
-    size, fill, seconds = (m.labels(kind) for m in (logs.BATCH_SIZE, logs.BATCH_FILL, logs.BATCH_SECONDS))
+    size, fill, seconds = (m.labels(kind) for m in (metrics.BATCH_SIZE, metrics.BATCH_FILL, metrics.BATCH_SECONDS))
 
     def on_batch(count: int, _units: float, took: float, share: float) -> None:
         size.observe(count)

@@ -11,7 +11,7 @@ from tagger.ledger import Expired, Ledger, open_ledger
 from tagger.queue.hints import Hints
 from tagger.services import backfill
 from tagger.settings import Settings
-from tagger.telemetry import logs
+from tagger.telemetry import metrics
 from workers.reconcile.reconciler import Chore, Reconciler
 from workers.runtime.register import StopRequested, new_worker_id, registered, retire_worker
 from workers.runtime.shutdown import Shutdown
@@ -38,7 +38,7 @@ def run(settings: Settings) -> int:
         hints,
         window=settings.window,
         chores=chores(settings, ledger, hints, shutdown.requested.is_set),
-        on_top_up=lambda lane, count: logs.REHINTS.labels(lane).inc(count),
+        on_top_up=lambda lane, count: metrics.REHINTS.labels(lane).inc(count),
         on_expired=count_expired,
     )
     try:
@@ -90,11 +90,11 @@ def measure(ledger: Ledger, hints: Hints) -> None:
     now_ms = ledger.now_ms()
     for lane, counts in ledger.lane_counts().items():
         oldest = counts.oldest_claimable_ms
-        logs.LANE_CLAIMABLE.labels(lane).set(counts.claimable)
-        logs.LANE_OLDEST_SECONDS.labels(lane).set(0 if oldest is None else max(0, now_ms - oldest) / 1000)
-        logs.LANE_DEPTH.labels(lane).set(hints.depth(lane))  # last: the broker may be away
+        metrics.LANE_CLAIMABLE.labels(lane).set(counts.claimable)
+        metrics.LANE_OLDEST_SECONDS.labels(lane).set(0 if oldest is None else max(0, now_ms - oldest) / 1000)
+        metrics.LANE_DEPTH.labels(lane).set(hints.depth(lane))  # last: the broker may be away
 
 
 def count_expired(expired: Expired) -> None:
-    logs.FREED.labels("freed").inc(len(expired.freed))
-    logs.FREED.labels("dead").inc(len(expired.dead))
+    metrics.FREED.labels("freed").inc(len(expired.freed))
+    metrics.FREED.labels("dead").inc(len(expired.dead))

@@ -15,7 +15,7 @@ from tagger.job import Claim, Lane
 from tagger.ledger import GROUP_PAUSE_SECONDS, Ledger, open_ledger
 from tagger.queue.app import make_app
 from tagger.settings import Settings
-from tagger.telemetry import logs
+from tagger.telemetry import metrics
 from workers.decode.pool import DecoderPool
 from workers.inference.ensemble import FatalHook, Models, on_processor, scorer, sized, start_models
 from workers.pipeline import celery_consumer
@@ -106,7 +106,7 @@ def _pipeline_deps(
         stopping=stopping,
         stood_still=_watched(stopping).seconds,
         on_stage=_measure_stages(lane),
-        on_error=lambda error: logs.ERRORS.labels(lane, error.stage, error.code).inc(),
+        on_error=lambda error: metrics.ERRORS.labels(lane, error.stage, error.code).inc(),
     )
 
 
@@ -117,7 +117,7 @@ def _watched(stopping: threading.Event) -> Standstill:
 
 
 def _measure_stages(lane: Lane) -> Callable[[str, float], None]:
-    child = functools.cache(functools.partial(logs.STAGE_SECONDS.labels, lane))  # looked up six times per image
+    child = functools.cache(functools.partial(metrics.STAGE_SECONDS.labels, lane))  # looked up six times per image
 
     def on_stage(stage: str, seconds: float) -> None:
         child(stage).observe(seconds)
@@ -139,7 +139,7 @@ def _work(
 ) -> None:
     """Registered and beating, takes hints until asked to end; then what runs finishes."""
     pulse, events = celery_consumer.Pulse(), TaskEvents(ledger)
-    ready = logs.WORKER_READY.labels(lane)
+    ready = metrics.WORKER_READY.labels(lane)
 
     def models_problem() -> str | None:
         ready.set(models.ready())
@@ -150,7 +150,7 @@ def _work(
         started = time.monotonic()
         with in_flight.hold():
             settlement = describe(claim, deps)
-        logs.JOBS.labels(lane, settlement).inc()
+        metrics.JOBS.labels(lane, settlement).inc()
         events.settled(claim, settlement, time.monotonic() - started)
         return settlement
 

@@ -24,7 +24,8 @@ from tagger.errors import LedgerUnavailable, Unavailable
 from tagger.job import JobStatus
 from tagger.ledger import Ledger
 from tagger.queue.hints import Hints
-from tagger.telemetry import logs, metric_files
+from tagger.telemetry import metric_files
+from tagger.telemetry.metrics import HTTP_SECONDS
 
 router = APIRouter(tags=["operations"])
 
@@ -105,7 +106,7 @@ def readyz(request: Request, state: StateDep) -> dict[str, Any] | JSONResponse:
 def _latency_95() -> float | None:
     """Seconds within which this process answered 95 of 100 requests that bring work, by its histogram; None: none yet."""
     counts: dict[float, float] = {}
-    for metric in logs.HTTP_SECONDS.collect():
+    for metric in HTTP_SECONDS.collect():
         for sample in metric.samples:
             if sample.name.endswith("_bucket") and sample.labels["method"] in ("POST", "PUT"):
                 edge = float(sample.labels["le"])

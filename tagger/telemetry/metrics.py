@@ -1,0 +1,74 @@
+"""Metrics (Prometheus). Their names are the nouns and stages of the code; docs/metrics.md lists them."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+from tagger.delivery import AttemptResult
+from tagger.errors import PortTaken
+from tagger.job import LANES
+from tagger.message import MessageType
+from tagger.operator_event import TYPES
+from tagger.telemetry import metric_files  # import it before the first metric is made: it sets where values are stored
+
+SETTLEMENTS = ("described", "failed", "dead", "released", "stale", "abandoned")  # how a worker settles a job
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
+
+STAGE_SECONDS = Histogram("tagger_stage_seconds", "Time of one image in one stage", ["lane", "stage"], buckets=SECONDS)
+JOBS = Counter("tagger_jobs_total", "Jobs that left a worker", ["lane", "status"])
+ERRORS = Counter("tagger_errors_total", "Typed errors of jobs", ["lane", "stage", "code"])
+BATCH_SIZE = Histogram("tagger_batch_size", "Images in a batch", ["model"], buckets=(1, 2, 4, 8, 12, 16, 24, 32, 64, 128))
+BATCH_FILL = Histogram(
+    "tagger_batch_fill_ratio", "Share of the batch's budget that was used", ["model"], buckets=tuple(i / 10 for i in range(1, 11))
+)
+BATCH_SECONDS = Histogram("tagger_batch_seconds", "Time of one batch on the device", ["model"], buckets=SECONDS)
+LANE_DEPTH = Gauge("tagger_lane_depth", "Hints in the broker's queue", ["lane"], multiprocess_mode="livemostrecent")
+LANE_CLAIMABLE = Gauge(
+    "tagger_lane_claimable", "Jobs in the ledger that a worker may claim now", ["lane"], multiprocess_mode="livemostrecent"
+)
+LANE_OLDEST_SECONDS = Gauge(
+    "tagger_lane_oldest_seconds", "Age of the oldest claimable job", ["lane"], multiprocess_mode="livemostrecent"
+)
+REHINTS = Counter("tagger_rehints_total", "Hints sent by the reconciler", ["lane"])
+FREED = Counter("tagger_freed_jobs_total", "Jobs taken back from dead workers", ["ruling"])
+DELIVERY_ATTEMPTS = Counter(
+    "tagger_delivery_attempts_total", "Attempts to deliver, by the type of the message", ["result", "type"]
+)
+EVENTS = Counter("tagger_operator_events", "What an operator should know of; see operator_event.py.", ["event"])
+DELIVERY_SECONDS = Histogram("tagger_delivery_seconds", "Time of one attempt", buckets=SECONDS)
+WORKER_READY = Gauge(
+    "tagger_worker_ready", "1 when this worker's models are loaded and pass their canary", ["lane"], multiprocess_mode="livesum"
+)
+HTTP_REQUESTS = Counter("http_requests_total", "Requests to the API", ["method", "route", "status"])
+HTTP_SECONDS = Histogram("http_request_seconds", "Time of a request to the API", ["method", "route"], buckets=SECONDS)
+
+
+def start() -> None:
+    """Set every known label to 0, so that a series exists before its first event. In a stack, begin to write the metrics file."""
+    for lane in LANES:
+        REHINTS.labels(lane)
+        for status in SETTLEMENTS:
+            JOBS.labels(lane, status)
+    for ruling in ("freed", "dead"):
+        FREED.labels(ruling)
+    for event in TYPES:
+        EVENTS.labels(event)
+    for result in get_args(AttemptResult):
+        for kind in get_args(MessageType):
+            DELIVERY_ATTEMPTS.labels(result, kind)
+    folder = metric_files.folder_of_stack()
+    if folder is not None:
+        metric_files.keep_writing(folder)
+
+
+def serve_metrics(port: int) -> int:
+    """Serve the metrics of this process on loopback; return the port. Port 0 serves nothing. Errors: PortTaken."""
+    if port == 0:
+        return 0
+    try:
+        start_http_server(port, addr="127.0.0.1")
+    except OSError as err:
+        raise PortTaken(f"Port {port} of 127.0.0.1 cannot be used: {err.strerror}.", "Set another `metrics_port`.") from err
+    return port
