@@ -138,7 +138,7 @@ class DeliveryClaim:
     fields: Mapping[str, Any]  # API.md's `data.fields` without `if_current`
     provenance: Mapping[tuple[str, str], tuple[str, ...]]  # (field, locale) → hashes of what we wrote, as it was read back
     provenance_tags: tuple[str, ...]  # term ids that we added before and may remove
-    refused_tags: tuple[str, ...] = ()  # those that a person typed or took off: never to be offered, nor removed
+    editor_tags: tuple[str, ...] = ()  # an editor typed or removed them: never offered and never removed
     metadata: Mapping[str, str]
     endpoint: Endpoint
     type: MessageType = DESCRIBED

@@ -287,10 +287,11 @@ def _take(tx: Tx, worker_id: str, ids: Any) -> list[Any]:
 
 def _to_claim(tx: Tx, row: Any, endpoint: Any) -> DeliveryClaim:
     body = tx.conn.execute(select(delivery_bodies).where(delivery_bodies.c.delivery_id == row.id)).one()
-    known = outcomes.provenance_of(tx.conn, row.site_id, row.asset_id)
+    provenance = outcomes.provenance_of(tx.conn, row.site_id, row.asset_id)
     return DeliveryClaim(
         delivery_id=row.id, token=row.token, job_id=row.job_id, site_id=row.site_id, asset_id=row.asset_id,
         sequence=row.sequence, failures=row.attempts, attempts=row.tries, described_ms=row.created_ms,
-        fields=body.fields, provenance=known.hashes, provenance_tags=known.tags, refused_tags=known.refused,
+        fields=body.fields, provenance=provenance.hashes,
+        provenance_tags=provenance.tags.ours, editor_tags=provenance.tags.editor_tags,
         metadata=body.metadata, endpoint=to_endpoint(endpoint), type=body.type, notice=body.notice,
     )  # fmt: skip

@@ -77,7 +77,7 @@ def test_a_tag_that_we_put_on_before_is_not_sent_again_since_a_person_may_have_t
 
 
 def test_a_tag_that_is_a_persons_matter_is_neither_offered_nor_removed() -> None:
-    tags = json.loads(callback.body(replace(CLAIM, provenance_tags=(), refused_tags=("cat", "dog"))))["data"]["fields"]["tags"]
+    tags = json.loads(callback.body(replace(CLAIM, provenance_tags=(), editor_tags=("cat", "dog"))))["data"]["fields"]["tags"]
     assert tags == {"add": [], "remove": []}
 
 

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from tagger.annotation import Outcome
 from tagger.delivery import DeliveryClaim, FieldOutcome
 from tagger.instants import format_instant
+from tagger.provenance import TagProvenance, replaceable, tag_change
 
 TAGS = "tags"
 REASON_CHARS = 200  # of a receiver's reason that we keep
@@ -31,11 +32,10 @@ def tags_hash(labels: Sequence[str]) -> str:
 
 
 def body(claim: DeliveryClaim) -> bytes:
-    """The message for one attempt. Equal for every attempt as long as nothing was learnt of the fields in between.
+    """The message for one attempt. All attempts send the same body unless the provenance changed in between.
 
-    `if_current` always holds null (never set) and each hash that we know of our own earlier values. Tags that we added before
-    and no longer offer are removed; nobody else's are. One that we added before and offer still is not sent again: it stands
-    there, or a person took it off, and neither is to be changed. Nor is one that was found to be a person's matter before.
+    `if_current` holds null (the field was never set) and the hash of each text that tagger wrote before. Which tags are added
+    and removed is decided in tagger/provenance.py.
     """
     fields = {name: _tags(claim, value) if name == TAGS else _texts(claim, name, value) for name, value in claim.fields.items()}
     data: dict[str, Any] = {"job": claim.job_id, "asset": {"id": claim.asset_id}, "sequence": claim.sequence, **claim.notice}
@@ -48,16 +48,15 @@ def body(claim: DeliveryClaim) -> bytes:
 
 def _texts(claim: DeliveryClaim, name: str, locales: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        locale: {**offer, "if_current": {"in": [None, *claim.provenance.get((name, locale), ())]}}
+        locale: {**offer, "if_current": {"in": replaceable(claim.provenance.get((name, locale), ()))}}
         for locale, offer in locales.items()
     }
 
 
 def _tags(claim: DeliveryClaim, offer: Mapping[str, Any]) -> dict[str, Any]:
-    offered = {tag["id"] for tag in offer["add"]}
-    settled = {*claim.provenance_tags, *claim.refused_tags}
-    new = [tag for tag in offer["add"] if tag["id"] not in settled]
-    return {**offer, "add": new, "remove": sorted(set(claim.provenance_tags) - offered)}
+    known = TagProvenance(ours=claim.provenance_tags, editor_tags=claim.editor_tags)
+    change = tag_change([tag["id"] for tag in offer["add"]], known)
+    return {**offer, "add": [tag for tag in offer["add"] if tag["id"] in change.add], "remove": sorted(change.remove)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,7 @@ provenance = Table(  # what we wrote, as the CMS gave it back
     Column("locale", String(35), primary_key=True),
     Column("hashes", JSON, nullable=False),  # newest first
     Column("tags", JSON, nullable=False),  # field tags: term ids that we added and did not remove
-    Column("not_ours", JSON, nullable=False, server_default="[]"),  # field tags: those that a person typed, or took off
+    Column("not_ours", JSON, nullable=False, server_default="[]"),  # field tags: `editor_tags` outside the ledger
 )
 
 reviews = Table(

@@ -87,7 +87,7 @@ class DeliveryCases:
             world.finish(sending, "delivered", FieldOutcome(field="tags", locale="", outcome="unchanged", added=(), removed=()))
         world.described("a", "3")
         [claim] = world.deliverable()
-        assert (claim.provenance_tags, claim.refused_tags, claim.provenance) == ((), ("cat", "dog"), {})
+        assert (claim.provenance_tags, claim.editor_tags, claim.provenance) == ((), ("cat", "dog"), {})
 
     def test_a_lost_answer_makes_no_tag_of_ours_a_persons(self, world: World) -> None:
         for version, offered, added in (("1", "cat", ("cat",)), ("2", "dog", ("dog",))):
@@ -101,7 +101,7 @@ class DeliveryCases:
             world.finish(sending, "delivered", said)
         world.described("a", "3")
         [claim] = world.deliverable()
-        assert (claim.provenance_tags, claim.refused_tags) == (("dog",), ())
+        assert (claim.provenance_tags, claim.editor_tags) == (("dog",), ())
 
     def test_kept_goes_to_a_person_and_the_job_is_done(self, world: World) -> None:
         job_id = world.described("a")
