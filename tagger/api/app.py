@@ -22,7 +22,7 @@ from tagger.api.openapi import Api
 from tagger.api.queries import check_known
 from tagger.api.routes import compat, deliveries, entailment, health, hooks, jobs, sites
 from tagger.api.waiting import Waiter
-from tagger.blobs.local import LocalBlobs
+from tagger.blobs import open_blobs
 from tagger.catalog.load import load_catalog
 from tagger.errors import LedgerUnavailable
 from tagger.ledger import Ledger, open_ledger
@@ -49,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
     ledger = open_ledger(settings.ledger)
     hints, probing = Hints(settings.broker), Hints(settings.broker)
     hinter = Hinter(hints.send)
-    ingest = Ingest(ledger, LocalBlobs(settings.blobs), hinter)
+    ingest = Ingest(ledger, open_blobs(settings), hinter)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -1,7 +1,7 @@
-"""Uploaded bytes until their job ends. `put` returns only when the bytes would survive a power cut.
+"""Uploaded bytes in a local folder.
 
-A key is `<sha256>-<random>`: the hash lets a reader check what it got, the random part gives each job its own copy, so that
-deleting one job's bytes can never take another's.
+A key is `<sha256>-<random>`. The hash lets a reader check the bytes. The random part gives each job its own copy, so that
+deleting the bytes of one job never deletes those of another.
 """
 
 from __future__ import annotations
@@ -11,45 +11,20 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
+from tagger.blobs.base import Keep
 from tagger.errors import FetchFailed, NotFound, StorageUnavailable
 
 KEY = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}")
 OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # the process or the machine is short of something
 PAGE = 500  # keys that a sweep asks about at once
 
-Keep = Callable[[Sequence[str]], Collection[str]]
-
-
-class Blobs(Protocol):
-    """Where uploaded bytes wait. Every method raises StorageUnavailable when the store is full or away."""
-
-    def put(self, data: bytes) -> str:
-        """Stores `data` durably and returns its new key."""
-        ...
-
-    def get(self, key: str) -> bytes:
-        """The bytes. Errors: NotFound when there is no such key (any more); FetchFailed when these alone cannot be read."""
-        ...
-
-    def delete(self, key: str) -> None:
-        """Forgets the bytes; a key that is gone already is no error."""
-        ...
-
-    def sweep(self, older_than_ms: int, keep: Keep) -> int:
-        """Deletes what was stored before `older_than_ms` (Unix milliseconds) and is not among `keep(keys)`. Returns how many.
-
-        `keep` gets pages of keys and answers those that an open job still needs.
-        """
-        ...
-
 
 class LocalBlobs:
-    """A local folder, safe for many processes at once; files are 0600, in 256 subfolders by the first byte of the hash."""
+    """Many processes may use the folder at once. Files have mode 0600, in 256 subfolders by the first byte of the hash."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -87,7 +62,7 @@ class LocalBlobs:
                     raise NotFound("The uploaded bytes are no longer kept.") from None
                 if err.errno in OURS:
                     raise
-                # This one alone: taken for a store that is away, its job would be tried again for ever, and never charged.
+                # Only these bytes fail. As StorageUnavailable the job would be retried for ever without a charge.
                 raise FetchFailed(f"The uploaded bytes cannot be read: {err.strerror}.", "Send the bytes again.") from err
 
     def delete(self, key: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import structlog
 
 from tagger.asset import ImageSource
-from tagger.blobs.local import Blobs
+from tagger.blobs import Blobs
 from tagger.errors import BrokerUnavailable, StorageUnavailable
 from tagger.job import JobRequest, Lane
 from tagger.ledger import Accepted, Ledger

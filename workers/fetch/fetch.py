@@ -15,7 +15,7 @@ from http.client import HTTPException
 import urllib3
 
 from tagger.asset import ImageSource
-from tagger.blobs.local import Blobs
+from tagger.blobs import Blobs
 from tagger.errors import AddressForbidden, DecodeError, FetchFailed, FetchRefused, ImageNotThereYet, NotFound, UrlInvalid
 from tagger.net.addresses import AllowedHost
 from tagger.net.body import looks_like_html, read_body

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from tagger.annotation import Annotation, Verdict
-from tagger.blobs.local import Blobs
+from tagger.blobs import Blobs
 from tagger.errors import ErrorInfo
 from tagger.job import Claim, Description, JobStatus
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction

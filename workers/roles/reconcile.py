@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from tagger.blobs.local import LocalBlobs
+from tagger.blobs import open_blobs
 from tagger.ledger import Expired, Ledger, open_ledger
 from tagger.queue.hints import Hints
 from tagger.services import backfill
@@ -56,7 +56,7 @@ def run(settings: Settings) -> int:
 
 def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], bool] = lambda: False) -> list[Chore]:
     """What recurs beside freeing and topping up. `stop` tells the ones that may take long that the process ends."""
-    blobs = LocalBlobs(settings.blobs)
+    blobs = open_blobs(settings)
 
     def sweep() -> None:
         removed = blobs.sweep(ledger.now_ms() - ORPHAN_MS, ledger.blobs_needed)

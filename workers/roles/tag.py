@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
-from tagger.blobs.local import LocalBlobs
+from tagger.blobs import open_blobs
 from tagger.job import Claim, Lane
 from tagger.ledger import GROUP_PAUSE_SECONDS, Ledger, open_ledger
 from tagger.queue.app import make_app
@@ -96,7 +96,7 @@ def _pipeline_deps(
 ) -> PipelineDeps:
     return PipelineDeps(
         ledger=SiteCache(ledger),
-        blobs=LocalBlobs(settings.blobs),
+        blobs=open_blobs(settings),
         decoder=decoder,
         models=models,
         rules=SiteRules.load(settings.home, scorer(models.plan, settings.vectors, models), instructed=models.plan.embed == "gme"),

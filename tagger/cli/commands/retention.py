@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import MofNCompleteColumn, Progress
 
-from tagger.blobs.local import LocalBlobs
+from tagger.blobs import open_blobs
 from tagger.cli import console
 from tagger.errors import BadRequest, NotFound
 from tagger.ledger import Erased, Ledger
@@ -51,7 +51,7 @@ def purge(
 
 def _erase(ledger: Ledger, site: str | None, asset: str | None, before_ms: int | None, expected: int) -> int:
     """Jobs with their bytes, batch by batch, with a bar on the terminal. Returns how many went."""
-    blobs = LocalBlobs(console.settings().blobs)
+    blobs = open_blobs(console.settings())
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console.err, transient=True) as bar:
         task = bar.add_task("Erasing", total=expected)
 
