@@ -22,7 +22,7 @@ import pytest
 from acceptance.house import ROOT, TAGGER, House, called, clean_env, tagger, told
 from acceptance.pictures import png
 from tagger.ledger import open_ledger
-from tagger.services.backfill import feed_all
+from tagger.services.backfill.feed import feed_all
 from tagger.settings import load
 from tagger.supervisor.stack import Stack
 

@@ -12,7 +12,7 @@ from support.ledger_cases.world import World
 from acceptance.house import called, told
 from acceptance.pictures import png
 from tagger.cli.commands import backfill
-from tagger.services.backfill import feed_all
+from tagger.services.backfill.feed import feed_all
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tagger.job import Description
 from tagger.judge.gate import REASONS
 from tagger.ledger import Ledger
 from tagger.net import signing
-from tagger.services.backfill import feed
+from tagger.services.backfill.feed import feed
 from tagger.services.check_texts import Row
 from tagger.settings import Settings, load
 

@@ -12,7 +12,8 @@ from tagger.backfill import Backfill
 from tagger.cms.folder.survey import survey
 from tagger.cms.folder.walk import walk
 from tagger.ledger import Ledger, open_ledger
-from tagger.services.backfill import feed_all, plan_folder
+from tagger.services.backfill.feed import feed_all
+from tagger.services.backfill.rehearse import plan_folder
 from tagger.site import Site
 
 SITE = Site(id="s", name="S")

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
+from tagger.cms.base import Answer
 from tagger.cms.generic import callback
 from tagger.delivery import DeliveryClaim, Endpoint
 from tagger.demo import receiver
@@ -47,7 +48,7 @@ def add_asset(store: MediaStore) -> None:
     store.add(asset, {"title": ("a.jpg", "import")}, "evt_a_1", b"{}")
 
 
-def send(store: MediaStore, claim: DeliveryClaim) -> callback.Answer:
+def send(store: MediaStore, claim: DeliveryClaim) -> Answer:
     message = receiver.Message.model_validate_json(callback.body(claim))
     return callback.read_answer(claim, json.dumps(receiver.apply(store, message.data, claim.delivery_id)).encode())
 
@@ -189,7 +190,7 @@ def store(tmp_path: Path) -> Any:
     store.close()
 
 
-def outcome(answer: callback.Answer) -> tuple[str, str]:
+def outcome(answer: Answer) -> tuple[str, str]:
     return answer.outcomes[0].outcome, answer.outcomes[0].reason
 
 

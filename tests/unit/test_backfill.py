@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tagger.cli.commands.backfill import recent_rate, row
+from tagger.cms.folder import reader
 from tagger.cms.folder.survey import survey
 from tagger.cms.folder.walk import Picture, walk
 from tagger.errors import BadRequest
 from tagger.ledger import Ledger, open_ledger
-from tagger.services import backfill
-from tagger.services.backfill import feed, feed_all, plan_folder, rehearse
+from tagger.services.backfill import rehearse as rehearse_module
+from tagger.services.backfill.feed import feed, feed_all
+from tagger.services.backfill.rehearse import plan_folder, rehearse
 from tagger.site import Site
 
 # letters around the separator, cases, spaces, dots, a comma that sorts before "/" and before "."; no NUL and no slash
@@ -115,7 +117,7 @@ def test_feeding_stops_at_the_window_and_skips_nothing(ledger: Ledger, tmp_path:
 def test_a_dry_run_counts_what_is_known_apart_and_stores_nothing(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backfill, "REHEARSED_PAGE", 5)  # several pages
+    monkeypatch.setattr(rehearse_module, "REHEARSED_PAGE", 5)  # several pages
     folder = pictures(tmp_path, 12)
     first = plan_folder(SITE, folder, window=12, now_ms=ledger.now_ms())
     assert list(rehearse(ledger, first)) == [(5, 0), (10, 0), (12, 0)]
@@ -141,7 +143,7 @@ def test_a_folder_is_not_listed_anew_for_each_job_that_ends(
         walks.append(after)
         yield from walk(folder, after)
 
-    monkeypatch.setattr(backfill, "walk", counted)
+    monkeypatch.setattr(reader, "walk", counted)
     assert feed_all(ledger) == 4
     fed = []
     for job in ledger.jobs(backfill_id=plan.id, limit=100).data:

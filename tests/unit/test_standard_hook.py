@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.asset import Context, ImageSource
-from tagger.cms.generic.hook import Deletion, parse_hook
+from tagger.cms.base import Deletion
+from tagger.cms.generic.hook import parse_hook
 from tagger.errors import BadRequest
 from tagger.site import Site
 

@@ -25,6 +25,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from tagger.cms.base import Answer
 from tagger.cms.generic import callback
 from tagger.delivery import MAX_RETRY_AFTER_MS, AttemptReport, AttemptResult, DeliveryClaim, Endpoint, FieldOutcome
 from tagger.errors import (
@@ -79,7 +80,7 @@ def handle(claim: DeliveryClaim, reply: Reply, *, now_s: float, duration_ms: int
     """What an answer means, by the table above."""
     if 200 <= reply.status < 300:
         unreadable = "The answer is too long." if reply.cut else reply.unreadable
-        answer = callback.Answer(complaint=unreadable) if unreadable else callback.read_answer(claim, reply.body)
+        answer = Answer(complaint=unreadable) if unreadable else callback.read_answer(claim, reply.body)
         # Delivered all the same: to send it again would not make the answer better. The operator sees the complaint.
         error = AnswerInvalid(answer.complaint).info().to_dict() if answer.complaint else None
         return AttemptReport(

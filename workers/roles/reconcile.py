@@ -9,7 +9,7 @@ import structlog
 from tagger.blobs import open_blobs
 from tagger.ledger import Expired, Ledger, open_ledger
 from tagger.queue.hints import Hints
-from tagger.services import backfill
+from tagger.services.backfill.feed import feed_all
 from tagger.settings import Settings
 from tagger.telemetry import metrics
 from workers.reconcile.reconciler import Chore, Reconciler
@@ -79,7 +79,7 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], 
     return [
         Chore(name="parked", every_ms=HOUR_MS, run=expire_parked),
         Chore(name="retention", every_ms=HOUR_MS, run=expire_old, apart=True),
-        Chore(name="feed", every_ms=1_000, run=lambda: backfill.feed_all(ledger, stop), apart=True),  # it waits for folders
+        Chore(name="feed", every_ms=1_000, run=lambda: feed_all(ledger, stop), apart=True),  # it waits for folders
         Chore(name="sweep", every_ms=SWEEP_MS, run=sweep, apart=True),
         Chore(name="metrics", every_ms=METRICS_MS, run=lambda: measure(ledger, hints), everywhere=True),
     ]

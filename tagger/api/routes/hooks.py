@@ -11,7 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from tagger.api.deps import AppState, StateDep
 from tagger.api.messages import SIGNATURE
 from tagger.api.routes.jobs import RECEIPT, receipt
-from tagger.cms.generic.hook import Deletion, parse_hook
+from tagger.cms.base import Deletion
+from tagger.cms.generic.hook import parse_hook
 from tagger.errors import BodyTooLarge, NotFound, SignatureInvalid
 from tagger.net import signing
 from tagger.site import Site

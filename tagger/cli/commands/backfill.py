@@ -15,7 +15,7 @@ from tagger.backfill import Backfill, BackfillStatus
 from tagger.cli import attention, console
 from tagger.job import ENDED
 from tagger.ledger import Ledger
-from tagger.services.backfill import plan_folder, rehearse
+from tagger.services.backfill.rehearse import plan_folder, rehearse
 
 app = typer.Typer(help="Describe a library that exists already.", no_args_is_help=True)
 

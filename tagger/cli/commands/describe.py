@@ -20,7 +20,7 @@ from tagger.cms.folder.walk import readable, walk
 from tagger.errors import BadRequest, Conflict
 from tagger.job import Job
 from tagger.ledger import Ledger, open_ledger
-from tagger.services.backfill import plan_folder
+from tagger.services.backfill.rehearse import plan_folder
 from tagger.settings import Settings
 from tagger.site import Site
 from tagger.supervisor.plan import ProcessPlan

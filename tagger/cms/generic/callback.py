@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, get_args
 
 from tagger.annotation import Outcome
+from tagger.cms.base import Answer
 from tagger.delivery import DeliveryClaim, FieldOutcome
 from tagger.instants import format_instant
 from tagger.provenance import TagProvenance, replaceable, tag_change
@@ -57,20 +57,6 @@ def _tags(claim: DeliveryClaim, offer: Mapping[str, Any]) -> dict[str, Any]:
     known = TagProvenance(ours=claim.provenance_tags, editor_tags=claim.editor_tags)
     change = tag_change([tag["id"] for tag in offer["add"]], known)
     return {**offer, "add": [tag for tag in offer["add"] if tag["id"] in change.add], "remove": sorted(change.remove)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a 2xx said. `outcomes` is empty where it said nothing that we understand: delivered, `unverified`."""
-
-    outcomes: tuple[FieldOutcome, ...] = ()
-    complaint: str = ""  # what is wrong with a body that is there, also where its outcomes could be read
-
-    @property
-    def gone(self) -> bool:
-        """The asset was deleted: every field that was answered says so."""
-        said = [o.outcome for o in self.outcomes if o.outcome != "unverified"]
-        return bool(said) and all(o == "gone" for o in said)
 
 
 def read_answer(claim: DeliveryClaim, content: bytes) -> Answer:

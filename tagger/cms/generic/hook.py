@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from tagger.asset import ImageSource
+from tagger.cms.base import Deletion
 from tagger.cms.job_body import AssetId, JobIn, plain_json, pointers
 from tagger.errors import BadRequest, Pointer
 from tagger.job import JobRequest
@@ -25,13 +26,6 @@ from tagger.site import Site
 DELETED = "asset.deleted"
 ACTED_ON = frozenset({"asset.created", "asset.updated"})
 ASSET_ID: TypeAdapter[str] = TypeAdapter(AssetId)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deletion:
-    """An asset is gone from its CMS, and all that is known of it is to go too."""
-
-    asset_id: str
 
 
 def parse_hook(site: Site, event_id: str, body: bytes) -> JobRequest | Deletion | None:

@@ -1,0 +1,83 @@
+"""What a CMS can be to tagger: a reader of its assets, a parser of its hooks, a writer of the results. Pure.
+
+To add a CMS: make a folder in tagger/cms/, implement the protocols that it supports, and add one line to tagger/cms/registry.py.
+A reader runs the contract suite tests/support/reader_contract.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tagger.asset import ImageSource
+from tagger.delivery import DeliveryClaim, FieldOutcome
+from tagger.job import JobRequest
+from tagger.site import Site
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListedAsset:
+    """One asset that a reader lists."""
+
+    asset_id: str
+    revision: str  # changes when the image changes
+    source: ImageSource  # where workers read the image
+    cursor: str  # continues the list after this asset
+
+
+class Reader(Protocol):
+    """Lists the assets of a CMS for a backfill."""
+
+    def assets(self, after: str | None = None) -> Iterator[ListedAsset]:
+        """The assets in one fixed order, from the first one after the cursor `after`. Errors: OSError if the CMS is away."""
+        ...
+
+
+OpenReader = Callable[[Mapping[str, Any]], Reader]  # from the `spec` of a backfill
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deletion:
+    """An asset was deleted in its CMS. Everything that is stored about it is deleted, too."""
+
+    asset_id: str
+
+
+class HookParser(Protocol):
+    def __call__(self, site: Site, event_id: str, body: bytes, /) -> JobRequest | Deletion | None:
+        """The job that a verified hook asks for, or the deleted asset; None for any other event. Errors: BadRequest."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the answer with status 2xx says. Without outcomes the delivery counts as delivered and its fields as `unverified`."""
+
+    outcomes: tuple[FieldOutcome, ...] = ()
+    complaint: str = ""  # what is wrong with the body of the answer; the outcomes may be readable all the same
+
+    @property
+    def gone(self) -> bool:
+        """Whether the asset was deleted: every field that was answered says so."""
+        outcomes = [o.outcome for o in self.outcomes if o.outcome != "unverified"]
+        return bool(outcomes) and all(outcome == "gone" for outcome in outcomes)
+
+
+class Writer(Protocol):
+    """Turns a delivery into the request that a CMS understands, and the answer into outcomes."""
+
+    def body(self, claim: DeliveryClaim, /) -> bytes: ...
+
+    def read_answer(self, claim: DeliveryClaim, content: bytes, /) -> Answer:
+        """One outcome for each field and locale that was sent. It never fails: no body of an answer undoes its 2xx."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cms:
+    """What is implemented for one CMS."""
+
+    open_reader: OpenReader | None = None
+    parse_hook: HookParser | None = None
+    writer: Writer | None = None

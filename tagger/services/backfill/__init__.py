@@ -1,0 +1,1 @@
+"""Backfills: describe a library that exists already. plan and rehearse, then feed."""
