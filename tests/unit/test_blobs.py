@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.blobs_contract import BlobsContract
 
 from tagger.blobs import Blobs, open_blobs
 from tagger.blobs.local import LocalBlobs
 from tagger.settings import load
-from tests.support.blobs_contract import BlobsContract
 
 
 class TestLocalBlobs(BlobsContract):

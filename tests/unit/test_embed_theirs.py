@@ -12,7 +12,7 @@ from support.blocks import IPTC_FORMS, exif, iim, jpeg_with, picture, png_chunk,
 from tagger.errors import EmbedRefused
 from tagger.file_metadata import FileMetadata
 from tagger.imagemeta.embed import embed
-from tagger.imagemeta.read import blocks_of, from_info
+from tagger.imagemeta.read import blocks_of, from_info, read_metadata
 from tagger.imagemeta.xmp_packet import Words
 
 WORDS = Words(locale="en", caption="A cup of espresso.", alt_text="Espresso in a red cup", keywords=("coffee", "Jury"))
@@ -188,7 +188,7 @@ def test_a_keyword_of_iptc_that_somebody_took_off_a_copy_stays_off() -> None:
     first = copy.replace(b"<rdf:li>kitchen</rdf:li>", b"<rdf:li>       </rdf:li>", 1)  # the list of dc:subject stands first
     for _ in range(2):
         first = embed(first, WORDS, source="a" * 64).data
-        assert "kitchen" not in [keyword.text for keyword in metadata.read(xmp_packet=xmp_of(first)).keywords]
+        assert "kitchen" not in [keyword.text for keyword in read_metadata(xmp_packet=xmp_of(first)).keywords]
 
 
 def xmp_of(data: bytes) -> bytes:

@@ -88,7 +88,7 @@ def test_own_files_join_the_built_in_ones(tmp_path: Path) -> None:
 def test_what_a_mac_leaves_beside_a_file_is_passed_over(tmp_path: Path, folder: str) -> None:
     (tmp_path / folder).mkdir()
     (tmp_path / folder / "._zoo.yaml").write_bytes(b"\0\5\x16\7Mac OS X")
-    assert {p.name for p in catalog.load(tmp_path).profiles} == set(BUILT_IN)
+    assert {p.name for p in load_catalog(tmp_path).profiles} == set(BUILT_IN)
 
 
 def test_a_profile_must_fit_a_vocabulary_that_exists(tmp_path: Path) -> None:

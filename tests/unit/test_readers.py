@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.reader_contract import Open, ReaderContract
 
 from tagger.cms.registry import CMSES, READERS, open_reader
 from tagger.errors import BadRequest
-from tests.support.reader_contract import Open, ReaderContract
 
 PATHS = ("a.jpg", "b/a.png", "b/c.webp", "b.jpg", "ü.jpg")
 
