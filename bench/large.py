@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, multiprocess
 
 from tagger.prediction import Pixels
 from tagger.settings import Settings
-from workers.inference.ensemble import GME, OFA_CAPTION, loader
+from workers.inference.registry import REGISTRY, loader
 
 ROOT = Path(__file__).parent.parent
 BOUNDS = {"visual_tokens_least": 4, "visual_tokens_most": 16}
@@ -30,8 +30,8 @@ def write(folder: Path) -> Path:
 
     from workers.models.ofa.synthetic import write_directory
 
-    write_directory(folder / OFA_CAPTION, ROOT / "tests" / "data" / "ofa")
-    gme_cases.directory(folder / GME)
+    write_directory(folder / str(REGISTRY["ofa"].weights), ROOT / "tests" / "data" / "ofa")
+    gme_cases.directory(folder / str(REGISTRY["gme"].weights))
     return folder
 
 

@@ -36,7 +36,7 @@ from bench import large
 from bench.house import House, photos
 from tagger.supervisor.plan import ProcessPlan
 from workers.decode import pixels
-from workers.inference.ensemble import loader
+from workers.inference.registry import loader
 from workers.runtime import priority
 
 BAR = 0.9

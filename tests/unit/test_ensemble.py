@@ -14,7 +14,8 @@ import pytest
 
 from tagger.errors import ModelDirectoryInvalid
 from tagger.settings import load
-from workers.inference.ensemble import Plan, loader, plan, sized, start_models
+from workers.inference.ensemble import Plan, plan, sized, start_models
+from workers.inference.registry import loader
 
 
 def test_without_large_models_auto_means_the_lite_ones(tmp_path: Path) -> None:

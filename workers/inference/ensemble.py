@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,25 +13,19 @@ from typing import Any
 import numpy as np
 import structlog
 
-from tagger.errors import EngineStopped, ModelDirectoryInvalid, NotChecked
-from tagger.evaluation import calibration
-from tagger.evaluation.calibration import Calibration
+from tagger.errors import EngineStopped, NotChecked
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction, Vector
 from tagger.settings import Settings
 from tagger.telemetry import metrics
 from workers.inference.batcher import always
 from workers.inference.engine import Engine, at_once
+from workers.inference.registry import automatic, described
 from workers.inference.scorer import LabelScorer, Scorer
-from workers.models.base import Model, PartialPrediction, merge
+from workers.models.base import PartialPrediction, merge
 from workers.runtime.register import StopRequested
 
 log = structlog.get_logger()
 
-Loader = Callable[[], Model[Any, Any]]
-
-OFA_CAPTION, OFA_ENTAILMENT, GME = "ofa-caption", "ofa-entailment", "gme"  # folders below the model directory
-GME_TOKENS = 16_384  # of one batch, words and visual tokens together
-GME_BATCH_MS = 10_000  # predicted; far below the watchdog's minute, also on a CPU
 TEXT_SECONDS = 300.0  # for the vectors of all texts of one vocabulary
 TEXTS_AT_ONCE = 32
 READY_SLICE_SECONDS = 0.5
@@ -45,9 +38,9 @@ CLOSE_SECONDS = 10.0
 class Plan:
     """The kinds of models by their part. One engine serves several parts where one model has them all."""
 
-    caption: str  # "ofa" | "lite" | "fake" | "none"
-    embed: str  # "gme" | "lite" | "fake" | "none"
-    check: str  # "ofa-entailment" | "fake" | "none"
+    caption: str  # a name of the registry, or "none"
+    embed: str
+    check: str
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -57,79 +50,15 @@ class Plan:
 
 def plan(settings: Settings) -> Plan:
     """What `auto` means here: the large models where they are installed and torch is, else the lite ones."""
-    torch = importlib.util.find_spec("torch") is not None
     models = settings.models
-    caption = settings.caption if settings.caption != "auto" else "ofa" if torch and (models / OFA_CAPTION).is_dir() else "lite"
-    embed = settings.embed if settings.embed != "auto" else "gme" if torch and (models / GME).is_dir() else "lite"
+    caption = settings.caption if settings.caption != "auto" else automatic("caption", models)
+    embed = settings.embed if settings.embed != "auto" else automatic("embed", models)
     return Plan(caption=caption, embed=embed, check=settings.check)
 
 
-def scorer(chosen: Plan, vectors: Path | None = None, models: Models | None = None) -> Scorer:
-    """Who says how probable the terms of a vocabulary are. `vectors`: folder where the vectors of its words are kept.
-    `models`: those that run; GME reads the terms with the model that looked at the picture. Errors: EngineStopped without it.
-    """
-    if chosen.embed in ("fake", "none"):
-        return LabelScorer()
-    if chosen.embed == "gme":
-        if models is None:
-            raise EngineStopped("GME scores terms only beside its running model.")
-        from workers.models.gme.scorer import TermScorer as GmeScorer
-
-        fitted = Calibration.read(vectors / calibration.FILE) if vectors is not None else None
-        return GmeScorer(models.vectors, models.embedder, fitted)
-    from workers.models.lite import TermScorer, TextEncoder
-
-    return TermScorer(TextEncoder(cache_dir=vectors))
-
-
-def loader(kind: str, models: Path, settings: Settings | None = None) -> Loader:
-    """How to load one kind of model, from its folder in `models`. What only one kind needs is imported only for it.
-    `settings`: whether absent weights are fetched, and the bounds of GME; None: not, and the usual ones."""
-    if kind == "fake":
-        from workers.models import fake
-
-        return lambda: fake.load(models)
-    if kind == "lite":
-        from workers.models import lite
-
-        return lite.load
-    if kind in ("ofa", "ofa-entailment", "gme"):
-        return _torch_loader(kind, models, settings or Settings())
-    raise ModelDirectoryInvalid(f"No model of the kind {kind!r} is known.")
-
-
-def _torch_loader(kind: str, models: Path, settings: Settings) -> Loader:
-    def load() -> Model[Any, Any]:  # in the owner thread, torch's import included: it takes seconds
-        folder = _weights({"ofa": OFA_CAPTION, "ofa-entailment": OFA_ENTAILMENT, "gme": GME}[kind], models, settings)
-        try:
-            from workers.models import accelerator
-
-            device = accelerator.best()
-            if device == "cpu":
-                accelerator.share_cores(settings.tag_processes)
-            if kind == "gme":
-                from workers.models.gme.load import load as load_gme
-                from workers.models.gme.prepare import Bounds
-
-                bounds = Bounds(least=settings.visual_tokens_least, most=settings.visual_tokens_most)
-                return load_gme(folder, device=device, bounds=bounds)
-            from workers.models.ofa import load as ofa
-        except ImportError as err:
-            raise ModelDirectoryInvalid(
-                f"The model {kind!r} needs torch: {err}.", "Install tagger with its `gpu` extra."
-            ) from err
-        return (ofa.load_caption if kind == "ofa" else ofa.load_entailment)(folder, device=device)
-
-    return load
-
-
-def _weights(name: str, models: Path, settings: Settings) -> Path:
-    """The folder of the weights, fetched first where the settings say so. Errors: WeightsNotFetched."""
-    if settings.model_pull:
-        from workers.models.weights import KNOWN, Source, ensure
-
-        return ensure(KNOWN[name], models, Source(mirror=settings.model_mirror))
-    return models / name
+def scorer(chosen: Plan, vectors: Path | None, models: Models) -> Scorer:
+    """Computes how probable the terms of a vocabulary are. `vectors`: the folder that caches the vectors of its words."""
+    return described(chosen.embed).scorer(vectors, models) if chosen.embed != "none" else LabelScorer()
 
 
 class Models:
@@ -150,6 +79,11 @@ class Models:
     @property
     def plan(self) -> Plan:
         return self._plan
+
+    @property
+    def takes_instructions(self) -> bool:
+        """Whether a model of this worker reads the profile's instruction."""
+        return any(described(kind).takes_instructions for kind in self._engines)
 
     def wait_ready(self, stopping: threading.Event) -> None:
         """Errors: Asked; or what loading or the first canary of a model raised."""
@@ -173,7 +107,8 @@ class Models:
         parts: dict[str, PartialPrediction] = {}
         for kind in dict.fromkeys((self._plan.caption, self._plan.embed)):
             if kind in self._engines:
-                parts[kind] = self._engines[kind].predict(pixels, instruction if kind == "gme" else "", deadline=deadline)
+                text = instruction if described(kind).takes_instructions else ""
+                parts[kind] = self._engines[kind].predict(pixels, text, deadline=deadline)
         own = [self._own_words(kind, part) for kind, part in parts.items()]
         return merge(own, width=width, height=height)
 
@@ -225,7 +160,8 @@ class FatalHook:
 
 def on_processor(settings: Settings) -> bool:
     """Whether only the lite models run: they use a core of the machine, and a batch gains them nothing."""
-    return plan(settings).kinds == ("lite",)
+    kinds = plan(settings).kinds
+    return bool(kinds) and all(described(kind).light for kind in kinds)
 
 
 def sized(settings: Settings) -> Settings:
@@ -254,10 +190,11 @@ def start_models(
     chosen = plan(settings)
     engines: dict[str, Engine[Any, Any]] = {}
     for kind in chosen.kinds:
+        descriptor = described(kind)
         engines[kind] = Engine(
-            loader(kind, settings.models, settings),
-            max_units=GME_TOKENS if kind == "gme" else None,
-            budget_ms=GME_BATCH_MS if kind == "gme" else None,
+            descriptor.loader(settings.models, settings),
+            max_units=descriptor.max_units,
+            budget_ms=descriptor.budget_ms,
             max_batch=settings.max_batch,
             wait_ms=settings.batch_wait_ms,
             before_batch=before_batch,

@@ -99,7 +99,7 @@ def _pipeline_deps(
         blobs=open_blobs(settings),
         decoder=decoder,
         models=models,
-        rules=SiteRules.load(settings.home, scorer(models.plan, settings.vectors, models), instructed=models.plan.embed == "gme"),
+        rules=SiteRules.load(settings.home, scorer(models.plan, settings.vectors, models), instructed=models.takes_instructions),
         fetch_seconds=settings.fetch_seconds,
         max_bytes=settings.max_body_bytes,
         wait_for_uploads=upload_priority.wait_for_uploads,
