@@ -93,10 +93,15 @@ def read(packet: bytes) -> Mapping[str, list[Value]]:
     parser.StartDoctypeDeclHandler = _refuse
     parser.EntityDeclHandler = _refuse
     try:
-        parser.Parse(packet.strip(b"\0 \t\r\n"), True)
+        parser.Parse(trimmed(packet), True)
     except (expat.ExpatError, UnicodeDecodeError, LookupError) as err:
         raise XmpRefused(f"The XMP packet is not well-formed XML: {err}.") from err
     return reader.found
+
+
+def trimmed(packet: bytes) -> bytes:
+    """Without the padding around it. In UTF-16 the null bytes are halves of characters."""
+    return packet if packet.startswith((b"\xff\xfe", b"\xfe\xff")) else packet.strip(b"\0 \t\r\n")
 
 
 def _refuse(*_: Any) -> None:

@@ -90,7 +90,7 @@ def with_words(
 def _parse(packet: bytes) -> ET.Element:
     for prefix, uri in PREFIXES.items():
         ET.register_namespace(prefix, uri)
-    stripped = packet.strip(b"\0 \t\r\n")
+    stripped = xmp.trimmed(packet)
     if not stripped:
         root = ET.Element("{adobe:ns:meta/}xmpmeta")
         ET.SubElement(root, f"{{{xmp.RDF}}}RDF")

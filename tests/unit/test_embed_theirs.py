@@ -11,6 +11,7 @@ from support.blocks import IPTC_FORMS, exif, iim, jpeg_with, picture, png_chunk,
 
 from tagger.errors import EmbedRefused
 from tagger.file_metadata import FileMetadata
+from tagger.imagemeta.containers import opened
 from tagger.imagemeta.embed import embed
 from tagger.imagemeta.read import blocks_of, from_info, read_metadata
 from tagger.imagemeta.xmp_packet import Words
@@ -180,6 +181,16 @@ def test_a_caption_with_qualifiers_is_kept(value: str) -> None:
     made = embed(before, WORDS)
     assert made.outcomes["caption"] == "kept"
     assert THEIRS.encode() in made.data
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_a_caption_in_a_packet_of_utf_16_is_kept(encoding: str) -> None:
+    packet = ("\ufeff" + dublin_core(f"<dc:description>{THEIRS}</dc:description>").decode()).encode(encoding)
+    assert embed(opened(picture("PNG")).with_xmp(packet), WORDS).outcomes == {
+        "caption": "kept",
+        "alt_text": "written",
+        "keywords": "written",
+    }
 
 
 def test_a_keyword_of_iptc_that_somebody_took_off_a_copy_stays_off() -> None:
