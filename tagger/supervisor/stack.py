@@ -6,39 +6,35 @@ Order of the end: workers first (they finish what runs), then the API, then the 
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO
 
 import requests
 import structlog
 
-from tagger.errors import TaggerError, Unavailable
+from tagger.errors import Unavailable
 from tagger.ledger import Ledger, open_ledger
 from tagger.settings import Settings, child_env
+from tagger.supervisor import ports
+from tagger.supervisor.broker_watch import BrokerWatch
+from tagger.supervisor.home_files import HomeFiles
 from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.process import Child, end, popen
-from tagger.supervisor.redis_server import Broker, open_broker
-from tagger.system.home import check_port, free_port, listens, local_url, lock_home, make_home, write_state
-from tagger.telemetry import log_files, metric_files
+from tagger.system.home import listens, local_url, lock_home, make_home
+from tagger.telemetry import metric_files
 
 log = structlog.get_logger()
 
 GRACE_SECONDS = 30.0  # longer than the longest batch and the longest delivery attempt
 TICK_SECONDS = 0.2  # between two looks at whether all processes run
 CLOSER_SECONDS = 0.6  # between two at how they are, which costs more
-PING_EVERY_SECONDS = 2.0
-SILENT_SECONDS = 4.0  # a broker that does not answer for so long is ended; both together are noticed within 10 s
 RESTART_PAUSES = (0.2, 1.0, 3.0, 10.0)
 STABLE_SECONDS = 30.0
-OWN_LOGS = ("logs-supervisor.log", "supervisor.log", "broker.log")  # in the home
 SOLO_IDLE_SECONDS = 15.0
 READY_SECONDS = 60.0
 
@@ -57,7 +53,6 @@ class Stack:
     settings: Settings
     plan: ProcessPlan
     children: list[Child] = field(default_factory=list)
-    broker: Broker | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _settled: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -68,10 +63,10 @@ class Stack:
     _ledger: Ledger | None = None
     _solo_idle_since: float = 0.0
     _looked_closer: float = 0.0
-    _told: bool = True  # False: `stack.json` is behind
-    _folded: bool = True  # False: the metrics of ended processes wait for room on the disk
-    _pinged: float = 0.0
-    _broker_answered: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._broker = BrokerWatch(self.settings)
+        self._files = HomeFiles(self.settings.home, self.settings.log_file_bytes)
 
     # --- beginning ---
 
@@ -85,43 +80,29 @@ class Stack:
         make_home(home)
         self._lock = lock_home(home)
         self._life = os.pipe()
-        (home / "logs").mkdir(mode=0o700, exist_ok=True)
         if self.plan.api:
-            port = self.settings.api_port or free_port()
-            self.settings = self.settings.model_copy(update={"api_port": port})
-            check_port(self.settings.api_host, port, "Choose another with --port, or end what listens there.")
-        if self.plan.flower:
-            check_port("127.0.0.1", self.plan.flower, "End what listens there, or leave Flower out.")
+            self.settings = ports.with_api_port(self.settings)
+        ports.check_flower(self.plan)
         self.children = self.plan.children()
-        self._give_ports()
-        shutil.rmtree(self._metrics, ignore_errors=True)
-        self._metrics.mkdir(mode=0o700)
-        self.broker = open_broker(self.settings)
+        ports.give_metrics_ports(self.settings, self.children)
+        self._files.prepare()
+        self._broker.open()
         self._ledger = open_ledger(self.settings.ledger)
         self._ledger.migrate()
         for child in self.children:
             if child.restart:
                 self._spawn(child)
-        self._write_state()
+        self._files.tell(self.api_url, self.children)
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._watcher.start()
-
-    def _give_ports(self) -> None:
-        """Each worker its own port for its metrics, from `metrics_port` on, in the order of the plan. Errors: PortTaken."""
-        if not self.settings.metrics_port:
-            return
-        workers = [child for child in self.children if child.name not in ("api", "flower")]
-        for child, port in zip(workers, range(self.settings.metrics_port, 65536), strict=False):
-            check_port("127.0.0.1", port, f"It is for {child.name}: set another `metrics_port`, or end what listens there.")
-            child.metrics_port = port
 
     def _spawn(self, child: Child) -> None:
         env = child_env(self.settings, role=child.name)
         if child.name != "flower":  # it would map its own metrics' files into memory
-            env[metric_files.FOLDER_ENV] = str(self._metrics)
+            env[metric_files.FOLDER_ENV] = str(self._files.metrics)
         env["TAGGER_METRICS_PORT"] = str(child.metrics_port)
-        env["TAGGER_BROKER_URL"] = self.broker.url if self.broker else ""
-        with (self.settings.home / "logs" / f"{child.name}.log").open("ab") as out:
+        env["TAGGER_BROKER_URL"] = self._broker.url
+        with self._files.log_of(child).open("ab") as out:
             child.process = popen(child.argv, env, self._life[0], out)
         child.started = time.monotonic()
         log.info("stack.started", child=child.name, pid=child.process.pid)
@@ -143,10 +124,10 @@ class Stack:
         deadline = time.monotonic() + seconds
         while (missing := self._missing()) and not (give_up is not None and give_up.is_set()):
             for child in self.children:
-                if child.falls and (cause := self._cause(child)) is not None:
+                if child.falls and (cause := self._files.cause(child)) is not None:
                     raise cause
                 if child.falls >= len(RESTART_PAUSES):
-                    raise Unavailable(f"{child.name} keeps ending: {self._last_words(child)}")
+                    raise Unavailable(f"{child.name} keeps ending: {self._files.last_words(child)}")
             if time.monotonic() > deadline:
                 if all(role.startswith("tag:") for role in missing):
                     log.warning("stack.still_starting", roles=missing, seconds=seconds)
@@ -183,10 +164,6 @@ class Stack:
         return {c.name: c.process.pid for c in self.children if c.process is not None and c.running}[name]
 
     @property
-    def _metrics(self) -> Path:
-        return self.settings.home / "metrics"
-
-    @property
     def api_url(self) -> str:
         return local_url(self.settings.api_host, self.settings.api_port)
 
@@ -203,24 +180,18 @@ class Stack:
         for child in self.children:
             if not child.running:
                 self._revive(child, now)
-        if self.broker is not None and not self.broker.alive():
-            log.warning("stack.broker_ended")
-            self._revive_broker()
+        self._broker.look()
         if now - self._looked_closer >= CLOSER_SECONDS:
             self._looked_closer = now
             self._look_closer(now)
 
     def _look_closer(self, now: float) -> None:
-        if not self._told:
-            self._write_state()
-        if not self._folded:
-            self._fold_metrics()
+        self._files.catch_up(self.api_url, self.children)
         for child in self.children:
             if child.running and child.end_if_stopped(now):
                 log.warning("stack.stopped", child=child.name)  # the next look starts it anew
-        for file in log_files.cap(self._log_files(), self.settings.log_file_bytes):
-            log.info("stack.log_set_aside", file=str(file))
-        self._mind_broker(now)
+        self._files.cap_logs(self.children)
+        self._broker.ping(now)
         solo = next((child for child in self.children if child.name == "tag-solo"), None)
         if solo is not None:
             self._mind_solo(solo, now)
@@ -229,9 +200,9 @@ class Stack:
         if child.process is not None:
             code, pid = child.process.returncode, child.process.pid
             child.process = None
-            self._fold_metrics()
+            self._files.fold_metrics(self.children)
             if not child.restart:
-                self._write_state()
+                self._files.tell(self.api_url, self.children)
                 return
             child.falls = child.falls + 1 if now - child.started < STABLE_SECONDS else 1
             pause = RESTART_PAUSES[min(child.falls, len(RESTART_PAUSES)) - 1]
@@ -239,36 +210,7 @@ class Stack:
             log.warning("stack.fell", child=child.name, pid=pid, code=code, restart_in_s=pause)
         elif child.restart and now >= child.not_before:
             self._spawn(child)
-            self._write_state()
-
-    def _fold_metrics(self) -> None:
-        living = {child.process.pid for child in self.children if child.process is not None}
-        try:
-            metric_files.fold(self._metrics, living)
-        except OSError as err:
-            if self._folded:
-                log.warning("stack.metrics_not_folded", error=err.strerror)
-            self._folded = False
-        else:
-            self._folded = True
-
-    def _mind_broker(self, now: float) -> None:
-        """The embedded broker must answer, not only run. One that is stopped, or hangs, is ended; the next look starts it."""
-        if self.broker is None or self.broker.process is None or now - self._pinged < PING_EVERY_SECONDS:
-            return
-        self._pinged = now
-        if self.broker.answers() or not self._broker_answered:
-            self._broker_answered = now
-        elif now - self._broker_answered >= SILENT_SECONDS:
-            log.warning("stack.broker_silent", seconds=round(now - self._broker_answered, 1))
-            self.broker.kill()
-            self._broker_answered = 0.0
-
-    def _revive_broker(self) -> None:
-        try:
-            self.broker = open_broker(self.settings)
-        except Unavailable as err:
-            log.error("stack.broker_absent", error=str(err))
+            self._files.tell(self.api_url, self.children)
 
     def _mind_solo(self, solo: Child, now: float) -> None:
         """A solo worker lives only while its lane has jobs; the next look starts it."""
@@ -297,48 +239,16 @@ class Stack:
             self._settled.wait()
         workers = [c for c in self.children if c.name != "api"]
         killed = end(workers, grace) + end([c for c in self.children if c.name == "api"], grace)
-        if self.broker is not None:
-            self.broker.stop()
+        self._broker.stop()
         if self._ledger is not None:
             self._ledger.close()
         self._ended.set()
         if self._watcher is not None:
             self._watcher.join()
-        (self.settings.home / "stack.json").unlink(missing_ok=True)
+        self._files.forget()
         self._http.close()
         for end_of_pipe in self._life:
             os.close(end_of_pipe)
         self._lock.close()
         self._lock = None
         return killed
-
-    def _write_state(self) -> None:
-        """`stack.json`; on a full disk the next closer look tries again."""
-        pids = {c.name: c.process.pid for c in self.children if c.process is not None}
-        try:
-            write_state(self.settings.home, {"supervisor": os.getpid(), "api": self.api_url, "children": pids})
-        except OSError as err:
-            if self._told:
-                log.warning("stack.state_not_written", error=err.strerror)
-            self._told = False
-        else:
-            self._told = True
-
-    def _cause(self, child: Child) -> TaggerError | None:
-        """The error that a worker named as its last word, when it will be the same the next time."""
-        try:
-            said = json.loads(self._last_words(child, 10_000))
-            kind = TaggerError.by_code()[said["code"]]
-        except (ValueError, TypeError, KeyError):
-            return None
-        if said.get("event") != "worker.start_failed" or kind.retryable:
-            return None
-        return kind(f"{child.name} cannot start: {said['error']}", said["remedy"])
-
-    def _log_files(self) -> list[Path]:
-        home, own = self.settings.home, [*(child.name for child in self.children), "media-library"]
-        return [home / name for name in OWN_LOGS] + [home / "logs" / f"{name}.log" for name in own]
-
-    def _last_words(self, child: Child, length: int = 500) -> str:
-        lines = (self.settings.home / "logs" / f"{child.name}.log").read_text("utf-8", "replace").splitlines()
-        return lines[-1][:length] if lines else "it left no word"

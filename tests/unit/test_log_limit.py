@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
@@ -96,12 +95,10 @@ def test_a_full_disk_empties_the_file_all_the_same(tmp_path: Path, monkeypatch: 
 
 
 def test_every_log_of_a_stack_is_capped(tmp_path: Path) -> None:
+    from tagger.supervisor.home_files import HomeFiles
     from tagger.supervisor.plan import ProcessPlan
-    from tagger.supervisor.stack import Stack
 
-    settings = load({}, home=tmp_path, log_file_bytes=64 * 1024)
-    stack = Stack(settings, ProcessPlan(upload=1, backfill=1, flower=5555))
-    stack.children = stack.plan.children()
-    (tmp_path / "logs").mkdir()
-    named: Callable[[], list[str]] = lambda: [str(path.relative_to(tmp_path)) for path in stack._log_files()]  # noqa: E731
-    assert {"logs/api.log", "logs/tag-upload-0.log", "logs/flower.log", "broker.log", "logs-supervisor.log"} <= set(named())
+    files = HomeFiles(tmp_path, 64 * 1024)
+    found = files.log_files(ProcessPlan(upload=1, backfill=1, flower=5555).children())
+    named = {str(path.relative_to(tmp_path)) for path in found}
+    assert {"logs/api.log", "logs/tag-upload-0.log", "logs/flower.log", "broker.log", "logs-supervisor.log"} <= named

@@ -11,46 +11,43 @@ from prometheus_client.core import REGISTRY
 
 from tagger.errors import PortTaken, WeightsNotFetched
 from tagger.settings import load
+from tagger.supervisor import ports
+from tagger.supervisor.home_files import HomeFiles
 from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.process import Child
-from tagger.supervisor.stack import Stack
 from tagger.system.home import free_port
 from tagger.telemetry import logs, metrics
 
 
-def stack(home: Path, **more: object) -> Stack:
-    made = Stack(load({}, home=home, **more), ProcessPlan(upload=2, backfill=1))
-    made.children = made.plan.children()
-    return made
+def with_ports(home: Path, **more: object) -> list[Child]:
+    children = ProcessPlan(upload=2, backfill=1).children()
+    ports.give_metrics_ports(load({}, home=home, **more), children)
+    return children
 
 
 def test_each_worker_has_a_port_of_its_own_for_its_metrics(tmp_path: Path) -> None:
     first = free_port()
-    made = stack(tmp_path, metrics_port=first)
-    made._give_ports()
-    workers = [child for child in made.children if child.name != "api"]
+    workers = [child for child in with_ports(tmp_path, metrics_port=first) if child.name != "api"]
     assert [child.metrics_port for child in workers] == [first + n for n in range(6)]  # the solo worker's too, whenever it comes
-    none = stack(tmp_path)
-    none._give_ports()
-    assert {child.metrics_port for child in none.children} == {0}
+    assert {child.metrics_port for child in with_ports(tmp_path)} == {0}
 
 
 def test_a_taken_port_of_metrics_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PortTaken, match=str(port)):
-            stack(tmp_path, metrics_port=port)._give_ports()
+            with_ports(tmp_path, metrics_port=port)
         with pytest.raises(PortTaken, match=str(port)):
             metrics.serve_metrics(port)
 
 
 def test_a_worker_that_cannot_start_is_quoted_with_its_remedy(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    made, child = stack(tmp_path), Child("tag-upload-0", [])
+    files, child = HomeFiles(tmp_path, 64 * 1024), Child("tag-upload-0", [])
     line = {"event": "worker.start_failed", "code": "weights_not_fetched", "error": "No weights.", "remedy": "Pull them."}
     log = tmp_path / "logs" / "tag-upload-0.log"
     log.write_text("noise\n" + json.dumps(line) + "\n")
-    cause = made._cause(child)
+    cause = files.cause(child)
     assert isinstance(cause, WeightsNotFetched)
     assert (cause.detail, cause.remedy) == ("tag-upload-0 cannot start: No weights.", "Pull them.")
     for other in (
@@ -60,7 +57,7 @@ def test_a_worker_that_cannot_start_is_quoted_with_its_remedy(tmp_path: Path) ->
         "Killed",
     ):
         log.write_text(other + "\n")
-        assert made._cause(child) is None, "it may start the next time"
+        assert files.cause(child) is None, "it may start the next time"
 
 
 def test_what_alerts_ask_for_reads_nought_before_the_first_time(tmp_path: Path) -> None:
