@@ -320,7 +320,7 @@ RAW: dict[str, tuple[bytes, set[int | None]]] = {
     "ten thousand headers": (request("/v1/jobs", *[f"X-{n}: y" for n in range(10_000)]), {400, None}),
     "a NUL in a header": (request("/v1/jobs", "X: a\x00b"), {400}),
     "a NUL in the address": (request("/v1/jobs/a%00b", method="GET"), {422}),
-    "bad UTF-8 in the address": (request("/v1/jobs/%ff%fe", method="GET"), {404}),
+    "bad UTF-8 in the address": (request("/v1/jobs/%ff%fe", method="GET"), {422}),
     "a key that is no text": (BARE, {401}),
     "two lengths": (request("/v1/jobs", "Content-Length: 3", "Content-Length: 5", body=b"abcde"), {400}),
     "a length below zero": (request("/v1/jobs", "Content-Length: -1"), {400}),
