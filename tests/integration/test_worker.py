@@ -15,6 +15,7 @@ import redis
 from support.stopping import stop_outside
 from worker_house import WorkerHouse
 
+from tagger.settings import broker_socket
 from tagger.supervisor import redis_server
 from workers.runtime.heartbeat import EXIT_DECLARED_DEAD
 
@@ -150,7 +151,7 @@ def test_a_flushed_broker_heals_by_itself(build: Any, tmp_path: Path) -> None:
     house.start("reconcile")
     ids = house.submit(80)
     house.until(lambda: house.done() >= 8, "work is under way")
-    with redis.Redis(unix_socket_path=str(house.home / "broker.sock")) as raw:
+    with redis.Redis(unix_socket_path=str(broker_socket(house.home))) as raw:
         raw.flushall()
     house.until(lambda: house.all_done(ids), "all are described", seconds=20)
 
@@ -211,7 +212,7 @@ class BlackHole:
 
 
 def test_black_holed_connections_are_dropped_and_work_resumes(build: Any, tmp_path: Path) -> None:
-    hole = BlackHole(tmp_path / "house0" / "broker.sock")
+    hole = BlackHole(broker_socket(tmp_path / "house0"))
     house = build(**slow_model(tmp_path, b_ms=20), broker_url=hole.url)
     worker, reconciler = house.tag(), house.start("reconcile")
     ids = house.submit(30)
