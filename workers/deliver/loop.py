@@ -23,6 +23,7 @@ from tagger.telemetry.metrics import DELIVERY_ATTEMPTS, DELIVERY_SECONDS
 from workers.deliver.attempt import attempt, failed_inside
 from workers.deliver.events import EventSender
 from workers.deliver.transport import HttpTransport, Transport
+from workers.runtime.retry import retry
 
 LOG = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -182,12 +183,10 @@ class _Loop:
 
     def _insist(self, call: Callable[[], T]) -> T:
         """Retries while the ledger is away: an attempt that is not recorded leaves its delivery without an outcome."""
-        while True:
-            try:
-                return call()
-            except LedgerUnavailable:
-                if self._ending.wait(RETRY_SECONDS):
-                    raise _GaveUp from None
+        try:
+            return retry(call, waits=(RETRY_SECONDS,), give_up=self._ending.wait)
+        except LedgerUnavailable:
+            raise _GaveUp from None
 
     def _drain(self, alive: bool) -> bool:
         """Lets the attempts in progress finish within the grace period, and sends heartbeats meanwhile."""

@@ -11,6 +11,7 @@ import structlog
 from tagger.errors import ErrorInfo, LedgerUnavailable, TaggerError, Unavailable
 from tagger.job import Claim
 from workers.pipeline.deps import PipelineDeps, Settlement, Watch
+from workers.runtime.retry import retry
 
 log = structlog.get_logger()
 
@@ -68,13 +69,11 @@ def retry_until(deadline: float, write: Callable[[], T]) -> T:
 
     The claim's token makes each retry safe.
     """
-    tries = 0
-    while True:
-        try:
-            return write()
-        except LedgerUnavailable:
-            pause = RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)]
-            tries += 1
-            if time.monotonic() + pause > deadline:
-                raise
-            time.sleep(pause)
+
+    def give_up(seconds: float) -> bool:
+        if time.monotonic() + seconds > deadline:
+            return True
+        time.sleep(seconds)
+        return False
+
+    return retry(write, waits=RETRY_SECONDS, give_up=give_up)

@@ -16,6 +16,7 @@ from tagger.errors import Unavailable
 from tagger.job import Lane
 from tagger.ledger import Ledger
 from workers.runtime.heartbeat import HealthCheck, Heartbeat
+from workers.runtime.retry import retry
 
 log = structlog.get_logger()
 
@@ -30,16 +31,14 @@ class StopRequested(Exception):
 
 def retry_until_available(call: Callable[[], T], stopping: threading.Event, what: str) -> T:
     """`call()` as soon as the part it needs is there. Errors: Asked."""
-    tries = 0
-    while True:
-        try:
-            return call()
-        except Unavailable as err:
-            pause = WAIT_SECONDS[min(tries, len(WAIT_SECONDS) - 1)]
-            tries += 1
-            log.warning("start.delayed", service=what, tries=tries, error=str(err))
-        if stopping.wait(pause):
-            raise StopRequested(what)
+
+    def delayed(tries: int, err: Unavailable) -> None:
+        log.warning("start.delayed", service=what, tries=tries, error=str(err))
+
+    try:
+        return retry(call, waits=WAIT_SECONDS, give_up=stopping.wait, on_failure=delayed)
+    except Unavailable:
+        raise StopRequested(what) from None
 
 
 @contextmanager
