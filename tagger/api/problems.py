@@ -104,7 +104,8 @@ async def _system_error(request: Request, error: Exception) -> JSONResponse:
 def _methods(request: Request) -> list[str]:
     """Of all routes at the address: Starlette's own answer names those of the first alone."""
     routes = [route for route in _flat(request.app.routes) if route.matches(request.scope)[0] != Match.NONE]
-    return sorted({method for route in routes for method in route.methods or ()})
+    named = [route for route in routes if "{" not in route.path]  # /v1/deliveries/replay is no delivery's address
+    return sorted({method for route in named or routes for method in route.methods or ()})
 
 
 def _flat(routes: Sequence[BaseRoute]) -> Iterator[Route]:
