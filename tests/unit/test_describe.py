@@ -293,15 +293,14 @@ HALF, PAGE = b"\x89PNG half of a file", b"<svg xmlns='http://www.w3.org/2000/svg
 @pytest.mark.parametrize(
     ("data", "error", "age_ms", "end", "code"),
     [
-        (HALF, DecodeError("The PNG data ends early."), 59_000, "failed", "image_not_there_yet"),
-        (HALF, DecodeError("The PNG data ends early."), 61_000, "dead", "image_unreadable"),
+        (HALF, DecodeError("The PNG data ends early."), 0, "dead", "image_unreadable"),  # an editor is told at once
         (b"", None, 59_000, "failed", "image_not_there_yet"),
         (b"", DecodeError("The file is empty."), 61_000, "dead", "image_unreadable"),
         (PAGE, DecodeError("SVG drawings are not read."), 0, "dead", "image_unreadable"),
         (HALF, ImageTooManyPixels("It has more."), 0, "dead", "image_too_many_pixels"),
     ],
 )
-def test_a_file_that_is_still_being_written_is_waited_for_after_a_hook(
+def test_an_empty_file_is_waited_for_after_a_hook(
     desk: Desk, data: bytes, error: DecodeError | None, age_ms: int, end: str, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer: Any = SimpleNamespace(status=200, headers=HTTPHeaderDict())

@@ -16,13 +16,11 @@ from typing import Any
 import structlog
 
 from tagger.errors import (
-    DecodeError,
     DecoderLost,
     DeviceLost,
     EngineStopped,
     ErrorInfo,
     ImageHidden,
-    ImageNotThereYet,
     StorageUnavailable,
     TaggerError,
     Unavailable,
@@ -43,7 +41,6 @@ from workers.runtime.standstill import LONG_SECONDS
 log = structlog.get_logger()
 
 EARLY_MS = 60_000  # after a hook
-DOCUMENTS = (b"<", b"%PDF")  # SVG and others that are no picture, however much of them is there
 
 
 def describe(claim: Claim, deps: PipelineDeps) -> Settlement:
@@ -113,7 +110,7 @@ def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, 
     unchecked = deps.rules.unchecked(claim, site, prediction) if prediction is not None and deps.models.checks else ()
     if prediction is None or unchecked:  # a cached prediction may lack checks of the texts that this profile offers
         with watch.stage("decode"):
-            decoded = _decoded(claim, deps, data, deadline)
+            decoded = deps.decoder.decode(data, deadline=deadline)
         del data  # free the encoded bytes before the model runs
         reservation.release()
         if prediction is None:
@@ -157,7 +154,7 @@ def _checked(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, re
     site = deps.ledger.get_site(claim.request.site_id)
     fetched = _fetched(claim, deps, site, watch, deadline, reservation)
     with watch.stage("decode"):
-        decoded = _decoded(claim, deps, fetched.data, deadline)
+        decoded = deps.decoder.decode(fetched.data, deadline=deadline)
     if decoded.content == "hidden":
         raise ImageHidden
     sha256 = fetched.sha256
@@ -187,17 +184,6 @@ def _fetched(claim: Claim, deps: PipelineDeps, site: Site, watch: Watch, deadlin
             blobs=deps.blobs,
             reservation=reservation,
         )
-
-
-def _decoded(claim: Claim, deps: PipelineDeps, data: bytes, deadline: float) -> Decoded:
-    """Errors: those of the decoder; ImageNotThereYet for what may be half of a file that is being written."""
-    try:
-        return deps.decoder.decode(data, deadline=deadline)
-    except DecodeError as err:
-        half = err.code == DecodeError.code and claim.request.source.kind == "url" and not data.startswith(DOCUMENTS)
-        if half and _may_be_early(claim):
-            raise ImageNotThereYet(err.detail) from err
-        raise
 
 
 def _may_be_early(claim: Claim) -> bool:
