@@ -29,7 +29,8 @@ HOMES: dict[str, tuple[str, ...]] = {
         "workers.models",
     ),
     "pillow_heif": ("workers.decode.pixels",),
-    "celery": ("tagger.queue", "workers.pipeline.celery_consumer", "workers.__main__"),
+    # Flower is a command of Celery, and runs in a process of its own
+    "celery": ("tagger.supervisor.flower_pages", "tagger.queue", "workers.pipeline.celery_consumer", "workers.__main__"),
     "kombu": ("tagger.queue",),
     "sqlalchemy": ("tagger.ledger",),
     "alembic": ("tagger.ledger",),

@@ -14,6 +14,7 @@ from fastapi import APIRouter
 
 from tagger.alttext.rules import RULES
 from tagger.api.app import create_app
+from tagger.blobs import Blobs, open_blobs
 from tagger.cli.registry import PLACES
 from tagger.errors import TaggerError
 from tagger.operator_event import TYPES, OperatorEvent
@@ -135,10 +136,17 @@ def image_format() -> Iterable[str]:
                 yield file
 
 
+def blob_store() -> Iterable[str]:
+    """Where the protocol is, where a store is chosen, and the suite that every store runs."""
+    yield of(Blobs)
+    yield of(open_blobs)
+    yield "tests/support/blobs_contract.py"
+
+
 CHECKS: dict[str, Callable[[], Iterable[str]]] = {
     "a CMS": cms, "a model": model, "an alt-text rule": alttext_rule, "a setting": lambda: (of(Settings),), "a metric": metric,
     "a command": command, "an error": error, "a route": route, "a ledger column": ledger_column,
-    "an operator event": operator_event, "an image format": image_format,
+    "an operator event": operator_event, "an image format": image_format, "a store of uploaded bytes": blob_store,
 }  # fmt: skip
 
 
