@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import yaml
 from PIL import Image
-from ruamel.yaml import YAML
 
 
 def descriptions(image: Image.Image) -> set[str]:
@@ -34,6 +34,5 @@ def sizes(path: Path) -> int:
 
 
 def terms(path: Path) -> dict[str, Any]:
-    return {
-        name: term for category in YAML(typ="safe").load(path)["categories"].values() for name, term in category["terms"].items()
-    }
+    categories = yaml.safe_load(path.read_text("utf-8"))["categories"]
+    return {name: term for category in categories.values() for name, term in category["terms"].items()}
