@@ -10,16 +10,15 @@ PIP := -m pip install --quiet --disable-pip-version-check
 demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
 	$(DEMO)/bin/tagger demo $(ARGS)
 
-test: $(DEV)/.done lint types  ## Lint, types, and every test: first those that share nothing, on all cores, then the others
+test: $(DEV)/.done lint types  ## Lint, types, and every test: on all cores, but for the faults, which measure time between processes
 	$(DEV)/bin/python -m pytest -n logical --dist worksteal $(FAST) $(ARGS)
-	$(DEV)/bin/python -m pytest --durations=20 $(SLOW) $(ARGS)
+	$(DEV)/bin/python -m pytest -n logical --dist loadfile --durations=20 tests/integration tests/acceptance $(ARGS)
+	$(DEV)/bin/python -m pytest --durations=20 tests/faults $(ARGS)
 
 test-fast: $(DEV)/.done  ## The inner loop: unit tests, layers and documents
 	$(DEV)/bin/python -m pytest -n logical --dist worksteal $(FAST) $(ARGS)
 
-# Tests that start no server and measure no time between processes run side by side.
 FAST := tests/unit tests/test_architecture.py tests/test_docs.py
-SLOW := tests/integration tests/acceptance tests/faults
 
 faults: $(DEV)/.done  ## Every fault at full length (Q2 with 100 kills, Q9 with 5,000 images), on both ledgers
 	FAULTS_LONG=1 $(DEV)/bin/python -m pytest tests/faults $(ARGS)

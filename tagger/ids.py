@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from typing import Literal
 
@@ -11,10 +12,22 @@ Prefix = Literal["job", "dlv", "site", "bkf", "req", "key", "atm", "dl", "end", 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
+_lock = threading.Lock()
+_last: dict[str, int] = {}  # by prefix, the number of the newest id
+
+
 def new_id(prefix: Prefix, now_ms: int | None = None) -> str:
-    """A new id: 48 bits of milliseconds since 1970, then 80 random bits."""
+    """A new id: 48 bits of milliseconds since 1970, then 80 random bits.
+
+    Within one millisecond a process counts up from the first id (ULID's monotonic rule), so that the newer of two jobs of one
+    asset has the greater id.
+    """
     stamp = int(time.time() * 1000) if now_ms is None else now_ms
-    return _text(prefix, (stamp << 80) | secrets.randbits(80))
+    with _lock:
+        last = _last.get(prefix, 0)
+        number = last + 1 if last >> 80 == stamp else (stamp << 80) | secrets.randbits(80)
+        _last[prefix] = number
+    return _text(prefix, number)
 
 
 def first_id(prefix: Prefix, at_ms: int) -> str:
