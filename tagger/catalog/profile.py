@@ -58,12 +58,7 @@ def built_in(name: str) -> Profile:
 
 def load(path: Path) -> Profile:
     """Read a file. Errors: ProfileInvalid with line, column, reason and remedy; also when it cannot be opened."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(yaml_document.MAX_BYTES + 1)
-    except OSError as err:
-        raise ProfileInvalid(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and its rights.") from err
-    return parse(raw, source=path.name)
+    return parse(yaml_document.file_bytes(path, ProfileInvalid), source=path.name)
 
 
 def parse(text: str | bytes, *, source: str = "profile") -> Profile:

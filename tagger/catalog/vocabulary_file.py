@@ -44,12 +44,7 @@ def built_in(name: str) -> Vocabulary:
 
 def load(path: Path) -> Vocabulary:
     """Read a file. Errors: VocabularyInvalid with line, column, reason and remedy; also when it cannot be opened."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(yaml_document.MAX_BYTES + 1)
-    except OSError as err:
-        raise VocabularyInvalid(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and its rights.") from err
-    return parse(raw, source=path.name)
+    return parse(yaml_document.file_bytes(path, VocabularyInvalid), source=path.name)
 
 
 def parse(text: str | bytes, *, source: str = "vocabulary") -> Vocabulary:

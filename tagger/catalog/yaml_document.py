@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -49,6 +50,15 @@ def refuse(document: Document, problems: Sequence[Problem], fault: type[BadReque
     )
     more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
     raise fault(lines[0] + more, remedy=placed[0][1].remedy, errors=errors)
+
+
+def file_bytes(path: pathlib.Path, fault: type[BadRequest]) -> bytes:
+    """The file, or so much of it that `read` refuses it as too large. Errors: `fault` when it cannot be opened."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as err:
+        raise fault(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and its rights.") from err
 
 
 def read(text: str | bytes, *, source: str, fault: type[BadRequest]) -> Document:

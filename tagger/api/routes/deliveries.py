@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from tagger import serializers
 from tagger.api import answers
 from tagger.api.answers import answered
-from tagger.api.deps import CallerDep, Cursor, StateDep
+from tagger.api.deps import Caller, CallerDep, Cursor, StateDep
 from tagger.api.shapes import ReplayIn, Since
 from tagger.delivery import DeliveryStatus
 from tagger.errors import BadRequest, Pointer, TaggerError
@@ -60,12 +60,7 @@ def list_attempts(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[
 )
 def replay_parked(body: ReplayIn, state: StateDep, caller: CallerDep) -> dict[str, Any]:
     """All that waits for the endpoint of any of them goes out with it."""
-    _check_reason(body.reason)
-    site_id = caller.site_id or body.site
-    if body.site not in (None, site_id):
-        raise BadRequest("A site's key replays only its own deliveries.", errors=(Pointer(pointer="/site"),))
-    if not (body.ids or site_id or body.since or body.reason):
-        raise BadRequest("Say which: ids, site, since or reason.", errors=(Pointer(pointer=""),))
+    site_id = _site_to_replay(body, caller, "deliveries")
     released = state.ledger.replay_parked(body.ids, site_id=site_id, since_ms=parse_instant(body.since), code=body.reason)
     return {"replayed": sum(released.values())}
 
@@ -99,12 +94,7 @@ def list_dead_letters(
     response_model=None,
 )
 def replay(body: ReplayIn, state: StateDep, caller: CallerDep) -> dict[str, Any]:
-    _check_reason(body.reason)
-    site_id = caller.site_id or body.site
-    if body.site not in (None, site_id):
-        raise BadRequest("A site's key replays only its own dead letters.", errors=(Pointer(pointer="/site"),))
-    if not (body.ids or site_id or body.since or body.reason):
-        raise BadRequest("Say which: ids, site, since or reason.", errors=(Pointer(pointer=""),))
+    site_id = _site_to_replay(body, caller, "dead letters")
     chosen: dict[str, Any] = {"site_id": site_id, "since_ms": parse_instant(body.since), "code": body.reason, "ids": body.ids}
     replayed, cursor = 0, None
     while True:
@@ -119,3 +109,14 @@ def _check_reason(code: str | None) -> None:
     """Errors: BadRequest for what is no error code of tagger."""
     if code is not None and code not in TaggerError.by_code():
         raise BadRequest(f"{code!r} is no error code.", "docs/errors.md lists them.", errors=(Pointer(pointer="/reason"),))
+
+
+def _site_to_replay(body: ReplayIn, caller: Caller, what: str) -> str | None:
+    """The site whose `what` are replayed; None for all sites. Errors: BadRequest for another site, or where nothing is chosen."""
+    _check_reason(body.reason)
+    site_id = caller.site_id or body.site
+    if body.site not in (None, site_id):
+        raise BadRequest(f"A site's key replays only its own {what}.", errors=(Pointer(pointer="/site"),))
+    if not (body.ids or site_id or body.since or body.reason):
+        raise BadRequest("Say which: ids, site, since or reason.", errors=(Pointer(pointer=""),))
+    return site_id
