@@ -25,6 +25,7 @@ from tagger.settings import Settings
 from tagger.site import Site
 from workers.deliver import loop
 from workers.deliver.transport import Reply
+from workers.runtime.register import registered
 
 SECONDS = 20.0  # no condition of these tests needs that long
 
@@ -109,18 +110,21 @@ def describe(ledger: Ledger, site_id: str, asset_id: str, text: str = "A cat", r
 
 
 class Running:
-    """A deliverer in a thread of the test."""
+    """A deliverer in a thread of the test, registered and beating as in its own process."""
 
     def __init__(self, settings: Settings, ledger: Any, transport: FakeEndpoints) -> None:
         self.stop = threading.Event()
         self.pool = ThreadPoolExecutor(1)
-        self.result: Future[bool] = self.pool.submit(
-            loop.run, settings, ledger, self.stop, transport=transport, rng=random.Random(1)
-        )
+        self.result: Future[None] = self.pool.submit(self._run, settings, ledger, transport)
 
-    def end(self) -> bool:
+    def _run(self, settings: Settings, ledger: Any, transport: FakeEndpoints) -> None:
+        with registered(ledger, worker_id="deliverer", role="deliver", lane=None, stopping=self.stop):
+            loop.run(settings, ledger, "deliverer", self.stop, transport=transport, rng=random.Random(1))
+
+    def end(self) -> None:
+        """Errors: whatever ended it before it was asked to."""
         self.stop.set()
-        return self.result.result(SECONDS)
+        self.result.result(SECONDS)
 
 
 @pytest.fixture
@@ -149,7 +153,7 @@ def test_what_is_due_is_delivered_once_and_the_jobs_are_done(ledger: Ledger, sta
     until(lambda: statuses(ledger, "news") == {"delivered": 30})
     late = describe(ledger, "news", "late")  # an idle deliverer notices
     until(lambda: ledger.delivery(late).status == "delivered")
-    assert running.end() is True
+    running.end()
     assert sorted(endpoints.sent) == sorted([*ids, late])
     delivery = ledger.delivery(ids[0])
     assert [o.outcome for o in delivery.outcomes] == ["written"]
@@ -193,22 +197,11 @@ def test_stopping_finishes_what_is_under_way_and_hands_back_the_rest(ledger: Led
     until(lambda: endpoints.inside["news"] == 2)
     running.stop.set()
     gate.set()
-    assert running.end() is True
+    running.end()
     assert len(endpoints.sent) == 2
     assert statuses(ledger, "news") == {"delivered": 2, "pending": 18}
     for delivery in ledger.deliveries(status="pending").data:
         assert ledger.attempts(delivery.id) == []
-
-
-def test_a_deliverer_that_is_held_for_dead_ends(ledger: Ledger, start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "HEARTBEAT_SECONDS", 0.05)
-    known: list[str] = []
-    real = ledger.register_worker
-    monkeypatch.setattr(ledger, "register_worker", lambda worker_id, **rest: (known.append(worker_id), real(worker_id, **rest)))
-    running = start(ledger, FakeEndpoints())
-    until(lambda: bool(known))
-    ledger.retire_worker(known[0])
-    assert running.result.result(SECONDS) is False
 
 
 class Flaky:
@@ -232,11 +225,10 @@ def test_an_outage_of_the_ledger_loses_nothing_and_sends_nothing_twice(
     ledger: Ledger, start: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "RETRY_SECONDS", 0.02)
-    monkeypatch.setattr(loop, "HEARTBEAT_SECONDS", 0.02)
     add_site(ledger, "news")
     delivery_id = describe(ledger, "news", "a")
     endpoints = FakeEndpoints()
-    flaky = Flaky(ledger, {"claim_deliveries": 3, "confirm_delivery": 3, "finish_delivery": 3, "beat": 5})
+    flaky = Flaky(ledger, {"claim_deliveries": 3, "confirm_delivery": 3, "finish_delivery": 3})
     start(flaky, endpoints)
     until(lambda: ledger.delivery(delivery_id).status == "delivered")
     assert endpoints.sent == [delivery_id]

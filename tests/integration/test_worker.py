@@ -132,6 +132,18 @@ def test_a_frozen_worker_is_replaced_and_ends_when_it_wakes(build: Any) -> None:
     assert frozen.wait(15) == EXIT_DECLARED_DEAD
 
 
+@pytest.mark.parametrize("role", ["deliver", "reconcile"])
+def test_a_process_of_any_role_ends_when_the_ledger_says_that_it_is_dead(build: Any, role: str) -> None:
+    """All roles have one heartbeat: theirs, not one of their own making."""
+    house = build()
+    process = house.start(role)
+    house.until(lambda: house.workers(role) == 1, "it is registered")
+    (worker_id,) = sqlite3.connect(house.home / "ledger.sqlite").execute("SELECT id FROM workers").fetchone()
+    house.ledger.retire_worker(worker_id)
+    assert process.wait(15) == EXIT_DECLARED_DEAD
+    assert '"event": "worker.declared_dead"' in house.logs()
+
+
 def test_a_broker_killed_and_restarted_under_load_costs_nobody_a_hand(build: Any, tmp_path: Path) -> None:
     house = build(**slow_model(tmp_path, b_ms=20))
     worker, reconciler = house.tag(), house.start("reconcile")

@@ -1,13 +1,10 @@
-"""The deliver worker: claims due deliveries, sends them in a few threads, records each attempt, and sends heartbeats."""
+"""The deliver worker's loop: claims due deliveries, sends them in a few threads, records each attempt."""
 
 from __future__ import annotations
 
-import os
 import random
-import socket
 import threading
 import time
-import uuid
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +25,6 @@ from workers.runtime.retry import retry
 LOG = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-HEARTBEAT_SECONDS = 2.0
 POLL_SECONDS = 0.25  # how long an idle worker waits before it asks for due deliveries again
 GRACE_SECONDS = 3.0  # after the deadline of an attempt, to record it
 RETRY_SECONDS = 0.5  # between two tries while the ledger is away
@@ -42,19 +38,16 @@ class _GaveUp(Exception):
 def run(
     settings: Settings,
     ledger: Ledger,
+    worker_id: str,
     stop: threading.Event,
     *,
     transport: Transport | None = None,
     rng: random.Random | None = None,
-) -> bool:
-    """Delivers until `stop` is set; then finishes the attempts in progress and releases the other claims.
+) -> None:
+    """Delivers as this registered worker until `stop` is set; then finishes the attempts in progress.
 
-    True: stopped as requested. False: the ledger says that this worker is dead, so the process must end.
+    Whoever registered the worker sends its heartbeats meanwhile, and releases the other claims when it retires the worker.
     """
-    worker_id = str(uuid.uuid4())
-    ledger.register_worker(worker_id, role="deliver", lane=None, host=socket.gethostname(), pid=os.getpid())
-    structlog.contextvars.bind_contextvars(worker=worker_id)
-    LOG.info("worker.registered", worker=worker_id, pid=os.getpid(), threads=settings.deliver_threads)
     sender = transport or HttpTransport()
     event_sender = EventSender(settings, ledger, sender, random.Random())
     loop = _Loop(settings, ledger, worker_id, sender, rng or random.Random(), stop)
@@ -62,18 +55,11 @@ def run(
     events_thread = threading.Thread(target=event_sender.run, args=(events_stop,), name="operator-events", daemon=True)
     events_thread.start()
     try:
-        alive = loop.run()
+        loop.run()
     finally:
         events_stop.set()
         events_thread.join(settings.deliver_seconds + GRACE_SECONDS)
         sender.close()
-    if alive:
-        try:
-            ledger.retire_worker(worker_id)
-        except LedgerUnavailable:
-            LOG.warning("worker.retire_failed", worker=worker_id)  # its lease expires, which releases its claims
-    LOG.info("worker.ended", worker=worker_id, alive=alive)
-    return alive
 
 
 class _Loop:
@@ -90,30 +76,14 @@ class _Loop:
         self._running: Counter[str] = Counter()
         self._finished = False  # since the loop looked last
         self._ending = threading.Event()  # the grace period is over
-        self._last_beat = time.monotonic()
 
-    def run(self) -> bool:
-        alive = True
-        while alive and not self._stop.is_set():
-            alive = self._beat()
-            if alive and not self._fill():
+    def run(self) -> None:
+        while not self._stop.is_set():
+            if not self._fill():
                 with self._changed:
                     self._changed.wait_for(lambda: self._finished, POLL_SECONDS)
                     self._finished = False
-        return self._drain(alive)
-
-    def _beat(self) -> bool:
-        if time.monotonic() - self._last_beat < HEARTBEAT_SECONDS:
-            return True
-        try:
-            alive = self._ledger.beat(self._worker_id)
-        except LedgerUnavailable:
-            LOG.warning("heartbeat.failed", worker=self._worker_id)
-            return True  # an outage of the ledger does not end this worker
-        self._last_beat = time.monotonic()
-        if not alive:
-            LOG.error("worker.declared_dead", worker=self._worker_id)
-        return alive
+        self._drain()
 
     def _fill(self) -> bool:
         """Claims deliveries for the free threads. True if there were any."""
@@ -188,18 +158,11 @@ class _Loop:
         except LedgerUnavailable:
             raise _GaveUp from None
 
-    def _drain(self, alive: bool) -> bool:
-        """Lets the attempts in progress finish within the grace period, and sends heartbeats meanwhile."""
+    def _drain(self) -> None:
+        """Lets the attempts in progress finish within the grace period."""
         with self._changed:
             for claims in self._waiting.values():
                 claims.clear()
-        until = time.monotonic() + self._seconds + GRACE_SECONDS
-        while alive and time.monotonic() < until:
-            with self._changed:
-                if not self._running.total():
-                    break
-                self._changed.wait(POLL_SECONDS)
-            alive = self._beat()
+            self._changed.wait_for(lambda: not self._running.total(), self._seconds + GRACE_SECONDS)
         self._ending.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        return alive

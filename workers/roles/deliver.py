@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import structlog
+
 from tagger.ledger import open_ledger
 from tagger.settings import Settings
 from workers import deliver
-from workers.runtime.heartbeat import EXIT_DECLARED_DEAD
-from workers.runtime.register import StopRequested, retry_until_available
+from workers.runtime.register import StopRequested, new_worker_id, registered, retire_worker
 from workers.runtime.shutdown import Shutdown
+
+log = structlog.get_logger()
 
 MARGIN_SECONDS = 10.0  # the deliverer has a grace period of its own, an attempt's deadline and a little; this is behind it
 
 
 def run(settings: Settings) -> int:
     """Delivers until it is asked to end; returns the exit status."""
+    worker_id = new_worker_id()
+    structlog.contextvars.bind_contextvars(worker=worker_id)
     ledger = open_ledger(settings.ledger)
-    shutdown = Shutdown(lambda: None, lambda: None, grace=settings.deliver_seconds + MARGIN_SECONDS)
+    grace = settings.deliver_seconds + MARGIN_SECONDS
+    shutdown = Shutdown(lambda: None, lambda: retire_worker(ledger, worker_id), grace=grace)
     shutdown.install()
     try:
-        return (
-            0
-            if retry_until_available(lambda: deliver.run(settings, ledger, shutdown.requested), shutdown.requested, "ledger")
-            else EXIT_DECLARED_DEAD
-        )
+        with registered(ledger, worker_id=worker_id, role="deliver", lane=None, stopping=shutdown.requested):
+            deliver.run(settings, ledger, worker_id, shutdown.requested)
     except StopRequested:
-        return 0
+        log.info("worker.ended_early")
     finally:
         ledger.close()
         shutdown.done()
+    log.info("worker.ended")
+    return 0
