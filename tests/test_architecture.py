@@ -6,6 +6,7 @@ tests/layers.txt lists every module.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -128,6 +129,21 @@ def test_heavy_and_dangerous_libraries_stay_at_home(module: str) -> None:
         if name.partition(".")[0] in HOMES and not inside(module, HOMES[name.partition(".")[0]])
     ]
     assert not strays, f"{module} imports {strays}"
+
+
+def test_processes_are_started_in_one_place_which_lets_none_outlive_us() -> None:
+    starts = re.compile(
+        r"subprocess\.(Popen|run|call|check_\w+|getoutput)|os\.(fork\w*|spawn\w*|posix_spawn\w*|system|popen)|pty\.\w+"
+    )
+    starters = {
+        module
+        for module, file in MODULES.items()
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.Call) and starts.fullmatch(ast.unparse(node.func))
+    }
+    assert starters == {"tagger.system.children"}
+    libraries = ("multiprocessing", "concurrent.futures.ProcessPoolExecutor", "subprocess.Popen", "subprocess.run")
+    assert [m for m, file in MODULES.items() if any(inside(name, libraries) for name in imports(file))] == []
 
 
 def test_images_are_opened_in_two_places_and_by_named_formats() -> None:

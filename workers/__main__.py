@@ -16,9 +16,9 @@ import structlog
 from tagger.errors import TaggerError
 from tagger.job import LANES
 from tagger.settings import Settings, load
+from tagger.system.parent_death import end_with_parent
 from tagger.telemetry import logs, metric_files, metrics
 from tagger.telemetry.control_characters import escape_controls
-from workers.runtime.shutdown import end_with_parent
 
 log = structlog.get_logger()
 

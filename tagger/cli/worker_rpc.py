@@ -11,6 +11,7 @@ from typing import Any
 from tagger.errors import EngineStopped, ErrorInfo, TaggerError
 from tagger.settings import Settings, child_env
 from tagger.system import interpreter
+from tagger.system.children import start_child
 
 
 class ModelsRefused(TaggerError):
@@ -36,7 +37,7 @@ def run(module: Sequence[str], body: Mapping[str, Any], settings: Settings) -> I
     with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as log:
         json.dump(body, told)
         told.seek(0)
-        process = subprocess.Popen(argv, env=env, stdin=told, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8")
+        process = start_child(argv, env=env, stdin=told, stdout=subprocess.PIPE, stderr=log)
         assert process.stdout is not None
         try:
             for line in process.stdout:

@@ -25,8 +25,8 @@ from tagger.services.renditions import Renditions
 from tagger.settings import Settings, plain_env
 from tagger.site import Site
 from tagger.supervisor.stack import Stack, local_session
+from tagger.system.children import start_child
 from tagger.system.interpreter import module
-from tagger.system.parent_death import die_with_parent
 
 SITE = "media-library"
 WAIT_SECONDS = 60.0
@@ -84,7 +84,7 @@ def wait_for(what: str, look: Callable[[], Any], seconds: float = WAIT_SECONDS) 
 @contextlib.contextmanager
 def open_scene(settings: Settings, stack: Stack, renditions: Renditions, say: Callable[[str], None]) -> Iterator[Scene]:
     """Start everything, hand out the scene, end everything."""
-    library: subprocess.Popen[str] | None = None
+    library: subprocess.Popen[bytes] | None = None
     try:
         stack.start()
         hook_secret, callback_secret = new_secret(), new_secret()
@@ -100,7 +100,7 @@ def open_scene(settings: Settings, stack: Stack, renditions: Renditions, say: Ca
             stack.stop()
 
 
-def end_library(process: subprocess.Popen[str]) -> None:
+def end_library(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
         process.wait(10)
@@ -127,14 +127,14 @@ def _add_site(settings: Settings, ready: dict[str, Any], hook_secret: str, callb
     return key
 
 
-def _start_library(home: Path, api: str, hook_secret: str, callback_secret: str) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+def _start_library(
+    home: Path, api: str, hook_secret: str, callback_secret: str
+) -> tuple[subprocess.Popen[bytes], dict[str, Any]]:
     argv = module("tagger.demo.media_library", "--home", str(home / "media-library"))
-    argv = die_with_parent([*argv, "--hook-url", f"{api}/v1/hooks/{SITE}"])
+    argv += ["--hook-url", f"{api}/v1/hooks/{SITE}"]
     env = {**plain_env(), "MEDIA_LIBRARY_HOOK_SECRET": hook_secret, "MEDIA_LIBRARY_CALLBACK_SECRETS": callback_secret}
     with (home / "logs" / "media-library.log").open("ab") as log:
-        process = subprocess.Popen(
-            argv, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-        )
+        process = start_child(argv, env=env, stdout=subprocess.PIPE, stderr=log, own_session=True)
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from tagger.errors import DecodeError, DecoderUnavailable, ErrorInfo
 from tagger.settings import Settings, child_env
+from tagger.system.children import start_child
 from tagger.system.interpreter import module
-from tagger.system.parent_death import die_with_parent
 
 LARGEST = 1024  # pixels of a side
 CLOSE_SECONDS = 5.0
@@ -63,12 +63,12 @@ class Renditions:
         return answer, made
 
     def _start(self) -> subprocess.Popen[bytes]:
-        self._process = subprocess.Popen(
-            die_with_parent(module("workers.renditions")),
+        self._process = start_child(
+            module("workers.renditions"),
             env=child_env(self._settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is the command's business
+            own_session=True,  # Ctrl-C is the command's business
         )
         return self._process
 

@@ -12,7 +12,6 @@ from tagger.settings import Settings
 from tagger.supervisor.process import Child
 from tagger.system.cpus import allowed, processors
 from tagger.system.interpreter import module
-from tagger.system.parent_death import die_with_parent
 
 
 def flower_installed() -> bool:
@@ -54,10 +53,10 @@ class ProcessPlan:
         if self.solo_on_demand:
             children.append(Child("tag-solo", _worker("tag", "--lane", "solo"), restart=False))
         if self.api:
-            children.insert(0, Child("api", die_with_parent(module("tagger", "api"))))
+            children.insert(0, Child("api", module("tagger", "api")))
         if self.flower:
             port = f"--port={self.flower}"
-            children.append(Child("flower", die_with_parent(module("tagger", "flower", port))))
+            children.append(Child("flower", module("tagger", "flower", port)))
         return children
 
 
@@ -73,5 +72,5 @@ def _tags(lane: Lane, count: int, *options: str, placed: bool) -> list[Child]:
 
 
 def _worker(*role: str) -> list[str]:
-    """It is killed with this process while it starts; afterwards it shuts down in order (workers/runtime/shutdown.py)."""
-    return die_with_parent(module("workers", "--parent", str(os.getpid()), *role))
+    """It is killed with this process while it starts; afterwards it shuts down in order (`end_with_parent`)."""
+    return module("workers", "--parent", str(os.getpid()), *role)

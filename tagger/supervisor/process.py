@@ -13,6 +13,8 @@ from typing import IO
 
 import psutil
 
+from tagger.system.children import start_child
+
 STOPPED_SECONDS = 6.0  # a worker's lease: whoever is stopped for longer has lost its jobs, and may hold SQLite's write lock
 
 
@@ -55,9 +57,9 @@ class Child:
 
 def popen(argv: list[str], env: Mapping[str, str], life: int, out: IO[bytes]) -> subprocess.Popen[bytes]:
     """`life`: the read end of a pipe that only the supervisor can write to, as standard input; a worker that is stopped is woken
-    by the kernel when that pipe is closed (workers/runtime/shutdown.py)."""
+    by the kernel when that pipe is closed (tagger/system/parent_death.py)."""
     # A session of its own: Ctrl-C in the terminal reaches the supervisor alone, which then ends its children in order.
-    return subprocess.Popen(argv, env=dict(env), stdin=life, stdout=out, stderr=out, start_new_session=True)
+    return start_child(argv, env=env, stdin=life, stdout=out, stderr=out, own_session=True)
 
 
 def end(children: list[Child], grace: float) -> list[str]:

@@ -21,7 +21,7 @@ from redis.retry import Retry
 
 from tagger.errors import BrokerUnavailable
 from tagger.settings import Settings, broker_socket, broker_socket_url, plain_env
-from tagger.system.parent_death import die_with_parent
+from tagger.system.children import start_child
 
 START_SECONDS = 15.0
 STOP_SECONDS = 10.0
@@ -161,15 +161,14 @@ def _spawn(folder: Path, socket: Path, lock: int) -> subprocess.Popen[bytes]:
     }  # fmt: skip
     binary = str(server_binary())
     arguments = [part for key, value in options.items() for part in (f"--{key}", value)]
-    return subprocess.Popen(
-        die_with_parent([binary, *arguments]),
+    return start_child(
+        [binary, *arguments],
         env=plain_env(),
-        stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=folder,
         pass_fds=(lock,),
-        start_new_session=True,  # Ctrl-C goes to the supervisor, which stops the broker last
+        own_session=True,  # Ctrl-C goes to the supervisor, which stops the broker last
     )
 
 

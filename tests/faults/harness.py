@@ -37,6 +37,7 @@ from tagger.queue.hints import Hints
 from tagger.settings import Settings, broker_socket, load, to_env
 from tagger.site import Site
 from tagger.supervisor import redis_server
+from tagger.system.children import start_child
 from tagger.system.home import free_port, read_state
 
 ROOT = Path(__file__).parent.parent.parent
@@ -363,22 +364,10 @@ def png(colour: tuple[int, int, int], side: int = 32) -> bytes:
     return out.getvalue()
 
 
-# Ends the process with the one that started it, so that an interrupted test leaves nothing behind; the flag survives exec.
-LAUNCH = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
-
-
 def _tail(log: Path) -> str:
     return log.read_text("utf-8", "replace")[-800:]
 
 
 def _popen(argv: list[str], env: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as out:
-        return subprocess.Popen(
-            [sys.executable, "-S", "-E", "-c", LAUNCH, *argv],
-            env=env,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
+        return start_child(argv, env=env, cwd=ROOT, stdout=out, stderr=out, own_session=True)

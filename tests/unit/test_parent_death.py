@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tell
 
 WORKER = """
 import os, signal, sys
-from workers.runtime.shutdown import end_with_parent
+from tagger.system.parent_death import end_with_parent
 signal.signal(signal.SIGHUP, lambda *_: (open(sys.argv[2], "w").close(), os._exit(0)))
 end_with_parent(int(sys.argv[1]))
 os.write(1, b"%d\\n" % os.getpid())  # in one piece: all children share the pipe
@@ -25,11 +25,10 @@ while True: signal.pause()
 PARENT = f"""
 import os, sys, time
 from tagger.supervisor.process import popen
-from tagger.system.parent_death import die_with_parent
 life = os.pipe()
 server = [sys.executable, "-S", "-c", "import os, time; os.write(1, b'%d\\\\n' % os.getpid()); time.sleep(60)"]
 worker = [sys.executable, "-c", {WORKER!r}, str(os.getpid()), sys.argv[1]]
-for argv in (die_with_parent(server), worker, worker):
+for argv in (server, worker, worker):
     popen(argv, os.environ, life[0], sys.stdout)
 time.sleep(60)
 """

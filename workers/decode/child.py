@@ -13,17 +13,15 @@ import json
 import mmap
 import os
 import resource
-import select
 import signal
 import socket
 import sys
 import time
 from dataclasses import asdict
 
-from tagger.system.parent_death import outlive_parent
+from tagger.system.parent_death import die_with_pipe
 from workers.decode.protocol import ANSWER, BLOCKS, READY, REQUEST, Limits
 from workers.runtime import priority
-from workers.runtime.hang_up import signal_at_hang_up
 
 STARTS = frozenset(
     {"subprocess.Popen", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "pty.spawn"}
@@ -35,7 +33,7 @@ def main(argv: list[str]) -> None:
         signal.signal(number, signal.SIG_IGN)
     socket_fd, area_fd, life_fd = (int(text) for text in argv[:3])
     limits = Limits(**json.loads(argv[3]))
-    _die_with_parent(life_fd)
+    die_with_pipe(life_fd)
     priority.lower_session_priority()
     from workers.decode import pixels  # not at the top: the parent imports this file, and needs no Pillow
 
@@ -82,15 +80,6 @@ def start_nothing(event: str, _args: object) -> None:
     """An audit hook: no file makes a decoder start another program, whatever a library would do for it."""
     if event in STARTS:
         raise PermissionError(f"A decoder starts no program ({event}).")
-
-
-def _die_with_parent(life_fd: int) -> None:
-    signal_at_hang_up(life_fd, signal.SIGKILL)
-    outlive_parent()
-    poll = select.poll()
-    poll.register(life_fd, select.POLLIN)
-    if poll.poll(0):  # it died while we started
-        os._exit(0)
 
 
 def _limit(limits: Limits) -> None:

@@ -20,8 +20,8 @@ import psutil
 
 from tagger.prediction import Pixels
 from tagger.settings import MIB
+from tagger.system.children import start_child
 from tagger.system.interpreter import module
-from tagger.system.parent_death import die_with_parent
 from workers.decode.protocol import ANSWER, MAX_BLOCK, READY, REQUEST, Limits
 
 START_SECONDS = 60.0  # for a new process to import its libraries on a busy machine
@@ -63,13 +63,13 @@ class DecoderProcess:
         ours, theirs = socket.socketpair()
         try:
             self.area = mmap.mmap(area_fd, limits.area_bytes)
-            self.process = subprocess.Popen(
+            # until it has started it is killed with the thread that starts it; from then on with this process (`die_with_pipe`)
+            self.process = start_child(
                 _command(theirs.fileno(), area_fd, life_fd, limits),
                 env=_environment(),
                 pass_fds=(theirs.fileno(), area_fd, life_fd),
-                stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                start_new_session=True,  # a signal to the worker's group is the worker's business
+                own_session=True,  # a signal to the worker's group is the worker's business
             )
         except BaseException:
             ours.close()
@@ -184,8 +184,7 @@ def _shared_file(size: int) -> int:
 
 def _command(socket_fd: int, area_fd: int, life_fd: int, limits: Limits) -> list[str]:
     numbers = [str(fd) for fd in (socket_fd, area_fd, life_fd)]
-    # until it has started it is killed with the thread that starts it; from then on with this process
-    return die_with_parent(module("workers.decode.child", *numbers, json.dumps(asdict(limits))))
+    return module("workers.decode.child", *numbers, json.dumps(asdict(limits)))
 
 
 def _environment() -> dict[str, str]:

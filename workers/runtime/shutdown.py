@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
-import stat
-import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
 
 import structlog
-
-from tagger.system.parent_death import PR_SET_PDEATHSIG
-from workers.runtime.hang_up import signal_at_hang_up
 
 log = structlog.get_logger()
 
@@ -73,17 +67,3 @@ class Shutdown:
         last.start()
         last.join(LAST_SECONDS)
         self._exit_now(0)
-
-
-def end_with_parent(parent: int) -> None:
-    """Makes the kernel send SIGHUP when the thread of process `parent` that started this one ends (Linux).
-
-    Exits at once if the parent is gone already. If standard input is a pipe that the parent holds, the kernel also continues this
-    process in case it is stopped; otherwise a stopped process would keep its port and its memory until someone continued it.
-    """
-    if sys.platform == "linux":
-        if stat.S_ISFIFO(os.fstat(0).st_mode):
-            signal_at_hang_up(0, signal.SIGCONT)  # first: until SIGHUP takes its place, the parent's death kills this process
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGHUP)
-    if os.getppid() != parent:
-        sys.exit(0)

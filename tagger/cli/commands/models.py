@@ -12,6 +12,7 @@ import typer
 from tagger.cli import console
 from tagger.errors import SettingsError, WeightsNotFetched
 from tagger.settings import Settings, child_env
+from tagger.system.children import start_child
 from tagger.system.interpreter import module
 
 app = typer.Typer(help="Weights of the large models: fetch, list, check, convert.", no_args_is_help=True)
@@ -89,9 +90,9 @@ def check_chosen(settings: Settings) -> list[str]:
 def _asked(verb: str, names: list[str] | None, settings: Settings, *more: str) -> tuple[list[dict[str, Any]], int]:
     """Rows and exit status. The work is the workers' package; this process has no torch."""
     argv = module("workers.models.weights", verb, *(names or []), *more)
-    with subprocess.Popen(argv, env=child_env(settings), stdout=subprocess.PIPE, text=True) as process:
+    with start_child(argv, env=child_env(settings), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        rows = [loads(line) for line in process.stdout if line.startswith("{")]
+        rows = [loads(line) for line in process.stdout if line.startswith(b"{")]
     return rows, process.returncode
 
 
