@@ -46,13 +46,13 @@ class UrlInvalid(AddressForbidden):
 
 
 class ImageNotThereYet(FetchRefused):
-    """403, 404 or an empty file within the first minute after a hook: many CMSes send it before the file is public."""
+    """403, 404, a page or an empty file within the first minute after a hook: many CMSes send it before the file is public."""
 
     code = "image_not_there_yet"
     title = "The image is not there yet"
     retryable = True
     default_remedy = (
-        "It is tried again by itself; after the first minute 403, 404 and an empty file are final. "
+        "It is tried again by itself; after the first minute 403, 404, a page and an empty file are final. "
         "Send the hook once the file is public."
     )
 

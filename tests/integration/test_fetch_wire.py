@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from picture_server import BODY, Server, get, moved, ok, send
 
 from tagger.asset import ImageSource
-from tagger.errors import EncodingInvalid, ImageNotThereYet, ImageTooLarge, TaggerError, UrlInvalid
+from tagger.errors import DecodeError, EncodingInvalid, ImageNotThereYet, ImageTooLarge, TaggerError, UrlInvalid
 from workers.fetch.fetch import FetchPolicy, fetch
 
 SIGNED = [
@@ -146,12 +146,20 @@ def test_the_caps_hold_beside_aws_chunked(server: Server) -> None:
 
 
 @pytest.mark.parametrize("status", ["404 Not Found", "403 Forbidden", "200 OK"])
-def test_a_file_that_is_not_public_yet_is_tried_again(server: Server, status: str) -> None:
-    """An empty file too: it has been made, and not written."""
-    server.answers["/a.jpg"] = ok(b"", status=status)
+@pytest.mark.parametrize("body", [b"", b"<!-- theme --><html><title>Page not found</title></html>"], ids=["empty", "a page"])
+def test_a_file_that_is_not_public_yet_is_tried_again(server: Server, status: str, body: bytes) -> None:
+    """An empty file too: it has been made, and not written. And a CMS may answer 200 with its page "not found"."""
+    server.answers["/a.jpg"] = ok(body, status=status)
     with pytest.raises(ImageNotThereYet) as caught:
         get(server, may_be_early=True)
     assert caught.value.info().retryable
+
+
+def test_a_page_is_final_where_no_hook_came_just_now(server: Server) -> None:
+    server.answers["/a.jpg"] = ok(b"<html><title>Page not found</title></html>")
+    with pytest.raises(DecodeError, match="HTML") as caught:
+        get(server)
+    assert not caught.value.info().retryable
 
 
 @dataclass(frozen=True, kw_only=True)

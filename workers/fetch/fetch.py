@@ -82,9 +82,9 @@ def fetch(
     """Gets the bytes of `source` before `deadline`, a `time.monotonic()` reading.
 
     Errors: AddressForbidden (UrlInvalid among them), ImageTooLarge, EncodingInvalid, FetchRefused (4xx, missing, not a plain
-    file), ImageNotThereYet (retryable: 403, 404 or no bytes just after a hook), FetchFailed (retryable: network, 5xx, time),
-    DecodeError (HTML in place of an image), StorageUnavailable (blobs), DecoderUnavailable (the memory for encoded images is
-    full). `reservation`: of the memory for encoded images; the caller releases it when it drops the bytes.
+    file), ImageNotThereYet (retryable: 403, 404, a page or no bytes just after a hook), FetchFailed (retryable: network, 5xx,
+    time), DecodeError (HTML in place of an image), StorageUnavailable (blobs), DecoderUnavailable (no memory for encoded images
+    is free). `reservation`: of the memory for encoded images; the caller releases it when it drops the bytes.
     """
     reservation = reservation or Reservation(ByteBudget())
     if source.kind == "url":
@@ -175,6 +175,8 @@ class _Walk:
         data = read_body(response, headers, self.policy.max_bytes, lambda size: self.reservation.acquire(size, self.deadline))
         if not data and self.policy.may_be_early:
             raise ImageNotThereYet(f"{hop.masked} gave an empty file.", errors=URL_POINTER)
+        if looks_like_html(data) and self.policy.may_be_early:  # a 404 of a CMS that answers 200
+            raise ImageNotThereYet(f"{hop.masked} gave a page, not an image.", errors=URL_POINTER)
         if looks_like_html(data):
             raise DecodeError(
                 "The URL returned HTML, not an image.", "Send bytes, or allow tagger to fetch the file.", errors=URL_POINTER
