@@ -17,7 +17,7 @@ MOVES: Mapping[DeliveryStatus, frozenset[DeliveryStatus]] = {
     # back to pending: a failed attempt with a next one, or freed from a dead process
     "sending": frozenset({"pending", "delivered", "parked", "superseded", "dead"}),
     "parked": frozenset({"pending", "superseded", "dead", "discarded"}),  # dead after 30 days
-    "delivered": frozenset(),
+    "delivered": frozenset({"pending"}),  # replay of what its endpoint never confirmed
     "superseded": frozenset(),
     "dead": frozenset({"pending", "discarded"}),  # pending: replay
     "discarded": frozenset(),

@@ -12,12 +12,16 @@ from typing import Any, Literal, get_args
 
 from tagger.instants import format_instant
 
-OperatorEventType = Literal["endpoint.failing", "endpoint.disabled", "delivery.exhausted"]
+OperatorEventType = Literal["endpoint.failing", "endpoint.disabled", "endpoint.unconfirmed", "delivery.exhausted"]
 TYPES: tuple[OperatorEventType, ...] = get_args(OperatorEventType)
 
 REMEDIES: Mapping[OperatorEventType, str] = {
     "endpoint.failing": "Run `tagger webhooks test --site {site}`; it says what comes back and what to do.",
     "endpoint.disabled": "Mend the endpoint, then run `tagger sites resume {site}`; what is parked goes out then.",
+    "endpoint.unconfirmed": (
+        "Run `tagger webhooks test --site {site}` and correct the endpoint's URL or its answers, then run "
+        "`tagger deliveries replay --site {site} --unconfirmed --since {since}`."
+    ),
     "delivery.exhausted": "Mend the cause, then run `tagger dead-letters replay {delivery}`.",
 }
 

@@ -60,3 +60,7 @@ class ReplayIn(Body):
     site: Text | None = None
     since: Since | None = Field(None, description="RFC 3339; only those that died, or were parked, since then.")
     reason: Text | None = Field(None, description="Only those with this error code.")
+
+
+class ReplayDeliveriesIn(ReplayIn):
+    unconfirmed: bool = Field(False, description="Not the parked ones, but those that `site` answered without confirming them.")

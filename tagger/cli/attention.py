@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tagger.instants import format_instant
 from tagger.ledger import Ledger, Stats
+from tagger.operator_event import REMEDIES
 
 LETTERS = 1_000  # dead letters that are counted
 
@@ -41,6 +43,10 @@ def troubles(ledger: Ledger) -> list[Trouble]:
         if endpoint is not None and not endpoint.enabled:
             told = f"the endpoint of {site.id} is disabled"
             found.append(Trouble("Endpoint", told, f"Mend it, then run `tagger sites resume {site.id}`."))
+    for site_id, (row, since_ms) in ledger.unconfirmed_endpoints().items():
+        since = format_instant(since_ms)
+        told = f"the last {row} answers of the endpoint of {site_id}, since {since}, confirmed nothing"
+        found.append(Trouble("Endpoint", told, REMEDIES["endpoint.unconfirmed"].format(site=site_id, since=since)))
     for backfill in ledger.backfills(status="paused"):
         waiting = max(int(backfill.spec.get("total", 0)), backfill.counts.get("fed", 0)) - backfill.counts.get("fed", 0)
         waiting += backfill.counts.get("accepted", 0)

@@ -18,6 +18,7 @@ from tagger.ledger.outbox import Outbox
 from tagger.ledger.replies import Replies
 from tagger.ledger.retention import Retention
 from tagger.ledger.sites import Sites
+from tagger.ledger.unconfirmed import Unconfirmed
 from tagger.ledger.values import Accepted, Expired, IdempotentReply, LaneCounts, Page, Review, Stats, StoredVector
 from tagger.ledger.work import Work
 from tagger.ledger.workers import Workers
@@ -47,6 +48,7 @@ class Ledger(
     Hints,
     Outbox,
     OperatorEvents,
+    Unconfirmed,
     Deliveries,
     DeadLetters,
     Backfills,

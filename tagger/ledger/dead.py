@@ -7,15 +7,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select
 
-from tagger.delivery import DeadLetter, contradicts
+from tagger.delivery import DeadLetter
 from tagger.ledger.again import adds_to, request_of
 from tagger.ledger.db import counters
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.endpoints import overtaken
+from tagger.ledger.endpoints import send_again
 from tagger.ledger.moves import count_undelivered, end_job, end_message, move_delivery, move_job, unbury
-from tagger.ledger.sequences import covered_by, covered_by_newer, next_sequence
-from tagger.ledger.sites import find_endpoint
 from tagger.ledger.tables import dead_letters, deliveries, job_errors, jobs, word_is
 from tagger.ledger.values import DeadLetterCounts, Page
 
@@ -124,19 +122,11 @@ def _supersede_older(tx: Tx, row: Any, same: ColumnElement[bool]) -> None:
 
 
 def _replay_delivery(tx: Tx, row: Any) -> bool:
-    newer = covered_by_newer(tx, row)
-    if overtaken(tx, row) or newer is None or contradicts(covered_by(tx, row.id), newer):
+    if not send_again(tx, row):
         _discard_delivery(tx, row)
         unbury(tx, row.id)
         return False
     count_undelivered(tx, row, -1)
-    endpoint = find_endpoint(tx.conn, row.site_id)
-    # receivers refuse what comes after a higher sequence
-    sequence = next_sequence(tx, row.site_id, row.asset_id) if newer else row.sequence
-    move_delivery(tx, row, "pending", attempts=0, due_ms=tx.now_ms, replayed_ms=tx.now_ms, sequence=sequence)
-    if endpoint is None or not endpoint.enabled or endpoint.circuit != "closed":
-        pending = tx.conn.execute(select(deliveries).where(deliveries.c.id == row.id)).one()
-        move_delivery(tx, pending, "parked")
     return True
 
 

@@ -8,11 +8,11 @@ from sqlalchemy import or_, select, update
 
 from tagger import circuit as circuit_rules
 from tagger.circuit import Circuit, Slot
-from tagger.delivery import DeliveryStatus
+from tagger.delivery import DeliveryStatus, contradicts
 from tagger.ledger.db import counters
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.moves import move_delivery
-from tagger.ledger.sequences import covered_by, covered_by_newer
+from tagger.ledger.sequences import covered_by, covered_by_newer, next_sequence
 from tagger.ledger.tables import deliveries, endpoints, jobs, word_is
 
 SETTLE = 1_000  # deliveries that are parked or unparked in one transaction
@@ -84,6 +84,21 @@ def put_back(tx: Tx, row: Any, endpoint: Any, *, due_ms: int, **values: Any) -> 
         status = "pending"
     move_delivery(tx, row, status, due_ms=due_ms, **values)
     return status
+
+
+def send_again(tx: Tx, row: Any) -> bool:
+    """A delivery that had ended goes once more, with fresh attempts. False: something newer says the same, or may say it."""
+    newer = covered_by_newer(tx, row)
+    if overtaken(tx, row) or newer is None or contradicts(covered_by(tx, row.id), newer):
+        return False
+    endpoint = lock_endpoint(tx, row.site_id)
+    # receivers refuse what comes after a higher sequence
+    sequence = next_sequence(tx, row.site_id, row.asset_id) if newer else row.sequence
+    move_delivery(tx, row, "pending", attempts=0, due_ms=tx.now_ms, replayed_ms=tx.now_ms, sequence=sequence)
+    if endpoint is None or not endpoint.enabled or endpoint.circuit != "closed":
+        pending = tx.conn.execute(select(deliveries).where(deliveries.c.id == row.id)).one()
+        move_delivery(tx, pending, "parked")
+    return True
 
 
 def overtaken(tx: Tx, row: Any) -> bool:

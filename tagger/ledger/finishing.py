@@ -19,6 +19,7 @@ from tagger.ledger.moments import elapsed
 from tagger.ledger.moves import move_delivery
 from tagger.ledger.operator_events import note
 from tagger.ledger.tables import attempts
+from tagger.ledger.unconfirmed import count_answer
 
 
 def store_attempt(tx: Tx, row: Any, report: AttemptReport) -> None:
@@ -36,6 +37,8 @@ def finish(tx: Tx, row: Any, claim: DeliveryClaim, report: AttemptReport, rng: r
         outcomes.record(tx, row, report)
         move_delivery(tx, row, "delivered")
         _learn(tx, row, asked, report, row.attempts)
+        if asked is not None:
+            count_answer(tx, asked, claim, report)
         if report.result == "gone" and report.status != 404:  # a wrong path answers 404 too, and must not erase a site's words
             erase_asset(tx, row.site_id, row.asset_id, deleted=True)
         return "delivered"

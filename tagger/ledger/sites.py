@@ -30,6 +30,8 @@ NEW_CIRCUIT: dict[str, Any] = {
     "not_before_ms": 0,
     "unsettled": True,
     "told_ms": 0,
+    "unconfirmed": 0,
+    "unconfirmed_since_ms": 0,
 }
 
 

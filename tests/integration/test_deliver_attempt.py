@@ -22,7 +22,9 @@ from hypothesis import strategies as st
 from tagger.cms.generic import callback
 from tagger.delivery import AttemptReport, DeliveryClaim, Endpoint
 from tagger.net import signing
+from tagger.settings import Settings
 from workers.deliver.attempt import attempt, retry_after_ms
+from workers.deliver.probe import probe
 from workers.deliver.transport import MAX_ANSWER_BYTES, HttpTransport
 
 SECRET = signing.new_secret()
@@ -528,3 +530,19 @@ def test_a_server_that_never_ends_its_handshake_is_parked(serve: Any) -> None:
     assert attempt(replace(claim, failures=1), transport, 0.5).result == "park"
     assert time.monotonic() - started < 2
     transport.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "ok", "told"),
+    [
+        (says(204), True, None),
+        (says(200, b'{"fields": {}}'), True, None),
+        (says(404), False, "404"),
+        (says(200, b"<!doctype html><title>Welcome</title>"), False, "page"),
+    ],
+    ids=["204", "json", "404", "a page"],
+)
+def test_a_test_message_says_whether_a_receiver_is_there(serve: Any, answer: Answer, ok: bool, told: str | None) -> None:
+    found = probe(claim_for(serve(answer).port).endpoint, Settings(), time.time())
+    assert (found["ok"], found["remedy"]) == (ok, told and "Check its path.")
+    assert (told or "") in (found["detail"] or "")

@@ -90,7 +90,7 @@ def handle(claim: DeliveryClaim, reply: Reply, *, now_s: float, duration_ms: int
             error=error,
             outcomes=answer.outcomes,
         )
-    if reply.status == 404:
+    if reply.status == 404:  # of one asset it is true; of all assets, tagger/confirmation.py tells the operator
         return AttemptReport(result="gone", status=404, duration_ms=duration_ms, outcomes=_all_gone(claim))
     if reply.status == 501 and claim.type == FAILED:
         return AttemptReport(result="delivered", status=501, duration_ms=duration_ms)

@@ -14,10 +14,11 @@ import time
 from typing import Any
 
 from tagger.delivery import Endpoint
-from tagger.errors import DeliveryError, EndpointGone, NotFound, TaggerError
+from tagger.errors import AnswerInvalid, DeliveryError, EndpointGone, NotFound, TaggerError
 from tagger.ids import new_id
 from tagger.instants import format_instant
 from tagger.ledger import Ledger, open_ledger
+from tagger.net.body import looks_like_html
 from tagger.settings import Settings, load
 from tagger.telemetry import logs
 from workers.deliver.attempt import headers, refusal
@@ -41,6 +42,8 @@ def probe(endpoint: Endpoint, settings: Settings, now_s: float) -> dict[str, Any
         found |= {"status": reply.status, "answer": reply.body[:ANSWER_CHARS].decode("utf-8", "replace")}
         if not 200 <= reply.status < 300:
             problem = _problem(reply.status)
+        elif looks_like_html(reply.body):
+            problem = AnswerInvalid(f"The endpoint answered {reply.status} with a page: it is not a receiver.", "Check its path.")
     except TaggerError as err:
         problem = err
     finally:

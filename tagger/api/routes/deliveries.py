@@ -10,7 +10,7 @@ from tagger import serializers
 from tagger.api import answers
 from tagger.api.answers import answered
 from tagger.api.deps import Caller, CallerDep, Cursor, StateDep
-from tagger.api.shapes import ReplayIn, Since
+from tagger.api.shapes import ReplayDeliveriesIn, ReplayIn, Since
 from tagger.delivery import DeliveryStatus
 from tagger.errors import BadRequest, Pointer, TaggerError
 from tagger.instants import parse_instant
@@ -54,13 +54,18 @@ def list_attempts(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[
 
 @router.post(
     "/v1/deliveries/replay",
-    summary="Send parked deliveries now, and enable their endpoint",
+    summary="Send parked deliveries now and enable their endpoint, or send unconfirmed ones again",
     responses=answered(answers.Replayed),
     response_model=None,
 )
-def replay_parked(body: ReplayIn, state: StateDep, caller: CallerDep) -> dict[str, Any]:
+def replay_deliveries(body: ReplayDeliveriesIn, state: StateDep, caller: CallerDep) -> dict[str, Any]:
     """All that waits for the endpoint of any of them goes out with it."""
     site_id = _site_to_replay(body, caller, "deliveries")
+    if body.unconfirmed:
+        if site_id is None or body.ids or body.reason:
+            fault = (Pointer(pointer="/unconfirmed"),)
+            raise BadRequest("`unconfirmed` goes with `site` and `since` alone, and needs `site`.", errors=fault)
+        return {"replayed": state.ledger.replay_unconfirmed(site_id, since_ms=parse_instant(body.since))}
     released = state.ledger.replay_parked(body.ids, site_id=site_id, since_ms=parse_instant(body.since), code=body.reason)
     return {"replayed": sum(released.values())}
 

@@ -35,6 +35,7 @@ LEDGER_GAUGES = {  # read from the ledger at the moment of the scrape
     "tagger_jobs": "Jobs in the ledger",
     "tagger_deliveries": "Deliveries in the ledger",
     "tagger_workers": "Living worker processes",
+    "tagger_endpoints_unconfirmed": "Endpoints whose last answers, five or more in a row, confirmed nothing",
     "tagger_dead_letters_open": "Dead letters that were neither replayed nor discarded",
 }
 LEDGER_COUNTERS = {"tagger_dead_letters_total": "Jobs and deliveries that ever became dead letters"}
@@ -159,6 +160,7 @@ class _LedgerCollector:
         up = GaugeMetricFamily("tagger_ledger_up", LEDGER_GAUGES["tagger_ledger_up"])
         try:
             stats, letters = self._state.ledger.stats(), self._state.ledger.dead_letter_counts()
+            unconfirmed = len(self._state.ledger.unconfirmed_endpoints())
         except LedgerUnavailable:
             up.add_metric([], 0)
             return [up]
@@ -169,6 +171,7 @@ class _LedgerCollector:
             _gauge("tagger_jobs", {status: stats.jobs.get(status, 0) for status in get_args(JobStatus)}),
             _gauge("tagger_deliveries", {state: stats.deliveries.get(state, 0) for state in get_args(DeliveryStatus)}),
             _gauge("tagger_workers", stats.workers),
+            GaugeMetricFamily("tagger_endpoints_unconfirmed", LEDGER_GAUGES["tagger_endpoints_unconfirmed"], value=unconfirmed),
             _gauge("tagger_dead_letters_open", {kind: letters.open.get(kind, 0) for kind in KINDS}),
             _counter("tagger_dead_letters_total", {kind: letters.ever.get(kind, 0) for kind in KINDS}),
         ]

@@ -80,12 +80,22 @@ def replay(
     since: Annotated[str | None, typer.Option(help="Only those parked since then, e.g. 2026-11-21T09:30:00Z.")] = None,
     reason: Annotated[str | None, typer.Option(help="Only those whose last try ended so, e.g. endpoint_gone.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Really all, when no option narrows them.")] = False,
+    unconfirmed: Annotated[
+        bool, typer.Option("--unconfirmed", help="Not parked ones: those that --site answered without confirming them.")
+    ] = False,
     json: console.Json = False,
 ) -> None:
     """Send parked deliveries now, without waiting for a probe. Their endpoint is enabled, and all that waits for it goes too.
 
     Example:  tagger deliveries replay --site blog --reason endpoint_gone
+
+    With --unconfirmed, what an endpoint answered with 404 or nonsense is sent again, once the endpoint is right.
+
+    Example:  tagger deliveries replay --site blog --unconfirmed --since 2026-11-21T09:30:00Z
     """
+    if unconfirmed:
+        _replay_unconfirmed(site, since, json, narrowed=bool(ids or reason or everything))
+        return
     if not (ids or site or since or reason or everything):
         raise BadRequest("Say which: ids, --site, --since, --reason, or --all.", "Give one of them.")
     filters.check_reason(reason)
@@ -101,3 +111,15 @@ def replay(
         console.out.print(f"{name}: {count} parked deliveries go out.")
     if not released:
         console.out.print("Nothing of that choice is parked.")
+
+
+def _replay_unconfirmed(site: str | None, since: str | None, json: bool, *, narrowed: bool) -> None:
+    if site is None or narrowed:
+        raise BadRequest("--unconfirmed goes with --site and --since alone, and needs --site.", "Name the site.")
+    with console.ledger() as ledger:
+        filters.check_site(ledger, site)
+        count = ledger.replay_unconfirmed(site, since_ms=parse_instant(since))
+    if json:
+        console.print_json({"data": [{"site": site, "released": count}], "next_cursor": None})
+        return
+    console.out.print(f"{site}: {count} unconfirmed deliveries go out again.")

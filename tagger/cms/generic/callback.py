@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from tagger.annotation import Outcome
 from tagger.cms.base import Answer
+from tagger.confirmation import answered
 from tagger.delivery import DeliveryClaim, FieldOutcome
 from tagger.instants import format_instant
 from tagger.provenance import TagProvenance, replaceable, tag_change
@@ -80,6 +81,8 @@ def read_answer(claim: DeliveryClaim, content: bytes) -> Answer:
     if not isinstance(fields, dict):
         return Answer(complaint='"fields" of the answer is not an object.')
     outcomes = tuple(_outcome(name, locale, sent, fields) for name, locale, sent in sent(claim))
+    if not complaint and outcomes and not any(answered(outcome) for outcome in outcomes):
+        complaint = 'The "fields" of the answer name no outcome of any field that was sent.'
     return Answer(outcomes=outcomes, complaint=complaint)
 
 

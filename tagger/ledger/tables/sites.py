@@ -1,6 +1,6 @@
 """Sites, their keys and their endpoints."""
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Integer, String, Table, Text
 
 from tagger.ledger.tables.base import metadata
 
@@ -40,4 +40,6 @@ endpoints = Table(  # one per site
     Column("not_before_ms", BigInteger, nullable=False),  # Retry-After: the endpoint slows, others do not notice
     Column("unsettled", Boolean, nullable=False),  # some deliveries must still be parked or unparked
     Column("told_ms", BigInteger, nullable=False, server_default="0"),  # when `endpoint.failing` was last told of it
+    Column("unconfirmed", Integer, nullable=False, server_default="0"),  # answers in a row that confirmed nothing
+    Column("unconfirmed_since_ms", BigInteger, nullable=False, server_default="0"),  # when the first of them came
 )

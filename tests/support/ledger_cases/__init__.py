@@ -13,6 +13,7 @@ pytest.register_assert_rewrite(
     "ledger_cases.sharing",
     "ledger_cases.telling",
     "ledger_cases.turns",
+    "ledger_cases.unconfirmed",
     "ledger_cases.pausing",
 )
 
@@ -26,6 +27,7 @@ from support.ledger_cases.pausing import PauseCases  # noqa: E402
 from support.ledger_cases.sharing import SharingCases  # noqa: E402
 from support.ledger_cases.telling import TellingCases  # noqa: E402
 from support.ledger_cases.turns import TurnCases  # noqa: E402
+from support.ledger_cases.unconfirmed import UnconfirmedCases  # noqa: E402
 from support.ledger_cases.world import World  # noqa: E402
 from support.ledger_cases.writing import DeliveryCases  # noqa: E402
 
@@ -41,6 +43,7 @@ class LedgerCases(
     ErasureCases,
     SharingCases,
     TurnCases,
+    UnconfirmedCases,
     PauseCases,
 ):
     """Needs a fixture `world` from the class that inherits."""
