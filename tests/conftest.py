@@ -1,8 +1,18 @@
-"""For every test: processes that are started here may be interrupted."""
+"""For every test: what is started here may be interrupted; every process collects the same tests, and the longest first."""
 
+from __future__ import annotations
+
+import os
 import signal
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+from support.case_names import case_name, refused
+
+# Each processor runs a test of its own. Threads of torch and OpenBLAS wait for each other by spinning: on busy processors they
+# take five times as long as one thread alone. Before numpy or torch is imported.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 # Whoever runs the tests in the background of a script hands down an ignored Ctrl-C, and so would we to all that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -10,3 +20,23 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # An example's wall-clock time says more of the machine than of the code. Tests of speed measure processor time.
 settings.register_profile("tagger", deadline=None)
 settings.load_profile("tagger")
+
+TESTS = Path(__file__).parent
+LONGEST_FIRST = ("faults", "acceptance", "integration")  # and then all that take less than a second
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    return case_name(val, argname)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    wrong = [f"{item.nodeid!a:.200}: {what}" for item in items if (what := refused(item.name))]
+    if wrong:
+        raise pytest.UsageError("Name these cases with `ids=` (tests/support/case_names.py):\n" + "\n".join(wrong[:10]))
+    items.sort(key=lambda item: _tier(item.path))
+
+
+def _tier(path: Path) -> int:
+    """A long test that begins last would be waited for while the other processors are idle."""
+    folder = path.relative_to(TESTS).parts[0]
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
