@@ -32,6 +32,13 @@ def test_every_setting_is_explained() -> None:
         assert field.description, f"{name} has no description"
 
 
+def commands(command: Any, path: tuple[str, ...] = ("tagger",)) -> Iterator[tuple[str, Any]]:
+    """Every command and group, by its full name."""
+    yield " ".join(path), command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, (*path, name))
+
+
 def test_every_command_has_an_example() -> None:
     page = (DOCS / "cli.md").read_text("utf-8")
     sections = re.split(r"^## ", page, flags=re.M)[1:]
@@ -40,8 +47,23 @@ def test_every_command_has_an_example() -> None:
         command = section.splitlines()[0]
         if "Commands:" in section and command != "tagger":
             continue  # a group: its commands have the examples
-        assert re.search(r"Examples?:|Try it:", section), f"`{command} --help` has no example"
+        assert re.search(r"Examples?:", section), f"`{command} --help` has no example"
         assert command in section.split("```text", 1)[1]
+
+
+def test_every_option_and_argument_says_what_it_is() -> None:
+    for name, command in commands(typer.main.get_command(app)):
+        for parameter in command.params:
+            text = getattr(parameter, "help", None) or ""
+            assert re.fullmatch(r"\S.*[.…]", text, flags=re.S), f"`{name}`: {parameter.name} has the help {text!r}"
+
+
+def test_a_list_of_commands_says_what_each_does_on_a_terminal_of_80_columns() -> None:
+    for name, command in commands(typer.main.get_command(app)):
+        context = command.context_class(command, info_name=name, max_content_width=80, terminal_width=80)
+        _, _, listed = command.get_help(context).partition("\nCommands:\n")
+        for line in listed.partition("\n\n")[0].splitlines():
+            assert re.fullmatch(r"  [\w-]+ +[A-Z].*[^.]\.", line), f"`{name} --help`: {line.strip()!r} is cut off"
 
 
 @pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda p: p.name)

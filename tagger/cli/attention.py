@@ -23,7 +23,7 @@ def no_worker(stats: Stats) -> Trouble | None:
     """Whether nobody is there to describe anything."""
     if any(count for role, count in stats.workers.items() if role.startswith("tag")):
         return None
-    return Trouble("Workers", "no worker is alive", "Start `tagger up`.")
+    return Trouble("Workers", "no worker is alive", "Start one with `tagger up`.")
 
 
 def paused(ledger: Ledger, site_id: str) -> Trouble | None:
@@ -42,10 +42,10 @@ def troubles(ledger: Ledger) -> list[Trouble]:
         endpoint = ledger.endpoint_of(site.id)
         if endpoint is not None and not endpoint.enabled:
             told = f"the endpoint of {site.id} is disabled"
-            found.append(Trouble("Endpoint", told, f"Mend it, then run `tagger sites resume {site.id}`."))
+            found.append(Trouble("Endpoint", told, f"Repair the receiver, then run `tagger sites resume {site.id}`."))
     for site_id, (row, since_ms) in ledger.unconfirmed_endpoints().items():
         since = format_instant(since_ms)
-        told = f"the last {row} answers of the endpoint of {site_id}, since {since}, confirmed nothing"
+        told = f"the last {row} answers of the endpoint of {site_id}, since {since}, confirmed no delivery"
         found.append(Trouble("Endpoint", told, REMEDIES["endpoint.unconfirmed"].format(site=site_id, since=since)))
     for backfill in ledger.backfills(status="paused"):
         waiting = max(int(backfill.spec.get("total", 0)), backfill.counts.get("fed", 0)) - backfill.counts.get("fed", 0)
@@ -53,12 +53,14 @@ def troubles(ledger: Ledger) -> list[Trouble]:
         told = f"{backfill.id} is paused; {waiting} of its images wait"
         found.append(Trouble("Backfill", told, f"Run `tagger backfill resume {backfill.id}`."))
     if parked := stats.deliveries.get("parked", 0):
-        see = "See `tagger deliveries list --status parked`; they go out by themselves once their endpoint is back."
+        see = (
+            "They are sent by themselves when their endpoint answers again. `tagger deliveries list --status parked` lists them."
+        )
         found.append(Trouble("Deliveries", f"{parked} parked", see))
     letters = ledger.dead_letters(limit=LETTERS)
     if letters.data:
         number = f"{len(letters.data)}{' or more' if letters.next_cursor else ''}"
         found.append(
-            Trouble("Dead letters", number, "See `tagger dead-letters list`, mend the cause, then replay or discard them.")
+            Trouble("Dead letters", number, "Run `tagger dead-letters list`, remove the cause, then replay or discard them.")
         )
     return [trouble for trouble in found if trouble is not None]

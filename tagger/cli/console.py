@@ -47,6 +47,7 @@ out = Lines(highlight=False, markup=False, emoji=False)
 err = Lines(stderr=True, highlight=False, markup=False, emoji=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AlwaysJson = Annotated[bool, typer.Option("--json", help="Has no effect: the output is always JSON.", show_default=False)]
 HOME: dict[str, Path | None] = {"home": None}  # the global option --home, set once by the root command
 
 
@@ -65,7 +66,7 @@ def locales(given: Sequence[str] | None, default: Sequence[str] = ("en",)) -> tu
     try:
         return tuple(dict.fromkeys(parse_locale(text) for text in given or default))
     except ValueError as err:
-        raise BadRequest(f"--locale: {err}.", "Name a language by its tag, such as en, pt-BR or zh-Hans.") from None
+        raise BadRequest(f"--locale: {err}.", "Use a language tag, such as en, pt-BR or zh-Hans.") from None
 
 
 @contextmanager
@@ -75,7 +76,9 @@ def ledger(*, reading: bool = False) -> Iterator[Ledger]:
     """
     chosen = settings()
     if reading and HOME["home"] is not None and not chosen.ledger_url and not chosen.home.exists():
-        raise SettingsError(f"There is no home {chosen.home}.", "Look at --home; `tagger up` and `tagger sites add` make one.")
+        raise SettingsError(
+            f"The home {chosen.home} does not exist.", "Check --home; `tagger up` and `tagger sites add` create a home."
+        )
     make_home(chosen.home)
     opened = open_ledger(chosen.ledger)
     try:
@@ -126,8 +129,8 @@ def on_one_line(value: Any) -> Any:
 
 # What the remedies that speak of a request mean at the command line.
 REMEDIES = {
-    BadRequest.default_remedy: "Correct the option or the argument; the command's --help has an example.",
-    NotFound.default_remedy: "Check the name or the id; `list`, in the same group of commands, shows those that there are.",
+    BadRequest.default_remedy: "Correct the option or the argument; --help of the command has an example.",
+    NotFound.default_remedy: "Check the name or the id; the command `list` of the same group shows all.",
 }
 
 

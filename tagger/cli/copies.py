@@ -21,17 +21,17 @@ from tagger.system import whole_file
 def check_target(folder: Path, target: Path) -> None:
     """Before the work and not after it. Errors: BadRequest where copies would lie among the originals, or cannot be written."""
     chosen = target.resolve()
-    remedy = "Name a folder of its own for the copies."
+    remedy = "Name another folder for the copies, outside the folder of the images."
     linked = map(Path, linked_folders(folder) if os.path.isdir(folder) else ())
     for source in (folder.resolve(), *linked):
         if chosen == source or source in chosen.parents or chosen in source.parents:
             link = "" if source == folder.resolve() else f", which a link in {folder} leads to,"
-            raise BadRequest(f"{target} and {source if link else folder}{link} lie in each other.", remedy)
+            raise BadRequest(f"One of the folders {target} and {source if link else folder}{link} contains the other.", remedy)
     there = next(place for place in (chosen, *chosen.parents) if os.path.lexists(place))
     if not there.is_dir():
         raise BadRequest(f"{there} is not a folder.", remedy)
     if not os.access(there, os.W_OK | os.X_OK):
-        raise BadRequest(f"{there} may not be written to.", remedy)
+        raise BadRequest(f"You may not write to {there}.", remedy)
 
 
 def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale: str) -> str:
@@ -61,7 +61,7 @@ def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale:
         written += 1
         kept.update(name for name, outcome in made.outcomes.items() if outcome == "kept")
     told = ", ".join(f"{count} {name.replace('_', ' ')}{'s' if count > 1 else ''}" for name, count in kept.items())
-    return f"{written} copies with words → {target}" + (f" (kept what the file had: {told})" if told else "")
+    return f"{written} copies with texts → {target}" + (f" (texts that stayed in the files: {told})" if told else "")
 
 
 def _made(original: Path, place: Path, words: Words) -> Embedded:
@@ -76,13 +76,13 @@ def _made(original: Path, place: Path, words: Words) -> Embedded:
     there = _read(place)
     copy = origin(there)
     if copy is None:
-        raise EmbedRefused(f"{place} is there already, and tagger did not write it.", "Move it away, or name another folder.")
+        raise EmbedRefused(f"{place} already exists, and tagger did not write it.", "Move it, or name another folder.")
     if copy.untouched:
         return embed(data, words, source=source, seal=True)
     if copy.source != source:
         raise EmbedRefused(
             f"{place} was edited since tagger wrote it, and its original has changed too.",
-            "Move the edited copy away to get a new one.",
+            "Move the edited copy; then tagger writes a new one.",
         )
     return embed(there, words, source=source)
 
@@ -96,7 +96,9 @@ def _put(data: bytes, place: Path, original: Path) -> None:
         else:
             whole_file.create(place, data, mode=stat.S_IMODE(original.stat().st_mode) & 0o666 | stat.S_IWUSR)
     except OSError as err:
-        raise EmbedRefused(f"{place} cannot be written: {err.strerror}.", "Look at the folder, or name another one.") from err
+        raise EmbedRefused(
+            f"{place} cannot be written: {err.strerror}.", "Check the permissions of the folder, or name another one."
+        ) from err
 
 
 def _read(path: Path) -> bytes:

@@ -11,7 +11,9 @@ from tagger.errors import BadRequest, TaggerError
 from tagger.judge.gate import REASONS
 from tagger.ledger import Ledger
 
-Cursor = Annotated[str | None, typer.Option(help="Go on behind this id, which the end of the list before named.")]
+SiteId = Annotated[str, typer.Argument(help="Id of the site, e.g. blog.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="Most rows to print.")]
+Cursor = Annotated[str | None, typer.Option(help="Continue after this id. The last line of a list that was cut off names it.")]
 
 
 def check_site(ledger: Ledger, site: str | None) -> None:
@@ -29,16 +31,19 @@ def check_backfill(ledger: Ledger, backfill_id: str | None) -> None:
 def check_reason(code: str | None) -> None:
     """Errors: BadRequest for what is no error code of tagger."""
     if code is not None and code not in TaggerError.by_code():
-        raise BadRequest(f"{code!r} is no error code.", "docs/errors.md lists them; `tagger dead-letters list` shows those met.")
+        raise BadRequest(
+            f"{code!r} is not an error code.",
+            "docs/errors.md lists all codes; `tagger dead-letters list` shows those of your dead letters.",
+        )
 
 
 def check_verdict_reason(reason: str | None) -> None:
     """Errors: BadRequest for what is no reason of a verdict."""
     if reason is not None and reason not in REASONS:
-        raise BadRequest(f"{reason!r} is no reason of a verdict.", "docs/errors.md lists them under Reasons.")
+        raise BadRequest(f"{reason!r} is not a reason of a verdict.", "docs/errors.md lists them under Reasons.")
 
 
 def say_more(next_cursor: str | None) -> None:
     """Behind a list that was cut off."""
     if next_cursor is not None:
-        console.out.print(f"… more: --cursor {next_cursor}")
+        console.out.print(f"There are more: --cursor {next_cursor}")

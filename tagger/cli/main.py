@@ -22,8 +22,8 @@ from tagger.telemetry.control_characters import escape_controls
 app = typer.Typer(
     name="tagger",
     cls=Root,
-    help="Captions, alt text and tags for the images of content-management systems, never over a person's words.",
-    epilog="Try it:  tagger demo        Use it:  tagger up        A folder of pictures:  tagger describe DIR --out captions.csv",
+    help="Write alt text, captions and tags for the images of a CMS. A text that a person wrote is never overwritten.",
+    epilog="\b\nExamples:\n  tagger demo\n  tagger up\n  tagger describe ~/Pictures --out captions.csv",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,9 +42,11 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    home: Annotated[Path | None, typer.Option(help="Folder of the embedded stack; default ~/.tagger or TAGGER_HOME.")] = None,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of ledger, broker, bytes and logs. Default: TAGGER_HOME, else ~/.tagger.")
+    ] = None,
     _version_wanted: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     console.HOME["home"] = home

@@ -15,13 +15,13 @@ from tagger.cli import console
 from tagger.errors import BadRequest
 from tagger.system import whole_file
 
-Force = Annotated[bool, typer.Option("--force", help="Write over a file of that name that is there already.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that exists.")]
 
 
 def check_free(out: Path, force: bool) -> None:
     """Errors: BadRequest where `out` exists and `force` is not given."""
     if not force and os.path.exists(out):
-        raise BadRequest(f"{out} exists already.", "Name another file, or write over this one with --force.")
+        raise BadRequest(f"{out} already exists.", "Name another file, or overwrite this one with --force.")
 
 
 @dataclass(kw_only=True)
@@ -44,7 +44,9 @@ class Output:
             else:
                 self._create(content)
         except OSError as err:
-            raise BadRequest(f"{self.place} cannot be written: {err.strerror}.", "Choose another place.") from err
+            raise BadRequest(
+                f"{self.place} cannot be written: {err.strerror}.", "Name a file in a folder that you may write to."
+            ) from err
         self.over, self.ours = False, hashlib.sha256(content).hexdigest()
 
     def _create(self, content: bytes) -> None:
@@ -58,4 +60,8 @@ class Output:
             self.place = place
             break
         if self.place != wanted:
-            console.err.print(f"{wanted} was written by somebody else meanwhile, and stays.", style="yellow", markup=False)
+            console.err.print(
+                f"{wanted} was written by another program during the run; it was not changed. The result is in {self.place}.",
+                style="yellow",
+                markup=False,
+            )

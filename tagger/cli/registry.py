@@ -19,7 +19,7 @@ PLACES = {  # in the order of `tagger --help`
     "worker": "processes.worker",
     "flower": "processes.flower",
     "status": "status.status",
-    "doctor": "status.doctor",
+    "doctor": "doctor.doctor",
     "purge": "retention.purge",
     "backup": "retention.backup",
     "sites": "sites.app",

@@ -43,7 +43,7 @@ class Column:
 def check_place(out: Path) -> None:
     """Before the work and not after it. Errors: BadRequest."""
     if out.suffix.lower() not in SUFFIXES:
-        raise BadRequest(f"{out.name} ends neither in .csv nor in .json nor in .xlsx.", "Choose one of the three.")
+        raise BadRequest(f"{out.name} ends neither in .csv nor in .json nor in .xlsx.", "Use one of these three endings.")
     if os.path.isdir(out):  # Path.is_dir fails for a name that is too long
         raise BadRequest(f"{out} is a folder.", "Name a file.")
     check_writable(out)
@@ -54,11 +54,11 @@ def check_writable(out: Path) -> None:
     if os.path.isdir(out):  # Path.is_dir fails for a name that is too long
         raise BadRequest(f"{out} is a folder.", "Name a file.")
     if not out.resolve().parent.is_dir():
-        raise BadRequest(f"The folder of {out} does not exist.", "Make it first.")
+        raise BadRequest(f"The folder of {out} does not exist.", "Create it first.")
     try:
         whole_file.check_writable(out)
     except OSError as err:
-        raise BadRequest(f"{out} cannot be written: {err.strerror}.", "Choose another place.") from err
+        raise BadRequest(f"{out} cannot be written: {err.strerror}.", "Name a file in a folder that you may write to.") from err
 
 
 def content(

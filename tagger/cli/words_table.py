@@ -12,7 +12,7 @@ from tagger.judge.gate import REASONS
 
 WORDS = (("caption", "Caption", 50), ("alt_text", "Alternative text", 50), ("tags", "Tags", 40))
 STATUS = {"done": "described", "dead": "failed", "cancelled": "cancelled", "superseded": "replaced by a newer version"}
-VERDICT = {"publish": "may be published", "review": "for a person to look at", "suppress": "held back"}
+VERDICT = {"publish": "may be published", "review": "a person must decide", "suppress": "not offered"}
 
 
 def row(job: Job, review: bool) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def columns(locales: Sequence[str]) -> list[Column]:
     ]
     return [
         Column(name="file", heading="File", width=32),
-        Column(name="status", heading="Status", width=14, words=lambda status: STATUS.get(status, "not done yet")),
+        Column(name="status", heading="Status", width=14, words=lambda status: STATUS.get(status, "not described yet")),
         *words,
         Column(name="verdict", heading="Verdict", width=22, words=lambda verdict: VERDICT.get(verdict, verdict)),
         Column(name="reasons", heading="Reasons", width=50, words=_meanings),

@@ -53,5 +53,5 @@ def run(module: Sequence[str], body: Mapping[str, Any], settings: Settings) -> I
             process.wait()
         if status != 0:
             log.seek(0)
-            last = (log.read().strip().splitlines() or ["nothing was logged"])[-1]
+            last = (log.read().strip().splitlines() or ["no log"])[-1]
             raise EngineStopped(f"`python -m {' '.join(module)}` ended with status {status}: {last}", "Run `tagger doctor`.")

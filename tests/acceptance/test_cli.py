@@ -132,7 +132,7 @@ def test_a_backfill_is_planned_started_paused_and_cancelled(tmp_path: Path) -> N
     ledger.close()
     known = told(*start, "--dry-run", home=home)
     assert (known["images"], known["known"], known["would_describe"]) == (3, 3, 0)
-    assert "3 are known already" in called(*start, "--dry-run", home=home).stdout
+    assert "3 are already described" in called(*start, "--dry-run", home=home).stdout
     assert told("backfill", "pause", found["id"], home=home)["status"] == "paused"
     assert told("backfill", "resume", found["id"], home=home)["status"] == "running"
     assert told("backfill", "cancel", found["id"], home=home)["status"] == "cancelled"
@@ -182,7 +182,7 @@ def test_describe_goes_on_after_ctrl_c(tmp_path: Path) -> None:
     first.send_signal(signal.SIGINT)
     told, _ = first.communicate(timeout=60)
     assert first.returncode == 130, told
-    assert "The same command goes on from here." in told
+    assert "Run the same command to continue from here." in told
     with out.open(encoding="utf-8-sig", newline="") as file:
         done = [line["file"] for line in csv.DictReader(file) if line["status"] == "done"]
     assert set(done) >= done_at_first

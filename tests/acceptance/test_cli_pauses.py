@@ -34,7 +34,9 @@ def test_a_paused_backfill_says_what_waits_and_for_what(world: World, tmp_path: 
     assert feed_all(world.ledger) == 3
     world.claimed(lane="backfill")
     said = called("backfill", "pause", found["id"], home=tmp_path).stdout
-    wanted = f"{found['id']} paused: 0 of 5, 0 dead. 1 are under way, 4 wait for `tagger backfill resume {found['id']}`."
+    wanted = (
+        f"{found['id']} paused: 0 of 5 ended, 0 failed. 1 are being described, 4 wait for `tagger backfill resume {found['id']}`."
+    )
     assert said.strip() == wanted
     assert called("backfill", "status", found["id"], home=tmp_path).stdout.strip() == wanted
     assert f"{found['id']} is paused; 4 of its images wait. Run" in called("status", home=tmp_path).stdout
@@ -63,8 +65,8 @@ def test_a_resumed_site_says_how_many_go(world: World, tmp_path: Path) -> None:
     for asset in "ab":
         world.described(asset)
     called("sites", "pause", "s", "--writes", home=tmp_path)
-    assert "2 deliveries that waited go out." in called("sites", "resume", "s", home=tmp_path).stdout
+    assert "2 waiting deliveries are sent now." in called("sites", "resume", "s", home=tmp_path).stdout
     world.described("c")
     world.ledger.enable_endpoint("end_s", False)
     world.deliverable()
-    assert "go out" in called("sites", "resume", "s", home=tmp_path).stdout
+    assert "waiting deliveries are sent" in called("sites", "resume", "s", home=tmp_path).stdout

@@ -118,10 +118,10 @@ def test_a_list_that_was_cut_off_says_how_to_go_on(world: World, tmp_path: Path)
         world.later(1)
         jobs.append(world.described(f"a{n}"))
     first = called("jobs", "list", "--limit", "2", home=tmp_path).stdout
-    assert f"… more: --cursor {jobs[1]}" in first
+    assert f"There are more: --cursor {jobs[1]}" in first
     rest = called("jobs", "list", "--limit", "2", "--cursor", jobs[1], home=tmp_path).stdout
     assert (jobs[0] in rest, jobs[1] in rest, "more" in rest) == (True, False, False)
-    assert "… more: --cursor dlv_" in called("deliveries", "list", "--limit", "1", home=tmp_path).stdout
+    assert "There are more: --cursor dlv_" in called("deliveries", "list", "--limit", "1", home=tmp_path).stdout
 
 
 def test_what_is_not_there_does_not_look_like_an_empty_list(world: World, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_what_is_not_there_does_not_look_like_an_empty_list(world: World, tmp_pa
     for command in (["dead-letters", "list"], ["dead-letters", "discard"], ["deliveries", "replay"]):
         done = called(*command, "--reason", "nope", home=tmp_path)
         assert (done.returncode, "bad_request" in done.stderr) == (1, True), command
-    assert "nothing was done" in called("dead-letters", "replay", "--reason", "image_unreadable", home=tmp_path).stdout
+    assert "Nothing was changed" in called("dead-letters", "replay", "--reason", "image_unreadable", home=tmp_path).stdout
 
 
 def test_what_has_ended_cannot_be_cancelled(world: World, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_who_follows_a_backfill_learns_what_it_waits_for_and_that_it_goes_on(
     monkeypatch.setattr(backfill, "time", SimpleNamespace(sleep=interrupt))
     done = called("backfill", "start", "--folder", str(tmp_path / "p"), "--site", "s", home=tmp_path)
     assert done.returncode == 130
-    for word in ("no worker is alive", "writes to s are paused", "It goes on; `tagger backfill status bkf_"):
+    for word in ("no worker is alive", "writes to s are paused", "The backfill continues. `tagger backfill status bkf_"):
         assert word in done.stderr
 
 
@@ -249,7 +249,7 @@ def test_an_interrupted_describe_writes_what_is_done(world: World, tmp_path: Pat
     monkeypatch.setattr(describe, "watch", interrupt)
     done = called("describe", str(tmp_path / "p"), "--out", str(tmp_path / "o.csv"), home=tmp_path)
     assert (done.returncode, "1 described, 1 not done" in done.stdout) == (130, True), done.stderr
-    assert "The same command goes on from here." in done.stdout
+    assert "Run the same command to continue from here." in done.stdout
     with (tmp_path / "o.csv").open(encoding="utf-8-sig", newline="") as file:
         assert sorted(line["status"] for line in csv.DictReader(file)) == ["accepted", "done"]
 

@@ -28,7 +28,7 @@ def test_the_demo_shows_what_was_promised(tmp_path: Path) -> None:
         "the media library was told by the signed callback",
         "lost 0",
         "written twice 0",
-        "all as promised",
+        "All checks passed",
     ):
         assert words in done.stdout
     page = sheet.read_text("utf-8")
@@ -51,8 +51,8 @@ def test_own_pictures_and_staying_up(tmp_path: Path) -> None:
     with Running(
         "demo", "--folder", str(folder), "--out", str(sheet), "--serve", home=tmp_path / "home", log=log, **more
     ) as demo:
-        said = demo.until_it_says("Ctrl-C ends everything", 150)
-        assert "all as promised" in said, said[-3000:]
+        said = demo.until_it_says("Press Ctrl-C to stop everything", 150)
+        assert "All checks passed" in said, said[-3000:]
         for name in ("Media library", "API and docs", "Flower"):
             address = re.findall(name + r"\s+(http://\S+)", said)[-1]
             assert requests.get(address, timeout=20).status_code == 200, address

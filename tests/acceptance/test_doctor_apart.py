@@ -64,7 +64,7 @@ def test_a_healthy_api_whose_roles_run_apart_is_healthy(ledger: Ledger, tmp_path
     with answering(200, {"ready": True, "workers": WORKERS}) as port:
         code, found = findings(tmp_path, port)
     assert (code, found["API"]["state"]) == (0, "ok"), found
-    assert "the roles run apart: 1 deliver, 1 tag:upload" in found["API"]["detail"]
+    assert "the processes run separately: 1 deliver, 1 tag:upload" in found["API"]["detail"]
     code, found = findings(tmp_path, str(free_port()))
     assert (code, found["Stack"]["state"]) == (0, "ok"), "nor is an API missed that runs on another machine"
 
@@ -79,7 +79,7 @@ def test_an_api_without_workers_is_a_warning_with_what_to_start(ledger: Ledger, 
 @pytest.mark.parametrize(
     ("status", "body", "what", "words"),
     [
-        (200, {"ready": True, "workers": {"tag:upload": 9}}, "API", "of another ledger"),
+        (200, {"ready": True, "workers": {"tag:upload": 9}}, "API", "uses another ledger"),
         (503, {"code": "ledger_unavailable"}, "API", "not ready: 503"),
         (200, "a program of somebody else", "Stack", "cannot be used"),
         (404, {"detail": "Not found"}, "Stack", "cannot be used"),

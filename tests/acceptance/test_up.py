@@ -104,10 +104,10 @@ def again(drained: Drained) -> Iterator[Running]:
 
 def test_ctrl_c_drains_and_leaves_nothing_behind(drained: Drained) -> None:
     assert drained.second.returncode == 1
-    assert "runs already" in drained.second.stderr
+    assert "already runs" in drained.second.stderr
     assert len(drained.processes) >= 7, "supervisor, broker, API, deliverer, reconciler, a tagger of each lane"
     assert drained.exit_code == 0
-    assert "Ended." in drained.said
+    assert "Stopped." in drained.said
     assert alive(drained.processes) == []
 
 

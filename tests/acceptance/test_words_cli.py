@@ -142,9 +142,9 @@ def test_evaluate_compares_only_runs_over_the_same_images(tmp_path: Path) -> Non
     (tmp_path / "results.json").write_text(json.dumps({"trials": [earlier]}), "utf-8")
     args = ["--images", PHOTOS, "--labels", tmp_path / "labels.csv", "--out", tmp_path / "out"]
     done = tagger(tmp_path, "evaluate", *args, "--compare", tmp_path / "results.json", expect=1)
-    assert "says nothing of sk_coffee.png" in done.stderr
+    assert "has no result for sk_coffee.png" in done.stderr
     done = tagger(tmp_path, "evaluate", *args, "--compare", tmp_path / "labels.csv", expect=1)
-    assert "holds no results" in done.stderr
+    assert "is not a result of `tagger evaluate`" in done.stderr
 
 
 def test_evaluate_says_what_is_wrong_with_its_input(tmp_path: Path) -> None:

@@ -224,4 +224,4 @@ def test_evaluate_calibrates_each_term(tmp_path: Path) -> None:
     assert fitted is not None
     assert (fitted.images, set(fitted.terms)) == (3, {"cat", "dog"})
     assert fitted.model in json.loads((tmp_path / "out" / "results.json").read_text())["trials"][0]["models"]
-    assert "is calibrated on 3 images" in done.stderr.replace("\n", " ")
+    assert "is now calibrated on 3 images" in done.stderr.replace("\n", " ")

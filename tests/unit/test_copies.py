@@ -34,7 +34,7 @@ def test_each_described_picture_gets_a_copy_and_stays_as_it_was(tmp_path: Path, 
     picture(source / "c.png", "PNG")
     rows = [row("2026/a.jpg", "Red square", "red"), row("b.gif", "x"), row("c.png"), row("gone.png", "x")]
     told = copies.write(rows, source, target, "en")
-    assert told.startswith("1 copies with words")
+    assert told.startswith("1 copies with texts")
     assert (source / "2026" / "a.jpg").read_bytes() == original
     assert sorted(p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()) == ["2026/a.jpg"]
     with Image.open(io.BytesIO((target / "2026" / "a.jpg").read_bytes())) as image:
@@ -50,7 +50,7 @@ def test_each_described_picture_gets_a_copy_and_stays_as_it_was(tmp_path: Path, 
 @pytest.mark.parametrize("target", ["in", "in/copies", "."])
 def test_copies_never_lie_among_the_originals(tmp_path: Path, target: str) -> None:
     (tmp_path / "in").mkdir()
-    with pytest.raises(BadRequest, match="lie in each other"):
+    with pytest.raises(BadRequest, match="contains the other"):
         copies.check_target(tmp_path / "in", tmp_path / target)
 
 
@@ -60,7 +60,7 @@ def test_copies_never_lie_in_a_folder_that_a_link_makes_one_of_the_originals(tmp
     (tmp_path / "disk").mkdir()
     (tmp_path / "in" / "sub" / "link").symlink_to(tmp_path / "disk")
     for target in ("disk", "disk/copies", "in/sub/link/copies"):
-        with pytest.raises(BadRequest, match="lie in each other"):
+        with pytest.raises(BadRequest, match="contains the other"):
             copies.check_target(tmp_path / "in", tmp_path / target)
     copies.check_target(tmp_path / "in", tmp_path / "out" / "copies")
 
@@ -90,7 +90,7 @@ def test_a_second_run_renews_a_copy_that_nobody_touched(tmp_path: Path) -> None:
     picture(tmp_path / "in" / "a.jpg", "JPEG")
     embedded(tmp_path)
     before = copy.read_bytes()
-    assert embedded(tmp_path) == f"1 copies with words → {tmp_path / 'out'}"
+    assert embedded(tmp_path) == f"1 copies with texts → {tmp_path / 'out'}"
     assert copy.read_bytes() == before
     Image.new("RGB", (9, 9), "blue").save(tmp_path / "in" / "a.jpg")
     embedded(tmp_path, caption="A blue square.")
@@ -116,7 +116,7 @@ def test_an_edit_made_in_a_copy_stays(tmp_path: Path, form: str) -> None:
     copy.write_bytes(checked(edited) if form == "PNG" else edited)
     for _ in range(2):  # the run after the next must not forget it
         told = embedded(tmp_path, caption="A scarlet square.")
-        assert "kept what the file had: 1 caption" in told
+        assert "texts that stayed in the files: 1 caption" in told
         assert b"Grandma's tie" in copy.read_bytes()
         assert b"scarlet" not in copy.read_bytes()
 
@@ -126,7 +126,7 @@ def test_a_caption_that_somebody_put_beside_ours_stays(tmp_path: Path) -> None:
     picture(tmp_path / "in" / "a.jpg", "JPEG")
     embedded(tmp_path)
     copy.write_bytes(jpeg_with(0xED, photoshop(iim((2, 120, b"Grandma's tie"))), copy.read_bytes()))
-    assert "kept what the file had: 1 caption" in embedded(tmp_path)
+    assert "texts that stayed in the files: 1 caption" in embedded(tmp_path)
     found = said(copy)
     assert found.caption is not None
     assert found.caption.text == "Grandma's tie"
@@ -140,7 +140,7 @@ def test_a_file_that_we_did_not_write_is_never_replaced(tmp_path: Path, form: st
     assert embedded(tmp_path).startswith("0 copies")
     assert (tmp_path / "out" / "a.jpg").read_bytes() == foreign
     complained = capsys.readouterr().err
-    assert f"{tmp_path / 'out' / 'a.jpg'} is there already, and tagger did not write it." in complained
+    assert f"{tmp_path / 'out' / 'a.jpg'} already exists, and tagger did not write it." in complained
 
 
 def test_a_copy_that_was_edited_while_its_original_changed_is_left_alone(

@@ -39,7 +39,7 @@ def test_a_file_of_that_name_stays_without_force(tmp_path: Path, command: list[s
     (tmp_path / file).write_text("words that somebody corrected by hand")
     done = CliRunner().invoke(app, [part.format(tmp_path) for part in command])
     assert isinstance(done.exception, BadRequest)
-    assert str(done.exception) == f"{tmp_path / file} exists already."
+    assert str(done.exception) == f"{tmp_path / file} already exists."
     assert "--force" in done.exception.info().remedy
     assert (tmp_path / file).read_text() == "words that somebody corrected by hand"
 
@@ -69,7 +69,9 @@ def test_what_somebody_puts_there_during_the_work_stays_and_the_work_is_not_lost
     assert (tmp_path / "o-2.csv").read_text() == "and more of them"
     assert table.place == tmp_path / "o-3.csv"
     assert table.place.read_bytes() == b"captions"
-    assert "o.csv was written by somebody else meanwhile, and stays." in "".join(capsys.readouterr().err.splitlines())
+    assert "o.csv was written by another program during the run; it was not changed." in "".join(
+        capsys.readouterr().err.splitlines()
+    )
 
 
 def test_a_report_that_is_made_again_replaces_itself_until_somebody_works_on_it(tmp_path: Path) -> None:
@@ -124,6 +126,6 @@ def test_the_same_command_twice_at_once_says_what_to_do(tmp_path: Path) -> None:
         done = CliRunner().invoke(app, ["describe", PHOTOS, "--out", str(tmp_path / "o.csv")], env=environment)
     assert isinstance(done.exception, Conflict)
     said = done.exception.info()
-    assert "another `tagger describe` of this folder" in said.detail
+    assert "Another `tagger describe` of this folder" in said.detail
     assert "Wait until it ends" in said.remedy
     assert run.is_dir(), "the other one still works there"

@@ -76,7 +76,7 @@ def test_a_spreadsheet_is_made_for_a_person(tmp_path: Path) -> None:
     assert min(sheet.column_dimensions[letter].width for letter in "ABCDEFGH") >= 14
     assert sheet.column_dimensions["C"].width >= 40
     assert line[1] == "described"
-    assert line[5] == "for a person to look at"
+    assert line[5] == "a person must decide"
     assert line[6] == f"{REASONS['low_score']} {REASONS['contains_text']}"
 
 

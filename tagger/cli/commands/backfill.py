@@ -17,7 +17,9 @@ from tagger.job import ENDED
 from tagger.ledger import Ledger
 from tagger.services.backfill.rehearse import plan_folder, rehearse
 
-app = typer.Typer(help="Describe a library that exists already.", no_args_is_help=True)
+app = typer.Typer(help="Describe the images that a site already has.", no_args_is_help=True)
+
+BackfillId = Annotated[str, typer.Argument(help="Id of the backfill; `tagger backfill list` shows it.")]
 
 FOLLOW_SECONDS = 0.5
 RATE_SECONDS = 60.0  # of the window over which a watched rate is taken
@@ -57,14 +59,18 @@ def row(found: Backfill, now_ms: int) -> dict[str, Any]:
 
 @app.command("start")
 def start(
-    folder: Annotated[Path, typer.Option(help="Folder of images, walked with its subfolders.")],
-    site: Annotated[str, typer.Option(help="Site that the words are written back to.")],
-    window: Annotated[int | None, typer.Option(min=1, help="Most jobs open at once.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count: all images, and those that are known already.")] = False,
-    follow: Annotated[bool, typer.Option(help="Stay and show the progress.")] = True,
+    folder: Annotated[Path, typer.Option(help="Folder of images, with its subfolders.")],
+    site: Annotated[str, typer.Option(help="Site to which the texts are written.")],
+    window: Annotated[int | None, typer.Option(min=1, help="Most jobs that wait for a worker at one time.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Start nothing; count the images, and those already described.")
+    ] = False,
+    follow: Annotated[bool, typer.Option(help="Show the progress until the backfill ends.")] = True,
     json: console.Json = False,
 ) -> None:
-    """Describe every image of a folder. It goes on without this command; Ctrl-C only stops looking.
+    """Describe every image of a folder for a site.
+
+    The workers do the work. Ctrl-C ends only the progress display.
 
     Example:  tagger backfill start --folder ~/Pictures --site blog
     """
@@ -80,9 +86,9 @@ def start(
             else:
                 console.out.print(f"{images - known} of {images} images would be described for {site}.")
                 if known:
-                    console.out.print(f"{known} are known already, and would be passed over.")
+                    console.out.print(f"{known} are already described and would be skipped.")
                 _say_left_out(plan)
-                console.out.print("Nothing was done.")
+                console.out.print("This was a dry run; nothing was started.")
             return
         ledger.start_backfill(plan)
         if json:
@@ -148,13 +154,13 @@ def _watched(ledger: Ledger, backfill_id: str) -> Backfill:
     try:
         return watch(ledger, backfill_id)
     except KeyboardInterrupt:
-        console.err.print(f"It goes on; `tagger backfill status {backfill_id}` tells how far it is.")
+        console.err.print(f"The backfill continues. `tagger backfill status {backfill_id}` shows its progress.")
         raise
 
 
 @app.command("list")
 def list_backfills(json: console.Json = False) -> None:
-    """All backfills, newest first.
+    """List all backfills, newest first.
 
     Example:  tagger backfill list --json
     """
@@ -169,11 +175,14 @@ def list_backfills(json: console.Json = False) -> None:
 
 @app.command("status")
 def status(
-    backfill_id: str,
-    follow: Annotated[bool, typer.Option("--follow", help="Stay until it ends; with --json one object at the end.")] = False,
+    backfill_id: BackfillId,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Show the progress until the backfill ends. With --json: print one object at the end."),
+    ] = False,
     json: console.Json = False,
 ) -> None:
-    """How far a backfill is.
+    """Show the progress of a backfill.
 
     Example:  tagger backfill status bkf_01J9Z3… --follow
     """
@@ -190,13 +199,13 @@ def told(found: Backfill, now_ms: int) -> str:
     """How far it is; where it is paused, also what waits, and for what."""
     body = row(found, now_ms)
     rate = f", {body['rate']} images/s" if body["rate"] is not None else ""
-    left = f", about {body['seconds_left']} s left" if body["seconds_left"] is not None else ""
-    done = f"{body['id']} {body['status']}: {body['ended']} of {body['total']}, {body['dead']} dead{rate}{left}"
+    remaining = f", about {body['seconds_left']} s remain" if body["seconds_left"] is not None else ""
+    done = f"{body['id']} {body['status']}: {body['ended']} of {body['total']} ended, {body['dead']} failed{rate}{remaining}"
     if found.status != "paused":
         return done
     under_way = body["open"] - body["waiting"]
     waiting = body["total"] - body["fed"] + body["waiting"]
-    return f"{done}. {under_way} are under way, {waiting} wait for `tagger backfill resume {body['id']}`."
+    return f"{done}. {under_way} are being described, {waiting} wait for `tagger backfill resume {body['id']}`."
 
 
 def _set(backfill_id: str, wanted: BackfillStatus, json: bool) -> None:
@@ -210,8 +219,8 @@ def _set(backfill_id: str, wanted: BackfillStatus, json: bool) -> None:
 
 
 @app.command("pause")
-def pause(backfill_id: str, json: console.Json = False) -> None:
-    """Begin no more images; those under way go on to their end, and all others wait.
+def pause(backfill_id: BackfillId, json: console.Json = False) -> None:
+    """Pause a backfill. Images that are being described finish; the others wait.
 
     Example:  tagger backfill pause bkf_01J9Z3…
     """
@@ -219,8 +228,8 @@ def pause(backfill_id: str, json: console.Json = False) -> None:
 
 
 @app.command("resume")
-def resume(backfill_id: str, json: console.Json = False) -> None:
-    """Go on where it was paused.
+def resume(backfill_id: BackfillId, json: console.Json = False) -> None:
+    """Resume a paused backfill.
 
     Example:  tagger backfill resume bkf_01J9Z3…
     """
@@ -228,8 +237,8 @@ def resume(backfill_id: str, json: console.Json = False) -> None:
 
 
 @app.command("cancel")
-def cancel(backfill_id: str, json: console.Json = False) -> None:
-    """Feed no more, for good, and cancel what nobody has begun.
+def cancel(backfill_id: BackfillId, json: console.Json = False) -> None:
+    """Cancel a backfill and its waiting jobs. It cannot be resumed.
 
     Example:  tagger backfill cancel bkf_01J9Z3…
     """

@@ -29,23 +29,27 @@ COLUMNS = [Column(name=name, heading=name, width=width) for name, width in WIDTH
 def check(
     pairs: Annotated[Path | None, typer.Argument(help="CSV with the columns image (path or URL) and text.")] = None,
     out: Annotated[Path, typer.Option(help="Report to write: .xlsx, .csv or .json.")] = Path("report.xlsx"),
-    site: Annotated[str | None, typer.Option(help="Instead of a file: the texts that tagger wrote into this site.")] = None,
+    site: Annotated[str | None, typer.Option(help="Check the texts that tagger wrote to this site, instead of a file.")] = None,
     every: Annotated[
-        float | None, typer.Option(min=0.01, help="With --site: check again each so many hours, until Ctrl-C.")
+        float | None, typer.Option(min=0.01, help="With --site: repeat the check after this many hours, until Ctrl-C.")
     ] = None,
-    profile: Annotated[str, typer.Option(help="Kind of business.")] = "general",
+    profile: Annotated[str, typer.Option(help="Kind of business: general, news, ecommerce, …")] = "general",
     force: Force = False,
 ) -> None:
-    """Hold English texts against their images. Flags what does not fit; never changes a text.
+    """Check whether English texts describe their images.
 
-    A pair that cannot be checked says why in `status` and does not end the rest; the exit status is 1 then.
+    The report marks the texts that do not fit. No text is changed. If a pair cannot be checked, its column `status` says why, the
+    other pairs are checked, and the exit status is 1.
 
+    \b
     Examples:
       tagger check pairs.csv --out report.xlsx
       tagger check --site blog --out blog.xlsx --every 24
     """
     if (pairs is None) == (site is None):
-        raise BadRequest("Name either a CSV of pairs or --site.", "See `tagger check --help`.")
+        raise BadRequest(
+            "`tagger check` needs either a CSV file of pairs or --site.", "Give one of them; `tagger check --help` has examples."
+        )
     tables.check_place(out)
     check_free(out, force)
     report = Output(place=out, over=force)

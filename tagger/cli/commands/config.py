@@ -9,12 +9,12 @@ from tagger.cli import console
 from tagger.settings import ENV_PREFIX, Settings
 from tagger.telemetry.masking import mask_passwords
 
-app = typer.Typer(help="Settings and profiles.", no_args_is_help=True)
+app = typer.Typer(help="Show settings and profiles.", no_args_is_help=True)
 
 
 @app.command("show")
 def show(json: console.Json = False) -> None:
-    """Every setting with its value, its variable and its meaning; secrets masked.
+    """Show every setting with its value; secrets are masked.
 
     Example:  tagger config show
     """
@@ -43,7 +43,7 @@ def shown(value: object) -> str | None:
 
 @app.command("profiles")
 def profiles(json: console.Json = False) -> None:
-    """The profiles a site or job may name.
+    """List the profiles that a site or a job can use.
 
     Example:  tagger config profiles
     """

@@ -15,14 +15,14 @@ from tagger.errors import BadRequest, NotFound
 from tagger.instants import parse_instant
 from tagger.ledger import Ledger
 
-app = typer.Typer(help="Jobs and deliveries that ended badly: why, and another try.", no_args_is_help=True)
+app = typer.Typer(help="List, replay and discard failed jobs and deliveries.", no_args_is_help=True)
 
-SiteOption = Annotated[str | None, typer.Option("--site", help="Only this site's.")]
-Since = Annotated[str | None, typer.Option("--since", help="Only those that died since then, e.g. 2026-11-21T09:30:00Z.")]
+SiteOption = Annotated[str | None, typer.Option("--site", help="Only of this site.")]
+Since = Annotated[str | None, typer.Option("--since", help="Only those that failed since this time, e.g. 2026-11-21T09:30:00Z.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Only those with this error code, e.g. image_unreadable.")]
-OfBackfill = Annotated[str | None, typer.Option("--backfill", help="Only those of this backfill's images, by its id.")]
-Ids = Annotated[list[str] | None, typer.Argument(help="Ids; none: all that the options select.")]
-All = Annotated[bool, typer.Option("--all", help="Really all, when no option narrows them.")]
+OfBackfill = Annotated[str | None, typer.Option("--backfill", help="Only for images of this backfill, by its id.")]
+Ids = Annotated[list[str] | None, typer.Argument(help="Ids of dead letters. Without ids: all that the options select.")]
+All = Annotated[bool, typer.Option("--all", help="Select all. Required if nothing else selects.")]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def list_letters(
     backfill: OfBackfill = None,
     json: console.Json = False,
 ) -> None:
-    """Dead letters, newest first.
+    """List dead letters, newest first.
 
     Example:  tagger dead-letters list --reason image_unreadable
     """
@@ -74,8 +74,10 @@ def list_letters(
 
 
 @app.command("show")
-def show_letter(letter_id: str, _json: console.Json = True) -> None:
-    """One dead letter with its cause, as JSON.
+def show_letter(
+    letter_id: Annotated[str, typer.Argument(help="Id of the dead letter, e.g. job_01J9Z3….")], _json: console.AlwaysJson = True
+) -> None:
+    """Print a dead letter with its cause, as JSON.
 
     Example:  tagger dead-letters show job_01J9Z3…
     """
@@ -90,7 +92,7 @@ def _ids(ledger: Ledger, ids: list[str] | None, by: Filter, everything: bool) ->
     if ids:
         return ids
     if by == Filter() and not everything:
-        raise BadRequest("Say which: ids, --site, --since, --reason, --backfill, or --all.", "Give one of them.")
+        raise BadRequest("Nothing selects dead letters.", "Give ids, --site, --since, --reason, --backfill or --all.")
     return [letter.id for letter in _select(ledger, by)]
 
 
@@ -100,8 +102,8 @@ def _act(verb: str, act: Callable[[Ledger, list[str]], int], ids: list[str] | No
         chosen = _ids(ledger, ids, by, everything)
         done = act(ledger, chosen)
     if ids and done == 0:
-        raise NotFound("None of these is a dead letter that can be acted on.", "List them with `tagger dead-letters list`.")
-    console.out.print(f"{verb} {done} of {len(chosen)}." if chosen else "No dead letter is of that choice; nothing was done.")
+        raise NotFound("None of these ids is an open dead letter.", "List them with `tagger dead-letters list`.")
+    console.out.print(f"{verb} {done} of {len(chosen)}." if chosen else "The options select no dead letter. Nothing was changed.")
 
 
 @app.command("replay")
@@ -113,7 +115,7 @@ def replay(
     backfill: OfBackfill = None,
     everything: All = False,
 ) -> None:
-    """Send dead letters on their way again, with fresh attempts.
+    """Try dead letters again, with all their attempts.
 
     Example:  tagger dead-letters replay --site blog --since 2026-11-21T00:00:00Z
     """
@@ -129,7 +131,7 @@ def discard(
     backfill: OfBackfill = None,
     everything: All = False,
 ) -> None:
-    """Drop dead letters; their words will not be written.
+    """Discard dead letters. Their texts are never written.
 
     Example:  tagger dead-letters discard dlv_01J9Z3…
     """

@@ -11,7 +11,7 @@ from tagger.cli import console, filters
 from tagger.errors import BadRequest, NotFound
 from tagger.instants import parse_instant
 
-app = typer.Typer(help="Look at deliveries and their attempts.", no_args_is_help=True)
+app = typer.Typer(help="List, show and replay deliveries.", no_args_is_help=True)
 
 DROP = ("attempts", "next_attempt_at", "type", "site")  # of a list that is too wide, the first one first
 
@@ -20,13 +20,13 @@ Status = Literal["pending", "sending", "delivered", "parked", "superseded", "dea
 
 @app.command("list")
 def list_deliveries(
-    site: Annotated[str | None, typer.Option(help="Only this site's.")] = None,
+    site: Annotated[str | None, typer.Option(help="Only of this site.")] = None,
     status: Annotated[Status | None, typer.Option(help="Only deliveries in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    limit: filters.Limit = 50,
     cursor: filters.Cursor = None,
     json: console.Json = False,
 ) -> None:
-    """Deliveries, newest first.
+    """List deliveries, newest first.
 
     Example:  tagger deliveries list --status parked
     """
@@ -43,8 +43,10 @@ def list_deliveries(
 
 
 @app.command("show")
-def show_delivery(delivery_id: str, json: console.Json = False) -> None:
-    """One delivery with all its attempts.
+def show_delivery(
+    delivery_id: Annotated[str, typer.Argument(help="Id of the delivery, e.g. dlv_01J9Z3….")], json: console.Json = False
+) -> None:
+    """Show a delivery with all its attempts.
 
     Example:  tagger deliveries show dlv_01J9Z3…
     """
@@ -70,56 +72,69 @@ def show_delivery(delivery_id: str, json: console.Json = False) -> None:
         cause = tried["error"] or {}
         tried |= {"code": cause.get("code"), "detail": cause.get("detail")}
     columns = ["number", "at", "result", "status", "duration_ms", "code", "detail"]
-    console.print_table(body["history"], columns, "No attempt yet.", drop=["duration_ms"], prose="detail")
+    console.print_table(body["history"], columns, "No attempt was made yet.", drop=["duration_ms"], prose="detail")
 
 
 @app.command("replay")
 def replay(
-    ids: Annotated[list[str] | None, typer.Argument(help="Ids; none: all parked ones that the options select.")] = None,
-    site: Annotated[str | None, typer.Option(help="Only this site's.")] = None,
-    since: Annotated[str | None, typer.Option(help="Only those parked since then, e.g. 2026-11-21T09:30:00Z.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Only those whose last try ended so, e.g. endpoint_gone.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Really all, when no option narrows them.")] = False,
+    ids: Annotated[
+        list[str] | None, typer.Argument(help="Ids of deliveries. Without ids: all parked ones that the options select.")
+    ] = None,
+    site: Annotated[str | None, typer.Option(help="Only of this site.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only those parked since this time, e.g. 2026-11-21T09:30:00Z.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Only those whose last attempt failed with this error code, e.g. endpoint_gone.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Select all. Required if nothing else selects.")] = False,
     unconfirmed: Annotated[
-        bool, typer.Option("--unconfirmed", help="Not parked ones: those that --site answered without confirming them.")
+        bool,
+        typer.Option(
+            "--unconfirmed", help="Select the deliveries that --site answered but did not confirm, instead of parked ones."
+        ),
     ] = False,
     json: console.Json = False,
 ) -> None:
-    """Send parked deliveries now, without waiting for a probe. Their endpoint is enabled, and all that waits for it goes too.
+    """Send parked deliveries now, without waiting for a probe.
 
-    Example:  tagger deliveries replay --site blog --reason endpoint_gone
+    Their endpoint is enabled, and every delivery that waits for it is sent too.
 
-    With --unconfirmed, what an endpoint answered with 404 or nonsense is sent again, once the endpoint is right.
+    With --unconfirmed, deliveries that the endpoint answered with 404 or without a valid body are sent again. Repair the endpoint
+    first.
 
-    Example:  tagger deliveries replay --site blog --unconfirmed --since 2026-11-21T09:30:00Z
+    \b
+    Examples:
+      tagger deliveries replay --site blog --reason endpoint_gone
+      tagger deliveries replay --site blog --unconfirmed --since 2026-11-21T09:30:00Z
     """
     if unconfirmed:
         _replay_unconfirmed(site, since, json, narrowed=bool(ids or reason or everything))
         return
     if not (ids or site or since or reason or everything):
-        raise BadRequest("Say which: ids, --site, --since, --reason, or --all.", "Give one of them.")
+        raise BadRequest("Nothing selects deliveries.", "Give ids, --site, --since, --reason or --all.")
     filters.check_reason(reason)
     with console.ledger() as ledger:
         filters.check_site(ledger, site)
         released = ledger.replay_parked(ids or (), site_id=site, since_ms=parse_instant(since), code=reason)
     if ids and not released:
-        raise NotFound("None of these is parked.", "List them with `tagger deliveries list --status parked`.")
+        raise NotFound("None of these deliveries is parked.", "List them with `tagger deliveries list --status parked`.")
     if json:
         console.print_json({"data": [{"site": name, "released": count} for name, count in released.items()], "next_cursor": None})
         return
     for name, count in released.items():
-        console.out.print(f"{name}: {count} parked deliveries go out.")
+        console.out.print(f"{name}: {count} parked deliveries are sent now.")
     if not released:
-        console.out.print("Nothing of that choice is parked.")
+        console.out.print("The options select no parked delivery. Nothing was changed.")
 
 
 def _replay_unconfirmed(site: str | None, since: str | None, json: bool, *, narrowed: bool) -> None:
     if site is None or narrowed:
-        raise BadRequest("--unconfirmed goes with --site and --since alone, and needs --site.", "Name the site.")
+        raise BadRequest(
+            "--unconfirmed needs --site, and allows only --since beside it.", "Give --site, and omit ids, --reason and --all."
+        )
     with console.ledger() as ledger:
         filters.check_site(ledger, site)
         count = ledger.replay_unconfirmed(site, since_ms=parse_instant(since))
     if json:
         console.print_json({"data": [{"site": site, "released": count}], "next_cursor": None})
         return
-    console.out.print(f"{site}: {count} unconfirmed deliveries go out again.")
+    console.out.print(f"{site}: {count} unconfirmed deliveries are sent again.")

@@ -35,14 +35,22 @@ SHEET = "tagger-demo.html"
 
 
 def demo(
-    folder: Annotated[Path | None, typer.Option(help="Your own pictures instead of those that come along.")] = None,
-    out: Annotated[Path, typer.Option(help="Contact sheet to write.")] = Path(SHEET),
-    serve: Annotated[bool, typer.Option("--serve", help="Stay up afterwards, with Flower, and print the addresses.")] = False,
+    folder: Annotated[Path | None, typer.Option(help="Folder of your own images, instead of the sample photographs.")] = None,
+    out: Annotated[Path, typer.Option(help="Contact sheet to write, an HTML file.")] = Path(SHEET),
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Keep everything running afterwards, with Flower, and print the addresses.")
+    ] = False,
     force: Force = False,
 ) -> None:
-    """Watch photographs travel: uploaded to a sample CMS, hooked, queued, described, written back; and what can go wrong.
+    """Show the whole product with sample photographs, in a minute.
 
-    Examples:  tagger demo        tagger demo --folder ~/Pictures --serve
+    The demo starts tagger and a sample CMS, uploads photographs, and writes their texts back to the CMS. It also shows an
+    editor's text that stays, a broken file and a killed worker.
+
+    \b
+    Examples:
+      tagger demo
+      tagger demo --folder ~/Pictures --serve
     """
     check_writable(out)
     check_free(out, force or is_sheet(out))
@@ -53,14 +61,14 @@ def demo(
         started = time.monotonic()
         scene = stage.enter_context(_scene(serve, renditions))
         _tour(scene, pictures, report)
-        lead = f"{len(report.shown)} pictures, described by tagger in the sample media library."
+        lead = f"{len(report.shown)} images in the sample media library, described by tagger."
         write_sheet(report.shown, lead, out, renditions)
         console.out.print(f"\nContact sheet  {out.resolve()}")
         for failure in report.failures:
             console.err.print(f"failed: {failure}", style="bold red")
         if left_out := seen.sentence():
             console.out.print(left_out)
-        verdict = "all as promised" if not report.failures else f"{len(report.failures)} checks failed"
+        verdict = "All checks passed" if not report.failures else f"{len(report.failures)} checks failed"
         console.out.print(f"{verdict}, in {time.monotonic() - started:.0f} s.")
         if serve:
             _stay(scene)
@@ -77,13 +85,13 @@ def _scene(serve: bool, renditions: Renditions) -> Iterator[Scene]:
             workers = settings.tag_processes or max(2, processors())  # two at least: one of them will be killed
             flower = free_port() if serve and flower_installed() else None
             stack = Stack(settings, ProcessPlan(upload=workers, backfill=0, flower=flower))
-            status = console.out.status("Starting broker, ledger, API, workers and a sample media library…")
+            status = console.out.status("Starting the broker, the ledger, the API, the workers and a sample media library…")
             status.start()
             try:
                 with open_scene(settings, stack, renditions, lambda word: status.update(f"{word}…")) as scene:
                     status.stop()
                     yield scene
-                    console.out.print("Ending every process…")
+                    console.out.print("Stopping all processes…")
             finally:
                 status.stop()
 
@@ -102,19 +110,19 @@ def _tour(scene: Scene, pictures: list[Path], report: tour.Report) -> None:
         console.out.print(f"\n{text}", style="bold")
 
     by_asset: dict[str, Path] = {}
-    headline(f"1. One photograph, live: {pictures[0].name}")
+    headline(f"1. One photograph, step by step: {pictures[0].name}")
     by_asset[tour.one_live(scene, pictures[0], say, report)] = pictures[0]
     if len(pictures) > 1:
-        headline(f"2. The other {len(pictures) - 1}")
+        headline(f"2. The other {len(pictures) - 1} photographs")
         with _bar() as advance:
             rest = tour.the_rest(scene, pictures[1:], advance, report)
         by_asset |= rest
-    headline("3. An editor's words stay")
+    headline("3. An editor's text stays")
     chosen = tour.with_published_text(scene, by_asset) or photographs(None, scene.renditions)[6]
     by_asset[tour.an_editors_words(scene, chosen, say, report)] = chosen
-    headline("4. A broken picture")
+    headline("4. A broken file")
     broken_id = tour.one_broken(scene, pictures[0], say, report)
-    headline("5. A worker is killed in the middle")
+    headline("5. A worker is killed during its work")
     with _bar() as advance:
         count = tour.a_worker_dies(scene, pictures, advance, say, report)
     say(
@@ -123,7 +131,7 @@ def _tour(scene: Scene, pictures: list[Path], report: tour.Report) -> None:
         + (f", nothing to write {count.nothing_to_write}" if count.nothing_to_write else "")
     )
     _collect(scene, by_asset, broken_id, pictures[0], report)
-    headline("What stands in the media library now")
+    headline("The media library now")
     console.out.print(_table(report.shown))
 
 
@@ -170,10 +178,10 @@ def _table(shown: list[tour.Shown]) -> Table:
 def _stay(scene: Scene) -> None:
     port = scene.stack.plan.flower
     shown = f"http://127.0.0.1:{port}/tasks   (a task's id is the job's id)"
-    flower = shown if port else "not installed; pip install 'tagger[ops]' brings it"
+    flower = shown if port else "not installed; `pip install 'tagger[ops]'` installs it"
     console.out.print(
         f"\nMedia library  {scene.library}/\nAPI and docs   {scene.stack.api_url}/docs   (key {scene.key})\n"
-        f"Flower         {flower}\nCtrl-C ends everything.",
+        f"Flower         {flower}\nPress Ctrl-C to stop everything.",
     )
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -32,21 +32,19 @@ SITE = "folder"
 
 
 def describe(
-    folder: Annotated[Path, typer.Argument(help="Folder of images, walked with its subfolders.")],
-    out: Annotated[Path, typer.Option(help="File to write: .csv, .json or .xlsx.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of images, with its subfolders.")],
+    out: Annotated[Path, typer.Option(help="Table to write: .csv, .json or .xlsx.")],
     profile: Annotated[str, typer.Option(help="Kind of business: general, news, ecommerce, …")] = "general",
-    locale: Annotated[list[str] | None, typer.Option(help="Language of the words; repeat for several.")] = None,
-    review: Annotated[bool, typer.Option(help="Also write texts that a person should look at first.")] = False,
-    embed: Annotated[
-        Path | None, typer.Option(help="Folder for copies of the pictures with the words inside, as XMP. Yours stay as they are.")
-    ] = None,
+    locale: Annotated[list[str] | None, typer.Option(help="Language of the texts, e.g. de. Repeat for several.")] = None,
+    review: Annotated[bool, typer.Option(help="Also write texts that a person should review first.")] = False,
+    embed: Annotated[Path | None, typer.Option(help="Folder for copies of the images, with the texts inside as XMP.")] = None,
     force: Force = False,
 ) -> None:
-    """Describe every picture of a folder and write the words into a table. Needs no CMS and leaves nothing running.
+    """Describe every image of a folder and write a table.
 
-    Ctrl-C writes the table of what is done until then, and the exit status is 130; the same command goes on from there. With
-    --embed, a text that somebody wrote stays, in your picture and in a copy of an earlier run; a file that tagger did not write
-    is never replaced.
+    It needs no CMS and leaves no process running. After Ctrl-C the table holds the images described so far, and the exit status
+    is 130. The same command continues from there. With --embed, your files do not change. A text that a person wrote stays, also
+    in a copy from an earlier run. A file that tagger did not write is never replaced.
 
     \b
     Examples:
@@ -65,7 +63,7 @@ def describe(
         check_free(out, force)
     seen = survey(folder)
     if seen.pictures == 0:
-        raise BadRequest(f"{folder} holds no pictures. {seen.sentence()}".rstrip(), "Name a folder of pictures.")
+        raise BadRequest(f"{folder} holds no images. {seen.sentence()}".rstrip(), "Name a folder that holds images.")
     jobs, interrupted = _described(home, folder, Site(id=SITE, name=str(folder), profile=chosen, locales=locales), seen)
     rows = [words_table.row(job, review) for job in jobs]
     table.write(words_table.content(rows, locales, out.suffix))
@@ -79,7 +77,7 @@ def describe(
     if interrupted:
         unfinished.remember(home, table.place)
         other = f", with --out {table.place}," if table.place != out else ""
-        console.out.print(f"The same command{other} goes on from here.")
+        console.out.print(f"Run the same command{other} to continue from here.")
         raise typer.Exit(130)
     if good < len(rows):
         raise typer.Exit(1)
@@ -105,7 +103,7 @@ def _described(home: Path, folder: Path, site: Site, seen: Survey) -> tuple[list
 
 def _run(ledger: Ledger, folder: Path, site: Site, seen: Survey, window: int) -> None:
     for earlier in ledger.backfills(status="running"):
-        console.out.print(f"Going on with the {earlier.spec['total']} pictures of the run that was interrupted.")
+        console.out.print(f"Continuing the interrupted run of {earlier.spec['total']} images.")
         watch(ledger, earlier.id)
     # After an earlier run, this finds what is new since and passes over what is known.
     plan = plan_folder(site, folder, window=window, now_ms=ledger.now_ms(), deliver=False, seen=seen)
@@ -161,8 +159,8 @@ def _start(stack: Stack) -> None:
         stack.start()
     except Conflict as err:
         raise Conflict(
-            "The same command is at work already: another `tagger describe` of this folder with the same options.",
-            "Wait until it ends, or end it with Ctrl-C; this command then goes on from there.",
+            "Another `tagger describe` of this folder with the same options is running.",
+            "Wait until it ends, or stop it with Ctrl-C. Then run this command again; it continues from there.",
         ) from err
 
 

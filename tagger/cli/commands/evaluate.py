@@ -37,30 +37,32 @@ Measured = Mapping[str, Figures]  # set → figures
 
 def evaluate(
     images: Annotated[Path, typer.Option(help="Folder of the images.")],
-    labels: Annotated[Path, typer.Option(help="CSV file with the columns file, true_tags, and caption if there is one.")],
+    labels: Annotated[Path, typer.Option(help="CSV file with the columns file and true_tags; caption is optional.")],
     out: Annotated[Path, typer.Option(help="Folder for results.json, report.html and reliability.svg.")],
     profile: Annotated[str, typer.Option(help="Kind of business: its vocabulary, thresholds and text rules.")] = "general",
     vocabulary: Annotated[str | None, typer.Option(help="Another vocabulary: a built-in name, or a file.")] = None,
     tags_from_labels: Annotated[
-        bool, typer.Option("--tags-from-labels", help="Judge only the terms that the labels use; others nobody looked for.")
+        bool, typer.Option("--tags-from-labels", help="Count only the terms that the labels use.")
     ] = False,
     tuned: Annotated[
-        str | None, typer.Option(help=f"What the models were tuned on: `{FIRST_HALF}` by name, or a file with a name a line.")
+        str | None,
+        typer.Option(help=f"Images used for tuning: `{FIRST_HALF}` (by name), or a file with one name per line."),
     ] = None,
     compare: Annotated[
-        str | None, typer.Option(help="A second profile, a folder of other weights, or the results.json of an earlier run.")
+        str | None,
+        typer.Option(help="Compare with: a second profile, a folder of other weights, or the results.json of an earlier run."),
     ] = None,
     calibrate: Annotated[
         bool,
-        typer.Option(
-            "--calibrate", help="With GME: fit each term's probability on these images (on those of --tuned, if given)."
-        ),
+        typer.Option("--calibrate", help="With GME: fit the probability of each term on these images (with --tuned: on those)."),
     ] = False,
     force: Force = False,
     json: console.Json = False,
 ) -> None:
-    """Precision, recall, top-1, top-3 and calibration of tags; captions beside references; everything wrong, on one page.
+    """Measure the quality of tags and captions on labelled images.
 
+    The report holds precision, recall, top-1, top-3 and calibration of the tags, the captions beside the reference captions, and
+    every wrong tag.
     \b
     Examples:
       tagger evaluate --images photos --labels photos/labels.csv --out eval --tags-from-labels --tuned first-half
@@ -81,7 +83,9 @@ def evaluate(
     _write(files, images, labelled, sets, runs, measured)
     if calibrate:
         fitted = _calibrate(runs[0], sets.get("tuned", labelled.files), labelled, console.settings().vectors / calibration.FILE)
-        evaluator.warnings.append(f"{fitted.model} is calibrated on {fitted.images} images; the figures here are from before.")
+        evaluator.warnings.append(
+            f"{fitted.model} is now calibrated on {fitted.images} images; these figures are from before the calibration."
+        )
     if json:
         console.print_json({"data": [_plain(one, m) for one, m in zip(runs, measured, strict=True)], "next_cursor": None})
         return
@@ -109,10 +113,13 @@ class _Evaluator:
         ids = [term.id for _, term in vocabulary]
         foreign = sorted(self._labelled.universe - set(ids))
         if foreign:
-            self.warnings.append(f"`{vocabulary.name}` has no term {', '.join(foreign)}; these labels are not judged.")
+            self.warnings.append(f"`{vocabulary.name}` has no term {', '.join(foreign)}; these labels are not counted.")
         terms = [i for i in ids if i in self._labelled.universe] if self._only_labelled else ids
         if not terms:
-            raise LabelsInvalid(f"No label is a term of `{vocabulary.name}`.", "Name terms by their ids, or choose a vocabulary.")
+            raise LabelsInvalid(
+                f"No label is a term of `{vocabulary.name}`.",
+                "Write the ids of its terms in `true_tags`, or choose another --vocabulary.",
+            )
         question = {
             "vocabulary": vocabulary_file.dump(vocabulary),
             "profile": profile.name,
@@ -126,14 +133,17 @@ class _Evaluator:
         """Errors: BadRequest where an earlier run saw other images: its figures would count those as failures."""
         unseen = [f for f in self._labelled.files if f not in earlier.answers and f not in earlier.failed]
         if unseen:
-            raise BadRequest(f"{source} says nothing of {unseen[0]}.", "Compare runs over the same labelled images.")
+            raise BadRequest(f"{source} has no result for {unseen[0]}.", "Compare runs on the same labelled images.")
 
 
 def _calibrate(run: EvaluationRun, files: Sequence[str], labelled: Labels, file: Path) -> Calibration:
     """Fits and writes. Errors: BadRequest where GME did not score the terms."""
     model = next((m for m in run.models if m.startswith("gme-tags@")), None)
     if model is None:
-        raise BadRequest("Only the tags of GME are calibrated so.", "Set `embed` to gme, and see `tagger models list`.")
+        raise BadRequest(
+            "--calibrate works only with the tags of GME.",
+            "Set `embed` to gme; `tagger models list` shows whether its weights are here.",
+        )
     raw, truth = scores(run, files, labelled)
     fitted = Calibration.fitted(model, raw, truth, run.terms, Calibration.read(file))
     fitted.write(file)
@@ -156,7 +166,7 @@ def _second(compare: str, evaluator: _Evaluator, profile: str) -> EvaluationRun:
             body = json.loads(path.read_text("utf-8"))
             earlier = EvaluationRun.from_dict(body["trials"][0])
         except (ValueError, KeyError, TypeError) as err:
-            raise BadRequest(f"{compare} holds no results of `tagger evaluate`.", f"Name the {RESULTS} of a run.") from err
+            raise BadRequest(f"{compare} is not a result of `tagger evaluate`.", f"Name the {RESULTS} of a run.") from err
         evaluator.covers(earlier, compare)
         return EvaluationRun.from_dict({**asdict(earlier), "name": f"{earlier.name} (earlier)"})
     if path.is_dir():
@@ -177,7 +187,7 @@ def _tuned(wanted: str | None, labelled: Labels) -> Sequence[str] | None:
     listed = [known.get(named_files.same(name.strip()), name.strip()) for name in names if name.strip()]
     unknown = [name for name in listed if name not in labelled.tags]
     if unknown:
-        raise BadRequest(f"{wanted} names `{unknown[0]}`, which has no labels.", "Write the names as they stand in the labels.")
+        raise BadRequest(f"{wanted} names `{unknown[0]}`, which has no labels.", "Write the names as in the file of labels.")
     return listed
 
 
@@ -187,8 +197,8 @@ def _placed(images: Path, labelled: Labels) -> Labels:
     missing = [file for file in labelled.files if file not in names]
     if missing:
         raise LabelsInvalid(
-            f"{len(missing)} of {len(labelled.files)} labelled images are not in {images}, for one `{missing[0]}`.",
-            "Name the folder with --images, or take those lines out.",
+            f"{len(missing)} of {len(labelled.files)} labelled images are not in {images}, for example `{missing[0]}`.",
+            "Name the right folder with --images, or delete those lines.",
         )
     return labelled.renamed(names)
 

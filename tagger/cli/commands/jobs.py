@@ -15,7 +15,9 @@ from tagger.job import JobStatus
 from tagger.judge.gate import REASONS
 from tagger.queue.hints import Hints
 
-app = typer.Typer(help="Look at jobs, cancel them.", no_args_is_help=True)
+app = typer.Typer(help="List, show and cancel jobs.", no_args_is_help=True)
+
+JobId = Annotated[str, typer.Argument(help="Id of the job, e.g. job_01J9Z3….")]
 
 DROP = ("attempts", "lane", "created_at", "site")  # of a list that is too wide, the first one first
 
@@ -25,17 +27,17 @@ Status = Literal["accepted", "running", "described", "done", "dead", "superseded
 
 @app.command("list")
 def list_jobs(
-    site: Annotated[str | None, typer.Option(help="Only this site's.")] = None,
-    asset: Annotated[str | None, typer.Option(help="Only this asset's.")] = None,
+    site: Annotated[str | None, typer.Option(help="Only of this site.")] = None,
+    asset: Annotated[str | None, typer.Option(help="Only of this asset, by its id in the CMS.")] = None,
     status: Annotated[Status | None, typer.Option(help="Only jobs in this state.")] = None,
-    verdict: Annotated[Verdict | None, typer.Option(help="Only jobs with this verdict; review: a person should look.")] = None,
+    verdict: Annotated[Verdict | None, typer.Option(help="Only jobs with this verdict. review: a person must decide.")] = None,
     reason: Annotated[str | None, typer.Option(help="Only jobs whose verdict has this reason, e.g. low_score.")] = None,
-    backfill: Annotated[str | None, typer.Option(help="Only this backfill's.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
+    backfill: Annotated[str | None, typer.Option(help="Only of this backfill, by its id.")] = None,
+    limit: filters.Limit = 50,
     cursor: filters.Cursor = None,
     json: console.Json = False,
 ) -> None:
-    """Jobs, newest first.
+    """List jobs, newest first.
 
     \b
     Examples:
@@ -64,8 +66,8 @@ def list_jobs(
 
 
 @app.command("show")
-def show_job(job_id: str, json: console.Json = False) -> None:
-    """One job: its words, where they went, and what went wrong.
+def show_job(job_id: JobId, json: console.Json = False) -> None:
+    """Show a job: its texts, its delivery and its error.
 
     Example:  tagger jobs show job_01J9Z3…
     """
@@ -110,15 +112,18 @@ def _show(body: dict[str, Any]) -> None:
 
 
 @app.command("cancel")
-def cancel_job(job_id: str) -> None:
-    """Cancel a job that has not ended; nothing of it will be written.
+def cancel_job(job_id: JobId) -> None:
+    """Cancel a job that has not ended. Nothing of it is written.
 
     Example:  tagger jobs cancel job_01J9Z3…
     """
     with console.ledger() as ledger:
         status = ledger.cancel(job_id)
     if status != "cancelled":
-        raise Conflict(f"{job_id} is {status}; it cannot be cancelled any more.", "What was written stays; nothing was changed.")
+        raise Conflict(
+            f"{job_id} is {status}; it cannot be cancelled any more.",
+            "Nothing was changed. A job can be cancelled only before it ends.",
+        )
     _tell_of(job_id)
     console.out.print(f"{job_id} is cancelled.")
 

@@ -11,9 +11,9 @@ from tagger.cli import console
 from tagger.keys import hash_key, new_key
 from tagger.site import ApiKey
 
-app = typer.Typer(help="Bearer keys of a site; only their hashes are kept.", no_args_is_help=True)
+app = typer.Typer(help="Manage the API keys of a site.", no_args_is_help=True)
 
-SiteOption = Annotated[str, typer.Option("--site", help="The site that the key speaks for.")]
+SiteOption = Annotated[str, typer.Option("--site", help="Site that the key belongs to.")]
 
 
 def _row(key: ApiKey) -> dict[str, Any]:
@@ -28,9 +28,11 @@ def _row(key: ApiKey) -> dict[str, Any]:
 
 @app.command("create")
 def create(
-    site: SiteOption, name: Annotated[str, typer.Option(help="What it is for.")] = "key", json: console.Json = False
+    site: SiteOption,
+    name: Annotated[str, typer.Option(help="Note for yourself: what uses the key.")] = "key",
+    json: console.Json = False,
 ) -> None:
-    """Make a key and print it, this once.
+    """Create an API key and print it, once. Only its hash is stored.
 
     Example:  tagger keys create --site blog --name wordpress
     """
@@ -41,12 +43,12 @@ def create(
     if json:
         console.print_json({**_row(made), "key": key})
     else:
-        console.out.print(f"{key}\nKeep it; it is not shown again. Send it as `Authorization: Bearer {key[:8]}…`.")
+        console.out.print(f"{key}\nStore the key; it is not shown again. Send it as `Authorization: Bearer {key[:8]}…`.")
 
 
 @app.command("list")
 def list_keys(site: SiteOption, json: console.Json = False) -> None:
-    """The keys of a site, without the keys themselves.
+    """List the keys of a site by id; a key itself is not stored.
 
     Example:  tagger keys list --site blog
     """
@@ -60,8 +62,8 @@ def list_keys(site: SiteOption, json: console.Json = False) -> None:
 
 
 @app.command("revoke")
-def revoke(key_id: str) -> None:
-    """Make a key worthless, at once.
+def revoke(key_id: Annotated[str, typer.Argument(help="Id of the key; `tagger keys list` shows it.")]) -> None:
+    """Revoke a key. The API refuses it from now on.
 
     Example:  tagger keys revoke key_01J9Z3…
     """

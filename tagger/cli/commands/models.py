@@ -15,21 +15,21 @@ from tagger.settings import Settings, child_env
 from tagger.system.children import start_child
 from tagger.system.interpreter import module
 
-app = typer.Typer(help="Weights of the large models: fetch, list, check, convert.", no_args_is_help=True)
+app = typer.Typer(help="Manage the weights of the large models.", no_args_is_help=True)
 
-Names = Annotated[list[str] | None, typer.Argument(help="ofa-caption, ofa-entailment or gme; all when none is given.")]
+Names = Annotated[list[str] | None, typer.Argument(help="ofa-caption, ofa-entailment or gme. Without names: all.")]
 COLUMNS = ("name", "status", "size", "repository", "revision", "about")
 
 
 @app.command("pull")
 def pull(
     names: Names = None,
-    revision: Annotated[str | None, typer.Option(help="Tag or branch on ModelScope, instead of tagger's own choice.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Tag or branch on ModelScope, instead of tagger's default.")] = None,
     json: console.Json = False,
 ) -> None:
-    """Fetch weights into the model directory, from `model_mirror` if it is set, else from ModelScope.
+    """Download weights into the model directory.
 
-    Files that are there and whole are not fetched again.
+    They come from `model_mirror` if it is set, else from ModelScope. Files that are complete are not downloaded again.
 
     Example:  tagger models pull ofa-caption
     """
@@ -38,7 +38,7 @@ def pull(
 
 @app.command("list")
 def list_models(json: console.Json = False) -> None:
-    """The weights that tagger can use, and which of them are here.
+    """List the weights that tagger can use, and which are downloaded.
 
     Example:  tagger models list --json
     """
@@ -47,7 +47,7 @@ def list_models(json: console.Json = False) -> None:
 
 @app.command("check")
 def check(names: Names = None, json: console.Json = False) -> None:
-    """Read every byte of what is here, by its checksum, then every key and shape.
+    """Check the downloaded weights: checksums, keys and shapes.
 
     Example:  tagger models check
     """
@@ -56,7 +56,9 @@ def check(names: Names = None, json: console.Json = False) -> None:
 
 @app.command("convert")
 def convert(names: Names = None, json: console.Json = False) -> None:
-    """Write `model.safetensors` beside `pytorch_model.bin`: it loads faster, and cannot hold code.
+    """Convert `pytorch_model.bin` to `model.safetensors`.
+
+    The new file loads faster, and it cannot hold code. The old file stays.
 
     Example:  tagger models convert
     """
@@ -74,9 +76,7 @@ def check_chosen(settings: Settings) -> list[str]:
     if not names:
         return []
     if importlib.util.find_spec("torch") is None:
-        raise SettingsError(
-            f"{', '.join(names)} need torch, which is not installed.", "Install torch, or choose the model `lite`."
-        )
+        raise SettingsError(f"torch is not installed; {', '.join(names)} needs it.", "Install torch, or choose the model `lite`.")
     if settings.model_pull:
         return names  # a worker fetches what lacks
     rows, _ = _asked("list", names, settings)
@@ -103,7 +103,7 @@ def _run(verb: str, names: list[str] | None, json: bool, *more: str) -> None:
         console.print_json({"data": rows, "next_cursor": None})
     else:
         good = [_told(row) for row in rows if "error" not in row]
-        console.print_table(good, COLUMNS, "Nothing is here.", drop=["revision"], prose="about")
+        console.print_table(good, COLUMNS, "No weights are here.", drop=["revision"], prose="about")
         for row in rows:
             if "error" in row:
                 told = row["error"]

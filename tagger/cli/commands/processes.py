@@ -25,12 +25,14 @@ FLOWER_PORT = 5555
 def up(
     caption: Annotated[
         Literal["auto", "ofa", "lite", "none"] | None,
-        typer.Option(help="Model of the captions; ofa runs on a plain CPU, slowly."),
+        typer.Option(help="Model of the captions. ofa needs torch; it runs on a CPU, slowly."),
     ] = None,
-    port: Annotated[int | None, typer.Option(help="Port of the API.")] = None,
-    flower: Annotated[bool, typer.Option("--flower", help="Also run Flower on 127.0.0.1:5555.")] = False,
+    port: Annotated[int | None, typer.Option(help="Port of the API; 0 takes a free one.")] = None,
+    flower: Annotated[bool, typer.Option("--flower", help="Also run Flower, the monitor of Celery, on 127.0.0.1:5555.")] = False,
 ) -> None:
-    """Run the whole product on this machine: broker, ledger, API, workers. Ctrl-C drains and ends it.
+    """Run broker, ledger, API and workers on this machine.
+
+    After Ctrl-C the workers finish the jobs that run, and every process ends. Jobs that wait stay in the ledger.
 
     Example:  tagger up --port 8400
     """
@@ -39,7 +41,7 @@ def up(
     settings = console.settings(caption=caption, api_port=port)
     make_home(settings.home)
     if read_state(settings.home) is not None:
-        raise Conflict(f"tagger runs already on {settings.home}.", "Stop it first, or choose another --home.")
+        raise Conflict(f"tagger already runs on {settings.home}.", "Stop it first, or choose another --home.")
     with (settings.home / "logs-supervisor.log").open("a") as log_file:
         logs.configure(settings, "supervisor", stream=log_file)
         stack = Stack(settings, ProcessPlan.of(settings, flower=FLOWER_PORT if flower else None))
@@ -55,16 +57,18 @@ def up(
                     + (f"\nFlower     http://127.0.0.1:{FLOWER_PORT}/tasks" if flower else ""),
                 )
                 if late:
-                    console.out.print(f"Late       {', '.join(late)}: still loading; jobs are accepted, and wait for it")
-                console.out.print("Next:  tagger sites add --help      Ctrl-C ends it.")
+                    console.out.print(f"Loading    {', '.join(late)}: jobs are accepted and wait for it")
+                console.out.print("Next:  tagger sites add --help      Press Ctrl-C to stop.")
             ended.wait()
-            console.out.print("Draining: what runs is finished, what waits stays in the ledger…")
+            console.out.print("Stopping: jobs that run are finished, jobs that wait stay in the ledger…")
         finally:
             killed = stack.stop()
         if killed:
-            console.err.print(f"Had to kill: {', '.join(killed)}. Their jobs are freed at the next start.")
+            console.err.print(
+                f"These processes did not stop and were killed: {', '.join(killed)}. Their jobs are freed at the next start."
+            )
             sys.exit(1)
-    console.out.print("Ended.")
+    console.out.print("Stopped.")
 
 
 def _stop_event() -> threading.Event:
@@ -75,7 +79,7 @@ def _stop_event() -> threading.Event:
 
 
 def api() -> None:
-    """Serve the HTTP API (one process).
+    """Run the HTTP API alone, as one process.
 
     Example:  tagger api
     """
@@ -87,11 +91,17 @@ def api() -> None:
 
 
 def worker(
-    role: Annotated[Literal["tag", "deliver", "reconcile"], typer.Argument(help="Which process to run.")],
-    lane: Annotated[Literal["upload", "backfill", "solo"], typer.Option(help="Lane of a tag worker.")] = "upload",
-    alone: Annotated[bool, typer.Option("--alone", help="No uploads are served here: a backfill need not step back.")] = False,
+    role: Annotated[
+        Literal["tag", "deliver", "reconcile"],
+        typer.Argument(help="Work of the process: tag (describe images), deliver (send callbacks), reconcile (repair)."),
+    ],
+    lane: Annotated[Literal["upload", "backfill", "solo"], typer.Option(help="Lane whose jobs a tag worker takes.")] = "upload",
+    alone: Annotated[
+        bool,
+        typer.Option("--alone", help="No upload worker shares this machine, so a backfill worker does not yield to uploads."),
+    ] = False,
 ) -> None:
-    """Run one worker process; the same as `python -m workers`.
+    """Run one worker process, as `python -m workers` does.
 
     Example:  tagger worker tag --lane backfill
     """
@@ -101,14 +111,16 @@ def worker(
     os.execve(sys.executable, argv, child_env(settings, role=role))
 
 
-def flower(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Flower's pages.")] = FLOWER_PORT) -> None:
-    """Watch workers and tasks in Flower, on loopback. A task there is a job: its id, its state, its site and asset to search for.
+def flower(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Flower.")] = FLOWER_PORT) -> None:
+    """Run Flower, the monitor of Celery, on 127.0.0.1.
+
+    Flower shows workers and tasks. A task is a job: search for its id, its state, its site or its asset.
 
     Example:  tagger flower --port 5555
     """
     settings = console.settings()
     require_flower()
-    check_port("127.0.0.1", port, "Choose another with --port, or end what listens there.")
+    check_port("127.0.0.1", port, "Choose another port with --port, or stop the program that uses it.")
     argv = module("tagger.supervisor.flower_pages", "--quiet", "flower", "--address=127.0.0.1", f"--port={port}")
     # by the environment, not by an argument: a broker's URL may hold a password
     os.execve(sys.executable, argv, {**plain_env(), "CELERY_BROKER_URL": settings.broker})

@@ -19,21 +19,23 @@ SQLITE = "sqlite:///"
 
 
 def purge(
-    site: Annotated[str | None, typer.Option(help="This site's; alone: all of its assets.")] = None,
-    asset: Annotated[str | None, typer.Option(help="One asset of the site, by its id in the CMS.")] = None,
-    older_than: Annotated[int | None, typer.Option(min=1, help="Jobs that ended and are older than so many days.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many jobs would go.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    site: Annotated[str | None, typer.Option(help="Jobs of this site. Without --asset: of all its assets.")] = None,
+    asset: Annotated[str | None, typer.Option(help="Jobs of one asset of the site, by its id in the CMS.")] = None,
+    older_than: Annotated[int | None, typer.Option(min=1, help="Ended jobs that are older than this many days.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Erase nothing; print how many jobs would be erased.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Erase without asking.")] = False,
     json: console.Json = False,
 ) -> None:
-    """Erase jobs with their texts, vectors and bytes. Nothing is changed in a CMS.
+    """Erase jobs with their texts, vectors and bytes.
+
+    Nothing changes in the CMS.
 
     Example:  tagger purge --site blog --asset 4711
     """
     if asset is not None and (site is None or older_than is not None):
-        raise BadRequest("An asset goes with its site, and alone.", "Use `tagger purge --site SITE --asset ID`.")
+        raise BadRequest("--asset needs --site, and excludes --older-than.", "Use `tagger purge --site SITE --asset ID`.")
     if site is None and older_than is None:
-        raise BadRequest("Say what to purge.", "Give --site, --site with --asset, or --older-than DAYS.")
+        raise BadRequest("Nothing selects jobs to purge.", "Give --site, --site with --asset, or --older-than DAYS.")
     with console.ledger() as ledger:
         if site is not None:
             ledger.get_site(site)
@@ -41,7 +43,7 @@ def purge(
         found = ledger.count_jobs(site_id=site, asset_id=asset, before_ms=before_ms)
         if not dry_run:
             if not yes:
-                typer.confirm(f"Erase {found} jobs for ever?", abort=True, err=True)
+                typer.confirm(f"Erase {found} jobs? This cannot be undone.", abort=True, err=True)
             found = _erase(ledger, site, asset, before_ms, found)
     if json:
         console.print_json({"jobs": found, "dry_run": dry_run})
@@ -69,8 +71,10 @@ def _erase(ledger: Ledger, site: str | None, asset: str | None, before_ms: int |
         return erased.jobs
 
 
-def backup(file: Annotated[Path, typer.Argument(help="New file that takes the copy.")]) -> None:
-    """Copy an SQLite ledger while it is in use. It holds secrets: keep the copy as safe as the ledger.
+def backup(file: Annotated[Path, typer.Argument(help="File to create.")]) -> None:
+    """Copy an SQLite ledger while it is in use.
+
+    The copy holds the secrets of the sites. Protect it like the ledger.
 
     Example:  tagger backup /backups/ledger.sqlite
     """
@@ -79,6 +83,6 @@ def backup(file: Annotated[Path, typer.Argument(help="New file that takes the co
         raise BadRequest("This ledger is not SQLite.", "Use `pg_dump --format=custom`; see docs/operations.md.")
     source = Path(url.removeprefix(SQLITE))
     if not source.is_file():
-        raise NotFound(f"There is no ledger at {source}.")
+        raise NotFound(f"There is no ledger at {source}.", "Check --home; `tagger up` creates the ledger.")
     copy_sqlite(source, file)
     console.out.print(f"Copied the ledger to {file}.")

@@ -6,24 +6,27 @@ from typing import Annotated
 
 import typer
 
-from tagger.cli import console
+from tagger.cli import console, filters
 from tagger.errors import BadRequest
 from tagger.net.signing import new_secret
 
 
 def rotate(
-    site_id: str,
-    hook: Annotated[bool, typer.Option("--hook", help="The secret that signs the CMS's hooks.")] = False,
-    callback: Annotated[bool, typer.Option("--callback", help="The secret that signs our callbacks.")] = False,
-    finish: Annotated[bool, typer.Option("--finish", help="Drop the old secret; only the newest stays.")] = False,
+    site_id: filters.SiteId,
+    hook: Annotated[bool, typer.Option("--hook", help="Rotate the secret with which the CMS signs its hooks.")] = False,
+    callback: Annotated[
+        bool, typer.Option("--callback", help="Rotate the secret with which tagger signs its callbacks.")
+    ] = False,
+    finish: Annotated[bool, typer.Option("--finish", help="End the rotation: only the newest secret stays valid.")] = False,
     json: console.Json = False,
 ) -> None:
-    """Add a new secret, printed this once; both are valid until --finish.
+    """Add a new secret to a site and print it, once.
 
+    The old and the new secret are both valid until --finish.
     Example:  tagger sites rotate blog --callback
     """
     if hook == callback:
-        raise BadRequest("Say which secret: --hook or --callback.", "Give one of them.")
+        raise BadRequest("No secret is selected, or both are.", "Give either --hook or --callback.")
     fresh = None if finish else new_secret()
     with console.ledger() as ledger:
         valid = ledger.rotate_secret(site_id, "hook" if hook else "callback", fresh)

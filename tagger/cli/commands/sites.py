@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tagger import serializers
 from tagger.api.shapes import EndpointIn, SiteIn
-from tagger.cli import console
+from tagger.cli import console, filters
 from tagger.cli.commands import rotation
 from tagger.delivery import Endpoint
 from tagger.errors import BadRequest
@@ -19,10 +19,10 @@ from tagger.net.addresses import PRIVATE, unreachable
 from tagger.net.signing import new_secret
 from tagger.site import Site
 
-TELL_UNWRITTEN = "Send asset.described also when nothing is to be written: words for review, or none at all."
+TELL_UNWRITTEN = "Send asset.described also if there is nothing to write: texts for review, or no text."
 TELL_FAILED = "Send asset.failed for an image that could not be described."
 
-app = typer.Typer(help="The CMS instances that tagger serves.", no_args_is_help=True)
+app = typer.Typer(help="Manage sites: the CMS instances that tagger serves.", no_args_is_help=True)
 
 DROP = ("name", "locales", "profile")  # of a list that is too wide, the first one first
 
@@ -34,20 +34,21 @@ def _row(ledger: Ledger, site: Site) -> dict[str, Any]:
 
 @app.command("add")
 def add(
-    site_id: Annotated[str, typer.Argument(help="Short name, e.g. blog.")],
-    name: Annotated[str, typer.Option(help="Full name.")] = "",
-    endpoint: Annotated[str | None, typer.Option(help="URL that takes the signed callback.")] = None,
+    site_id: Annotated[str, typer.Argument(help="Short name of the site, e.g. blog.")],
+    name: Annotated[str, typer.Option(help="Full name of the site.")] = "",
+    endpoint: Annotated[str | None, typer.Option(help="URL that receives the signed callbacks.")] = None,
     allow_private: Annotated[bool, typer.Option(help="The endpoint may be at a private or loopback address.")] = False,
     profile: Annotated[str, typer.Option(help="Kind of business: general, news, ecommerce, …")] = "general",
-    locale: Annotated[list[str] | None, typer.Option(help="Language of the words; repeat for several.")] = None,
+    locale: Annotated[list[str] | None, typer.Option(help="Language of the texts, e.g. de. Repeat for several.")] = None,
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="Host whose private address may be fetched, e.g. cms.lan:8080.")
+        list[str] | None,
+        typer.Option(help="Private host from which images may be fetched, e.g. cms.lan:8080. Repeat for several."),
     ] = None,
     tell_unwritten: Annotated[bool, typer.Option("--tell-unwritten/--no-tell-unwritten", help=TELL_UNWRITTEN)] = True,
     tell_failed: Annotated[bool, typer.Option("--tell-failed/--no-tell-failed", help=TELL_FAILED)] = True,
     json: console.Json = False,
 ) -> None:
-    """Add a site and print its secrets, this once.
+    """Add a site and print its secrets, once.
 
     Example:  tagger sites add blog --endpoint https://blog.example/tagger --locale en
     """
@@ -74,34 +75,43 @@ def add(
     if json:
         console.print_json(body)
         return
-    console.out.print(f"Added {site.id}. Keep these; they are not shown again:")
+    console.out.print(f"Added {site.id}. Store these secrets; they are not shown again:")
     console.out.print(f"  hook secret      {hook_secret}   (the CMS signs its hooks with it)")
     if endpoint:
-        console.out.print(f"  callback secret  {callback_secret}   (the CMS verifies our callbacks with it)")
+        console.out.print(f"  callback secret  {callback_secret}   (the CMS verifies tagger's callbacks with it)")
     console.out.print(f"Next:  tagger keys create --site {site.id}")
 
 
 @app.command("set")
 def change(
-    site_id: str,
-    name: Annotated[str | None, typer.Option(help="Full name.")] = None,
-    endpoint: Annotated[str | None, typer.Option(help="URL that takes the signed callback.")] = None,
+    site_id: filters.SiteId,
+    name: Annotated[str | None, typer.Option(help="Full name of the site.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="URL that receives the signed callbacks.")] = None,
     allow_private: Annotated[
         bool | None,
         typer.Option("--allow-private/--no-allow-private", help="The endpoint may be at a private or loopback address."),
     ] = None,
     profile: Annotated[str | None, typer.Option(help="Kind of business: general, news, ecommerce, …")] = None,
-    locale: Annotated[list[str] | None, typer.Option(help="Language of the words, instead of those before; repeat.")] = None,
+    locale: Annotated[
+        list[str] | None, typer.Option(help="Language of the texts, e.g. de. Replaces all earlier ones. Repeat for several.")
+    ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(help="Host whose private address may be fetched, instead of those before; repeat. '': none."),
+        typer.Option(
+            help="Private host from which images may be fetched. Replaces all earlier ones. Repeat for several; '' removes all."
+        ),
     ] = None,
-    vocabulary: Annotated[str | None, typer.Option(help="Vocabulary instead of the profile's; '' takes the profile's.")] = None,
+    vocabulary: Annotated[
+        str | None, typer.Option(help="Vocabulary, instead of the profile's; '' returns to the profile's.")
+    ] = None,
     tell_unwritten: Annotated[bool | None, typer.Option("--tell-unwritten/--no-tell-unwritten", help=TELL_UNWRITTEN)] = None,
     tell_failed: Annotated[bool | None, typer.Option("--tell-failed/--no-tell-failed", help=TELL_FAILED)] = None,
     json: console.Json = False,
 ) -> None:
-    """Change a site. What is not named stays, its secrets too; another endpoint takes at once what was parked for the old one.
+    """Change a site.
+
+    Only the named options change; the secrets stay. After a change of the endpoint, deliveries parked for the old one are sent to
+    the new one at once.
 
     Example:  tagger sites set blog --endpoint http://127.0.0.1:8401/ --allow-private
     """
@@ -124,7 +134,7 @@ def change(
             changes["vocabulary"] = _vocabulary(vocabulary)
         secret = new_secret() if endpoint and old is None else None
         if old is None and endpoint is None and allow_private is not None:
-            raise BadRequest(f"{site_id} has no endpoint.", "Name it with --endpoint.")
+            raise BadRequest(f"{site_id} has no endpoint.", "Add one with --endpoint URL.")
         ledger.change_site(site_id, changes)
         if endpoint and secret:
             made = Endpoint(id=new_id("end"), site_id=site_id, url=endpoint, secrets=(secret,), allow_private=private)
@@ -135,16 +145,16 @@ def change(
     if json:
         console.print_json(body)
         return
-    console.out.print(f"{site_id} is changed; see `tagger sites show {site_id}`.")
+    console.out.print(f"{site_id} was changed; `tagger sites show {site_id}` prints it.")
     if secret:
-        console.out.print(f"  callback secret  {secret}   (the CMS verifies our callbacks with it; not shown again)")
+        console.out.print(f"  callback secret  {secret}   (the CMS verifies tagger's callbacks with it; not shown again)")
 
 
 def _vocabulary(name: str) -> str | None:
     """Errors: BadRequest for a name that no vocabulary has."""
     known = console.catalog().vocabularies
     if name and name not in known:
-        raise BadRequest(f"No vocabulary {name!r}.", f"Choose one of: {', '.join(sorted(known))}.")
+        raise BadRequest(f"There is no vocabulary {name!r}.", f"Choose one of: {', '.join(sorted(known))}.")
     return name or None
 
 
@@ -153,7 +163,9 @@ def _check_address(endpoint: str | None, allow_private: bool) -> None:
     kind = unreachable(endpoint, allow_private) if endpoint else None
     if kind is None:
         return
-    remedy = "Add --allow-private if that is meant." if kind in PRIVATE else "Name another address; this one is never allowed."
+    remedy = (
+        "If that is intended, add --allow-private." if kind in PRIVATE else "Choose another address; this one is never allowed."
+    )
     raise BadRequest(f"{endpoint} is a {kind} address.", remedy)
 
 
@@ -183,7 +195,7 @@ def _checked(
 
 @app.command("list")
 def list_sites(json: console.Json = False) -> None:
-    """All sites.
+    """List all sites.
 
     Example:  tagger sites list --json
     """
@@ -193,13 +205,16 @@ def list_sites(json: console.Json = False) -> None:
         console.print_json({"data": rows, "next_cursor": None})
     else:
         console.print_table(
-            rows, ["id", "name", "profile", "locales", "writes_paused", "endpoint"], "No sites; add one.", drop=DROP
+            rows,
+            ["id", "name", "profile", "locales", "writes_paused", "endpoint"],
+            "No sites. Add one with `tagger sites add`.",
+            drop=DROP,
         )
 
 
 @app.command("show")
-def show(site_id: str, _json: console.Json = True) -> None:
-    """One site as JSON, without its secrets.
+def show(site_id: filters.SiteId, _json: console.AlwaysJson = True) -> None:
+    """Print one site as JSON, without its secrets.
 
     Example:  tagger sites show blog
     """
@@ -209,32 +224,36 @@ def show(site_id: str, _json: console.Json = True) -> None:
 
 @app.command("pause")
 def pause(
-    site_id: str,
-    writes: Annotated[bool, typer.Option("--writes", help="Stop every write to the site at once.")] = False,
+    site_id: filters.SiteId,
+    writes: Annotated[bool, typer.Option("--writes", help="Pause the writes to the site. Required.")] = False,
 ) -> None:
-    """Stop writing to a site. Describing goes on; deliveries wait.
+    """Pause the writes to a site.
+
+    Images are still described. Their deliveries wait until `tagger sites resume`.
 
     Example:  tagger sites pause blog --writes
     """
     if not writes:
-        raise BadRequest("Say what to pause.", "Use `tagger sites pause SITE --writes`.")
+        raise BadRequest("The option --writes is missing.", "Use `tagger sites pause SITE --writes`.")
     with console.ledger() as ledger:
         ledger.get_site(site_id)
         ledger.pause_writes(site_id, True)
-    console.out.print(f"No word is written to {site_id} until `tagger sites resume {site_id}`.")
+    console.out.print(f"Nothing is written to {site_id} until `tagger sites resume {site_id}`.")
 
 
 @app.command("resume")
-def resume(site_id: str) -> None:
-    """Write to a site again, and enable its endpoint if it was disabled; what waited goes out.
+def resume(site_id: filters.SiteId) -> None:
+    """Resume the writes to a site.
+
+    If the endpoint was disabled, it is enabled. Deliveries that waited are sent.
 
     Example:  tagger sites resume blog
     """
     with console.ledger() as ledger:
         ledger.get_site(site_id)
         released = ledger.resume_site(site_id)
-    waited = "1 delivery that waited goes out" if released == 1 else f"{released} deliveries that waited go out"
-    console.out.print(f"{site_id} is written to again; {waited}.")
+    waited = "1 waiting delivery is sent now" if released == 1 else f"{released} waiting deliveries are sent now"
+    console.out.print(f"Writes to {site_id} are resumed; {waited}.")
 
 
 app.command("rotate")(rotation.rotate)

@@ -18,24 +18,27 @@ from tagger.cli.worker_rpc import ask
 from tagger.errors import BadRequest, VocabularyInvalid
 from tagger.locales import pick
 
-app = typer.Typer(help="The words that a site tags with: check, show, build, and to and from SKOS.", no_args_is_help=True)
+app = typer.Typer(help="Check, show, build, import and export vocabularies.", no_args_is_help=True)
 
 FORMS: dict[str, skos.Format] = {".ttl": "turtle", ".jsonld": "json-ld", ".json": "json-ld"}
 YAMLS = (".yaml", ".yml")
 MOST_WARNINGS = 50  # about one SKOS file
-Named = Annotated[str, typer.Argument(help="A file (.yaml, .ttl, .jsonld), or the name of a vocabulary of this installation.")]
+Named = Annotated[str, typer.Argument(help="File (.yaml, .ttl, .jsonld), or name of an installed vocabulary.")]
 
 
 @app.command("check")
 def check(
     vocabulary: Named,
-    locale: Annotated[list[str] | None, typer.Option(help="Language that every term must have a label in; repeatable.")] = None,
-    reach: Annotated[bool, typer.Option("--reach/--no-reach", help="Ask the models which terms they cannot find.")] = True,
+    locale: Annotated[
+        list[str] | None, typer.Option(help="Language in which every term must have a label, e.g. de. Repeat for several.")
+    ] = None,
+    reach: Annotated[bool, typer.Option("--reach/--no-reach", help="Ask the models which terms they can never offer.")] = True,
     json: console.Json = False,
 ) -> None:
-    """Say what is wrong with a file, by line and column, and which terms will never be offered.
+    """Check a vocabulary file.
 
-    Exit status 1 where the file is not valid; warnings are only told.
+    The command prints each fault with its line and column, and warns of terms that the models can never offer. The exit status is
+    1 if the file is not valid. Warnings do not change it.
 
     \b
     Examples:
@@ -79,14 +82,15 @@ def show(
         console.print_json({"data": rows, "next_cursor": None})
     else:
         columns = ["id", "category", "label", "threshold", "same_as", "synonyms"]
-        console.print_table(rows, columns, "It has no terms.", drop=["same_as", "threshold"], prose="synonyms")
+        console.print_table(rows, columns, "The vocabulary has no terms.", drop=["same_as", "threshold"], prose="synonyms")
 
 
 @app.command("build")
 def build(vocabulary: Named, json: console.Json = False) -> None:
-    """Compute the text vectors of a vocabulary and keep them, so that the first image need not wait for them.
+    """Compute and store the text vectors of a vocabulary.
 
-    They are kept by model revision and content: after a change only the changed file is made anew, and nothing is unpickled.
+    Without this command the first image waits for them. They are stored by model revision and content. After a change, only the
+    vectors of the changed vocabulary are computed again.
 
     Example:  tagger vocabulary build newsroom.yaml
     """
@@ -102,11 +106,11 @@ def build(vocabulary: Named, json: console.Json = False) -> None:
 @app.command("export")
 def export(
     vocabulary: Named,
-    out: Annotated[Path, typer.Argument(help="File to write; its ending chooses the form: .ttl, .jsonld or .yaml.")],
-    base: Annotated[str, typer.Option(help="URI below which the scheme and its concepts stand.")] = skos.BASE,
+    out: Annotated[Path, typer.Argument(help="File to write. Its ending selects the format: .ttl, .jsonld or .yaml.")],
+    base: Annotated[str, typer.Option(help="Base URI of the scheme and its concepts.")] = skos.BASE,
     force: Force = False,
 ) -> None:
-    """Write a vocabulary as SKOS (Turtle or JSON-LD), for other programs, or as YAML.
+    """Write a vocabulary as SKOS (Turtle or JSON-LD) or as YAML.
 
     \b
     Examples:
@@ -121,7 +125,7 @@ def export(
     elif suffix in YAMLS:
         text = vocabulary_file.dump(known)
     else:
-        raise BadRequest(f"{out.name} has no ending that names a form.", "End it in .ttl, .jsonld or .yaml.")
+        raise BadRequest(f"The ending of {out.name} names no known format.", "Use the ending .ttl, .jsonld or .yaml.")
     file = Output(place=out, over=force)
     file.write(text.encode())
     console.out.print(f"{known.name}: {len(known)} terms → {file.place}")
@@ -131,13 +135,14 @@ def export(
 def import_(
     source: Annotated[Path, typer.Argument(help="SKOS file: .ttl or .jsonld.")],
     out: Annotated[Path, typer.Argument(help="YAML file to write.")],
-    name: Annotated[str | None, typer.Option(help="Name of the vocabulary; default: what the file says.")] = None,
-    scheme: Annotated[str | None, typer.Option(help="Which concept scheme of several: its URI, or the end of it.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the vocabulary. Default: the name in the file.")] = None,
+    scheme: Annotated[
+        str | None, typer.Option(help="Concept scheme to import, if the file holds several: its URI, or the end of it.")
+    ] = None,
 ) -> None:
-    """Make a vocabulary file of a SKOS scheme, such as an IPTC or a museum thesaurus.
+    """Make a vocabulary file from a SKOS scheme.
 
-    What a vocabulary cannot hold (a label in no locale, a second label of one language) is left out or becomes a synonym, and is
-    named.
+    A second label in one language becomes a synonym. A label without a language is left out. The command prints what it changed.
 
     \b
     Examples:
@@ -145,9 +150,9 @@ def import_(
       tagger vocabulary import thesaurus.ttl places.yaml --scheme http://example.org/places
     """
     if out.suffix.lower() not in YAMLS:
-        raise BadRequest(f"{out.name} does not end in .yaml.", "Import writes YAML; use `export` for other forms.")
+        raise BadRequest(f"{out.name} does not end in .yaml.", "`import` writes YAML; use `export` for other formats.")
     if out.exists():
-        raise BadRequest(f"{out} exists.", "Name another file; `tagger vocabulary diff` compares the two.")
+        raise BadRequest(f"{out} already exists.", "Name another file; `tagger vocabulary diff` compares the two.")
     known = _skos(source, name, scheme)
     text = vocabulary_file.dump(known)
     vocabulary_file.parse(text, source=out.name)  # what we write, we can read
@@ -158,11 +163,13 @@ def import_(
 
 @app.command("diff")
 def diff(
-    old: Annotated[str, typer.Argument(help="The vocabulary as it was.")],
-    new: Annotated[str, typer.Argument(help="The vocabulary as it shall be.")],
+    old: Annotated[str, typer.Argument(help="Old version: a file, or the name of an installed vocabulary.")],
+    new: Annotated[str, typer.Argument(help="New version: a file, or the name of an installed vocabulary.")],
     json: console.Json = False,
 ) -> None:
-    """Compare two versions, and warn of ids that vanish or change their meaning: they are in the CMS already.
+    """Compare two versions of a vocabulary.
+
+    The command warns of ids that are removed or change their meaning, because the CMS may already use them.
 
     Example:  tagger vocabulary diff newsroom-1.yaml newsroom-2.yaml
     """
@@ -178,7 +185,7 @@ def diff(
     for warning in found.warnings:
         console.out.print(f"warning: {warning}")
     if not (found.added or found.removed or found.changed):
-        console.out.print("No term differs.")
+        console.out.print("The vocabularies have the same terms.")
 
 
 def load(name: str) -> Vocabulary:
@@ -199,18 +206,18 @@ def load(name: str) -> Vocabulary:
 def _skos(path: Path, name: str | None = None, scheme: str | None = None) -> Vocabulary:
     form = FORMS.get(path.suffix.lower())
     if form is None:
-        raise BadRequest(f"{path.name} ends neither in .ttl nor in .jsonld.", "Give it the ending of its form.")
+        raise BadRequest(f"{path.name} ends neither in .ttl nor in .jsonld.", "Rename it to the ending of its format.")
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as err:
-        raise VocabularyInvalid(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and its rights.") from err
+        raise VocabularyInvalid(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and the permissions.") from err
     told: list[str] = []
     known = skos.load(raw, form=form, name=name, scheme=scheme, warn=told.append)
     for warning in told[:MOST_WARNINGS]:
         console.err.print(f"warning: {warning}")
     if len(told) > MOST_WARNINGS:
-        console.err.print(f"warning: and {len(told) - MOST_WARNINGS} more of the kind.")
+        console.err.print(f"warning: and {len(told) - MOST_WARNINGS} more warnings.")
     return known
 
 

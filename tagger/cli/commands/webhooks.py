@@ -18,17 +18,17 @@ from tagger.net import signing
 MAX_BODY = 4 << 20
 SECONDS = 10  # for one request
 
-app = typer.Typer(help="Try out signed callbacks.", no_args_is_help=True)
+app = typer.Typer(help="Test signed callbacks.", no_args_is_help=True)
 
 
 @app.command("verify")
 def verify(
-    headers: Annotated[Path, typer.Argument(help="File with one `Name: value` a line.")],
-    body: Annotated[str, typer.Argument(help="File with the exact body; - reads standard input.")],
-    secret: Annotated[str, typer.Option(help="The whsec_… secret.")],
-    tolerance: Annotated[int, typer.Option(min=1, help="Seconds that the message may be old.")] = signing.TOLERANCE_SECONDS,
+    headers: Annotated[Path, typer.Argument(help="File with one header on each line, as `Name: value`.")],
+    body: Annotated[str, typer.Argument(help="File with the exact body; - reads the standard input.")],
+    secret: Annotated[str, typer.Option(help="Callback secret of the site (whsec_…).")],
+    tolerance: Annotated[int, typer.Option(min=1, help="Greatest age of the message, in seconds.")] = signing.TOLERANCE_SECONDS,
 ) -> None:
-    """Check a recorded message against a secret.
+    """Verify the signature of a recorded message.
 
     Example:  tagger webhooks verify headers.txt body.json --secret whsec_…
     """
@@ -37,19 +37,20 @@ def verify(
         pairs = [line.partition(":") for line in headers.read_text("latin-1").splitlines()]
         data = sys.stdin.buffer.read() if body == "-" else Path(body).read_bytes()
     except OSError as err:
-        raise BadRequest(f"{err.filename}: {err.strerror}.", "Name files that can be read.") from err
+        raise BadRequest(f"{err.filename}: {err.strerror}.", "Name files that exist and that you may read.") from err
     named = {name.strip(): value.strip() for name, _, value in pairs}
     console.out.print(f"Valid: {signing.verify([secret], named, data, time.time(), tolerance)}")
 
 
 @app.command("test")
 def try_endpoint(
-    site: Annotated[str, typer.Option(help="Site whose endpoint is tried.")],
+    site: Annotated[str, typer.Option(help="Site whose endpoint receives the message.")],
     json: console.Json = False,
 ) -> None:
-    """Send one signed message of the type `webhook.test` to a site's endpoint and say what came back. Nothing is recorded.
+    """Send a signed test message to a site's endpoint.
 
-    Exit status: 0 the endpoint took it · 1 it did not.
+    The type of the message is `webhook.test`. The command prints the answer; nothing is recorded. The exit status is 0 if the
+    endpoint accepted the message, else 1.
 
     Example:  tagger webhooks test --site blog
     """
@@ -69,10 +70,12 @@ def try_endpoint(
 
 @app.command("listen")
 def listen(
-    secret: Annotated[str, typer.Option(help="The whsec_… secret of the callbacks.")],
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8401,
+    secret: Annotated[str, typer.Option(help="Callback secret of the site (whsec_…).")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8401,
 ) -> None:
-    """Print verified callbacks on this machine until interrupted. It answers 204 and writes nothing anywhere.
+    """Receive callbacks on this machine and print them.
+
+    The receiver verifies each signature, answers 204 and stores nothing. Ctrl-C ends it.
 
     Example:  tagger webhooks listen --secret whsec_…
     """
@@ -80,7 +83,7 @@ def listen(
     try:
         server = HTTPServer(("127.0.0.1", port), handler([secret]))
     except OSError as err:
-        raise PortTaken(f"Port {port} of 127.0.0.1 cannot be used: {err.strerror}.", "Choose another with --port.") from err
+        raise PortTaken(f"Port {port} of 127.0.0.1 cannot be used: {err.strerror}.", "Choose another port with --port.") from err
     console.out.print(f"Listening at http://127.0.0.1:{server.server_port}/")
     with server:
         server.serve_forever()
