@@ -73,13 +73,13 @@ def test_a_wrong_path_is_seen_and_one_command_sends_everything_again(ledger: Led
             )
             assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/unconfirmed")
             said = tagger(tmp_path, "deliveries", "replay", *command.split())
-            assert f"blog: {len(ids)} unconfirmed deliveries go out again." in said
+            assert f"blog: {len(ids)} unconfirmed deliveries are sent again." in said
             until(lambda: outcomes(ledger, ids) == {"written"})
             assert sorted(endpoints.sent) == sorted(ids), "each once, under its own id"
             assert "tagger_endpoints_unconfirmed 0.0" in api.get("/metrics").text
             again = api.post("/v1/deliveries/replay", json={"unconfirmed": True, "site": "blog"}, headers=OPERATOR)
             assert again.json() == {"replayed": 0}
-        assert "confirmed nothing" not in tagger(tmp_path, "status")
+        assert "confirmed no delivery" not in tagger(tmp_path, "status")
     finally:
         assert running.end() is True
 
