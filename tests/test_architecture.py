@@ -40,7 +40,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "psycopg": ("tagger.ledger",),
     # clients of our own API on loopback are the command line and the demo
     "requests": ("tagger.cli", "tagger.demo", "tagger.supervisor.stack"),
-    "urllib3": ("workers.fetch", "tagger.net.pinned", "workers.deliver"),
+    # whoever asks a server uses the guarded client
+    "urllib3": ("tagger.net.client", "tagger.net.pinned"),
     "httpx": (),
     "aiohttp": (),
 }

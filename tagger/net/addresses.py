@@ -125,3 +125,19 @@ class AllowedHost:
     def trusts(self, host: str, port: int, *, encrypted: bool) -> bool:
         """Whether credentials may go there: in clear text only to a port that was named, as in "cms.lan:80"."""
         return self.covers(host, port) and (encrypted or self.port is not None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddressPolicy:
+    """Which servers a request may reach."""
+
+    allowed_hosts: tuple[AllowedHost, ...] = ()  # these may have private addresses, and get the request's credentials
+    ports: frozenset[int] | None = frozenset({80, 443, 8080, 8443})  # of other hosts; None: every port
+    allow_private: bool = False  # the requested URL may lead to a private address; a redirect may not
+
+    def names(self, host: str, port: int) -> bool:
+        return any(entry.covers(host, port) for entry in self.allowed_hosts)
+
+    def trusts(self, host: str, port: int, *, encrypted: bool) -> bool:
+        """Whether credentials may go there."""
+        return any(entry.trusts(host, port, encrypted=encrypted) for entry in self.allowed_hosts)

@@ -23,8 +23,8 @@ from tagger.demo import receiver
 from tagger.demo.media_store import MediaStore
 from tagger.ledger.db.copies import copy_sqlite
 from tagger.net import signing
+from tagger.net.client import Reply
 from workers.deliver.attempt import attempt
-from workers.deliver.transport import Reply
 
 Backup = tuple[str, Callable[[], None], Callable[[], None]]  # the ledger's URL; take the copy; put it back
 

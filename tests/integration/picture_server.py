@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import socketserver
 import ssl
@@ -9,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from tagger.asset import ImageSource
-from tagger.net.addresses import AllowedHost
+from tagger.net.addresses import AddressPolicy, AllowedHost
 from workers.fetch.fetch import Fetched, FetchPolicy, fetch
 
 BODY = b"\xff\xd8 not really a picture, but bytes " * 40
@@ -54,6 +56,9 @@ class Server:
             if not part:
                 return
             text += part
+        length = re.search(rb"\r\ncontent-length: (\d+)", text, re.IGNORECASE)
+        while length and len(text.partition(b"\r\n\r\n")[2]) < int(length[1]) and (part := sock.recv(65536)):
+            text += part
         self.requests.append(text.decode("latin-1"))
         path = text.split(b" ")[1].decode().partition("?")[0]
         self.answers.get(path, send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"))(sock)
@@ -94,12 +99,13 @@ def endless(head: bytes, piece: bytes, pause: float = 0.0) -> Answer:
     return answer
 
 
-def policy(server: Server, **changes: object) -> FetchPolicy:
+def policy(server: Server, **changes: Any) -> FetchPolicy:
     hosts = tuple(AllowedHost.parse(f"{name}:{server.port}") for name in ("127.0.0.1", "cms.test"))
-    return replace(FetchPolicy(allowed_hosts=hosts), **changes)
+    of_addresses = {name: changes.pop(name) for name in ("allowed_hosts", "ports") if name in changes}
+    return FetchPolicy(addresses=replace(AddressPolicy(allowed_hosts=hosts), **of_addresses), **changes)
 
 
-def get(server: Server, path: str = "/a.jpg", *, host: str = "cms.test", seconds: float = 10, **changes: object) -> Fetched:
+def get(server: Server, path: str = "/a.jpg", *, host: str = "cms.test", seconds: float = 10, **changes: Any) -> Fetched:
     return fetch(
         ImageSource(kind="url", location=f"http://{host}:{server.port}{path}"),
         policy=policy(server, **changes),

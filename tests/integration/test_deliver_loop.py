@@ -21,10 +21,10 @@ from tagger.errors import EndpointUnreachable, LedgerUnavailable
 from tagger.job import Description, JobRequest
 from tagger.ledger import Ledger, open_ledger
 from tagger.net import signing
+from tagger.net.client import Reply
 from tagger.settings import Settings
 from tagger.site import Site
 from workers.deliver import loop
-from workers.deliver.transport import Reply
 from workers.runtime.register import registered
 
 SECONDS = 20.0  # no condition of these tests needs that long

@@ -19,8 +19,10 @@ from picture_server import BODY, Answer, Server, endless, get, moved, ok, policy
 
 from tagger.asset import ImageSource
 from tagger.errors import AddressForbidden, DecodeError, EncodingInvalid, FetchFailed, FetchRefused, ImageTooLarge
-from tagger.net.addresses import AllowedHost
-from tagger.net.url import Hop, parse_url
+from tagger.net.addresses import AddressPolicy, AllowedHost
+from tagger.net.client import HttpClient, Request, _Location
+from tagger.net.pinned import resolve_checked
+from tagger.net.redirects import Step, Walk
 from tagger.site import Site
 from workers.fetch.fetch import Fetched, FetchPolicy, fetch
 
@@ -153,7 +155,7 @@ def test_credentials_go_to_the_named_host_and_stay_there(server: Server) -> None
         server.answers |= {"/a.jpg": moved("/b.jpg"), "/b.jpg": moved(f"http://127.0.0.1:{other.port}/c.jpg")}
         other.answers |= {"/c.jpg": moved("/c2.jpg"), "/c2.jpg": moved(f"http://cms.test:{server.port}/d.jpg")}
         server.answers["/d.jpg"] = ok(BODY)
-        hosts = (*policy(server).allowed_hosts, AllowedHost.parse(f"127.0.0.1:{other.port}"))
+        hosts = (*policy(server).addresses.allowed_hosts, AllowedHost.parse(f"127.0.0.1:{other.port}"))
         assert get(server, allowed_hosts=hosts, auth="Bearer secret").data == BODY
         assert [server.header("authorization", n) for n in range(3)] == ["Bearer secret", "Bearer secret", None]
         assert [other.header("authorization", n) for n in range(2)] == [None, None], "nor once the other server sends us on"
@@ -166,15 +168,16 @@ def test_a_stranger_on_the_way_may_not_send_us_to_private_addresses(monkeypatch:
     way = iter(["http://stranger.test/b.jpg", "http://cms.test/secret"])
     asked: list[str] = []
 
-    def ask(_walk: object, hop: Hop, _route: object) -> str:
-        asked.append(hop.host)
-        return next(way)
+    def talk(client: HttpClient, request: Request, step: Step, read: object) -> _Location:
+        resolve_checked(step.hop.host, 80, private=step.private, deadline=request.deadline, resolve=client._resolve)
+        asked.append(step.hop.host)
+        return _Location(next(way))
 
-    monkeypatch.setattr("workers.fetch.fetch._Walk._ask", ask)
+    monkeypatch.setattr(HttpClient, "_ask", talk)
     with pytest.raises(AddressForbidden, match="private"):
         fetch(
             ImageSource(kind="url", location="http://cms.test/a.jpg"),
-            policy=FetchPolicy(allowed_hosts=(AllowedHost.parse("cms.test"),)),
+            policy=FetchPolicy(addresses=AddressPolicy(allowed_hosts=(AllowedHost.parse("cms.test"),))),
             deadline=time.monotonic() + 10,
             resolve=lambda host, _port: ["10.0.0.1"] if host == "cms.test" else ["8.8.8.8"],
         )
@@ -184,8 +187,8 @@ def test_a_stranger_on_the_way_may_not_send_us_to_private_addresses(monkeypatch:
 def test_credentials_do_not_go_to_a_host_that_the_site_did_not_name(server: Server) -> None:
     site = Site(id="s", name="S", allowed_hosts=("cms.lan",), fetch_auth="Bearer secret")
     made = FetchPolicy.of(site)
-    assert made.names("cms.lan", 80)
-    assert not made.names("cms.test", 80)
+    assert made.addresses.names("cms.lan", 80)
+    assert not made.addresses.names("cms.test", 80)
     assert "secret" not in repr(made)
 
 
@@ -194,17 +197,17 @@ def test_credentials_do_not_follow_to_another_port_or_into_clear_text(server: Se
     try:
         server.answers["/a.jpg"] = moved(f"http://cms.test:{other.port}/b.jpg")
         other.answers["/b.jpg"] = ok(BODY)
-        hosts = (*policy(server).allowed_hosts, AllowedHost.parse(f"cms.test:{other.port}"))
+        hosts = (*policy(server).addresses.allowed_hosts, AllowedHost.parse(f"cms.test:{other.port}"))
         assert get(server, allowed_hosts=hosts, auth="Bearer secret").data == BODY
         assert server.header("authorization") == "Bearer secret"
         assert other.header("authorization") is None
     finally:
         other.close()
-    named = FetchPolicy(allowed_hosts=(AllowedHost.parse("cms.test"),), auth="Bearer secret")
-    sent = {url: named.auth_for(parse_url(url)) for url in ("https://cms.test/a", "http://cms.test/a", "https://cms.test:9200/a")}
-    assert list(sent.values()) == ["Bearer secret", None, None]
-    agreed = replace(named, allowed_hosts=(AllowedHost.parse("cms.test:80"),))
-    assert agreed.auth_for(parse_url("http://cms.test/a")) == "Bearer secret"
+    every_port = AddressPolicy(ports=None)
+    named, agreed = (replace(every_port, allowed_hosts=(AllowedHost.parse(host),)) for host in ("cms.test", "cms.test:80"))
+    urls = ("https://cms.test/a", "http://cms.test/a", "https://cms.test:9200/a")
+    assert [Walk(named, "Bearer secret").start(url).authorization for url in urls] == ["Bearer secret", None, None]
+    assert Walk(agreed, "Bearer secret").start("http://cms.test/a").authorization == "Bearer secret"
 
 
 def test_a_name_alone_opens_no_other_port_of_a_private_machine(server: Server) -> None:

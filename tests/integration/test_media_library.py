@@ -32,11 +32,12 @@ from tagger.errors import AnswerIncomplete, DecodeError
 from tagger.job import Description, JobRequest
 from tagger.ledger import Ledger, open_ledger
 from tagger.net import signing
+from tagger.net.client import Reply
 from tagger.settings import Settings
 from tagger.site import Site
 from workers import deliver
 from workers.deliver.attempt import attempt
-from workers.deliver.transport import HttpTransport, Reply
+from workers.deliver.transport import HttpTransport
 
 SECONDS = 20.0
 SITE = Site(id="demo", name="Demo")

@@ -17,10 +17,10 @@ from tagger.circuit import LEAST, TELL_AGAIN_MS
 from tagger.delivery import SCHEDULE_MS, Endpoint
 from tagger.errors import EndpointUnreachable, SettingsError
 from tagger.net import signing
+from tagger.net.client import Reply
 from tagger.settings import Settings
 from tagger.telemetry.metrics import EVENTS
 from workers.deliver.events import EventSender
-from workers.deliver.transport import Reply
 
 SECRET = signing.new_secret()
 TAKEN = Reply(status=204, headers={}, body=b"")

@@ -30,6 +30,8 @@ from tagger.errors import (
     TaggerError,
 )
 from tagger.job import Claim, Description, JobRequest, JobStatus
+from tagger.net.client import HttpClient
+from tagger.net.url import parse_url
 from tagger.prediction import (
     CaptionPrediction,
     ClassScore,
@@ -247,13 +249,18 @@ def test_a_missing_file_is_refused(desk: Desk) -> None:
 Answering = Callable[[int], None]
 
 
+def answered_with(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    """Every URL is answered with that status, and no body."""
+    head = SimpleNamespace(status=status, headers=HTTPHeaderDict())
+    monkeypatch.setattr(HttpClient, "exchange", lambda _client, request, read: read(parse_url(request.url), head))
+
+
 @pytest.fixture
 def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
     """Every URL is answered with that status, and no body."""
 
     def answer(status: int) -> None:
-        head = SimpleNamespace(status=status, headers=HTTPHeaderDict())
-        monkeypatch.setattr("workers.fetch.fetch._Walk._ask", lambda walk, hop, _route: walk._answer(hop, head))
+        answered_with(monkeypatch, status)
 
     return answer
 
@@ -278,8 +285,7 @@ def test_a_file_that_is_not_public_yet_is_waited_for_after_a_hook(
     code: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    head = {"status": status, "headers": HTTPHeaderDict()}
-    monkeypatch.setattr("workers.fetch.fetch._Walk._ask", lambda walk, hop, _route: walk._answer(hop, SimpleNamespace(**head)))
+    answered_with(monkeypatch, status)
     claim = desk.claim(source=ImageSource(kind="url", location="http://8.8.8.8/a.jpg"), deliver=deliver)
     claim = replace(claim, claimed_ms=claim.created_ms + age_ms, deadline_ms=claim.created_ms + age_ms + 30_000)
     claim = replace(claim, request=replace(claim.request, event_id=event_id))
@@ -303,8 +309,7 @@ HALF, PAGE = b"\x89PNG half of a file", b"<svg xmlns='http://www.w3.org/2000/svg
 def test_an_empty_file_is_waited_for_after_a_hook(
     desk: Desk, data: bytes, error: DecodeError | None, age_ms: int, end: str, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer: Any = SimpleNamespace(status=200, headers=HTTPHeaderDict())
-    monkeypatch.setattr("workers.fetch.fetch._Walk._ask", lambda walk, hop, _route: walk._answer(hop, answer))
+    answered_with(monkeypatch, 200)
     monkeypatch.setattr("workers.fetch.fetch.read_body", lambda *_: data)
     desk.decoder.error = error
     claim = desk.claim(source=ImageSource(kind="url", location="http://8.8.8.8/a.jpg"))

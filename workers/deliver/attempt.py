@@ -38,7 +38,8 @@ from tagger.errors import (
 )
 from tagger.message import FAILED
 from tagger.net import signing
-from workers.deliver.transport import Reply, Transport
+from tagger.net.client import Reply
+from workers.deliver.transport import Transport
 
 WallClock = Callable[[], float]  # seconds since 1970
 

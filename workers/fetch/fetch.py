@@ -6,28 +6,25 @@ Each redirect is parsed, resolved and checked again. Errors name the host but ne
 from __future__ import annotations
 
 import hashlib
-import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPException
-
-import urllib3
+from typing import Protocol
 
 from tagger.asset import ImageSource
 from tagger.blobs import Blobs
-from tagger.errors import AddressForbidden, DecodeError, FetchFailed, FetchRefused, ImageNotThereYet, NotFound, UrlInvalid
-from tagger.net.addresses import AllowedHost
-from tagger.net.body import looks_like_html, read_body
-from tagger.net.pinned import Resolve, Route, open_connection, resolve_checked, system_resolve, tls_context
-from tagger.net.url import URL_POINTER, Hop, follow, parse_url
+from tagger.errors import DecodeError, FetchError, FetchFailed, FetchRefused, ImageNotThereYet, NotFound
+from tagger.net.addresses import AddressPolicy, AllowedHost
+from tagger.net.body import Raw, looks_like_html, read_body
+from tagger.net.client import HttpClient, Request, RequestFailed
+from tagger.net.pinned import Resolve, system_resolve
+from tagger.net.url import URL_POINTER, Hop
 from tagger.settings import MIB
 from tagger.site import Site
 from workers.fetch.byte_budget import ByteBudget, Reservation
 from workers.fetch.files import read_file
 
 MAX_REDIRECTS = 5
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 RETRYABLE_4XX = frozenset({408, 425, 429})
 MISSING = frozenset({403, 404})  # what a file that is not public yet is answered with
 
@@ -37,9 +34,8 @@ class FetchPolicy:
     """What a fetch for one site may do."""
 
     max_bytes: int = 32 * MIB  # of the image, after any content decoding
-    ports: frozenset[int] = frozenset({80, 443, 8080, 8443})  # for hosts that the site did not name
-    allowed_hosts: tuple[AllowedHost, ...] = ()  # these may have private addresses, and get `auth`
-    auth: str | None = field(default=None, repr=False)  # an Authorization header
+    addresses: AddressPolicy = field(default_factory=AddressPolicy)
+    auth: str | None = field(default=None, repr=False)  # an Authorization header, for the hosts that `addresses` trusts
     ca_file: str | None = None  # a bundle in place of the public one
     may_be_early: bool = False  # a hook came just now: the file may not be public yet, so 403, 404 and no bytes are tried again
 
@@ -48,18 +44,9 @@ class FetchPolicy:
         return cls(
             max_bytes=max_bytes,
             may_be_early=may_be_early,
-            allowed_hosts=AllowedHost.known(site.allowed_hosts),
+            addresses=AddressPolicy(allowed_hosts=AllowedHost.known(site.allowed_hosts)),
             auth=site.fetch_auth,
         )
-
-    def names(self, host: str, port: int) -> bool:
-        return any(entry.covers(host, port) for entry in self.allowed_hosts)
-
-    def auth_for(self, hop: Hop) -> str | None:
-        """The credentials, where the site's list lets them go."""
-        encrypted = hop.scheme == "https"
-        trusted = any(entry.trusts(hop.host, hop.port, encrypted=encrypted) for entry in self.allowed_hosts)
-        return self.auth if trusted else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +75,7 @@ def fetch(
     """
     reservation = reservation or Reservation(ByteBudget())
     if source.kind == "url":
-        fetched = _Walk(policy, deadline, resolve, reservation).fetch(source.location)
+        fetched = _fetch_url(source.location, policy, deadline, HttpClient(ca_file=policy.ca_file, resolve=resolve), reservation)
         reservation.shrink(len(fetched.data))
         return fetched
     reservation.acquire(policy.max_bytes, deadline)
@@ -109,91 +96,67 @@ def _read_blob(blobs: Blobs | None, key: str) -> bytes:
         raise FetchRefused(str(err), "Send the bytes again.") from err
 
 
-class _Walk:
-    """One fetch over HTTP: hop by hop until bytes or an error."""
-
-    def __init__(self, policy: FetchPolicy, deadline: float, resolve: Resolve, reservation: Reservation) -> None:
-        self.reservation = reservation
-        self.policy = policy
-        self.deadline = deadline
-        self.resolve = resolve
-        self.trusted = True  # until a host appears that the site did not name: it may not send us to private addresses
-        self.with_auth = True  # until a redirect leaves the server that the URL named
-
-    def fetch(self, url: str) -> Fetched:
-        hop = parse_url(url)
-        for _ in range(MAX_REDIRECTS + 1):
-            route = self._route(hop)
-            answer = self._ask(hop, route)
-            if isinstance(answer, Fetched):
-                return answer
-            onward = follow(hop, answer)
-            self.with_auth &= onward.origin in (hop.origin, f"https://{hop.origin.removeprefix('http://')}")
-            hop = onward
-        raise FetchRefused(f"More than {MAX_REDIRECTS} redirects.", errors=URL_POINTER)
-
-    def _route(self, hop: Hop) -> Route:
-        named = self.policy.names(hop.host, hop.port)
-        self.trusted &= named
-        if not named and hop.port not in self.policy.ports:
-            raise AddressForbidden(f"Port {hop.port} is not allowed.", errors=URL_POINTER)
-        addresses = resolve_checked(hop.host, hop.port, private=self.trusted, deadline=self.deadline, resolve=self.resolve)
-        return Route(scheme=hop.scheme, host=hop.host, port=hop.port, addresses=addresses, deadline=self.deadline)
-
-    def _headers(self, hop: Hop) -> dict[str, str]:
-        headers = {"User-Agent": "tagger", "Accept": "image/*,*/*;q=0.1", "Accept-Encoding": "identity", "Connection": "close"}
-        auth = self.policy.auth_for(hop) if self.with_auth else None
-        if auth is not None:
-            headers["Authorization"] = auth
-        return headers
-
-    def _ask(self, hop: Hop, route: Route) -> Fetched | str:
-        """Bytes, or the Location of a redirect."""
-        try:
-            connection = open_connection(route, tls_context(self.policy.ca_file))
-            try:
-                headers = self._headers(hop)
-                connection.request("GET", hop.target, headers=headers, preload_content=False, decode_content=False)
-                return self._answer(hop, connection.getresponse())
-            finally:
-                connection.close()
-        except (urllib3.exceptions.HTTPError, HTTPException, OSError) as err:
-            raise self._failure(hop, err) from None  # the cause's text may hold the whole URL
-
-    def _answer(self, hop: Hop, response: urllib3.BaseHTTPResponse) -> Fetched | str:
-        status, headers = response.status, response.headers
-        if status in REDIRECTS and (locations := {text for text in headers.getlist("location") if text}):
-            if len(locations) > 1:
-                raise UrlInvalid(f"{hop.masked} redirects to two places at once.", errors=URL_POINTER)
-            return locations.pop()
-        if status in MISSING and self.policy.may_be_early:
-            raise ImageNotThereYet(f"{hop.masked} answered {status}.", errors=URL_POINTER)
-        if status >= 500 or status in RETRYABLE_4XX:
-            raise FetchFailed(f"{hop.masked} answered {status}.", errors=URL_POINTER)
-        if status not in (200, 203):
-            raise FetchRefused(f"{hop.masked} answered {status}.", errors=URL_POINTER)
-        data = read_body(response, headers, self.policy.max_bytes, lambda size: self.reservation.acquire(size, self.deadline))
-        if not data and self.policy.may_be_early:
-            raise ImageNotThereYet(f"{hop.masked} gave an empty file.", errors=URL_POINTER)
-        if looks_like_html(data) and self.policy.may_be_early:  # a 404 of a CMS that answers 200
-            raise ImageNotThereYet(f"{hop.masked} gave a page, not an image.", errors=URL_POINTER)
-        if looks_like_html(data):
-            raise DecodeError(
-                "The URL returned HTML, not an image.", "Send bytes, or allow tagger to fetch the file.", errors=URL_POINTER
-            )
-        return Fetched(
-            data=data,
-            sha256=hashlib.sha256(data).hexdigest(),
-            content_type=_plain(headers),
-            final_url=hop.masked.removesuffix("?…"),
+def _fetch_url(url: str, policy: FetchPolicy, deadline: float, client: HttpClient, reservation: Reservation) -> Fetched:
+    request = Request(
+        url=url,
+        headers={"Accept": "image/*,*/*;q=0.1"},
+        authorization=policy.auth,
+        addresses=policy.addresses,
+        deadline=deadline,
+        redirects=MAX_REDIRECTS,
+    )
+    try:
+        return client.exchange(
+            request,
+            lambda hop, response: _answer(hop, response, policy, lambda size: reservation.acquire(size, deadline)),
         )
+    except RequestFailed as err:
+        raise _failure(err, deadline) from None
 
-    def _failure(self, hop: Hop, err: Exception) -> FetchFailed:
-        if time.monotonic() >= self.deadline:
-            return FetchFailed(f"{hop.masked} did not give the image in time.", errors=URL_POINTER)
-        if isinstance(err, ssl.SSLError | urllib3.exceptions.SSLError):
-            return FetchFailed(f"The certificate or TLS of {hop.origin} is not valid.", errors=URL_POINTER)
-        return FetchFailed(f"The connection to {hop.origin} failed.", errors=URL_POINTER)
+
+class _Response(Raw, Protocol):
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+
+def _answer(hop: Hop, response: _Response, policy: FetchPolicy, room: Callable[[int], None]) -> Fetched:
+    status, headers = response.status, response.headers
+    if status in MISSING and policy.may_be_early:
+        raise ImageNotThereYet(f"{hop.masked} answered {status}.", errors=URL_POINTER)
+    if status >= 500 or status in RETRYABLE_4XX:
+        raise FetchFailed(f"{hop.masked} answered {status}.", errors=URL_POINTER)
+    if status not in (200, 203):
+        raise FetchRefused(f"{hop.masked} answered {status}.", errors=URL_POINTER)
+    data = read_body(response, headers, policy.max_bytes, room)
+    if not data and policy.may_be_early:
+        raise ImageNotThereYet(f"{hop.masked} gave an empty file.", errors=URL_POINTER)
+    if looks_like_html(data) and policy.may_be_early:  # a 404 of a CMS that answers 200
+        raise ImageNotThereYet(f"{hop.masked} gave a page, not an image.", errors=URL_POINTER)
+    if looks_like_html(data):
+        raise DecodeError(
+            "The URL returned HTML, not an image.", "Send bytes, or allow tagger to fetch the file.", errors=URL_POINTER
+        )
+    return Fetched(
+        data=data,
+        sha256=hashlib.sha256(data).hexdigest(),
+        content_type=_plain(headers),
+        final_url=hop.masked.removesuffix("?…"),
+    )
+
+
+def _failure(err: RequestFailed, deadline: float) -> FetchError:
+    if err.stage == "redirects":
+        return FetchRefused(str(err), errors=URL_POINTER)
+    if err.stage == "resolve":
+        return FetchFailed(str(err))
+    if time.monotonic() >= deadline:
+        return FetchFailed(f"{err.hop.masked} did not give the image in time.", errors=URL_POINTER)
+    if err.tls:
+        return FetchFailed(f"The certificate or TLS of {err.hop.origin} is not valid.", errors=URL_POINTER)
+    return FetchFailed(f"The connection to {err.hop.origin} failed.", errors=URL_POINTER)
 
 
 def _plain(headers: Mapping[str, str]) -> str | None:
