@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +14,7 @@ from picture_server import BODY, Server, endless, moved, ok, send
 from tagger.errors import AddressForbidden
 from tagger.net import signing
 from tagger.net.addresses import AddressPolicy, AllowedHost
-from tagger.net.client import HttpClient, Request, RequestFailed
+from tagger.net.client import HttpClient, Reply, Request, RequestFailed
 
 
 @pytest.fixture
@@ -97,3 +99,49 @@ def test_nothing_secret_is_shown_by_a_request_or_its_failure(server: Server, cli
     assert failed.value.stage == "answer"
     assert "secret" not in str(failed.value)
     assert "secret" not in repr(request).replace("key=secret", ""), "only the URL, which callers must not log"
+
+
+@pytest.mark.parametrize(("repeatable", "connections"), [(True, 2), (False, 1)])
+def test_only_a_repeatable_request_is_sent_again_when_a_kept_connection_breaks(repeatable: bool, connections: int) -> None:
+    """A model provider bills each request, and a CMS without our plugin writes each."""
+    accepted: list[socket.socket] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            peer, _ = listener.accept()
+            accepted.append(peer)
+            if not peer.recv(65536):
+                return
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            if len(accepted) == 1:
+                peer.recv(65536)  # the second request, which is read and not answered
+                peer.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    client = HttpClient(resolve=lambda _host, _port: ["127.0.0.1"])
+    policy = AddressPolicy(ports=None, allow_private=True)
+    port = listener.getsockname()[1]
+
+    def post() -> Reply:
+        request = Request(
+            url=f"http://cms.test:{port}/", method="POST", body=b"{}", addresses=policy,
+            deadline=time.monotonic() + 10, pool="p", repeatable=repeatable,
+        )  # fmt: skip
+        return client.send(request, 100)
+
+    try:
+        assert post().status == 200
+        if repeatable:
+            assert post().status == 200
+        else:
+            with pytest.raises(RequestFailed):
+                post()
+        assert len(accepted) == connections
+    finally:
+        client.close()
+        socket.create_connection(("127.0.0.1", port)).close()
+        thread.join(12)
+        for peer in (*accepted, listener):
+            peer.close()
