@@ -18,8 +18,8 @@ from tagger.cli.main import app
 from tagger.confirmation import ROW
 from tagger.errors import BadRequest
 from tagger.ledger import Ledger, open_ledger
+from tagger.net.client import Reply
 from tagger.settings import Settings
-from workers.deliver.transport import Reply
 
 NOT_FOUND = Reply(status=404, headers={}, body=b"<!doctype html><title>Not found</title>")
 PAGE = Reply(status=200, headers={}, body=b"<!doctype html><title>Welcome</title>")
