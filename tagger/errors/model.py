@@ -75,7 +75,7 @@ class NotChecked(TaggerError):
     title = "No model here checks texts against images"
     stage = "batch"
     status = 501
-    default_remedy = "Run `tagger models pull ofa-entailment`, then set `check = ofa-entailment` for workers, API and CLI."
+    default_remedy = "Run `tagger models pull ofa-entailment`, then start the tag workers with `check = ofa-entailment`."
 
 
 class ModelDirectoryInvalid(TaggerError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import regex
 
 from tagger.alttext.text import words
-from tagger.errors import BadRequest, NotChecked, UnsupportedLanguage
+from tagger.errors import BadRequest, UnsupportedLanguage
 
 
 def _words(listed: str) -> frozenset[str]:
@@ -41,12 +41,6 @@ UNSEEABLE = _words(
     "award-winning imported local limited guaranteed warranty professional efficient innovative comfortable cozy cosy soft quiet "
     "fast secret favourite favorite beautiful perfect best unique quality eco-friendly"
 )
-
-
-def require_model(check: str) -> None:
-    """Refuse to check before the first job. `check`: the setting of that name. Errors: NotChecked."""
-    if check == "none":
-        raise NotChecked
 
 
 def check(text: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, select
+from sqlalchemy import Connection, bindparam, exists, select, update
 
 from tagger.annotation import Action, Annotation, Verdict
 from tagger.asset import ImageSource
@@ -14,11 +14,15 @@ from tagger.errors import BadRequest, ErrorInfo, NotFound
 from tagger.job import Claim, Description, Job, JobRequest, JobStatus
 from tagger.ledger.db.counters import SET_ASIDE
 from tagger.ledger.db.store import Store
+from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import embeddings, job_errors, job_requests, job_results, jobs, offers, word_is
 from tagger.ledger.values import Page, StoredVector
 from tagger.prediction import EntailmentPrediction
 
 STATUS = select(jobs.c.status).where(jobs.c.id == bindparam("job"))
+WITHOUT_VERDICT = (
+    select(jobs.c.id).where(jobs.c.verdict.is_(None), word_is(jobs.c.status, "described", "done")).order_by(jobs.c.id)
+)
 
 
 class Jobs(Store):
@@ -77,6 +81,22 @@ class Jobs(Store):
             return Page(data=load_jobs(conn, rows[:limit]), next_cursor=rows[limit - 1].id if len(rows) > limit else None)
 
         return self._read(work)
+
+    def fill_verdicts(self, limit: int = 500) -> int:
+        """Give jobs that a process of an older version completed the verdict of their description; how many.
+
+        Such a process knows no `jobs.verdict`, so during an upgrade its jobs would be missing from lists by verdict.
+        """
+        if not self._read(lambda conn: conn.execute(WITHOUT_VERDICT.limit(1)).first()):
+            return 0  # a look costs nobody a lock
+
+        def work(tx: Tx) -> int:
+            ids = tx.conn.execute(WITHOUT_VERDICT.limit(limit).with_for_update(skip_locked=True)).scalars().all()
+            given = select(job_results.c.verdict["action"].as_string()).where(job_results.c.job_id == jobs.c.id)
+            tx.conn.execute(update(jobs).where(jobs.c.id.in_(ids)).values(verdict=given.scalar_subquery()))
+            return len(ids)
+
+        return self._write(work)
 
     def vectors(self, site_id: str, name: str, *, cursor: str | None = None, limit: int = 1000) -> Page[StoredVector]:
         """Embeddings of a site by the model `name`, in the order of asset ids; revisions may be mixed during a re-describe."""

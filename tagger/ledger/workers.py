@@ -55,11 +55,13 @@ class Workers(Store):
         self._watch = Watch()
         self._mended = False
 
-    def register_worker(self, worker_id: str, *, role: str, lane: Lane | None, host: str, pid: int) -> None:
-        """A process starts. Its id is new with every boot."""
+    def register_worker(
+        self, worker_id: str, *, role: str, lane: Lane | None, host: str, pid: int, checks: bool | None = None
+    ) -> None:
+        """A process starts. Its id is new with every boot. `checks`: whether it can say if a text describes an image."""
 
         def work(tx: Tx) -> None:
-            row = {"id": worker_id, "role": role, "lane": lane, "host": host, "pid": pid}
+            row = {"id": worker_id, "role": role, "lane": lane, "host": host, "pid": pid, "checks": checks}
             tx.conn.execute(workers.insert().values(**row, started_ms=tx.now_ms, beat_ms=tx.now_ms))
             tx.memo.clear()
 
@@ -84,6 +86,17 @@ class Workers(Store):
             _free_deliveries(tx, worker_id)
 
         self._write(work)
+
+    def checks_offered(self, lane: Lane) -> bool | None:
+        """Whether a living tag worker of the lane can say if a text describes an image. None: none of the lane is alive.
+
+        A worker that did not say, because its version is older, is taken for one that can.
+        """
+        now_ms = self.now_ms()
+        recent = workers.c.beat_ms.between(now_ms - LEASE_MS, now_ms + LEASE_MS)
+        alive = select(workers.c.checks).where(ALIVE, recent, workers.c.role == "tag", workers.c.lane == lane)
+        said = self._read(lambda conn: conn.execute(alive).scalars().all())
+        return any(checks is not False for checks in said) if said else None
 
     def in_hands(self, host: str) -> dict[int, int]:
         """Process id → jobs in its hands, of this host's living workers that hold any."""

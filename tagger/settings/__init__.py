@@ -88,7 +88,7 @@ class Settings(BaseModel):
     caption: Literal["auto", "ofa", "lite", "fake", "none"] = Field(default="auto", description="Model of the captions.")
     embed: Literal["auto", "gme", "lite", "fake", "none"] = Field(default="auto", description="Model of vectors and tags.")
     check: Literal["ofa-entailment", "fake", "none"] = Field(
-        default="none", description="Model that checks texts; where it is `none`, the API and `tagger check` refuse to check."
+        default="none", description="Model with which the tag workers check texts; if none of them has one, checks are refused."
     )
     model_dir: Path | None = Field(default=None, description="Folder of downloaded weights; empty: `home`/models.")
     model_mirror: Path | None = Field(default=None, description="Folder with copies of weights, for machines without internet.")

@@ -33,6 +33,12 @@ def ledger(settings: Settings) -> Iterator[Ledger]:
     opened.close()
 
 
+def test_verdicts_that_an_older_version_left_out_are_filled(settings: Settings, ledger: Ledger) -> None:
+    """What it fills is in the cases of both ledgers (telling.py)."""
+    [chore] = [c for c in chores(settings, ledger, Hints(settings.broker)) if c.name == "verdicts"]
+    assert chore.run == ledger.fill_verdicts
+
+
 def test_the_sweep_takes_orphans_and_leaves_what_a_job_may_want(settings: Settings, ledger: Ledger) -> None:
     blobs = LocalBlobs(settings.blobs)
     names = ("waiting", "dead", "cancelled", "orphan", "fresh")

@@ -55,6 +55,15 @@ def test_fifty_images_are_described_without_a_hint_from_anybody(build: Any) -> N
     assert house.hints.depth("upload") == 0
 
 
+def test_a_tag_worker_says_whether_it_checks_texts(build: Any) -> None:
+    house = build(check="fake")
+    house.tag()
+    assert house.ledger.checks_offered("upload") is True
+    other = build()
+    other.tag()
+    assert other.ledger.checks_offered("upload") is False
+
+
 def test_a_hint_is_answered_in_a_fraction_of_a_second(build: Any) -> None:
     house = build()
     house.tag()

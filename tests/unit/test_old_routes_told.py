@@ -20,6 +20,7 @@ from tagger.asset import ImageSource
 from tagger.errors import NotChecked
 from tagger.job import Description, Job, JobRequest
 from tagger.keys import hash_key
+from tagger.ledger import open_ledger
 from tagger.services import check_texts
 from tagger.settings import load
 from tagger.site import Site
@@ -97,6 +98,39 @@ def test_without_a_check_model_every_route_refuses_before_a_job_with_the_remedy(
         assert REMEDY in answer.json()["error"]
 
 
+CHECKS = ("/v1/entailment?wait=0.05", "/predict", "/api/v1/visual_entailment")
+
+
+def asked_to_check(home: Path, *, setting: str, workers: list[bool]) -> tuple[list[int], int]:
+    """The statuses that the three routes answer, and the jobs that they made."""
+    with served(home, check=setting) as client:
+        ledger = client.app.state.tagger.ledger  # type: ignore[attr-defined]
+        for number, checks in enumerate(workers):
+            ledger.register_worker(f"w{number}", role="tag", lane="upload", host="elsewhere", pid=1, checks=checks)
+        image, head = {"image": ("a.png", PIXEL)}, {"Authorization": f"Bearer {KEY}"}
+        answers = [client.post(path, files=image, data={"text": "a cat"}, headers=head) for path in CHECKS]
+        return [answer.status_code for answer in answers], len(ledger.jobs().data)
+
+
+@pytest.mark.parametrize(
+    ("setting", "workers", "accepted"),
+    [
+        ("none", [False, True], True),
+        ("fake", [False, False], False),
+        ("none", [], False),
+        ("fake", [], True),
+    ],
+    ids=["a worker checks", "no worker checks", "nobody lives, no model is set", "nobody lives, a model is set"],
+)
+def test_what_the_living_workers_offer_decides_whether_texts_are_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, workers: list[bool], accepted: bool
+) -> None:
+    """Roles run apart have settings of their own. An accepted job waits: here for a worker that never claims it."""
+    monkeypatch.setattr(compat, "WAIT_SECONDS", 0.05)
+    statuses, jobs = asked_to_check(tmp_path, setting=setting, workers=workers)
+    assert (statuses, jobs) == (([202, 503, 503], 3) if accepted else ([501] * 3, 0))
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     made = World.on_sqlite(tmp_path / "ledger.sqlite")
@@ -109,6 +143,18 @@ def test_a_check_of_a_site_is_refused_before_the_first_job(world: World, tmp_pat
     assert (done.returncode, "check_unavailable" in done.stderr, REMEDY in done.stderr) == (1, True, True), done.stderr
     assert world.ledger.jobs().data == []
     assert not (tmp_path / "o.csv").exists()
+
+
+@pytest.mark.parametrize("offered", [True, False])
+def test_a_check_of_a_site_asks_what_its_workers_offer(world: World, tmp_path: Path, offered: bool) -> None:
+    """Whatever `check` is here. There is nothing to check on this site."""
+    there = open_ledger(world.url)  # whose clock is the real one
+    there.register_worker("now", role="tag", lane="backfill", host="here", pid=1, checks=offered)
+    there.close()
+    setting = "none" if offered else "fake"
+    done = called("check", "--site", "s", "--out", str(tmp_path / "o.csv"), home=tmp_path, TAGGER_CHECK=setting)
+    assert (done.returncode, "check_unavailable" in done.stderr) == ((0, False) if offered else (1, True)), done.stderr
+    assert (tmp_path / "o.csv").exists() is offered
 
 
 def test_workers_that_cannot_check_end_the_whole_check_and_leave_no_dead_letter(world: World) -> None:

@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 SWEEP_MS = 600_000
 METRICS_MS = 5_000
+VERDICTS_MS = 10_000
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 ORPHAN_MS = 3_600_000  # uploaded bytes get their job within seconds; older ones without one are orphans
@@ -77,6 +78,7 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], 
             log.info("retention.expired", jobs=erased.jobs, others=rest)
 
     return [
+        Chore(name="verdicts", every_ms=VERDICTS_MS, run=ledger.fill_verdicts),
         Chore(name="parked", every_ms=HOUR_MS, run=expire_parked),
         Chore(name="retention", every_ms=HOUR_MS, run=expire_old, apart=True),
         Chore(name="feed", every_ms=1_000, run=lambda: feed_all(ledger, stop), apart=True),  # it waits for folders

@@ -176,8 +176,9 @@ def _work(
     app = make_app(settings.broker)
     celery_consumer.register(app, claimer)
     health_checks = [models_problem, pulse.problem]
+    offer = {"checks": models.checks}
     with registered(
-        ledger, worker_id=worker_id, role="tag", lane=lane, stopping=stopping, health_checks=health_checks
+        ledger, worker_id=worker_id, role="tag", lane=lane, stopping=stopping, health_checks=health_checks, **offer
     ) as heartbeat:
         fatal_hook.callback = heartbeat.check_now
         name = f"{lane}@{os.uname().nodename}.{os.getpid()}"

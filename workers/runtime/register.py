@@ -49,13 +49,18 @@ def registered(
     role: str,
     lane: Lane | None,
     stopping: threading.Event,
+    checks: bool | None = None,
     health_checks: Sequence[HealthCheck] = (),
 ) -> Iterator[Heartbeat]:
-    """The worker is registered and sends heartbeats during the body. It is retired afterwards, also after an exception."""
-    host = socket.gethostname()
-    retry_until_available(
-        lambda: ledger.register_worker(worker_id, role=role, lane=lane, host=host, pid=os.getpid()), stopping, "ledger"
-    )
+    """The worker is registered and sends heartbeats during the body. It is retired afterwards, also after an exception.
+
+    `checks`: of a tag worker, whether it can say if a text describes an image.
+    """
+
+    def register() -> None:
+        ledger.register_worker(worker_id, role=role, lane=lane, host=socket.gethostname(), pid=os.getpid(), checks=checks)
+
+    retry_until_available(register, stopping, "ledger")
     log.info("worker.registered", worker=worker_id, lane=lane, pid=os.getpid())
     heartbeat = Heartbeat(lambda: ledger.beat(worker_id), health_checks)
     heartbeat.start()

@@ -32,6 +32,7 @@ from tagger.job import Job, JobRequest
 from tagger.judge import hypothesis
 from tagger.net.url import parse_url
 from tagger.prediction import EntailmentPrediction
+from tagger.services.checks_offered import require_checks
 from tagger.settings import Settings
 
 WAIT_SECONDS = 25.0
@@ -160,7 +161,7 @@ async def _checked(
         hypothesis.check(said)
     except BadRequest as err:
         raise Refused.by(err.info(), 400) from err
-    hypothesis.require_model(state.settings.check)
+    await run_in_threadpool(require_checks, state.ledger, state.settings, "upload")
     source, data = _given(state, url=url, data=data)
     job = await _asked(state, check_request(state.settings.compat_site, source, said, "general"), data)
     answer = answer_of(job)

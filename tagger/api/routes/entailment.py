@@ -24,6 +24,7 @@ from tagger.ids import new_id
 from tagger.job import Job, JobRequest
 from tagger.judge import hypothesis
 from tagger.prediction import EntailmentPrediction
+from tagger.services.checks_offered import require_checks
 
 router = APIRouter(tags=["entailment"])
 
@@ -66,7 +67,7 @@ async def entailment(
     wait: Annotated[float | None, Query(gt=0, description="Seconds to wait, at most the configured limit.")] = None,
 ) -> JSONResponse:
     asked, data = await _read(request, state)
-    hypothesis.require_model(state.settings.check)
+    await run_in_threadpool(require_checks, state.ledger, state.settings, "upload")
     unseeable = hypothesis.check(asked.text)
     source = unstored(data) if data is not None else ImageSource(kind="url", location=str(asked.image.url))
     profile = chosen_profile(state, site, asked.profile)

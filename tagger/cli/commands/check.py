@@ -16,10 +16,10 @@ from tagger.cli.commands.describe import ephemeral
 from tagger.cli.outputs import Force, Output, check_free
 from tagger.cli.tables import Column
 from tagger.errors import BadRequest
-from tagger.judge import hypothesis
 from tagger.ledger import Ledger
 from tagger.services import check_texts
 from tagger.services.check_texts import Row
+from tagger.services.checks_offered import require_checks
 from tagger.site import Site
 
 WIDTHS = {"index": 8, "image": 40, "text": 60, "result": 10, "confidence": 12, "status": 50}
@@ -53,8 +53,6 @@ def check(
     tables.check_place(out)
     check_free(out, force)
     report = Output(place=out, over=force)
-    if site is not None:
-        hypothesis.require_model(console.settings().check)  # the workers of the running stack check these
     chosen = console.catalog().require(profile).name
     if pairs is not None:
         rows = check_texts.pairs(pairs)
@@ -72,6 +70,7 @@ def check(
         if (trouble := attention.no_worker(ledger.stats())) is not None:
             console.err.print(f"{trouble.detail}. {trouble.remedy}", style="yellow")
         while True:
+            require_checks(ledger, console.settings(), "backfill")  # the workers of the running stack check these
             found = list(check_texts.written(ledger, ledger.get_site(str(site)).id))
             rows = _with_progress(ledger, str(site), chosen, found)
             _report(rows, report)

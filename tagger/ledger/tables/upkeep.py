@@ -1,6 +1,6 @@
 """Processes, kept counts, recurring chores, and answers that need not be worked out again."""
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, String, Table, Text
 
 from tagger.ledger.tables.base import metadata, partial
 
@@ -15,6 +15,7 @@ workers = Table(
     Column("started_ms", BigInteger, nullable=False),
     Column("beat_ms", BigInteger, nullable=False),
     Column("ended_ms", BigInteger, index=True),  # set once, by death or by a clean exit; never cleared
+    Column("checks", Boolean),  # whether it can say if a text describes an image; null: it did not say, as before 0.2
     partial("workers_alive", "beat_ms", where="ended_ms IS NULL"),
 )
 

@@ -28,7 +28,7 @@ jobs = Table(
     Column("backfill_id", String(40)),
     Column("delivery_id", String(40)),
     Column("delivers", Boolean, nullable=False),
-    Column("verdict", String(8)),  # publish | review | suppress; null: not described
+    Column("verdict", String(8)),  # publish | review | suppress; null: not described, or not filled yet
     partial("jobs_claimable", "lane", "due_ms", "id", where="status = 'accepted'"),
     partial("jobs_of_worker", "worker_id", where="status = 'running'"),
     partial("jobs_deadline", "deadline_ms", where="status = 'running'"),
@@ -36,6 +36,7 @@ jobs = Table(
     partial("jobs_unusual", "status", "id", where="status <> 'done'"),
     partial("jobs_of_backfill", "backfill_id", "id", where="backfill_id IS NOT NULL"),
     partial("jobs_for_review", "id", where="verdict = 'review'"),
+    partial("jobs_without_verdict", "id", where="verdict IS NULL AND status IN ('described', 'done')"),
     Index("jobs_of_asset", "site_id", "asset_id", "id"),
     Index("jobs_of_site", "site_id", "id"),
 )

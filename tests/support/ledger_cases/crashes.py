@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, create_engine, update
@@ -11,9 +12,30 @@ from sqlalchemy.pool import NullPool
 from support.ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.job import DEAD_AFTER_SOLO_CRASHES
 from tagger.ledger.tables import job_requests
+from tagger.ledger.workers import LEASE_MS
 
 
 class CrashCases:
+    def test_what_the_living_workers_of_a_lane_offer_is_known(self, world: World) -> None:
+        def start(worker: str, checks: bool | None, role: str = "tag", lane: Any = "upload") -> None:
+            world.ledger.register_worker(worker, role=role, lane=lane, host="here", pid=1, checks=checks)
+
+        world.ledger.retire_worker("w")
+        start("deliverer", None, role="deliver", lane=None)
+        start("backfill", True, lane="backfill")
+        assert world.ledger.checks_offered("upload") is None, "no worker of this lane is alive"
+        assert world.ledger.checks_offered("backfill") is True
+        start("without", False)
+        assert world.ledger.checks_offered("upload") is False
+        start("with", True)
+        assert world.ledger.checks_offered("upload") is True
+        world.ledger.retire_worker("with")
+        assert world.ledger.checks_offered("upload") is False
+        start("older", None)
+        assert world.ledger.checks_offered("upload") is True, "it did not say, and must not stop what it can do"
+        world.later(LEASE_MS / 1000 + 1)
+        assert world.ledger.checks_offered("upload") is None, "whoever is silent for a lease offers nothing"
+
     def die(self, world: World, worker: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Only `w` goes on beating."""
         for _ in range(4):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import NullPool, create_engine, text, update
 
 from support.ledger_cases.world import BROKEN, FIELDS, World, description, said
 from tagger.annotation import Annotation, Verdict
@@ -16,6 +16,7 @@ from tagger.cms.generic import callback
 from tagger.delivery import SCHEDULE_MS, AttemptReport
 from tagger.errors import DecodeError
 from tagger.job import Description
+from tagger.ledger.jobs import WITHOUT_VERDICT
 from tagger.ledger.tables import jobs
 from tagger.site import Site
 
@@ -53,6 +54,25 @@ def sent(world: World) -> list[dict[str, Any]]:
 
 
 class TellingCases:
+    def test_a_job_that_an_older_version_completed_gets_its_verdict(self, world: World) -> None:
+        """During an upgrade workers of the version before 0.2 go on, and write rows without the new column."""
+        old, new, running = told(world, "a"), told(world, "b"), world.claimed(world.accept("c")).job_id
+        world.ledger._write(lambda tx: tx.conn.execute(update(jobs).where(jobs.c.id == old).values(verdict=None)))
+        assert [job.id for job in world.ledger.jobs(verdict="review").data] == [new]
+        assert [world.ledger.fill_verdicts(), world.ledger.fill_verdicts()] == [1, 0]
+        assert {job.id for job in world.ledger.jobs(verdict="review").data} == {old, new}
+        assert world.ledger.job(running).description is None
+
+    def test_the_look_for_such_jobs_is_served_by_an_index(self, world: World) -> None:
+        with create_engine(world.ledger._url, poolclass=NullPool).connect() as conn:
+            postgres = conn.dialect.name == "postgresql"
+            if postgres:
+                conn.execute(text("SET enable_seqscan = off"))  # on a table this small it would be right
+                conn.execute(text("SET enable_sort = off"))
+            query = str(WITHOUT_VERDICT.limit(1).compile(conn, compile_kwargs={"literal_binds": True}))
+            plan = conn.execute(text(f"{'EXPLAIN' if postgres else 'EXPLAIN QUERY PLAN'} {query}")).all()
+            assert "jobs_without_verdict" in str(plan)
+
     def test_words_for_review_are_told_and_nothing_is_written(self, world: World) -> None:
         job_id = told(world, "a", metadata={"post": "88"})
         assert world.status(job_id) == "described"
