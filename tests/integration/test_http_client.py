@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from picture_server import BODY, Server, endless, moved, ok, send
+from test_deliver_attempt import read_request
 
 from tagger.errors import AddressForbidden
 from tagger.net import signing
@@ -111,11 +112,11 @@ def test_only_a_repeatable_request_is_sent_again_when_a_kept_connection_breaks(r
         while True:
             peer, _ = listener.accept()
             accepted.append(peer)
-            if not peer.recv(65536):
+            if not read_request(peer):
                 return
             peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             if len(accepted) == 1:
-                peer.recv(65536)  # the second request, which is read and not answered
+                read_request(peer)  # the second one, which is not answered
                 peer.close()
 
     thread = threading.Thread(target=serve)
