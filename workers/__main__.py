@@ -17,8 +17,9 @@ from tagger.errors import TaggerError
 from tagger.job import LANES
 from tagger.settings import Settings, load
 from tagger.system.parent_death import end_with_parent
-from tagger.telemetry import logs, metric_files, metrics
+from tagger.telemetry import logs, metric_files
 from tagger.telemetry.control_characters import escape_controls
+from tagger.telemetry.probe_server import Probes, serve_probes
 
 log = structlog.get_logger()
 
@@ -37,8 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     logs.configure(settings, args.role)
     try:
-        metrics.serve_metrics(settings.metrics_port)
-        return _run(args, settings)
+        probes = Probes()
+        serve_probes(settings.metrics_host, settings.metrics_port, probes)
+        return _run(args, settings, probes)
     except TaggerError as err:
         log.critical("worker.start_failed", code=err.code, error=str(err), remedy=err.info().remedy)
         return 1
@@ -47,19 +49,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(args: argparse.Namespace, settings: Settings) -> int:
+def _run(args: argparse.Namespace, settings: Settings, probes: Probes) -> int:
     # Each role imports only its own libraries: a deliverer needs no models.
     if args.role == "tag":
         from workers.roles import tag
 
-        return tag.run(settings, args.lane, alone=args.alone, processor=args.processor)
+        return tag.run(settings, args.lane, probes, alone=args.alone, processor=args.processor)
     if args.role == "deliver":
         from workers.roles import deliver
 
-        return deliver.run(settings)
+        return deliver.run(settings, probes)
     from workers.roles import reconcile
 
-    return reconcile.run(settings)
+    return reconcile.run(settings, probes)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -29,7 +29,9 @@ from tagger.ledger import Ledger, open_ledger
 from tagger.queue.hints import Hints
 from tagger.services.ingest import Hinter, Ingest
 from tagger.settings import Settings
+from tagger.system.home import check_port
 from tagger.telemetry import metric_files
+from tagger.telemetry.probe_server import Probes, serve_probes
 
 log = structlog.get_logger()
 
@@ -63,7 +65,13 @@ def create_app(settings: Settings) -> FastAPI:
             loaded=health.loaded(ledger),
             broker_answers=health.answering(probing),
         )
+        probes = Probes()
+        probes.started()
+        port = serve_probes(settings.metrics_host, settings.metrics_port, probes, lambda: health.exposition(app.state.tagger))
         yield
+        if port is not None:
+            port.shutdown()
+            port.server_close()
         if migrating is not None:
             migrating.cancel()
         hinter.close()
@@ -108,7 +116,9 @@ async def _migrate_later(ledger: Ledger) -> None:
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; requests under way are answered first."""
+    """Serve until SIGTERM or SIGINT; requests under way are answered first. Errors: PortTaken for `metrics_port`."""
+    if settings.metrics_port:  # before uvicorn, which would show the error as a traceback
+        check_port(settings.metrics_host, settings.metrics_port, "Set another `metrics_port`, or end what listens there.")
     # uvicorn raises the signal anew once it has ended: by then it is an orderly end, and no death by a signal
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     options = {"host": settings.api_host, "port": settings.api_port, "timeout_graceful_shutdown": GRACE_SECONDS}

@@ -32,7 +32,8 @@ def configuration() -> str:
         NOTE,
         "Settings come from defaults, then `tagger.toml` in the home (or where `TAGGER_CONFIG` says), then the environment, then "
         "options. An unknown key fails and is named. White space around a variable's text is stripped, so that a secret may end "
-        "in a line break. The variables that Kubernetes sets beside a service named `tagger…` (`TAGGER_PORT=tcp://…`, "
+        "in a line break. `TAGGER_<SETTING>_FILE` names a file that holds the text. "
+        "The variables that Kubernetes sets beside a service named `tagger…` (`TAGGER_PORT=tcp://…`, "
         "`TAGGER_API_SERVICE_HOST` and so on) are no settings and are passed over. Usable are the processors that the kernel "
         "lets the process onto; where a container's quota (cgroup v2) pays for fewer, only so many, rounded up.\n\n",
         "| setting | variable | default | meaning |\n| --- | --- | --- | --- |\n",

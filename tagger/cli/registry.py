@@ -18,6 +18,7 @@ PLACES = {  # in the order of `tagger --help`
     "api": "processes.api",
     "worker": "processes.worker",
     "flower": "processes.flower",
+    "migrate": "processes.migrate",
     "status": "status.status",
     "doctor": "doctor.doctor",
     "purge": "retention.purge",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tagger.ledger.backfills import Backfills
 from tagger.ledger.bytes import Bytes
+from tagger.ledger.db.schema import newest as newest_schema
 from tagger.ledger.db.writer import GROUP_PAUSE_SECONDS
 from tagger.ledger.dead import DeadLetters
 from tagger.ledger.deliveries import Deliveries
@@ -35,6 +36,7 @@ __all__ = [
     "Review",
     "Stats",
     "StoredVector",
+    "newest_schema",
     "open_ledger",
 ]
 

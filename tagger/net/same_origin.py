@@ -34,6 +34,11 @@ def refusal(method: str, headers: Mapping[str, str], hosts: Collection[str]) -> 
     return None
 
 
+def host_of(authority: str) -> str:
+    """The name in a `Host` header, in lower case; empty if there is none."""
+    return _name(authority) or ""
+
+
 def _name(authority: str) -> str | None:
     try:
         parts = urlsplit(f"//{authority}")

@@ -9,7 +9,6 @@ import hashlib
 import os
 import tempfile
 import tomllib
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,19 +19,23 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 from tagger.delivery import MAX_DELIVER_SECONDS
 from tagger.errors import SettingsError
 from tagger.settings import environment
+from tagger.settings.home_path import usable_home
+from tagger.settings.secret_files import read_files
+from tagger.settings.url_password import has_password, with_password
 
 ENV_PREFIX = environment.PREFIX
 CONFIG_ENV = "TAGGER_CONFIG"  # path of tagger.toml; default: <home>/tagger.toml when it exists
 
-SECRETS_OF = {"TAGGER_ADMIN_KEY": ("api",), "TAGGER_EVENTS_SECRET": ("deliver",)}  # variable → roles of processes that need it
+SECRETS_OF = {  # variable → roles of processes that need it
+    "TAGGER_ADMIN_KEY": ("api",),
+    "TAGGER_EVENTS_SECRET": ("deliver",),
+    "TAGGER_FLOWER_PASSWORD": ("flower",),
+}
 
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")  # those of kombu that speak Redis
 EVENT_SCHEMES = ("https", "http")
 MIB = 1 << 20
 MAX_SOCKET_PATH = 100  # bytes; Linux ends at 107, macOS at 103
-UNUSABLE = ("Cc", "Cs", "Zl", "Zp")  # Unicode's categories: control, surrogate (a byte that is not UTF-8), line breaks
-MAX_NAME = 255  # bytes; of a file or folder, on every common file system
-MAX_HOME_PATH = 400  # bytes; SQLite opens no file whose path is longer than 512
 
 
 class Settings(BaseModel):
@@ -43,6 +46,8 @@ class Settings(BaseModel):
     home: Path = Field(default=Path("~/.tagger"), description="Folder of the embedded stack: ledger, broker, blobs, logs.")
     ledger_url: str = Field(default="", description="SQLAlchemy URL; empty: SQLite in `home`.")
     broker_url: str = Field(default="", description="Redis URL; empty: the embedded broker on a socket in `home`.")
+    ledger_password: SecretStr | None = Field(default=None, description="Password for `ledger_url`, if the URL holds none.")
+    broker_password: SecretStr | None = Field(default=None, description="Password for `broker_url`, if the URL holds none.")
     blob_dir: Path | None = Field(default=None, description="Folder for uploaded bytes; empty: `home`/blobs.")
 
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
@@ -110,11 +115,15 @@ class Settings(BaseModel):
         default=90, ge=1, description="How long ended jobs, deliveries, attempts and cached predictions are kept."
     )
 
+    metrics_host: str = Field(default="127.0.0.1", description="Address that `metrics_port` listens on.")
     metrics_port: int = Field(
         default=0,
         ge=0,
         le=65535,
-        description="Port of a worker's metrics; `tagger up` gives each worker its own, from this one on. 0: none.",
+        description="Port of a process's metrics and probes; `tagger up` gives each worker its own, from this one on. 0: none.",
+    )
+    flower_password: SecretStr | None = Field(
+        default=None, description="Password of Flower's pages, for the user `tagger`; without one Flower is on loopback only."
     )
     log_file_bytes: int = Field(
         default=16 * MIB,
@@ -142,13 +151,21 @@ class Settings(BaseModel):
                 raise ValueError("the host or the port of the URL is not valid") from None
         return url
 
+    @field_validator("ledger_password", "broker_password")
+    @classmethod
+    def given_once(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        url = str(info.data.get(str(info.field_name).replace("password", "url"), ""))
+        if password is not None and has_password(url):
+            raise ValueError("the URL holds a password, too; give only one of them")
+        return password
+
     @property
     def ledger(self) -> str:
-        return self.ledger_url or f"sqlite:///{quote(str(self.home / 'ledger.sqlite'))}"
+        return _opened(self.ledger_url, self.ledger_password) or f"sqlite:///{quote(str(self.home / 'ledger.sqlite'))}"
 
     @property
     def broker(self) -> str:
-        return self.broker_url or broker_socket_url(self.home)
+        return _opened(self.broker_url, self.broker_password) or broker_socket_url(self.home)
 
     @property
     def blobs(self) -> Path:
@@ -162,6 +179,10 @@ class Settings(BaseModel):
     def vectors(self) -> Path:
         """Folder of the text vectors of vocabularies, each named by model revision and content."""
         return self.models / "vectors"
+
+
+def _opened(url: str, password: SecretStr | None) -> str:
+    return with_password(url, password.get_secret_value()) if password is not None else url
 
 
 def broker_socket(home: Path) -> Path:
@@ -200,10 +221,10 @@ def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
 
     Errors: SettingsError that names each bad or unknown key and where it came from.
     """
-    env = environment.settings_in(os.environ if env is None else env)
+    env = read_files(environment.settings_in(os.environ if env is None else env), Settings.model_fields.keys() - {"home"})
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
-    home = _usable(Path(overrides.get("home") or env.get(ENV_PREFIX + "HOME") or Settings.model_fields["home"].default))
+    home = usable_home(Path(overrides.get("home") or env.get(ENV_PREFIX + "HOME") or Settings.model_fields["home"].default))
     file = Path(env[CONFIG_ENV]) if env.get(CONFIG_ENV) else home / "tagger.toml"
     if os.path.isfile(file):  # False for a path that is too long, where Path.is_file raises
         try:
@@ -228,31 +249,6 @@ def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
         return Settings(**values)
     except ValidationError as err:
         raise SettingsError("; ".join(_complaint(e, origin) for e in err.errors())) from None
-
-
-def _usable(home: Path) -> Path:
-    """The absolute path of the home. Errors: SettingsError for one that a part of the stack could not use, before any starts."""
-    problem = _fault_of(str(home))
-    if not problem:
-        try:
-            resolved = home.expanduser().resolve()
-            if not (problem := _fault_of(str(resolved))):
-                return resolved
-        except (OSError, RuntimeError) as err:
-            problem = f"cannot be used: {err}"
-    raise SettingsError(f"The home {ascii(str(home))[:200]} {problem}.", "Choose another folder with --home or TAGGER_HOME.")
-
-
-def _fault_of(path: str) -> str:
-    if any(unicodedata.category(sign) in UNUSABLE for sign in path):  # the ledger's URL and log lines hold the path
-        return "has a control character, or a byte that is not UTF-8, in its path"
-    if path != path.strip():  # an environment variable or a file of settings may lose it on the way to a worker
-        return "begins or ends with a blank"
-    if len(os.fsencode(path)) > MAX_HOME_PATH:
-        return f"has a path of {len(os.fsencode(path))} bytes, and at most {MAX_HOME_PATH} can be used"
-    if any(len(os.fsencode(part)) > MAX_NAME for part in Path(path).parts):
-        return f"has a name in its path that is too long: at most {MAX_NAME} bytes can be used"
-    return ""
 
 
 def _complaint(error: Any, origin: Mapping[str, str]) -> str:

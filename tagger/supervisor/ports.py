@@ -29,5 +29,5 @@ def give_metrics_ports(settings: Settings, children: Sequence[Child]) -> None:
         return
     workers = [child for child in children if child.name not in ("api", "flower")]
     for child, port in zip(workers, range(settings.metrics_port, 65536), strict=False):
-        check_port("127.0.0.1", port, f"It is for {child.name}: set another `metrics_port`, or end what listens there.")
+        check_port(settings.metrics_host, port, f"It is for {child.name}: set another `metrics_port`, or end what listens there.")
         child.metrics_port = port

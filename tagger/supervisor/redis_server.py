@@ -105,7 +105,7 @@ class Broker:
 def open_broker(settings: Settings) -> Broker:
     """The configured broker as it is, else the embedded one, started now or found running. Errors: BrokerUnavailable."""
     if settings.broker_url:
-        return Broker(settings.broker_url)
+        return Broker(settings.broker)
     return start(settings.home)
 
 

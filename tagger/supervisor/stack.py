@@ -101,7 +101,8 @@ class Stack:
         if child.name != "flower":  # it would map its own metrics' files into memory
             env[metric_files.FOLDER_ENV] = str(self._files.metrics)
         env["TAGGER_METRICS_PORT"] = str(child.metrics_port)
-        env["TAGGER_BROKER_URL"] = self._broker.url
+        if not self.settings.broker_url:
+            env["TAGGER_BROKER_URL"] = self._broker.url
         with self._files.log_of(child).open("ab") as out:
             child.process = popen(child.argv, env, self._life[0], out)
         child.started = time.monotonic()

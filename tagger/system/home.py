@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import ipaddress
 import json
 import os
 import random
@@ -86,6 +87,14 @@ def check_port(host: str, port: int, remedy: str) -> None:
         socket.create_server((host, port), family=family).close()
     except OSError as err:
         raise PortTaken(f"Port {port} of {host} cannot be used: {err.strerror}.", remedy) from err
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address. A name is resolved by others, so it counts as no address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def listens(host: str, port: int) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import get_args
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram
 
 from tagger.delivery import AttemptResult
-from tagger.errors import PortTaken
 from tagger.job import LANES
 from tagger.message import MessageType
 from tagger.operator_event import TYPES
@@ -61,14 +60,3 @@ def start() -> None:
     folder = metric_files.folder_of_stack()
     if folder is not None:
         metric_files.keep_writing(folder)
-
-
-def serve_metrics(port: int) -> int:
-    """Serve the metrics of this process on loopback; return the port. Port 0 serves nothing. Errors: PortTaken."""
-    if port == 0:
-        return 0
-    try:
-        start_http_server(port, addr="127.0.0.1")
-    except OSError as err:
-        raise PortTaken(f"Port {port} of 127.0.0.1 cannot be used: {err.strerror}.", "Set another `metrics_port`.") from err
-    return port

@@ -160,3 +160,46 @@ def test_a_job_that_its_worker_gives_back_at_the_end_goes_on_elsewhere(house: Wo
             hinted(house, job)
     house.until(lambda: house.all_done(jobs), "all are described")
     house.until(lambda: {flower.state(job) for job in jobs} == {"SUCCESS"}, "Flower knows it of each")
+
+
+def guarded(house: WorkerHouse, *argv: str, password: str = "") -> tuple[subprocess.Popen[bytes], str]:
+    port = free_port()
+    env = child_env(house.settings)
+    if password:
+        (house.home / "flower_password").write_text(password + "\n")
+        env["TAGGER_FLOWER_PASSWORD_FILE"] = str(house.home / "flower_password")
+    run = [sys.executable, "-m", "tagger", "flower", "--port", str(port), *argv]
+    with (house.home / "guarded.log").open("wb") as log:
+        return subprocess.Popen(run, env=env, cwd=ROOT, stdout=log, stderr=log), f"http://127.0.0.1:{port}"
+
+
+def status(url: str, auth: tuple[str, str] | None = None, **headers: str) -> int:
+    try:
+        return requests.get(url, auth=auth, headers=headers, timeout=10).status_code
+    except requests.ConnectionError:
+        return 0
+
+
+def test_beyond_this_machine_flower_asks_for_a_password(house: WorkerHouse) -> None:
+    process, url = guarded(house, "--address", "0.0.0.0", password="one/two")
+    right = ("tagger", "one/two")
+    try:
+        house.until(lambda: status(f"{url}/healthcheck") == 200, "a health check needs no password")
+        for path in ("/tasks", "/workers", "/api/tasks"):
+            assert status(url + path) == 401, path
+            assert status(url + path, ("tagger", "wrong")) == 401, path
+            assert status(url + path, right) == 200, path
+        assert status(f"{url}/tasks", right, Host="flower.example.org") == 200, "with a password any name will do"
+        strange = {"Origin": "https://elsewhere.example", "Host": "flower.example.org"}
+        answer = requests.post(f"{url}/api/worker/shutdown/x", auth=right, headers=strange, timeout=10)
+        assert answer.status_code == 403, "a page of another site has its reader's password, and gets nothing for it"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.mark.parametrize(("password", "words"), [("", "needs a password"), ("a,b", "comma")])
+def test_flower_does_not_start_without_a_password_that_works(house: WorkerHouse, password: str, words: str) -> None:
+    process, _ = guarded(house, "--address", "0.0.0.0", password=password)
+    assert process.wait(60) == 1
+    assert words in (house.home / "guarded.log").read_text()

@@ -14,6 +14,7 @@ import pytest
 from tagger.settings import load
 from tagger.supervisor.plan import ProcessPlan
 from tagger.system.cpus import allowed
+from tagger.telemetry.probe_server import Probes
 from workers.__main__ import main
 from workers.roles import tag
 from workers.runtime import priority
@@ -80,7 +81,7 @@ def test_only_a_backfill_beside_uploads_steps_back(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(tag, "on_processor", lambda _: called("then"))
     for lane, alone in (("upload", False), ("backfill", True), ("backfill", False)):
         with pytest.raises(_Called):
-            tag.run(load({}, home=tmp_path), lane, alone=alone)
+            tag.run(load({}, home=tmp_path), lane, Probes(), alone=alone)
         stepped.append(lane)
     assert stepped == ["upload", "backfill", "back", "backfill"]
     with pytest.raises(SystemExit):
@@ -90,8 +91,9 @@ def test_only_a_backfill_beside_uploads_steps_back(tmp_path: Path, monkeypatch: 
 @pytest.mark.skipif(not GROUP.exists(), reason="this system has no automatic groups")
 def test_a_run_that_was_started_nicely_stays_so() -> None:
     stops = "def stop(_): raise SystemExit(open('/proc/self/autogroup').read())"
-    run = f"from workers.roles import tag\nfrom tagger.settings import load\n{stops}\ntag.on_processor = stop\n"
-    tried = "try: tag.run(load({}), 'backfill', alone=True)\nexcept SystemExit as end: print(end)"
+    imports = "from workers.roles import tag\nfrom tagger.settings import load\nfrom tagger.telemetry.probe_server import Probes"
+    run = f"{imports}\n{stops}\ntag.on_processor = stop\n"
+    tried = "try: tag.run(load({}), 'backfill', Probes(), alone=True)\nexcept SystemExit as end: print(end)"
     code = f"import os; os.nice(5)\n{run}\n{tried}"
     assert session(code).endswith("nice 5")
 
@@ -153,4 +155,4 @@ def test_only_workers_without_a_device_ask_for_it(
     monkeypatch.setattr(priority, "use_batch_scheduling", lambda: called("batch_scheduling"))
     monkeypatch.setattr(tag, "sized", lambda _: called("sized"))
     with pytest.raises(_Called, match=first):
-        tag.run(load({}, home=tmp_path, caption=model, embed=model), "upload")
+        tag.run(load({}, home=tmp_path, caption=model, embed=model), "upload", Probes())

@@ -16,7 +16,7 @@ from tagger.supervisor.home_files import HomeFiles
 from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.process import Child
 from tagger.system.home import free_port
-from tagger.telemetry import logs, metrics
+from tagger.telemetry import logs
 
 
 def with_ports(home: Path, **more: object) -> list[Child]:
@@ -37,8 +37,6 @@ def test_a_taken_port_of_metrics_is_named(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(PortTaken, match=str(port)):
             with_ports(tmp_path, metrics_port=port)
-        with pytest.raises(PortTaken, match=str(port)):
-            metrics.serve_metrics(port)
 
 
 def test_a_worker_that_cannot_start_is_quoted_with_its_remedy(tmp_path: Path) -> None:

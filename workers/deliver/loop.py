@@ -43,14 +43,16 @@ def run(
     *,
     transport: Transport | None = None,
     rng: random.Random | None = None,
+    on_turn: Callable[[], None] = lambda: None,
 ) -> None:
-    """Delivers as this registered worker until `stop` is set; then finishes the attempts in progress.
+    """Delivers as this registered worker until `stop` is set; then finishes the attempts in progress. `on_turn` is called at each
+    turn of the loop.
 
     Whoever registered the worker sends its heartbeats meanwhile, and releases the other claims when it retires the worker.
     """
     sender = transport or HttpTransport()
     event_sender = EventSender(settings, ledger, sender, random.Random())
-    loop = _Loop(settings, ledger, worker_id, sender, rng or random.Random(), stop)
+    loop = _Loop(settings, ledger, worker_id, sender, rng or random.Random(), stop, on_turn)
     events_stop = threading.Event()
     events_thread = threading.Thread(target=event_sender.run, args=(events_stop,), name="operator-events", daemon=True)
     events_thread.start()
@@ -64,9 +66,17 @@ def run(
 
 class _Loop:
     def __init__(
-        self, settings: Settings, ledger: Ledger, worker_id: str, transport: Transport, rng: random.Random, stop: threading.Event
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        worker_id: str,
+        transport: Transport,
+        rng: random.Random,
+        stop: threading.Event,
+        on_turn: Callable[[], None],
     ) -> None:
         self._ledger, self._worker_id, self._transport, self._rng, self._stop = ledger, worker_id, transport, rng, stop
+        self._on_turn = on_turn
         self._seconds = settings.deliver_seconds
         self._threads = settings.deliver_threads
         self._per_site = max(1, self._threads // SHARE)
@@ -79,6 +89,7 @@ class _Loop:
 
     def run(self) -> None:
         while not self._stop.is_set():
+            self._on_turn()
             if not self._fill():
                 with self._changed:
                     self._changed.wait_for(lambda: self._finished, POLL_SECONDS)

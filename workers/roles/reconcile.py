@@ -12,6 +12,7 @@ from tagger.queue.hints import Hints
 from tagger.services.backfill.feed import feed_all
 from tagger.settings import Settings
 from tagger.telemetry import metrics
+from tagger.telemetry.probe_server import Probes
 from workers.reconcile.reconciler import Chore, Reconciler
 from workers.runtime.register import StopRequested, new_worker_id, registered, retire_worker
 from workers.runtime.shutdown import Shutdown
@@ -21,29 +22,32 @@ log = structlog.get_logger()
 SWEEP_MS = 600_000
 METRICS_MS = 5_000
 VERDICTS_MS = 10_000
+TURN_MS = 1_000  # between two signs that the loop turns, for the liveness probe
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 ORPHAN_MS = 3_600_000  # uploaded bytes get their job within seconds; older ones without one are orphans
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, probes: Probes) -> int:
     """Reconciles until it is asked to end; returns the exit status."""
     worker_id = new_worker_id()
     structlog.contextvars.bind_contextvars(worker=worker_id)
     ledger = open_ledger(settings.ledger)
     hints = Hints(settings.broker)
-    shutdown = Shutdown(lambda: None, lambda: retire_worker(ledger, worker_id))
+    shutdown = Shutdown(probes.ending, lambda: retire_worker(ledger, worker_id))
     shutdown.install()
+    turn = Chore(name="turn", every_ms=TURN_MS, run=probes.turned, everywhere=True)
     reconciler = Reconciler(
         ledger,
         hints,
         window=settings.window,
-        chores=chores(settings, ledger, hints, shutdown.requested.is_set),
+        chores=[turn, *chores(settings, ledger, hints, shutdown.requested.is_set)],
         on_top_up=lambda lane, count: metrics.REHINTS.labels(lane).inc(count),
         on_expired=count_expired,
     )
     try:
         with registered(ledger, worker_id=worker_id, role="reconcile", lane=None, stopping=shutdown.requested):
+            probes.started()
             reconciler.run(shutdown.requested)
     except StopRequested:
         log.info("worker.ended_early")

@@ -16,6 +16,7 @@ from tagger.ledger import GROUP_PAUSE_SECONDS, Ledger, open_ledger
 from tagger.queue.app import make_app
 from tagger.settings import Settings
 from tagger.telemetry import metrics
+from tagger.telemetry.probe_server import Probes
 from workers.decode.pool import DecoderPool
 from workers.inference.ensemble import FatalHook, Models, on_processor, scorer, sized, start_models
 from workers.pipeline import celery_consumer
@@ -38,7 +39,7 @@ log = structlog.get_logger()
 GATHER_SECONDS = 0.02  # between two writing transactions: lite images of one batch end together, and share a wait for the disk
 
 
-def run(settings: Settings, lane: Lane, *, alone: bool = False, processor: int | None = None) -> int:
+def run(settings: Settings, lane: Lane, probes: Probes, *, alone: bool = False, processor: int | None = None) -> int:
     """Works until it is asked to end; returns the exit status. `alone`: no uploads are served beside it, for which a backfill
     would step back. `processor`: of models that need no device. Errors: what the loading of a model raised.
     """
@@ -56,7 +57,12 @@ def run(settings: Settings, lane: Lane, *, alone: bool = False, processor: int |
     structlog.contextvars.bind_contextvars(lane=lane, worker=worker_id)
     decoder = DecoderPool.of(settings)  # before any thread of ours
     ledger = open_ledger(settings.ledger, group_pause_seconds=GATHER_SECONDS if light else GROUP_PAUSE_SECONDS)
-    shutdown = Shutdown(celery_consumer.stop_consuming, lambda: retire_worker(ledger, worker_id))
+
+    def on_request() -> None:
+        probes.ending()
+        celery_consumer.stop_consuming()
+
+    shutdown = Shutdown(on_request, lambda: retire_worker(ledger, worker_id))
     shutdown.install()
     models: Models | None = None
     fatal_hook = FatalHook()
@@ -72,7 +78,9 @@ def run(settings: Settings, lane: Lane, *, alone: bool = False, processor: int |
         models = start_models(settings, on_fatal=fatal_hook, before_batch=before_image, backlog=in_flight.full)
         deps = _pipeline_deps(settings, lane, ledger, decoder, models, upload_priority, shutdown.requested)
         models.wait_ready(shutdown.requested)
-        _work(settings, lane, worker_id, ledger, deps, models, fatal_hook, upload_priority, in_flight, shutdown.requested)
+        _work(
+            settings, lane, worker_id, ledger, deps, models, fatal_hook, upload_priority, in_flight, shutdown.requested, probes
+        )  # fmt: skip
     except StopRequested:
         log.info("worker.ended_early")
     finally:
@@ -136,6 +144,7 @@ def _work(
     upload_priority: YieldToUploads,
     in_flight: InFlight,
     stopping: threading.Event,
+    probes: Probes,
 ) -> None:
     """Registered and beating, takes hints until asked to end; then what runs finishes."""
     pulse, events = celery_consumer.Pulse(), TaskEvents(ledger)
@@ -175,12 +184,14 @@ def _work(
     )
     app = make_app(settings.broker)
     celery_consumer.register(app, claimer)
-    health_checks = [models_problem, pulse.problem]
+    probes.ready = lambda: None if models.ready() else "The canary of a model came out wrong."
+    health_checks = [probes.turned, models_problem, pulse.problem]
     offer = {"checks": models.checks}
     with registered(
         ledger, worker_id=worker_id, role="tag", lane=lane, stopping=stopping, health_checks=health_checks, **offer
     ) as heartbeat:
         fatal_hook.callback = heartbeat.check_now
+        probes.started()
         name = f"{lane}@{os.uname().nodename}.{os.getpid()}"
         poll.start()
         celery_consumer.consume(app, queue=lane, threads=settings.threads, name=name, pulse=pulse, events=events)

@@ -20,7 +20,7 @@ from tagger.api.answers import answered
 from tagger.api.deps import AppState, StateDep
 from tagger.api.problems import respond
 from tagger.delivery import DeliveryStatus
-from tagger.errors import LedgerUnavailable, Unavailable
+from tagger.errors import LedgerUnavailable, NotFound, Unavailable
 from tagger.job import JobStatus
 from tagger.ledger import Ledger
 from tagger.queue.hints import Hints
@@ -125,9 +125,16 @@ def _latency_95() -> float | None:
     return None
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
+@router.get("/metrics", summary="Prometheus metrics, unless `metrics_port` has them", response_class=PlainTextResponse)
 def metrics(state: StateDep) -> Response:
-    return Response(_exposition() + _ledger_exposition(state), media_type=CONTENT_TYPE_LATEST)
+    if state.settings.metrics_port:  # callers of the API may be anybody, and the other port is the operator's
+        raise NotFound("The metrics of this process are at its `metrics_port`.")
+    return Response(exposition(state), media_type=CONTENT_TYPE_LATEST)
+
+
+def exposition(state: AppState) -> bytes:
+    """Every metric that this process can tell."""
+    return _exposition() + _ledger_exposition(state)
 
 
 def _exposition() -> bytes:

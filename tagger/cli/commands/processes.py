@@ -1,4 +1,4 @@
-"""`tagger up | api | worker | flower`: processes that run until they are told to end."""
+"""`tagger up | api | worker | flower | migrate`: the processes of an installation."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import Annotated, Literal
 
 import typer
 
 from tagger.cli import console
-from tagger.errors import Conflict
+from tagger.errors import BadRequest, Conflict, LedgerUnavailable, SettingsError
+from tagger.ledger import newest_schema, open_ledger
 from tagger.settings import child_env, plain_env
+from tagger.supervisor.flower_pages import PASSWORD_ENV
 from tagger.supervisor.plan import ProcessPlan, require_flower
 from tagger.supervisor.stack import Stack
-from tagger.system.home import check_port, make_home, read_state
+from tagger.system.home import check_port, is_loopback, make_home, read_state
 from tagger.system.interpreter import module
 from tagger.telemetry import logs
 
 FLOWER_PORT = 5555
+FLOWER_USER = "tagger"
+LOOPBACK = "127.0.0.1"
 
 
 def up(
@@ -90,12 +95,43 @@ def api() -> None:
     serve(settings)
 
 
+def migrate(
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a database that is still starting.")] = 60.0,
+) -> None:
+    """Bring the ledger to the schema of this version, then end.
+
+    Two at once do no harm: the second waits for the first.
+
+    Example:  tagger migrate --wait 60
+    """
+    settings = console.settings()
+    if not settings.ledger_url:
+        make_home(settings.home)
+    ledger = open_ledger(settings.ledger)
+    deadline = time.monotonic() + wait
+    try:
+        while True:
+            try:
+                ledger.migrate()
+                break
+            except LedgerUnavailable:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(1.0)
+    finally:
+        ledger.close()
+    console.out.print(f"The ledger has schema {newest_schema()}.")
+
+
 def worker(
     role: Annotated[
         Literal["tag", "deliver", "reconcile"],
         typer.Argument(help="Work of the process: tag (describe images), deliver (send callbacks), reconcile (repair)."),
     ],
-    lane: Annotated[Literal["upload", "backfill", "solo"], typer.Option(help="Lane whose jobs a tag worker takes.")] = "upload",
+    lane: Annotated[
+        Literal["upload", "backfill", "solo"] | None,
+        typer.Option(help="Lane whose jobs a tag worker takes.", show_default="upload"),
+    ] = None,
     alone: Annotated[
         bool,
         typer.Option("--alone", help="No upload worker shares this machine, so a backfill worker does not yield to uploads."),
@@ -103,16 +139,25 @@ def worker(
 ) -> None:
     """Run one worker process, as `python -m workers` does.
 
+    Its probes and metrics are at `metrics_port`.
+
     Example:  tagger worker tag --lane backfill
     """
+    if role != "tag" and (lane is not None or alone):
+        raise BadRequest(f"--lane and --alone are for the role tag, not for {role}.", f"Call `tagger worker {role}`.")
     settings = console.settings()
-    more = ["--lane", lane, *(["--alone"] if alone else [])] if role == "tag" else []
+    more = ["--lane", lane or "upload", *(["--alone"] if alone else [])] if role == "tag" else []
     argv = module("workers", role, *more)
     os.execve(sys.executable, argv, child_env(settings, role=role))
 
 
-def flower(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Flower.")] = FLOWER_PORT) -> None:
-    """Run Flower, the monitor of Celery, on 127.0.0.1.
+def flower(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Flower.")] = FLOWER_PORT,
+    address: Annotated[
+        str, typer.Option(help="Address of Flower; an address that other machines reach needs `flower_password`.")
+    ] = LOOPBACK,
+) -> None:
+    """Run Flower, the monitor of Celery.
 
     Flower shows workers and tasks. A task is a job: search for its id, its state, its site or its asset.
 
@@ -120,7 +165,15 @@ def flower(port: Annotated[int, typer.Option(min=1, max=65535, help="Port of Flo
     """
     settings = console.settings()
     require_flower()
-    check_port("127.0.0.1", port, "Choose another port with --port, or stop the program that uses it.")
-    argv = module("tagger.supervisor.flower_pages", "--quiet", "flower", "--address=127.0.0.1", f"--port={port}")
-    # by the environment, not by an argument: a broker's URL may hold a password
-    os.execve(sys.executable, argv, {**plain_env(), "CELERY_BROKER_URL": settings.broker})
+    password = settings.flower_password.get_secret_value() if settings.flower_password else ""
+    if not password and not is_loopback(address):
+        raise SettingsError(f"Flower on {address} needs a password.", "Set TAGGER_FLOWER_PASSWORD, or leave --address out.")
+    if "," in password:  # Flower takes it for a list of users
+        raise SettingsError("The password of Flower must not contain a comma.", "Choose another TAGGER_FLOWER_PASSWORD.")
+    check_port(address, port, "Choose another port with --port, or stop the program that uses it.")
+    argv = module("tagger.supervisor.flower_pages", "--quiet", "flower", f"--address={address}", f"--port={port}")
+    # by the environment, not by an argument: the broker's URL may hold a password, too
+    secrets = {"CELERY_BROKER_URL": settings.broker}
+    if password:
+        secrets[PASSWORD_ENV] = f"{FLOWER_USER}:{password}"
+    os.execve(sys.executable, argv, {**plain_env(), **secrets})
