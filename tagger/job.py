@@ -82,7 +82,7 @@ class JobRequest:
     def check_storable(self) -> None:
         """Errors: BadRequest for a NUL character, which no text of PostgreSQL may hold."""
         if _has_nul(self.to_dict()):
-            raise BadRequest("A text of the request holds a NUL character.", "Send it without.")
+            raise BadRequest("A text of the request holds a NUL character.", "Send the request without NUL characters.")
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -111,9 +111,7 @@ class JobRequest:
             known = {name: body[name] for name in cls.__dataclass_fields__ if name in body}
             return cls(**{name: readers[name](value) if name in readers else value for name, value in known.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as err:
-            raise BadRequest(
-                f"The stored request cannot be read: {type(err).__name__}.", "Ask for the image to be described anew."
-            ) from err
+            raise BadRequest(f"The stored request cannot be read: {type(err).__name__}.", "Send the image again.") from err
 
 
 def _has_nul(value: Mapping[str, Any]) -> bool:

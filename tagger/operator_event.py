@@ -16,13 +16,13 @@ OperatorEventType = Literal["endpoint.failing", "endpoint.disabled", "endpoint.u
 TYPES: tuple[OperatorEventType, ...] = get_args(OperatorEventType)
 
 REMEDIES: Mapping[OperatorEventType, str] = {
-    "endpoint.failing": "Run `tagger webhooks test --site {site}`; it says what comes back and what to do.",
-    "endpoint.disabled": "Mend the endpoint, then run `tagger sites resume {site}`; what is parked goes out then.",
+    "endpoint.failing": "Run `tagger webhooks test --site {site}`. It prints the answer and what to do.",
+    "endpoint.disabled": "Repair the endpoint, then run `tagger sites resume {site}`. It sends the parked deliveries.",
     "endpoint.unconfirmed": (
         "Run `tagger webhooks test --site {site}` and correct the endpoint's URL or its answers, then run "
         "`tagger deliveries replay --site {site} --unconfirmed --since {since}`."
     ),
-    "delivery.exhausted": "Mend the cause, then run `tagger dead-letters replay {delivery}`.",
+    "delivery.exhausted": "Remove the cause, then run `tagger dead-letters replay {delivery}`.",
 }
 
 

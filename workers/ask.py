@@ -100,7 +100,7 @@ class _ImageQuestion:
         try:
             data = Path(file).read_bytes()
         except OSError as err:
-            raise BadRequest(f"{file} cannot be read: {err.strerror}.", "Check the path and its rights.") from err
+            raise BadRequest(f"{file} cannot be read: {err.strerror}.", "Check the path and the permissions.") from err
         decoded = self._decoder.decode(data, deadline=until)
         instruction = self._profile.instruction if self._models.takes_instructions else ""
         seen = self._models.predict(decoded.pixels, instruction, width=decoded.width, height=decoded.height, deadline=until)

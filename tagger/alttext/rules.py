@@ -33,50 +33,62 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(
         id="A9",
-        why="Only a declared role, or a picture of one colour, makes a picture decorative; then the alt text is empty.",
+        why="An image is decorative only if its role says so or if it has one colour. Then the alt text is empty.",
         fields=ALT,  # acts before all others, in `alt_text`
     ),
-    Rule(id="A3", why="Markup, addresses, control characters and emoji are no words.", rewrite=form.a3_plain_text),
+    Rule(id="A3", why="Markup, addresses, control characters and emoji are not words.", rewrite=form.a3_plain_text),
     Rule(
         id="A1",
-        why='Readers know that it is a picture: no "image of".',
+        why='A screen reader already says that it is an image, so "image of" is removed.',
         rewrite=form.a1_no_lead_in,
         check=form.a1_speaks_of_itself,
         languages="en, zh",
     ),
     Rule(
         id="A14",
-        why="A description neither guesses nor praises, and names nobody that the context does not name.",
+        why="A description does not guess, does not praise, and names no person whom the context does not name.",
         rewrite=claims.a14_sober,
         check=claims.a14_claims,
         languages="en, zh",
     ),
     Rule(
         id="A13",
-        why="Pixels do not tell gender, age, ethnicity or disability.",
+        why="Pixels do not show gender, age, ethnicity or disability.",
         rewrite=people.a13_neutral,
         check=people.a13_describes,
         languages="en, zh",
     ),
-    Rule(id="A4", why="Sentence case, single blanks, the final stop that the profile wants.", rewrite=form.a4_form),
+    Rule(
+        id="A4", why="A text has sentence case, single spaces, and a full stop if the profile asks for it.", rewrite=form.a4_form
+    ),
     Rule(
         id="A5",
-        why="Long texts tire a listener: a trailing clause goes; over the upper limit a person decides.",
+        why="A long text is hard to listen to. A trailing clause is removed; above the upper limit a person decides.",
         rewrite=form.a5_short,
         check=checks.a5_length,
     ),
-    Rule(id="A2", why="A file name or a placeholder says nothing.", check=checks.a2_no_file_name),
-    Rule(id="A7", why="Repetition shows that the model lost its way.", check=checks.a7_no_repetition),
-    Rule(id="A6", why='"A person" alone does not describe.', check=checks.a6_not_generic, languages="en, zh"),
-    Rule(id="A8", why="Text that stands beside the picture already would be read twice.", check=checks.a8_not_redundant),
+    Rule(id="A2", why="A file name or a placeholder does not describe the image.", check=checks.a2_no_file_name),
+    Rule(id="A7", why="Repetition is a sign that the model failed.", check=checks.a7_no_repetition),
+    Rule(
+        id="A6",
+        why='A generic word alone ("a person") does not describe the image.',
+        check=checks.a6_not_generic,
+        languages="en, zh",
+    ),
+    Rule(
+        id="A8", why="A screen reader would read a text twice if it is already beside the image.", check=checks.a8_not_redundant
+    ),
     Rule(
         id="A10",
-        why="Text in a picture belongs into its alternative, and no model here can read.",
+        why="Text inside an image belongs into the alt text, and no model of tagger can read text.",
         check=checks.a10_text_in_picture,
         fields=ALT,
     ),
     Rule(
-        id="A11", why="A link, button or logo needs its purpose, which pixels do not show.", check=checks.a11_purpose, fields=ALT
+        id="A11",
+        why="The alt text of a link, button or logo must say its purpose, and pixels do not show it.",
+        check=checks.a11_purpose,
+        fields=ALT,
     ),
     Rule(
         id="A12",
@@ -85,33 +97,37 @@ RULES: tuple[Rule, ...] = (
         fields=ALT,
         languages="en, zh",
     ),
-    Rule(id="A15", why="The script must fit the locale, and the numbers what was counted.", check=locale_fit.a15_fits),
+    Rule(
+        id="A15",
+        why="The script must match the locale, and a number must match the count of detected objects.",
+        check=locale_fit.a15_fits,
+    ),
 )
 
 REASONS: dict[str, str] = {
     "no_text": "No model offered a text.",
-    "nothing_left": "After cleaning, no words were left.",
+    "nothing_left": "No words remained after the cleaning.",
     "unreadable": "The text could not be cleaned.",
     "decorative": "The image was declared decorative, so its alternative text is empty.",
     "uniform": "The image is a single colour or at most two pixels on a side, so its alternative text is empty.",
     "file_name": "The text looks like a file name.",
     "placeholder": "The text is a placeholder, not a description.",
-    "lead_in": "The text speaks of the image as an image, and cannot simply be cut.",
-    "long": "The text is longer than recommended, and has no clause that could be dropped.",
-    "too_long": "The text is far too long for this field; please shorten it.",
+    "lead_in": 'The text begins with words such as "image of", and they cannot be removed safely.',
+    "long": "The text is longer than recommended, and no clause can be removed.",
+    "too_long": "The text is too long for this field; please shorten it.",
     "too_generic": "The text names only a generic thing.",
-    "repetition": "The text repeats itself, which models do when they lose their way.",
-    "redundant": "The same words stand beside the image already.",
-    "contains_text": "The image contains text, which belongs into the description; please read it.",
-    "text_unchecked": "Nothing checked whether the image contains text.",
-    "needs_purpose": "The image is a link, a button or a logo; its text must say what it does, which pixels cannot tell.",
+    "repetition": "The text repeats itself, which is a sign that the model failed.",
+    "redundant": "The same words are already beside the image.",
+    "contains_text": "The image contains text, and the alt text must include it; please read it.",
+    "text_unchecked": "No model checked whether the image contains text.",
+    "needs_purpose": "The image is a link, a button or a logo. Its text must say what it does, and pixels do not show this.",
     "needs_long_description": "A chart, map or diagram needs a long description beside the short text.",
-    "describes_person": "The text speaks of someone's gender, age, ethnicity, disability or family, which pixels cannot tell.",
+    "describes_person": "The text speaks of someone's gender, age, ethnicity, disability or family, and pixels do not show this.",
     "hedged": "The text guesses.",
     "praise": "The text praises instead of describing.",
-    "name_not_in_context": "The text seems to name somebody whom neither title nor caption names.",
+    "name_not_in_context": "The text names a person whom neither the title nor the caption names.",
     "wrong_script": "The text is not written in the script of its language.",
-    "count_contradicts": "The text states another number than was detected.",
+    "count_contradicts": "The text states a number that differs from the count of detected objects.",
 }
 
 

@@ -43,7 +43,7 @@ def check_caller(request: Request, settings: Settings) -> None:
     """Errors: Forbidden."""
     caller = calling_address(request, trusted(settings))
     if not _among(caller, allowed(settings)):
-        raise Forbidden(f"{caller} is not among `compat_addresses`.")
+        raise Forbidden(f"The address {caller} is not in `compat_addresses`.")
 
 
 def check_page(request: Request, settings: Settings) -> None:
@@ -51,7 +51,9 @@ def check_page(request: Request, settings: Settings) -> None:
     names = {name.strip().lower() for name in (settings.compat_hosts + "," + settings.api_host).split(",")}
     refused = same_origin.refusal(request.method, request.headers, names - {""})
     if refused is not None:
-        raise Forbidden(refused, "Call by address, or list the name in `compat_hosts`; web pages may not call these routes.")
+        raise Forbidden(
+            refused, "Call these routes by address, or add the name to `compat_hosts`. Web pages may not call these routes."
+        )
 
 
 def calling_address(request: Request, proxies: Networks) -> Address:
@@ -59,7 +61,7 @@ def calling_address(request: Request, proxies: Networks) -> Address:
     peer = _address(request.client.host if request.client is not None else "")
     if not _among(peer, proxies):
         if any(name in request.headers for name in FORWARDED):
-            raise Forbidden("The request came through a proxy that `trusted_proxies` does not name.")
+            raise Forbidden("The request came through a proxy that is not in `trusted_proxies`.")
         return peer
     named = [part for line in request.headers.getlist("x-forwarded-for") for part in line.split(",")]
     for part in reversed(named):
@@ -74,7 +76,7 @@ def _address(text: str) -> Address:
     try:
         address = ipaddress.ip_address(text.strip())
     except ValueError:
-        raise Forbidden("The caller's address is not known.") from None
+        raise Forbidden("The address of the caller is unknown.") from None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
 

@@ -87,7 +87,7 @@ def calling_site(
     """The site in whose name the caller acts."""
     if caller.site_id is None:
         if site is None:
-            raise Forbidden("The operator's key speaks for no site: name one with ?site=.")
+            raise Forbidden("The operator's key belongs to no site. Name a site with ?site=.")
         return state.ledger.get_site(site)
     if site not in (None, caller.site_id):
         raise NotFound(f"No site {site!r}.")
@@ -96,7 +96,7 @@ def calling_site(
 
 def operator(caller: CallerDep) -> Caller:
     if caller.site_id is not None:
-        raise Forbidden("Only the operator's key may do this.")
+        raise Forbidden("Only the operator's key allows this request.")
     return caller
 
 
@@ -112,6 +112,6 @@ def known_query(*names: str) -> Any:
         strange = [name for name in request.query_params if name not in known]
         if strange:
             errors = tuple(Pointer(pointer=f"/{name[:100]}", detail="no such parameter") for name in strange[:3])
-            raise BadRequest(f"A parameter of the query is not among {', '.join(known)}.", errors=errors)
+            raise BadRequest(f"The query has an unknown parameter. Known are: {', '.join(known)}.", errors=errors)
 
     return Depends(check)

@@ -65,7 +65,7 @@ async def _read_multipart(request: Request, state: AppState, site: Site) -> tupl
         text = await job.read(MOST_JOB_BYTES) if isinstance(job, UploadFile) else (job or "").encode()
         if not isinstance(upload, UploadFile) or not text:
             raise BadRequest(
-                "A multipart job has a file part `image` and a text part `job` with JSON.",
+                "A multipart job needs a file part `image` and a text part `job` with JSON.",
                 errors=(Pointer(pointer="/image"), Pointer(pointer="/job")),
             )
         data = await upload.read(state.settings.max_body_bytes + 1)
@@ -80,7 +80,7 @@ async def _read_multipart(request: Request, state: AppState, site: Site) -> tupl
         raise BadRequest("The part `job` must be a JSON object with `asset`.", errors=(Pointer(pointer="/job"),)) from err
     if given is not None:
         pointer = Pointer(pointer="/asset/image", detail="one image too many")
-        raise BadRequest("The image comes as a part already.", errors=(pointer,))
+        raise BadRequest("The image is already in the part `image`; `asset.image` must be absent.", errors=(pointer,))
     return request_of(state, site, _validated(json.dumps(tree).encode()), data)
 
 
@@ -89,14 +89,14 @@ def check_parts(form: FormData, names: Collection[str]) -> None:
     strange = [name for name in form if name not in names]
     if strange:
         pointers = tuple(Pointer(pointer=f"/{name[:100]}", detail="no such part") for name in strange[:3])
-        raise BadRequest(f"A part is not among {', '.join(names)}.", errors=pointers)
+        raise BadRequest(f"The body has an unknown part. Known are: {', '.join(names)}.", errors=pointers)
 
 
 def check_size(data: bytes, state: AppState) -> None:
     if not data:
         raise BadRequest("The image has no bytes.", errors=(Pointer(pointer="/image"),))
     if len(data) > state.settings.max_body_bytes:
-        raise BodyTooLarge(f"The image is over {state.settings.max_body_bytes} bytes.")
+        raise BodyTooLarge(f"The image is larger than {state.settings.max_body_bytes} bytes.")
 
 
 def _validated(body: bytes) -> JobIn:

@@ -32,7 +32,7 @@ ERRORS: Mapping[int, str] = {
     404: "No such thing, or it belongs to another site.",
     408: "The body did not arrive in time.",
     409: "The thing is not in a state that allows this; or the same Idempotency-Key is in flight.",
-    413: "The body is over the limit.",
+    413: "The body is larger than the limit.",
     422: "The request is not valid; `errors` points at each fault.",
     429: "Too many large bodies came at once; wait for `Retry-After` seconds.",
     503: "A part of tagger is away; wait for `Retry-After` seconds.",

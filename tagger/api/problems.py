@@ -83,7 +83,7 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     by_status: dict[int, TaggerError] = {
         401: Unauthorized(detail),
         403: Forbidden(detail),
-        404: NotFound(f"Nothing is at {request.url.path}."),
+        404: NotFound(f"There is no route {request.url.path}."),
         413: BodyTooLarge(detail),
     }
     response = respond(request, by_status.get(error.status_code, BadRequest(detail)), error.status_code)
@@ -98,7 +98,7 @@ async def _system_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, OSError)
     if error.errno not in SHORT:
         return await _unexpected(request, error)
-    return await _tagger_error(request, StorageUnavailable(f"The machine of the API is short of something: {error.strerror}."))
+    return await _tagger_error(request, StorageUnavailable(f"The machine of the API lacks a resource: {error.strerror}."))
 
 
 def _methods(request: Request) -> list[str]:
@@ -119,4 +119,4 @@ def _flat(routes: Sequence[BaseRoute]) -> Iterator[Route]:
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
     log.error("api.unexpected", path=request.url.path, exc_info=error)
-    return respond(request, TaggerError("An unexpected fault; the log has it under this request's id."))
+    return respond(request, TaggerError("An unexpected error. The log holds it under the id of this request."))

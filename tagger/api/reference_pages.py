@@ -49,5 +49,5 @@ def redoc() -> FileResponse:
 @router.get("/api-pages/{name}")
 def file(name: str) -> FileResponse:
     if name not in FILES:
-        raise NotFound(f"Nothing is at /api-pages/{name}.")
+        raise NotFound(f"There is no page /api-pages/{name}.")
     return FileResponse(FILES[name], headers=FILE_HEADERS)

@@ -87,7 +87,9 @@ class RequestBody:
     def check_head(self) -> None:
         """What can be refused before the body came. Errors: Broken."""
         if ambiguous(self._scope):
-            self._break(AmbiguousLength("Content-Length and Transfer-Encoding came together, or chunks in HTTP/1.0."))
+            self._break(
+                AmbiguousLength("The request has both Content-Length and Transfer-Encoding, or it sends chunks in HTTP/1.0.")
+            )
         if "\x00" in self._scope["path"] or b"%00" in self._scope["query_string"]:
             self._break(BadRequest("The address holds a NUL character, which no database stores."))
         if not (_is_utf8(self._scope.get("raw_path") or b"") and _is_utf8(self._scope["query_string"])):
@@ -96,7 +98,7 @@ class RequestBody:
             packed = f"The body is packed (Content-Encoding: {encoding.decode()}), and requests are not unpacked."
             self._break(BadRequest(packed, "Send the body as it is."))
         if self._declared is not None and self._declared > self.limit:
-            self._break(BodyTooLarge(f"The request's body is over {self.limit} bytes."))
+            self._break(BodyTooLarge(f"The body of the request is larger than {self.limit} bytes."))
 
     async def receive(self) -> Message:
         """Errors: Broken."""
@@ -106,7 +108,7 @@ class RequestBody:
             async with asyncio.timeout(min(PAUSE_SECONDS, self._last - time.monotonic())):
                 message = await self._receive()
         except TimeoutError:
-            self._break(BodyTooSlow(f"{self.seen} bytes came, and then no more in time."))
+            self._break(BodyTooSlow(f"After {self.seen} bytes, no more bytes came in time."))
         if message["type"] == "http.disconnect":
             self.left = True
             raise Broken
@@ -127,14 +129,14 @@ class RequestBody:
         """All that the body may come to, at once: two that hold a part and wait for more would wait for each other."""
         size = self.limit if self._declared is None else self._declared
         if not await self._budget.take(size, BUDGET_SECONDS):
-            self._break(TooManyBodies(f"Other bodies filled the {self._budget.total} bytes set aside for them."))
+            self._break(TooManyBodies(f"Other bodies fill the {self._budget.total} bytes that are reserved for bodies."))
         self._share = size
         self._last += BUDGET_SECONDS  # the wait was ours
 
     def _count(self, chunk: bytes) -> None:
         self.seen += len(chunk)
         if self.seen > self.limit:
-            self._break(BodyTooLarge(f"The request's body is over {self.limit} bytes."))
+            self._break(BodyTooLarge(f"The body of the request is larger than {self.limit} bytes."))
         if self._counts_marks:
             self._marks += chunk.count(b",") + chunk.count(b":")
             if self._marks > MARKS:

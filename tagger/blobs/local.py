@@ -59,7 +59,7 @@ class LocalBlobs:
             except OSError as err:
                 self._incoming.stat()  # fails too where the whole store is away, such as a disk that is not mounted
                 if isinstance(err, FileNotFoundError):
-                    raise NotFound("The uploaded bytes are no longer kept.") from None
+                    raise NotFound("The uploaded bytes are no longer stored.") from None
                 if err.errno in OURS:
                     raise
                 # Only these bytes fail. As StorageUnavailable the job would be retried for ever without a charge.
@@ -91,7 +91,7 @@ class LocalBlobs:
 
     def _path(self, key: str) -> Path:
         if not KEY.fullmatch(key):  # also what keeps `../` out
-            raise NotFound("That is not the key of uploaded bytes.")
+            raise NotFound("The key is not a key of uploaded bytes.")
         return self.folder / key[:2] / key
 
 

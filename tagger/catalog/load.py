@@ -31,7 +31,7 @@ class Catalog:
         if name not in self.vocabularies:
             known = ", ".join(sorted(self.vocabularies))
             raise ProfileInvalid(
-                f"There is no vocabulary `{name}`.", remedy=f"Use one of: {known}; or put {name}.yaml into the folder."
+                f"There is no vocabulary `{name}`.", remedy=f"Use one of: {known}. Or add {name}.yaml to the folder."
             )
         return self.vocabularies[name]
 
@@ -59,6 +59,6 @@ def _fit(profile: Profile, vocabulary: Vocabulary) -> None:
         foreign = sorted(set(getattr(profile, key)) - ids)
         if foreign:
             raise ProfileInvalid(
-                f"The profile `{profile.name}` sets `{key}` for `{foreign[0]}`, which is no category of `{vocabulary.name}`.",
+                f"The profile `{profile.name}` sets `{key}` for `{foreign[0]}`, which is not a category of `{vocabulary.name}`.",
                 remedy=f"Use one of: {', '.join(sorted(ids))}.",
             )

@@ -52,7 +52,9 @@ def schema() -> Mapping[str, Any]:
 def built_in(name: str) -> Profile:
     """One of BUILT_IN. Errors: ProfileInvalid when there is none of that name."""
     if name not in BUILT_IN:
-        raise ProfileInvalid(f"There is no built-in profile `{name}`.", remedy=f"Use one of {', '.join(BUILT_IN)}, or a file.")
+        raise ProfileInvalid(
+            f"There is no built-in profile `{name}`.", remedy=f"Use one of {', '.join(BUILT_IN)}, or name a file."
+        )
     return parse(resources.files("tagger.catalog.profiles").joinpath(f"{name}.yaml").read_bytes(), source=f"{name}.yaml")
 
 

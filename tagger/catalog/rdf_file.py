@@ -57,16 +57,19 @@ class _NoFetching(dict[str, Any]):
         return True
 
     def __getitem__(self, address: str) -> Any:
-        raise VocabularyInvalid("The file's @context is an address.", remedy="Write the context out in the file.")
+        raise VocabularyInvalid(
+            "The @context of the file is an address, and tagger does not fetch it.",
+            remedy="Write the whole context into the file.",
+        )
 
 
 def read(text: str | bytes, form: Format) -> Graph:
     """Errors: VocabularyInvalid."""
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(raw) > MAX_BYTES:
-        raise VocabularyInvalid(f"The file is over {MAX_BYTES >> 20} MiB.", remedy=SMALLER)
+        raise VocabularyInvalid(f"The file is larger than {MAX_BYTES >> 20} MiB.", remedy=SMALLER)
     if sum(raw.count(sign) for sign in SIGNS) > MAX_SIGNS:
-        raise VocabularyInvalid(f"The file has over {MAX_SIGNS:,} of the signs `{SIGNS.decode()}`.", remedy=SMALLER)
+        raise VocabularyInvalid(f"The file has more than {MAX_SIGNS:,} of the characters `{SIGNS.decode()}`.", remedy=SMALLER)
     graph = _Bounded()
     try:
         if form == "turtle":
@@ -74,9 +77,11 @@ def read(text: str | bytes, form: Format) -> Graph:
         else:
             _json_ld(graph, json.loads(raw))
     except _TooMuch:
-        raise VocabularyInvalid(f"The file has over {MAX_STATEMENTS:,} statements.", remedy=SMALLER) from None
+        raise VocabularyInvalid(f"The file has more than {MAX_STATEMENTS:,} statements.", remedy=SMALLER) from None
     except UnicodeDecodeError as err:
-        raise VocabularyInvalid(f"The file is not UTF-8: byte {err.start} is wrong.", remedy="Save the file as UTF-8.") from None
+        raise VocabularyInvalid(
+            f"The file is not UTF-8: byte {err.start} is not valid.", remedy="Save the file as UTF-8."
+        ) from None
     except (*FAULTS, RecursionError) as err:
         line = f", line {err.lines + 1}" if isinstance(err, BadSyntax) else ""
         raise VocabularyInvalid(f"The file is not valid {form}{line}.", remedy="Check it with an RDF validator.") from err
@@ -100,4 +105,7 @@ def _refuse_address(value: Any, *, inside_context: bool) -> None:
         for key, inner in value.items():
             _refuse_address(inner, inside_context=key in ("@context", "@import"))
     elif inside_context and isinstance(value, str):
-        raise VocabularyInvalid("The file's @context is an address.", remedy="Write the context out in the file.")
+        raise VocabularyInvalid(
+            "The @context of the file is an address, and tagger does not fetch it.",
+            remedy="Write the whole context into the file.",
+        )

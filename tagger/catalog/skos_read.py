@@ -49,7 +49,7 @@ def load(
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as err:
         raise VocabularyInvalid(
             "A property of the namespace https://tagger.dev/ns# has a value that cannot be read.",
-            remedy="Take those properties out, or export the vocabulary anew with `tagger vocabulary export`.",
+            remedy="Remove these properties, or export the vocabulary again with `tagger vocabulary export`.",
         ) from err
 
 

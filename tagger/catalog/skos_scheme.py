@@ -24,7 +24,7 @@ def chosen(graph: Graph, wanted: str | None) -> Node:
         raise VocabularyInvalid(f"The file has no concept scheme `{wanted}`.", remedy=_choice(found))
     if len(found) != 1:
         raise VocabularyInvalid(
-            f"The file has {len(found)} concept schemes, not one.",
+            f"The file has {len(found)} concept schemes instead of one.",
             remedy=_choice(found) if found else "Export one skos:ConceptScheme.",
         )
     return found[0]

@@ -36,7 +36,7 @@ def built_in(name: str) -> Vocabulary:
     """One of BUILT_IN. Errors: VocabularyInvalid when there is none of that name."""
     if name not in BUILT_IN:
         raise VocabularyInvalid(
-            f"There is no built-in vocabulary `{name}`.", remedy=f"Use one of {', '.join(BUILT_IN)}, or a file."
+            f"There is no built-in vocabulary `{name}`.", remedy=f"Use one of {', '.join(BUILT_IN)}, or name a file."
         )
     file = resources.files("tagger.catalog.vocabularies").joinpath(f"{name}.yaml")
     return parse(file.read_bytes(), source=f"{name}.yaml")
@@ -69,7 +69,7 @@ def _repeated_terms(doc: Document) -> list[Problem]:
             if owner.setdefault(term, category) != category:
                 reason = f"the term id `{term}` is already used in the category `{owner[term]}`."
                 path = ("categories", category, "terms", term)
-                problems.append(Problem(path=path, reason=reason, remedy="Give one of the two another id.", at_key=True))
+                problems.append(Problem(path=path, reason=reason, remedy="Change the id of one of the two.", at_key=True))
     return problems
 
 
@@ -81,7 +81,7 @@ def _repeated_locales(doc: Document) -> list[Problem]:
         for spelling in texts:
             if (other := first.setdefault(locales.parse(spelling), spelling)) != spelling:
                 reason = f"`{other}` and `{spelling}` are the same locale."
-                problems.append(Problem(path=(*path, spelling), reason=reason, remedy="Keep one of the two.", at_key=True))
+                problems.append(Problem(path=(*path, spelling), reason=reason, remedy="Delete one of the two.", at_key=True))
     return problems
 
 

@@ -58,18 +58,21 @@ def file_bytes(path: pathlib.Path, fault: type[BadRequest]) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except OSError as err:
-        raise fault(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and its rights.") from err
+        raise fault(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and the permissions.") from err
 
 
 def read(text: str | bytes, *, source: str, fault: type[BadRequest]) -> Document:
     """Parse `text`. Errors: `fault` for bad UTF-8, bad YAML, a repeated key, a type that JSON has not, or over 2 MiB."""
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(raw) > MAX_BYTES:
-        raise fault(f"{source} is over {MAX_BYTES >> 20} MiB.", remedy="Split it, or take out what is not a vocabulary.")
+        raise fault(
+            f"{source} is larger than {MAX_BYTES >> 20} MiB.",
+            remedy="Split the file, or remove what is not part of a vocabulary.",
+        )
     try:
         reading = yaml_reader.read(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as err:
-        raise fault(f"{source} is not UTF-8: byte {err.start} is wrong.", remedy="Save the file as UTF-8.") from None
+        raise fault(f"{source} is not UTF-8: byte {err.start} is not valid.", remedy="Save the file as UTF-8.") from None
     except Unreadable as err:
         at = f", line {err.place[0]}, column {err.place[1]}" if err.place else ""
         raise fault(f"{source}{at}: {err}", remedy=err.remedy) from None
@@ -95,7 +98,7 @@ def _problems(error: Any) -> Iterator[Problem] | list[Problem]:
         fitting = [e for e in error.context if e.validator != "type" or e.absolute_path != error.absolute_path]
         if fitting:
             return _problems(min(fitting, key=lambda e: len(e.absolute_path)))
-        return [Problem(path=path, reason=f"{_show(found)} does not fit here.", remedy=_help(error))]
+        return [Problem(path=path, reason=f"{_show(found)} is not valid here.", remedy=_help(error))]
     if rule == "additionalProperties":
         known = list(error.schema.get("properties", ()))
         return (_unknown(path, key, known) for key in found if key not in known)
@@ -108,14 +111,14 @@ def _problems(error: Any) -> Iterator[Problem] | list[Problem]:
     if "propertyNames" in error.absolute_schema_path:
         return [Problem(path=(*path, str(found)), reason=f"`{found}` is not a valid name.", remedy=_help(error), at_key=True)]
     if rule == "pattern":
-        return [Problem(path=path, reason=f"{_show(found)} has not the right form.", remedy=_help(error))]
+        return [Problem(path=path, reason=f"{_show(found)} does not have the right form.", remedy=_help(error))]
     return [Problem(path=path, reason=f"{error.message}.", remedy=_help(error))]
 
 
 def _unknown(path: Path, key: str, known: list[str]) -> Problem:
     near = difflib.get_close_matches(key, known, 1)
     remedy = f"Did you mean `{near[0]}`?" if near else f"Take it out; known here: {', '.join(known)}."
-    return Problem(path=(*path, key), reason=f"`{key}` is not known here.", remedy=remedy, at_key=True)
+    return Problem(path=(*path, key), reason=f"`{key}` is not allowed here.", remedy=remedy, at_key=True)
 
 
 def _help(error: Any) -> str:

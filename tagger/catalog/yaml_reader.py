@@ -71,7 +71,7 @@ def read(text: str) -> Reading:
     except yaml.MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
         place = (mark.line + 1, mark.column + 1) if mark else None
-        raise Unreadable(f"{err.problem or err.context}.", "Correct the YAML at that place.", place) from None
+        raise Unreadable(f"{err.problem or err.context}.", "Correct the YAML at this place.", place) from None
     except (yaml.YAMLError, ValueError) as err:  # a character that YAML forbids
         raise Unreadable(" ".join(str(err).split()), "Correct the YAML.") from None
     except _EnoughProblems:
@@ -97,17 +97,17 @@ class _Builder:
         next(self.events)  # the document's end
         event = next(self.events)
         if not isinstance(event, yaml.StreamEndEvent):
-            raise Unreadable("a second document begins here.", "Keep one document in a file.", _place(event))
+            raise Unreadable("a second document begins here.", "Write only one document into the file.", _place(event))
 
     def build(self, event: Any, path: Path) -> Any:
         self.values += 1
         if self.values > MAX_VALUES:
-            raise Unreadable(f"it holds over {MAX_VALUES:,} values.", "Split it, or take out what is not needed.")
+            raise Unreadable(f"it holds more than {MAX_VALUES:,} values.", "Split the file, or remove what you do not need.")
         self.reading.places[path] = _place(event)
         if isinstance(event, yaml.AliasEvent):
-            return self.problem(path, "an alias (`*name`) is not allowed.", "Write the value out.")
+            return self.problem(path, "an alias (`*name`) is not allowed.", "Write the value instead of the alias.")
         if len(path) > MAX_DEPTH:
-            self.problem(path, "the nesting is too deep.", f"Keep to {MAX_DEPTH} levels.")
+            self.problem(path, "the nesting is too deep.", f"Use at most {MAX_DEPTH} levels.")
             raise _EnoughProblems  # what is deeper still is not looked at
         if isinstance(event, yaml.MappingStartEvent):
             return self.mapping(path)
@@ -130,7 +130,7 @@ class _Builder:
                 first = self.reading.keys[inner]
                 self.reading.keys[inner] = _place(key)
                 reason = f"the key `{name}` stands here a second time; the first is in line {first[0]}."
-                self.problem(inner, reason, "Keep one of the two.", at_key=True)
+                self.problem(inner, reason, "Delete one of the two.", at_key=True)
                 self.build(next(self.events), inner)
                 continue
             self.reading.keys[inner] = _place(key)
@@ -150,7 +150,7 @@ class _Builder:
         text: str = event.value
         if _is_text(event):
             if CONTROL.search(text):
-                return self.problem(path, f"`{shown(text)}` holds a control character.", "Take it out.")
+                return self.problem(path, f"`{shown(text)}` holds a control character.", "Remove it.")
             return text
         if event.tag is None:
             if text in NULL:
@@ -160,7 +160,7 @@ class _Builder:
             number = _number(text)
             if number is not None:
                 return number
-        return self.problem(path, f"`{shown(text)}` cannot be read as a value here.", "Put it in quotes if it is meant as text.")
+        return self.problem(path, f"`{shown(text)}` cannot be read as a value here.", "If it is text, put it in quotes.")
 
     def problem(self, path: Path, reason: str, remedy: str, at_key: bool = False) -> None:
         self.reading.problems.append(Problem(path=path, reason=reason, remedy=remedy, at_key=at_key))

@@ -75,8 +75,10 @@ def errors() -> str:
     lines = [
         "# Errors\n\n",
         NOTE,
-        "Every error of the API is `application/problem+json`; the same object is a job's `error` and a dead letter's cause. "
-        "`code` is stable; `detail` says what happened this time. A retryable error of a job is tried again by itself.\n\n",
+        "Every error of the API is `application/problem+json`. The same object is the `error` of a job and the cause of a dead "
+        "letter. `code` does not change between versions. `detail` says what happened this "
+        "time. If the error of a job is retried, "
+        "tagger tries the job again by itself.\n\n",
         "| code | status | stage | retried | meaning | remedy |\n| --- | --- | --- | --- | --- | --- |\n",
     ]
     by_code: dict[str, list[type[TaggerError]]] = {}
@@ -88,7 +90,7 @@ def errors() -> str:
         cells = (f"`{general.code}`", str(general.status), general.stage, retried, general.title, general.default_remedy)
         lines.append(f"| {' | '.join(_cell(c) for c in cells)} |\n")
     lines.append(
-        "\n## Reasons\n\nWhy a field was not simply published: the `reasons` of a verdict. They are no errors; "
+        "\n## Reasons\n\nThe `reasons` of a verdict say why a field was not published, or why it is empty. They are not errors. "
         "`tagger jobs show ID` prints them.\n\n| reason | meaning |\n| --- | --- |\n"
     )
     lines += [f"| `{code}` | {_cell(meaning)} |\n" for code, meaning in REASONS.items()]
@@ -101,20 +103,23 @@ def alt_text_rules() -> str:
     lines = [
         "# Alt-text rules\n\n",
         NOTE,
-        "Every text that a model proposes goes through these rules before anybody sees it. `rules` of an annotation and "
-        "`tagger jobs show ID` name those that acted, by their number. From pixels one cannot know what a picture is for, "
-        "whether it matters, or who is on it. So code cleans the form, refuses what is bad, and sends the rest to a person.\n\n",
-        'Three outcomes are never confused: a text; `""` (decorative, on purpose); and no proposal.\n\n',
+        "Every text that a model proposes passes these rules before it is used. `rules` of "
+        "an annotation and `tagger jobs show ID` "
+        "name the rules that acted, by number. Pixels do not show the purpose of an image, its importance, or who is on it. "
+        "Therefore the rules clean the form of a text, suppress a bad text, and send an uncertain text to a person.\n\n",
+        'There are three different outcomes: a text; `""` (the image is decorative); and no proposal.\n\n',
         "| rule | why | what it may do | fields | languages |\n| --- | --- | --- | --- | --- |\n",
     ]
     for rule in sorted(RULES, key=lambda rule: int(rule.id[1:])):
         fields = "all texts" if rule.fields == EVERY else ", ".join(f"`{name}`" for name in sorted(rule.fields))
-        acts = [*(["change the text"] if rule.rewrite else []), *(["hold it back, or ask a person"] if rule.check else [])]
-        cells = (rule.id, rule.why, "; ".join(acts) or "decide for an empty text", fields, rule.languages)
+        acts = [*(["change the text"] if rule.rewrite else []), *(["suppress it, or ask a person"] if rule.check else [])]
+        cells = (rule.id, rule.why, "; ".join(acts) or "propose an empty text", fields, rule.languages)
         lines.append(f"| {' | '.join(_cell(c) for c in cells)} |\n")
     lines.append(
-        f"\nThey act in this order: {order}. Changes are repeated until the text stays as it is; then each check looks once. "
-        "A check gives its reasons, which [errors.md](errors.md#reasons) explains. The profile sets lengths and the final stop.\n"
+        f"\nThe rules act in this order: {order}. The changes are repeated until the text "
+        "no longer changes. Then each check runs "
+        "once and gives its reasons; [errors.md](errors.md#reasons) explains them. The "
+        "profile sets the lengths and the full stop.\n"
     )
     return "".join(lines)
 
@@ -126,8 +131,8 @@ def metrics_page() -> str:
     lines = [
         "# Metrics\n\n",
         NOTE,
-        "Under `tagger up` the API's `/metrics` has all of them, of all processes together. Elsewhere it has those of its own "
-        "process and of the ledger, and each worker serves its own on `metrics_port`.\n\n",
+        "Under `tagger up`, `/metrics` of the API serves all metrics of all processes. If the processes run separately, the API "
+        "serves the metrics of its own process and of the ledger, and each worker serves its own on `metrics_port`.\n\n",
         "| metric | kind | labels | meaning |\n| --- | --- | --- | --- |\n",
     ]
     for metric in vars(metrics).values():
@@ -139,7 +144,7 @@ def metrics_page() -> str:
     for kind, of_ledger in (("gauge", LEDGER_GAUGES), ("counter", LEDGER_COUNTERS)):
         for name, meaning in of_ledger.items():
             label = f"`{LEDGER_LABELS[name]}`" if name in LEDGER_LABELS else ""
-            lines.append(f"| `{name}` | {kind} | {label} | {meaning}; from the ledger, by the API only |\n")
+            lines.append(f"| `{name}` | {kind} | {label} | {meaning} (read from the ledger, served by the API only) |\n")
     return "".join(lines)
 
 

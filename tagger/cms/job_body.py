@@ -199,5 +199,5 @@ def decode_base64(text: str, limit: int) -> bytes:
     if not data:
         raise BadRequest("The image has no bytes.", errors=(Pointer(pointer="/asset/image/base64"),))
     if len(data) > limit:
-        raise BodyTooLarge(f"The image is over {limit} bytes.", errors=(Pointer(pointer="/asset/image/base64"),))
+        raise BodyTooLarge(f"The image is larger than {limit} bytes.", errors=(Pointer(pointer="/asset/image/base64"),))
     return data

@@ -81,7 +81,7 @@ def _locales(text: str) -> tuple[str, ...]:
 def _secret(name: str) -> tuple[str, ...]:
     found = tuple(part for part in os.environ.get(name, "").split(",") if part)
     if not found:
-        raise SystemExit(f"{name} is not set: give it a secret, whsec_…")
+        raise SystemExit(f"{name} is not set. Set it to a secret, whsec_…")
     for secret in found:
         signing.key_of(secret)
     return found

@@ -31,7 +31,7 @@ class OwnPages(BaseHTTPMiddleware):
 
     async def dispatch(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         if ambiguous(request.scope):
-            return PlainTextResponse("The body has two lengths.", status_code=400, headers={"Connection": "close"})
+            return PlainTextResponse("The body states two lengths.", status_code=400, headers={"Connection": "close"})
         refused = same_origin.refusal(request.method, request.headers, library_of(request).config.hosts)
         if refused is not None:
             return PlainTextResponse(refused, status_code=403)
@@ -115,7 +115,7 @@ async def edit(request: Request, asset_id: str) -> Response:
     try:
         await run_in_threadpool(library.store.edit, asset_id, texts, sorted(wanted - shown), sorted(shown - wanted))
     except NoSuchAsset as err:
-        raise HTTPException(404, "There is no such picture.") from err
+        raise HTTPException(404, "This image does not exist.") from err
     return RedirectResponse(f"/assets/{asset_id}", status_code=303)
 
 
@@ -124,7 +124,7 @@ def delete(request: Request, asset_id: str) -> Response:
     try:
         library_of(request).store.delete(asset_id)
     except NoSuchAsset as err:
-        raise HTTPException(404, "There is no such picture.") from err
+        raise HTTPException(404, "This image does not exist.") from err
     return RedirectResponse("/", status_code=303)
 
 
@@ -136,7 +136,7 @@ def _asset(library: Library, asset_id: str) -> dict[str, Any]:
     try:
         return library.store.asset(asset_id)
     except NoSuchAsset as err:
-        raise HTTPException(404, "There is no such picture.") from err
+        raise HTTPException(404, "This image does not exist.") from err
 
 
 def _page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:

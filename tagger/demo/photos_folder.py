@@ -24,20 +24,20 @@ def photographs(folder: Path | None, renditions: Renditions, left_out: LeftOut =
     """Pictures in name order that open and that the sample media library takes. Errors: BadRequest when there are none."""
     root = folder if folder is not None else Path(str(resources.files("tagger.demo"))) / "photos"
     if not root.is_dir():
-        raise BadRequest(f"{folder} is not a folder.", "Name a folder of pictures.")
+        raise BadRequest(f"{folder} is not a folder.", "Name a folder that holds images.")
     taken = (picture for picture in walk(root, left_out=left_out) if _taken(picture, renditions, left_out))
     found = list(islice((Path(picture.location) for picture in taken), MOST))
     if not found:
-        raise BadRequest(f"{root} holds no JPEG, PNG, WebP or GIF picture that opens.", "Name a folder of pictures.")
+        raise BadRequest(f"{root} holds no readable JPEG, PNG, WebP or GIF image.", "Name a folder that holds images.")
     return found
 
 
 def _taken(picture: Picture, renditions: Renditions, left_out: LeftOut) -> bool:
     if Path(picture.relative).suffix.lower() not in TYPES:
-        left_out("a format that the sample library does not take", picture.relative)
+        left_out("a format that the sample library does not accept", picture.relative)
         return False
     if not _opens(Path(picture.location), renditions):
-        left_out("a picture that does not open, or is over 16 MiB", picture.relative)
+        left_out("an image that does not open, or is larger than 16 MiB", picture.relative)
         return False
     return True
 

@@ -81,7 +81,7 @@ async def upload(
     try:
         asset_id = await run_in_threadpool(library.upload, content, filename, role, title, caption, hold=hold)
     except NotAnImage as err:
-        raise HTTPException(415, "That is not a JPEG, PNG, WebP or GIF picture.") from err
+        raise HTTPException(415, "The file is not a JPEG, PNG, WebP or GIF image.") from err
     return show(library, asset_id)
 
 
@@ -92,7 +92,7 @@ async def replace(request: Request, asset_id: str) -> dict[str, Any]:
     try:
         await run_in_threadpool(library.replace, asset_id, content)
     except NotAnImage as err:
-        raise HTTPException(415, "That is not a JPEG, PNG, WebP or GIF picture.") from err
+        raise HTTPException(415, "The file is not a JPEG, PNG, WebP or GIF image.") from err
     except NoSuchAsset as err:
         raise HTTPException(404, "There is no such asset.") from err
     return show(library, asset_id)
@@ -158,10 +158,10 @@ def media(request: Request, asset_id: str, revision: int) -> Response:
     try:
         found = library.store.asset(asset_id)
     except NoSuchAsset as err:
-        raise HTTPException(404, "There is no such picture.") from err
+        raise HTTPException(404, "This image does not exist.") from err
     path = library.picture(found["id"], revision)
     if not path.is_file():
-        raise HTTPException(404, "There is no such picture.")
+        raise HTTPException(404, "This image does not exist.")
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"}
     return FileResponse(path, media_type=found["media_type"], headers=headers)
 
@@ -177,4 +177,4 @@ def check_places(library: Library, texts: Mapping[tuple[str, str], str]) -> None
     """Errors: HTTPException 422 for a field or locale that this library does not have, or a text that is too long."""
     for (field, locale), value in texts.items():
         if field not in TEXT_FIELDS or locale not in library.config.locales or len(value) > receiver.MAX_TEXT:
-            raise HTTPException(422, f"{field!r} in {locale!r} cannot be set to that.")
+            raise HTTPException(422, f"{field!r} in {locale!r} cannot have this value.")

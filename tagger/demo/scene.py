@@ -76,7 +76,7 @@ def wait_for(what: str, look: Callable[[], Any], seconds: float = WAIT_SECONDS) 
     deadline = time.monotonic() + seconds
     while not (found := look()):
         if time.monotonic() > deadline:
-            raise Unavailable(f"Waited {seconds:.0f} s in vain for: {what}.")
+            raise Unavailable(f"After {seconds:.0f} s still missing: {what}.")
         time.sleep(0.03)
     return found
 
@@ -138,7 +138,7 @@ def _start_library(
     assert process.stdout is not None
     line = process.stdout.readline()
     if not line:
-        raise Unavailable("The sample media library did not start.", f"Look into {home / 'logs' / 'media-library.log'}.")
+        raise Unavailable("The sample media library did not start.", f"Read {home / 'logs' / 'media-library.log'}.")
     return process, json.loads(line)
 
 

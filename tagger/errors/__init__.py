@@ -1,13 +1,13 @@
 """One tree of errors. Every leaf knows its stage, its HTTP status, whether a retry can help, and the remedy.
 
 TaggerError
-├── BadRequest …            stage accept: the caller can mend it
-├── ImageError              the picture is at fault, never its neighbours
+├── BadRequest …            stage accept: the caller can correct it
+├── ImageError              the image is the cause; other images of the batch are not affected
 │   ├── FetchError          stage fetch
 │   └── DecodeError         stage decode
 ├── ModelError              stage batch
 ├── DeliveryError           stage deliver
-└── Unavailable             a part of ours is away: always retryable
+└── Unavailable             a part of tagger is not available: always retryable
 
 The same shape (`ErrorInfo`) is the problem+json body, `job.error` and the cause of a dead letter.
 """

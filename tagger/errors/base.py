@@ -1,4 +1,4 @@
-"""What every error is: a kind with a code, and what happened this time."""
+"""The base of all errors: a class with a code, and the detail of this one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TYPE_BASE = "https://tagger.dev/errors/"
 
 @dataclass(frozen=True, kw_only=True)
 class Pointer:
-    """Where in the request the fault lies (RFC 6901), and what is wrong there."""
+    """The place of the fault in the request (RFC 6901), and what is wrong there."""
 
     pointer: str
     detail: str = ""
@@ -21,7 +21,7 @@ class Pointer:
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorInfo:
-    """The stored and transmitted form of an error. Holds no secret: `detail` is written by us, never a peer's body."""
+    """The stored and transmitted form of an error. It holds no secret: tagger writes `detail`, and never copies a peer's body."""
 
     code: str
     title: str
@@ -33,7 +33,7 @@ class ErrorInfo:
     errors: tuple[Pointer, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON form as in API.md, without `request_id`, which only a response has."""
+        """JSON form as in docs/api.md, without `request_id`, which only a response has."""
         body = asdict(self)
         body["errors"] = [asdict(p) for p in self.errors]
         return {"type": TYPE_BASE + self.code.replace("_", "-"), **body}
@@ -54,7 +54,7 @@ class ErrorInfo:
 
 @dataclass(eq=False)
 class TaggerError(Exception):
-    """Base of all. `detail` says what happened this time; class variables say what kind of thing it is."""
+    """Base of all errors. `detail` says what happened this time. The class variables describe the kind of error."""
 
     detail: str = ""
     remedy: str = ""  # overrides the class's default remedy
@@ -65,11 +65,11 @@ class TaggerError(Exception):
     status: ClassVar[int] = 500
     stage: ClassVar[Stage] = "accept"
     retryable: ClassVar[bool] = False
-    default_remedy: ClassVar[str] = "Look into the log by the job's id; if it happens again, report it."
+    default_remedy: ClassVar[str] = "Search the log for the job's id. If the error happens again, report it with these log lines."
 
     @classmethod
     def by_code(cls) -> dict[str, type[TaggerError]]:
-        """Every kind from this one down; of those with one code the most general."""
+        """Every subclass by its code. If several share a code, the most general one."""
         found = {code: kind for child in reversed(cls.__subclasses__()) for code, kind in child.by_code().items()}
         return {**found, cls.code: cls}
 

@@ -7,16 +7,16 @@ from tagger.errors.base import TaggerError
 
 class DeliveryError(TaggerError):
     code = "delivery_failed"
-    title = "The endpoint did not take the delivery"
+    title = "The endpoint did not accept the delivery"
     status = 502
     stage = "deliver"
     retryable = True
-    default_remedy = "Look at the attempts with `tagger deliveries show`, mend the endpoint, then replay."
+    default_remedy = "Read the attempts with `tagger deliveries show`, repair the endpoint, then replay the delivery."
 
 
 class DeliveryExhausted(DeliveryError):
     code = "delivery_exhausted"
-    title = "Every attempt to deliver failed"
+    title = "Every attempt of the delivery failed"
     retryable = False
 
 
@@ -24,36 +24,36 @@ class EndpointGone(DeliveryError):
     code = "endpoint_gone"
     title = "The endpoint answered 410 and was disabled"
     retryable = False
-    default_remedy = "Enable the endpoint again with `tagger sites resume`, or register a new one."
+    default_remedy = "Enable the endpoint again with `tagger sites resume`, or set another URL."
 
 
 class EndpointUnreachable(DeliveryError):
-    """Nothing was sent: the name, the connection or TLS failed. Spends no attempt."""
+    """Nothing was sent, because the name, the connection or TLS failed. No attempt counts."""
 
     code = "endpoint_unreachable"
     title = "The endpoint cannot be reached"
-    default_remedy = "Start the receiver; deliveries wait, without spending attempts, until it is back."
+    default_remedy = "Start the receiver. Until then its deliveries wait, and no attempt counts."
 
 
 class EndpointMisconfigured(DeliveryError):
-    """The endpoint's own registration is at fault, not this delivery. Spends no attempt."""
+    """The registration of the endpoint is the cause, not this delivery. No attempt counts."""
 
     code = "endpoint_misconfigured"
-    title = "The endpoint's registration cannot be used"
+    title = "The registration of the endpoint is not usable"
     default_remedy = (
-        "Mend it with `tagger sites set SITE --endpoint URL`, and --allow-private for an address inside your network."
+        "Correct it with `tagger sites set SITE --endpoint URL`. For an address in your network, add --allow-private."
     )
 
 
 class AnswerIncomplete(DeliveryError):
-    """The message went out; whether the endpoint acted on it is unknown. The next attempt tells."""
+    """The message was sent. Whether the endpoint acted on it is unknown until the next attempt."""
 
     code = "answer_incomplete"
     title = "The endpoint gave no complete answer in time"
-    default_remedy = "Answer the callback within `deliver_seconds`, and do long work afterwards."
+    default_remedy = "Answer the callback within `deliver_seconds`. Do long work after the answer."
 
 
 class AnswerInvalid(DeliveryError):
     code = "answer_invalid"
-    title = "The endpoint answered 2xx with a body that is not the contract's"
-    default_remedy = "Answer with the contract's JSON and nothing else: no notice of PHP, no page, at most 64 KiB."
+    title = "The endpoint answered 2xx with a body that the contract does not allow"
+    default_remedy = "Answer only with the JSON of the contract, at most 64 KiB: no PHP notice, no HTML page."

@@ -1,4 +1,4 @@
-"""The picture, or the way to it, is at fault (stages fetch and decode)."""
+"""Errors of the image or of its address (stages fetch and decode)."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from tagger.errors.base import TaggerError
 
 
 class ImageError(TaggerError):
-    """The picture or its address is at fault. Charged to this job alone."""
+    """The image or its address is the cause. Only this job counts the failure."""
 
     code = "image_error"
     title = "The image cannot be used"
     status = 422
+    default_remedy = "Check that the image opens in a viewer, then send it again."
 
 
 class FetchError(ImageError):
     code = "image_unreachable"
     title = "The image cannot be fetched"
     stage = "fetch"
-    default_remedy = "Check that the URL opens without a login, or send the bytes."
+    default_remedy = "Check that the URL opens without a login, or send the image's bytes."
 
 
 class FetchFailed(FetchError):
@@ -30,19 +31,19 @@ class FetchRefused(FetchError):
     """The server answered 4xx."""
 
     code = "image_not_found"
-    title = "The server refused to give the image"
+    title = "The server refused to send the image"
 
 
 class AddressForbidden(FetchError):
     code = "address_forbidden"
     title = "The image's address is not allowed"
-    default_remedy = "Send the bytes, or allow the host with `tagger sites set SITE --allow-host HOST:PORT`."
+    default_remedy = "Send the image's bytes, or allow the host with `tagger sites set SITE --allow-host HOST:PORT`."
 
 
 class UrlInvalid(AddressForbidden):
     code = "image_url_invalid"
     title = "The image's URL is not valid"
-    default_remedy = "Send an absolute http or https URL with a plain host name and port, and percent-encode its other parts."
+    default_remedy = "Send an absolute http or https URL with a plain host name. Percent-encode its path and its query."
 
 
 class ImageNotThereYet(FetchRefused):
@@ -52,26 +53,26 @@ class ImageNotThereYet(FetchRefused):
     title = "The image is not there yet"
     retryable = True
     default_remedy = (
-        "It is tried again by itself; after the first minute 403, 404, a page and an empty file are final. "
-        "Send the hook once the file is public."
+        "tagger tries again by itself. After the first minute 403, 404, a page and an empty file are final. "
+        "Send the hook after the file is public."
     )
 
 
 class EncodingInvalid(FetchError):
     code = "image_encoding_invalid"
-    title = "The image's Content-Encoding cannot be undone"
-    default_remedy = "Serve the image without Content-Encoding, or with gzip; an image is compressed already."
+    title = "The image's Content-Encoding cannot be decoded"
+    default_remedy = "Serve the image without Content-Encoding, or with gzip. An image file is already compressed."
 
 
 class ImageTooLarge(FetchError):
     code = "image_too_large"
-    title = "The image is over a limit"
+    title = "The image file is larger than the limit"
     default_remedy = "Send a rendition of about 1,024 pixels instead of the original."
 
 
 class DecodeError(ImageError):
     code = "image_unreadable"
-    title = "Image cannot be decoded"
+    title = "The image cannot be decoded"
     stage = "decode"
     default_remedy = "Send a JPEG, PNG, WebP, GIF, TIFF, HEIC or AVIF file that opens in a viewer."
 
@@ -83,14 +84,14 @@ class ImageTooManyPixels(DecodeError):
 
 
 class ImageHidden(DecodeError):
-    """What the picture shows lies in its transparency, in a later frame, or in details that vanish when it is reduced."""
+    """The content of the image is in its transparency, in a later frame, or in details that disappear when it is scaled down."""
 
     code = "image_hidden"
-    title = "The models would see nothing but one colour of the image"
-    default_remedy = "Send a rendition that shows on white, or the frame that is meant."
+    title = "The models would see only one colour"
+    default_remedy = "Send a rendition whose content is visible on a white background, or send the right frame."
 
 
 class DecodeTimeout(DecodeError):
     code = "image_decode_limit"
-    title = "Decoding the image went over its time or memory limit"
-    default_remedy = "Send a plain JPEG or PNG rendition of it."
+    title = "Decoding the image exceeded the limit of time or memory"
+    default_remedy = "Send a plain JPEG or PNG rendition of the image."

@@ -1,4 +1,4 @@
-"""A part of tagger is away: nothing is wrong with the request or the picture, and another try may succeed."""
+"""A part of tagger is not available. The request and the image are correct, and another attempt may succeed."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from tagger.errors.base import TaggerError
 
 class Unavailable(TaggerError):
     code = "unavailable"
-    title = "A part of tagger is away"
+    title = "A part of tagger is not available"
     status = 503
     retryable = True
-    default_remedy = "Try again in a few seconds; `tagger doctor` names the part that is missing."
+    default_remedy = "Try again in a few seconds. If it fails again, run `tagger doctor`; it names the part that fails."
 
 
 class PortTaken(Unavailable):
     code = "port_taken"
-    title = "A port cannot be listened on"
+    title = "A port is already in use"
     retryable = False
-    default_remedy = "Choose another port."
+    default_remedy = "Choose another port, or stop the program that uses it."
 
 
 class LedgerUnavailable(Unavailable):
@@ -28,8 +28,10 @@ class LedgerUnavailable(Unavailable):
 
 class LedgerFull(LedgerUnavailable):
     code = "ledger_full"
-    title = "The database server takes no more connections"
-    default_remedy = "Raise `max_connections` of PostgreSQL, or run fewer processes; `tagger doctor` says how many are needed."
+    title = "The database server accepts no more connections"
+    default_remedy = (
+        "Raise `max_connections` of PostgreSQL, or run fewer processes. `tagger doctor` prints how many connections are needed."
+    )
 
 
 class BrokerUnavailable(Unavailable):
@@ -43,7 +45,7 @@ class StorageUnavailable(Unavailable):
 
 
 class DecoderUnavailable(Unavailable):
-    """No decoder process could take the image in time, or none starts. Says nothing about the image."""
+    """No decoder process was free in time, or none starts. The image is not the cause."""
 
     code = "decoder_unavailable"
     title = "No image decoder is free"
@@ -51,7 +53,7 @@ class DecoderUnavailable(Unavailable):
 
 
 class DecoderLost(DecoderUnavailable):
-    """Two decoders in a row were ended from outside, or stood still, while they had the image. Charged as a crash."""
+    """Two decoders in a row were killed from outside or stopped while they decoded the image. It counts as a crash."""
 
     code = "decoder_lost"
-    title = "The image's decoder was ended or stood still"
+    title = "The decoder of the image was killed or stopped"

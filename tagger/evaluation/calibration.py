@@ -126,7 +126,7 @@ class Calibration:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
             remedy = "Remove the file, or run `tagger evaluate --calibrate` again."
-            raise VocabularyInvalid(f"{file} holds no calibration: {err}.", remedy) from err
+            raise VocabularyInvalid(f"{file} is not a calibration file: {err}.", remedy) from err
 
 
 def _plain(m: Platt) -> dict[str, float]:

@@ -33,7 +33,7 @@ class Labels:
         new = [names.get(file, file) for file in self.tags]
         twice = next((name for name, times in Counter(new).items() if times > 1), None)
         if twice is not None:
-            raise LabelsInvalid(f"Two lines name the image `{twice}`.", "Keep one of the two lines.")
+            raise LabelsInvalid(f"Two lines name the image `{twice}`.", "Delete one of the two lines.")
         return Labels(
             tags={names.get(file, file): tags for file, tags in self.tags.items()},
             captions={names.get(file, file): some for file, some in self.captions.items()},
@@ -59,7 +59,7 @@ def _labels(table: Table, source: str) -> Labels:
         tags[name] = frozenset(line.cells["true_tags"].split())
         captions[name] = tuple(line.cells[c] for c in told if line.cells[c])
     if not tags:
-        raise LabelsInvalid(f"{source} names no image.", "Write one line per image below the heading.")
+        raise LabelsInvalid(f"{source} names no image.", "Write one line for each image below the heading.")
     return Labels(tags=tags, captions={name: some for name, some in captions.items() if some})
 
 
@@ -67,9 +67,9 @@ def _name(line: Line, source: str, column: int, known: Mapping[str, object]) -> 
     name = line.cells["file"]
     at = f"{source}, line {line.number}, column {column}"
     if not name:
-        raise LabelsInvalid(f"{at}: the file's name is missing.", "Write the image's name, relative to the folder.")
+        raise LabelsInvalid(f"{at}: the file name is missing.", "Write the image's name, relative to the folder.")
     if name in known:
-        raise LabelsInvalid(f"{at}: `{name}` stands here a second time.", "Keep one of the two lines.")
+        raise LabelsInvalid(f"{at}: `{name}` is listed a second time.", "Delete one of the two lines.")
     if name.startswith("/") or ".." in Path(name).parts:
-        raise LabelsInvalid(f"{at}: `{name}` leaves the folder.", "Name images relative to the folder, without `..`.")
+        raise LabelsInvalid(f"{at}: `{name}` is outside of the folder.", "Name images relative to the folder, without `..`.")
     return name

@@ -42,7 +42,7 @@ def opened(data: bytes) -> Opened:
             return Opened(blocks=webp.blocks(), with_xmp=webp.with_xmp)
     except (struct.error, IndexError) as err:
         raise EmbedRefused("The file ends too early.") from err
-    raise EmbedRefused("Neither JPEG, PNG nor WebP.", "Convert the image, or keep its words in the table.")
+    raise EmbedRefused("Neither JPEG, PNG nor WebP.", "Convert the image, or use its texts in the table.")
 
 
 class _PngFile:

@@ -47,9 +47,7 @@ class JpegFile:
     def with_xmp(self, packet: bytes) -> bytes:
         """Pictures that lie behind the first one (MPF) keep their bytes, and the index of them is brought into step."""
         if len(packet) > MOST_XMP:
-            raise EmbedRefused(
-                "The words do not fit into one JPEG segment.", "Take out keywords, or keep the words in the table."
-            )
+            raise EmbedRefused("The texts do not fit into one JPEG segment.", "Remove keywords, or use the texts in the table.")
         body = XMP + packet
         made = bytearray(HEAD)
         index: tuple[_Segment, int] | None = None
@@ -62,7 +60,7 @@ class JpegFile:
                 segment = kept[number]
                 if self._is(segment, APP2, mpf.HEAD):
                     if index is not None:
-                        raise EmbedRefused("The file has two indexes of its pictures.")
+                        raise EmbedRefused("The file has two indexes of its images.")
                     index = segment, len(made)
                 made += self._data[segment.start : segment.stop]
         made += self._data[self._segments[-1].stop if self._segments else len(HEAD) :]
@@ -97,4 +95,6 @@ def _segments(data: bytes) -> Iterator[_Segment]:
 def one_packet(count: int) -> None:
     """Errors: EmbedRefused where a file has several XMP packets."""
     if count > 1:
-        raise EmbedRefused("The file has two XMP packets.", "Save it once with an image editor, or keep its words in the table.")
+        raise EmbedRefused(
+            "The file has two XMP packets.", "Save the file once with an image editor, or use its texts in the table."
+        )

@@ -74,6 +74,6 @@ def _index(data: bytes, header: int, end: int) -> _Index:
 
 def _unfit() -> EmbedRefused:
     return EmbedRefused(
-        "The file holds several pictures, and its index of them does not fit its content.",
-        "Keep this image's words in the table, or save its first picture as a plain JPEG.",
+        "The file holds several images, and their index does not match the content.",
+        "Use this image's texts in the table, or save its first image as a plain JPEG.",
     )

@@ -84,7 +84,7 @@ class _Reader:
 def read(packet: bytes) -> Mapping[str, list[Value]]:
     """ "namespace name" → values in order. Errors: XmpRefused."""
     if len(packet) > MAX_BYTES:
-        raise XmpRefused("The XMP packet is over 1 MiB.")
+        raise XmpRefused("The XMP packet is larger than 1 MiB.")
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = reader.start

@@ -25,15 +25,15 @@ LEAST_PIXELS = 2  # a picture with no more than these on a side shows nothing
 REASONS: dict[str, str] = {
     **alttext.REASONS,
     "no_caption": "No model offered a caption for this image.",
-    "no_text_in_locale": "The caption model writes English only, and a text in another language is never replaced by it.",
-    "low_score": "The model is not sure enough of its caption.",
+    "no_text_in_locale": "The caption model writes only English, and English does not replace a text in another language.",
+    "low_score": "The score of the caption is too low.",
     "not_specific": "The model could name only a general kind of thing.",
     "check_no": "The caption check says that the text does not describe the image.",
     "check_maybe": "The caption check is not sure that the text describes the image.",
-    "check_yes": "The profile asks a person to look even at texts that the caption check accepts.",
+    "check_yes": "The profile sends a text to a person even if the caption check accepts it.",
     "no_tags": "No term of the vocabulary is probable enough.",
-    "label_not_translated": "Some labels do not exist in this language; another language's are shown.",
-    "hidden": "What the image shows lies in its transparency, in a later frame or in fine detail; the models saw one colour.",
+    "label_not_translated": "Some labels do not exist in this language; labels of another language are shown.",
+    "hidden": "The models saw only one colour: the content is in the transparency, in a later frame or in fine detail.",
     "nothing_to_say": "There is nothing to offer for this image.",
 }
 

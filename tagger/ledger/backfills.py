@@ -35,7 +35,7 @@ class Backfills(Store):
         def work(conn: Connection) -> Backfill:
             row = conn.execute(select(backfills).where(backfills.c.id == backfill_id)).one_or_none()
             if row is None:
-                raise NotFound(f"No backfill {backfill_id!r}.")
+                raise NotFound(f"There is no backfill {backfill_id!r}.")
             return _to_backfill(row, counters.read(conn, "backfill", backfill_id))
 
         return self._read(work)
@@ -65,9 +65,9 @@ class Backfills(Store):
         def work(tx: Tx) -> list[Accepted]:
             row = _lock(tx, backfill_id)
             if row.status != "running":
-                raise Conflict(f"Backfill {backfill_id} is {row.status}; it takes no more jobs.")
+                raise Conflict(f"Backfill {backfill_id} is {row.status}; it accepts no more jobs.")
             if row.cursor != after or row.exhausted:
-                raise Conflict(f"Backfill {backfill_id} was fed by another process meanwhile.")
+                raise Conflict(f"Another process added images to backfill {backfill_id} at the same time.")
             answers = accept(tx, requests) if requests else []
             change = update(backfills).where(backfills.c.id == backfill_id)
             tx.conn.execute(change.values(cursor=cursor, exhausted=exhausted))
@@ -112,7 +112,7 @@ class Backfills(Store):
 def _lock(tx: Tx, backfill_id: str) -> Any:
     row = tx.conn.execute(select(backfills).where(backfills.c.id == backfill_id).with_for_update()).one_or_none()
     if row is None:
-        raise NotFound(f"No backfill {backfill_id!r}.")
+        raise NotFound(f"There is no backfill {backfill_id!r}.")
     return row
 
 

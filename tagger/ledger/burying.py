@@ -48,7 +48,7 @@ def charge_crash(tx: Tx, row: Any) -> CrashRuling:
     ruling = job_rules.after_crash(row.lane, row.crashes, row.solo_crashes)
     counts = {"crashes": ruling.crashes, "solo_crashes": ruling.solo_crashes}
     if ruling.status == "dead":
-        error = CrashedTooOften(f"The process died {ruling.solo_crashes} times while it held this image alone.").info()
+        error = CrashedTooOften(f"The process died {ruling.solo_crashes} times while it processed this image alone.").info()
         note_error(tx, row.id, error, {})
         bury_job(tx, row, error, failures=row.attempts, **counts)
     else:

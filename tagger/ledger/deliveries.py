@@ -19,7 +19,7 @@ class Deliveries(Store):
         stmt = _whole().where(deliveries.c.id == delivery_id)
         row = self._read(lambda conn: conn.execute(stmt).one_or_none())
         if row is None:
-            raise NotFound(f"No delivery {delivery_id!r}.")
+            raise NotFound(f"There is no delivery {delivery_id!r}.")
         return _to_delivery(row)
 
     def deliveries(

@@ -109,7 +109,7 @@ class Outbox(Store):
         def work(tx: Tx) -> int:
             site_id = tx.conn.execute(select(endpoints.c.site_id).where(endpoints.c.id == endpoint_id)).scalar_one_or_none()
             if site_id is None:
-                raise NotFound(f"No endpoint {endpoint_id!r}.")
+                raise NotFound(f"There is no endpoint {endpoint_id!r}.")
             return _unpark(tx, site_id)
 
         return self._write(work)
@@ -161,7 +161,7 @@ class Outbox(Store):
             old = select(deliveries).where(PARKED, began < tx.now_ms - PARKED_FOR_MS).limit(500)
             rows = tx.conn.execute(old.with_for_update(skip_locked=True)).all()
             for row in rows:
-                error = DeliveryExhausted("The endpoint took nothing for 30 days.").info().to_dict()
+                error = DeliveryExhausted("The endpoint accepted nothing for 30 days.").info().to_dict()
                 bury(tx, row, find_endpoint(tx.conn, row.site_id), error, failures=row.attempts, status=None)
             return [row.id for row in rows]
 

@@ -45,7 +45,7 @@ class Replies(Store):
                 return None
             row = tx.conn.execute(select(idempotency).where(_is(site_id, key))).one()
             if row.body_sha256 != body_sha256:
-                raise IdempotencyConflict(f"Idempotency-Key {key!r} came before, with another body.")
+                raise IdempotencyConflict(f"Idempotency-Key {key!r} was used before, with another body.")
             if row.status is None:
                 raise IdempotencyInFlight(f"The request with Idempotency-Key {key!r} is not finished yet.")
             return IdempotentReply(status=row.status, body=bytes(row.body))

@@ -40,7 +40,7 @@ class Sites(Store):
         """Create the site. Errors: Conflict if there is one of that id."""
         stmt = insert(sites).values(to_row(site)).on_conflict_do_nothing(index_elements=["id"])
         if not self._write(lambda tx: tx.conn.execute(stmt).rowcount):
-            raise Conflict(f"There is a site {site.id!r} already.", "Choose another id.")
+            raise Conflict(f"The site {site.id!r} already exists.", "Choose another id.")
 
     def put_site(self, site: Site) -> None:
         """Create the site or replace it."""
@@ -120,7 +120,7 @@ class Sites(Store):
             return tx.conn.execute(stmt.values(revoked_ms=tx.now_ms)).rowcount
 
         if not self._write(work):
-            raise NotFound(f"No key {key_id!r} that is in force.")
+            raise NotFound(f"There is no valid key {key_id!r}.")
 
     def rotate_secret(self, site_id: str, which: SecretOf, fresh: str | None) -> int:
         """Put `fresh` before the secret in force, both valid; None: only the newest stays. Returns how many are valid now.
@@ -173,14 +173,14 @@ class Sites(Store):
             return tx.conn.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(changes)).rowcount
 
         if not self._write(work):
-            raise NotFound(f"No endpoint {endpoint_id!r}.")
+            raise NotFound(f"There is no endpoint {endpoint_id!r}.")
 
 
 def _rotated(old: Sequence[str], fresh: str | None) -> list[str]:
     if fresh is None:
         return list(old[:1])
     if len(old) > 1:
-        raise Conflict("Two secrets are valid already.", "End that rotation first, with --finish.")
+        raise Conflict("Two secrets are already valid.", "Finish that rotation first, with --finish.")
     return [fresh, *old]
 
 

@@ -63,4 +63,4 @@ def looks_like_html(data: bytes) -> bool:
 
 
 def _too_large(max_bytes: int) -> ImageTooLarge:
-    return ImageTooLarge(f"The image is over {max_bytes:,} bytes.")
+    return ImageTooLarge(f"The image is larger than {max_bytes:,} bytes.")

@@ -193,7 +193,7 @@ def _location(request: Request, hop: Hop, response: urllib3.BaseHTTPResponse) ->
         return None
     locations = {text for text in response.headers.getlist("location") if text}
     if len(locations) > 1:
-        raise UrlInvalid(f"{hop.masked} redirects to two places at once.", errors=URL_POINTER)
+        raise UrlInvalid(f"{hop.masked} redirects to two addresses.", errors=URL_POINTER)
     return _Location(locations.pop()) if locations else None
 
 

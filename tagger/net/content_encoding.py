@@ -40,7 +40,7 @@ def coding_of(header: str) -> Coding:
         return ""
     if len(real) > 1 or real[0] not in KNOWN:
         shown = ", ".join(name if re.fullmatch(r"[!-~]{1,20}", name) else "?" for name in real[:3])
-        raise EncodingInvalid(f"The server sent Content-Encoding: {shown}, which was not asked for and cannot be undone.")
+        raise EncodingInvalid(f"The server sent Content-Encoding: {shown}, which tagger did not ask for and cannot decode.")
     return KNOWN[real[0]]
 
 
@@ -77,11 +77,11 @@ def _inflated(chunks: Iterable[bytes], inflater: Inflater, max_bytes: int) -> It
             for piece in inflater.feed(chunk):
                 made += len(piece)
                 if made > max_bytes:
-                    raise ImageTooLarge(f"The image is over {max_bytes:,} bytes.")
+                    raise ImageTooLarge(f"The image is larger than {max_bytes:,} bytes.")
                 if made > RATIO_FREE and made > MAX_RATIO * received:
                     raise ImageTooLarge(f"The body is compressed more than {MAX_RATIO} to 1.")
                 yield piece
     except zlib.error:
-        raise EncodingInvalid("The server sent a body whose compression is broken.") from None
+        raise EncodingInvalid("The server sent a body with broken compression.") from None
     if not inflater.whole:
         raise EncodingInvalid("The server sent a compressed body that ends early.")

@@ -34,7 +34,7 @@ def key_of(secret: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if not secret.startswith(PREFIX) or len(key) not in KEY_BYTES:
-        raise BadRequest(f"A webhook secret is {PREFIX!r} and the base64 of {KEY_BYTES.start} to {KEY_BYTES.stop - 1} bytes.")
+        raise BadRequest(f"A webhook secret is {PREFIX!r}, then {KEY_BYTES.start} to {KEY_BYTES.stop - 1} bytes in base64.")
     return key
 
 
@@ -44,9 +44,9 @@ def sign(secrets: Sequence[str], msg_id: str, timestamp_s: int, body: bytes) -> 
     Errors: BadRequest for a malformed secret, for none at all, or for an id that could be mistaken for more than an id.
     """
     if not secrets:
-        raise BadRequest("A message cannot be signed without a secret.")
+        raise BadRequest("The message cannot be signed, because there is no secret.")
     if not _is_id(msg_id):
-        raise BadRequest("A webhook id is printable ASCII without dots and spaces.")
+        raise BadRequest("A webhook id must be printable ASCII without dots and spaces.")
     signatures = [base64.b64encode(_digest(key_of(s), msg_id, timestamp_s, body)).decode() for s in secrets]
     return {ID: msg_id, TIMESTAMP: str(timestamp_s), SIGNATURE: " ".join("v1," + s for s in signatures)}
 
@@ -67,7 +67,7 @@ def verify(
         raise SignatureInvalid("The webhook headers are malformed.")
     timestamp_s = int(stamp)
     if abs(now_s - timestamp_s) > tolerance_s:
-        raise SignatureInvalid("The message is too old, or from the future.")
+        raise SignatureInvalid("The timestamp of the message is too old, or in the future.")
     try:
         keys = [key_of(secret) for secret in secrets]
     except BadRequest as err:

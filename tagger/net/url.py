@@ -73,8 +73,8 @@ def parse_url(text: str) -> Hop:
         raise _forbidden_scheme()
     if "@" in found[2]:
         raise AddressForbidden(
-            "The URL holds a user name or password.",
-            "Send the bytes instead, or serve the image without a login.",
+            "The URL holds a user name or a password.",
+            "Send the image's bytes, or serve the image without a login.",
             errors=URL_POINTER,
         )
     host, port = host_and_port(found[2])

@@ -102,12 +102,12 @@ class Hints:
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
         if self._monotonic() < self._refuse_until:
-            raise BrokerUnavailable("The broker did not answer a moment ago.")
+            raise BrokerUnavailable("The broker did not answer the last call; tagger waits a moment before the next one.")
         if not self._lock.acquire(timeout=LOCK_SECONDS):
             raise BrokerUnavailable("The broker answers too slowly.")
         try:
             if self._monotonic() < self._refuse_until:
-                raise BrokerUnavailable("The broker did not answer a moment ago.")
+                raise BrokerUnavailable("The broker did not answer the last call; tagger waits a moment before the next one.")
             yield
         finally:
             self._lock.release()

@@ -35,7 +35,7 @@ class Renditions:
             answer, made = self._asked(json.dumps(request).encode() + b"\n")
         except (OSError, ValueError) as err:
             self.close()
-            raise DecoderUnavailable("The process that reads pictures ended.", "Run `tagger doctor`.") from err
+            raise DecoderUnavailable("The decoder process ended.", "Run `tagger doctor`.") from err
         if "error" in answer:
             told = ErrorInfo.from_dict(answer["error"])
             raise DecodeError(told.detail, told.remedy)

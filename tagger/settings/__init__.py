@@ -232,7 +232,7 @@ def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as err:
             raise SettingsError(f"{file}: {err}") from err
         if "home" in table:
-            raise SettingsError(f"{file}: home: say it with --home or TAGGER_HOME; the file is looked for in it.")
+            raise SettingsError(f"{file}: home: set it with --home or TAGGER_HOME, because this file is in the home.")
         for key, value in table.items():
             values[key], origin[key] = value, f"{file}: {key}"
     elif env.get(CONFIG_ENV):

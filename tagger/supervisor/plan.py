@@ -21,7 +21,9 @@ def flower_installed() -> bool:
 def require_flower() -> None:
     """Errors: SettingsError if Flower is not installed."""
     if not flower_installed():
-        raise SettingsError("Flower is not installed.", "Install it with `pip install 'tagger[ops]'`, or go without it.")
+        raise SettingsError(
+            "Flower is not installed.", "Install it with `pip install 'tagger[ops]'`, or start tagger without --flower."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

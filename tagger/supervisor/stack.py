@@ -133,7 +133,9 @@ class Stack:
                 if all(role.startswith("tag:") for role in missing):
                     log.warning("stack.still_starting", roles=missing, seconds=seconds)
                     return missing
-                raise Unavailable(f"Not ready after {seconds:.0f} s: {', '.join(missing)}.", "Look into logs/ of the home.")
+                raise Unavailable(
+                    f"Not ready after {seconds:.0f} s: {', '.join(missing)}.", "Read the files in logs/ of the home."
+                )
             on_wait(missing[0])
             time.sleep(0.05)
         return []

@@ -26,9 +26,11 @@ def make_home(home: Path) -> None:
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(home, os.W_OK | os.X_OK):
-            raise PermissionError(13, "it may not be written to")
+            raise PermissionError(13, "it is not writable")
     except OSError as err:
-        raise SettingsError(f"The home {home} cannot be used: {err.strerror}.", "Choose a folder of yours with --home.") from err
+        raise SettingsError(
+            f"The home {home} cannot be used: {err.strerror}.", "Choose a folder that you may write to, with --home."
+        ) from err
 
 
 def lock_home(home: Path) -> IO[str]:
@@ -41,7 +43,7 @@ def lock_home(home: Path) -> IO[str]:
         except BlockingIOError as err:
             if time.monotonic() > deadline:
                 lock.close()
-                raise Conflict(f"tagger runs already on {home}.", "Stop it first, or choose another --home.") from err
+                raise Conflict(f"tagger already runs on {home}.", "Stop it first, or choose another --home.") from err
             time.sleep(0.05)
         else:
             return lock

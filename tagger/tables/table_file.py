@@ -41,9 +41,9 @@ def load(path: Path, needed: Sequence[str], fault: type[BadRequest]) -> Table:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as err:
-        raise fault(f"{path} cannot be read: {err.strerror}.", "Check the path and its rights.") from err
+        raise fault(f"{path} cannot be read: {err.strerror}.", "Check the path and the permissions.") from err
     if len(raw) > MAX_BYTES:
-        raise fault(f"{path.name} is over {MAX_BYTES >> 20} MiB.", "Split it.")
+        raise fault(f"{path.name} is larger than {MAX_BYTES >> 20} MiB.", "Split the file into smaller ones.")
     return read(raw, needed, source=path.name, fault=fault)
 
 
@@ -57,7 +57,7 @@ def read(raw: bytes, needed: Sequence[str], *, source: str, fault: type[BadReque
         columns = tuple(map(_name, next(reader, [])))
         missing = [name for name in needed if name not in columns]
         if missing:
-            raise fault(f"{source}, line 1: the column `{missing[0]}` is missing.", f"Name a column `{missing[0]}`.")
+            raise fault(f"{source}, line 1: the column `{missing[0]}` is missing.", f"Add a column `{missing[0]}`.")
         lines = tuple(_lines(reader, columns, 1 if marked else 0))
     except csv.Error as err:
         remedy = "Correct the CSV; quote texts with commas."
@@ -99,7 +99,9 @@ def decoded(raw: bytes, source: str, fault: type[BadRequest]) -> str:
         try:
             return raw.decode(known)
         except UnicodeDecodeError as err:
-            raise fault(f"{source} cannot be read as {known.upper()}: byte {err.start} is wrong.", "Save it as UTF-8.") from None
+            raise fault(
+                f"{source} cannot be read as {known.upper()}: byte {err.start} is not valid.", "Save it as UTF-8."
+            ) from None
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as err:
@@ -107,7 +109,7 @@ def decoded(raw: bytes, source: str, fault: type[BadRequest]) -> str:
     try:
         return raw.decode("windows-1252")
     except UnicodeDecodeError:
-        detail = f"{source} is not UTF-8: byte {wrong} is wrong. It is no Windows-1252 either, so it cannot be read."
+        detail = f"{source} is not UTF-8: byte {wrong} is not valid. It is not Windows-1252 either, so it cannot be read."
         raise fault(detail, "Save the file as UTF-8.") from None
 
 

@@ -262,7 +262,7 @@ def test_progress_does_not_spoil_json(house: House, tmp_path: Path) -> None:
 
 def test_a_stack_that_never_started_leaves_a_running_one_alone(house: House) -> None:
     second = Stack(house.settings, house.stack.plan)
-    with pytest.raises(Exception, match="runs already"):
+    with pytest.raises(Exception, match="already runs"):
         second.start()
     assert second.stop() == []
     assert house.told("status")["running"] is True

@@ -79,7 +79,7 @@ def test_no_remedy_speaks_of_a_request(home: Path, line: str) -> None:
     done = shell(f"tagger {line}", home)
     assert done.returncode == 1
     assert "send the request again" not in done.stderr
-    assert "a key sees only" not in done.stderr
+    assert "A key reads only" not in done.stderr
 
 
 def test_flower_answers_to_names_of_this_machine_only(home: Path) -> None:

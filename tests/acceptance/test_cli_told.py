@@ -268,4 +268,4 @@ def test_the_dead_letters_of_one_backfill_are_listed_and_replayed_apart(world: W
     assert {row["id"] for row in left} == {jobs["two"], jobs["alone"]}
     wrong = called("dead-letters", "discard", "--backfill", "bkf_none", home=tmp_path)
     assert wrong.returncode != 0
-    assert "No backfill 'bkf_none'" in wrong.stderr
+    assert "There is no backfill 'bkf_none'" in wrong.stderr

@@ -41,7 +41,7 @@ def tagger(home: Path, *args: object, expect: int = 0, cwd: Path = ROOT, **varia
 def test_check_names_line_column_reason_and_remedy(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(BAD, "utf-8")
     done = tagger(tmp_path, "vocabulary", "check", tmp_path / "bad.yaml", expect=1)
-    assert "line 5, column 5: `lables` is not known here. Did you mean `labels`?" in done.stderr
+    assert "line 5, column 5: `lables` is not allowed here. Did you mean `labels`?" in done.stderr
     assert "line 7, column 43: 2 is greater than the maximum of 1. A probability between 0 and 1." in done.stderr
     told = json.loads(tagger(tmp_path, "vocabulary", "check", tmp_path / "bad.yaml", "--json", expect=1).stdout)
     assert told["valid"] is False

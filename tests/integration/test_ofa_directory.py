@@ -210,7 +210,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing_behind(tmp_path: Path
     folder = caption_directory(tmp_path)
     with pytest.raises(StorageUnavailable, match=r"model\.safetensors.* cannot be written: .*No space left") as caught:
         convert(folder)
-    assert "Free some of" in caught.value.info().remedy
+    assert "Free space in" in caught.value.info().remedy
     assert not list(folder.glob("*safetensors*"))
     load_caption(folder)
 

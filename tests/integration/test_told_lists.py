@@ -81,7 +81,7 @@ def test_a_table_of_jobs_shows_their_verdict(home: Path) -> None:
 
 
 def test_a_reason_that_there_is_none_of_is_no_empty_list(home: Path) -> None:
-    with pytest.raises(Exception, match="'low_scor' is no reason of a verdict"):
+    with pytest.raises(Exception, match="'low_scor' is not a reason of a verdict"):
         tagger(home, "jobs", "list", "--reason", "low_scor")
     with TestClient(create_app(Settings(home=home, admin_key="operator"))) as api:
         answer = api.get("/v1/jobs", params={"reason": "low_scor"}, headers=OPERATOR)

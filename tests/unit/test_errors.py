@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -26,10 +27,11 @@ LEAVES = sorted(
 @pytest.mark.parametrize("leaf", LEAVES)
 def test_every_error_names_its_remedy(leaf: type[TaggerError]) -> None:
     info = leaf("What happened.").info()
-    assert info.remedy.endswith((".", "…")), "a sentence"
-    assert len(info.remedy.split()) >= 3
-    assert info.title
-    assert not info.title.endswith(".")
+    for sentence in re.split(r"(?<=[.]) (?=[A-Z`t])", info.remedy):
+        assert re.fullmatch(r"(tagger |[A-Z`]).*[.:…]", sentence), f"{sentence!r} is not a sentence"
+        assert 3 <= len(sentence.split()) <= 25, f"{sentence!r}: one idea a sentence"
+    assert not re.search(r"\b(mend|anew|at fault|nobody|somebody)\b", f"{info.title} {info.remedy}"), "the field's own words"
+    assert re.fullmatch(r"[A-Z].*[^.]", info.title)
     assert info.code == info.code.lower()
     assert ErrorInfo.from_dict(info.to_dict()) == info
 

@@ -81,7 +81,7 @@ def test_the_endings_are_those_of_the_decoders() -> None:
 def test_pictures_that_no_decoder_opens_are_named(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg", "b.CR2", "c.svg", "notes.txt")
     assert names(tmp_path) == ["a.jpg"]
-    assert survey(tmp_path).sentence() == "Left out: 2 × a picture of a format that is not read (b.CR2, c.svg)."
+    assert survey(tmp_path).sentence() == "Skipped: 2 × an image in an unsupported format (b.CR2, c.svg)."
 
 
 def test_a_linked_album_is_described_and_a_loop_is_not_walked_twice(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_linked_album_is_described_and_a_loop_is_not_walked_twice(tmp_path: Pa
     found = list(walk(tmp_path / "lib"))
     assert [picture.relative for picture in found] == ["a.jpg", "album/b.jpg", "album/deep/d.jpg", "sub/c.jpg"]
     assert [content(picture) for picture in found] == [b"x"] * 4, "the reader may go where the walk went"
-    assert survey(tmp_path / "lib").sentence() == "Left out: 1 × a link to a folder around it (all)."
+    assert survey(tmp_path / "lib").sentence() == "Skipped: 1 × a link to a folder that contains it (all)."
     for number, picture in enumerate(found):
         rest = [p.relative for p in walk(tmp_path / "lib", picture.relative)]
         assert rest == [p.relative for p in found[number + 1 :]], "a walk goes on behind a linked folder"
@@ -122,7 +122,7 @@ def test_links_to_files_and_links_to_nowhere(tmp_path: Path) -> None:
     (tmp_path / "lib" / "self").symlink_to("self")
     found = list(walk(tmp_path / "lib"))
     assert [(p.relative, content(p)) for p in found] == [("a.jpg", b"x"), ("b.jpg", b"x"), ("c.jpg", b"x")]
-    assert survey(tmp_path / "lib").sentence() == "Left out: 3 × a link that leads nowhere (album, gone.jpg, self)."
+    assert survey(tmp_path / "lib").sentence() == "Skipped: 3 × a broken link (album, gone.jpg, self)."
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a link to another user")
@@ -132,7 +132,7 @@ def test_the_link_of_a_stranger_does_not_lead_out(tmp_path: Path) -> None:
         (tmp_path / "shared" / name).symlink_to("../private" + ("/b.jpg" if name == "b.jpg" else ""))
         os.lchown(tmp_path / "shared" / name, 12_345, 12_345)
     assert names(tmp_path / "shared") == ["a.jpg"]
-    assert survey(tmp_path / "shared").sentence() == "Left out: 2 × a link of somebody else (album, b.jpg)."
+    assert survey(tmp_path / "shared").sentence() == "Skipped: 2 × a link that another user owns (album, b.jpg)."
     os.chown(tmp_path / "private", 12_345, 12_345)
     assert may_follow(str(tmp_path / "shared" / "album"), str(tmp_path / "private")), "who links to what is theirs"
 
@@ -144,7 +144,7 @@ def test_names_that_are_not_unicode_are_named(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x")
     assert names(tmp_path) == ["ok.jpg"]
-    assert survey(tmp_path).sentence() == r"Left out: 2 × a name that is not Unicode (Juli\xeb, No\xebl.jpg)."
+    assert survey(tmp_path).sentence() == r"Skipped: 2 × a name that is not Unicode (Juli\xeb, No\xebl.jpg)."
 
 
 def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,14 +157,12 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pyt
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refused)
-    assert survey(tmp_path).sentence() == "Left out: 1 × a folder that may not be read (closed)."
+    assert survey(tmp_path).sentence() == "Skipped: 1 × a folder that is not readable (closed)."
 
 
 def test_a_long_list_is_counted_and_a_few_are_named(tmp_path: Path) -> None:
     put(tmp_path, *(f"{n}.psd" for n in range(9)))
-    assert (
-        survey(tmp_path).sentence() == "Left out: 9 × a picture of a format that is not read (0.psd, 1.psd, 2.psd, and 6 more)."
-    )
+    assert survey(tmp_path).sentence() == "Skipped: 9 × an image in an unsupported format (0.psd, 1.psd, 2.psd, and 6 more)."
 
 
 def test_the_demo_walks_the_same_way(tmp_path: Path) -> None:
@@ -176,4 +174,4 @@ def test_the_demo_walks_the_same_way(tmp_path: Path) -> None:
     told: list[tuple[str, str]] = []
     found = photographs(tmp_path / "lib", renditions, lambda why, name: told.append((why, name)))
     assert [path.name for path in found] == ["a.jpg", "c.JPE", "b.jfif"]
-    assert told == [("a format that the sample library does not take", "d.heic")]
+    assert told == [("a format that the sample library does not accept", "d.heic")]

@@ -98,7 +98,7 @@ def test_a_profile_must_fit_a_vocabulary_that_exists(tmp_path: Path) -> None:
         load_catalog(tmp_path)
     (tmp_path / "vocabularies").mkdir()
     (tmp_path / "vocabularies" / "animals.yaml").write_text(ANIMALS.replace("subject", "place"), "utf-8")
-    with pytest.raises(ProfileInvalid, match="`subject`, which is no category of `animals`"):
+    with pytest.raises(ProfileInvalid, match="`subject`, which is not a category of `animals`"):
         load_catalog(tmp_path)
     (tmp_path / "vocabularies" / "animals.yaml").write_text("[", "utf-8")
     with pytest.raises(VocabularyInvalid):

@@ -35,7 +35,7 @@ def test_the_same_table_is_read_however_it_was_saved(encoding: str, delimiter: s
 
 
 def test_a_fault_below_a_mark_is_told_with_the_files_own_line() -> None:
-    with pytest.raises(LabelsInvalid, match="line 3, column 1: the file's name is missing"):
+    with pytest.raises(LabelsInvalid, match="line 3, column 1: the file name is missing"):
         ground_truth.parse(b"sep=;\nfile;true_tags\n;cat\n")
 
 

@@ -69,5 +69,5 @@ def test_what_is_no_scheme_is_refused(text: str, form: skos.Format) -> None:
 
 
 def test_a_context_at_an_address_is_never_fetched() -> None:
-    with pytest.raises(VocabularyInvalid, match="@context is an address"):
+    with pytest.raises(VocabularyInvalid, match="@context of the file is an address"):
         skos.load('{"@context": ["http://127.0.0.1:1/context.json"], "@id": "http://x/"}', form="json-ld")

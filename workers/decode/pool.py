@@ -151,7 +151,7 @@ class DecoderPool:
         DecoderLost (killed from outside or standing still, twice).
         """
         if len(data) > self.limits.max_bytes:
-            raise ImageTooLarge(f"The image is over {self.limits.max_bytes:,} bytes.")
+            raise ImageTooLarge(f"The image is larger than {self.limits.max_bytes:,} bytes.")
         slot = self._take(deadline)
         used = 0
         try:
@@ -162,7 +162,7 @@ class DecoderPool:
                 try:
                     decoded = self._exchange(slot, data, deadline)  # in a fresh process, whose failure is the image's own
                 except _Suspect as err:
-                    raise DecoderLost("Its decoder was killed, or stood still, twice.") from err
+                    raise DecoderLost("Two decoders of the image were killed or stopped.") from err
             used = decoded.pixels.nbytes
             weakref.finalize(decoded.pixels, self._release, used).atexit = False
             return decoded
@@ -246,7 +246,7 @@ class DecoderPool:
             if used - began >= self.limits.seconds:
                 raise DecodeTimeout(f"Decoding the image took more than {self.limits.seconds:g} seconds.")
             if time.monotonic() >= deadline:
-                raise DeadlineExceeded("The job's time ran out while its image was decoded.")
+                raise DeadlineExceeded("The time of the job ended while its image was decoded.")
             if used - before < PROGRESS_SECONDS:
                 raise _Suspect
             return min(time.monotonic() + self.limits.seconds, deadline)
@@ -260,7 +260,7 @@ class DecoderPool:
             return DecodeTimeout(f"Decoding the image took more than {self.limits.seconds:g} seconds.")
         if not fresh or died.by in FROM_OUTSIDE:
             return _Suspect()
-        return DecodeError("The image makes its decoder fail.")
+        return DecodeError("The decoder fails on this image.")
 
 
 def _decoded(process: DecoderProcess, answer: dict[str, Any], blocks: list[bytes]) -> Decoded:

@@ -109,7 +109,7 @@ def refusal(status: int) -> DeliveryError:
     if status == 410:
         return EndpointGone("The endpoint answered 410.")
     if 300 <= status < 400:
-        return DeliveryError(f"The endpoint answered {status}; redirects are not followed.", "Register the final URL.")
+        return DeliveryError(f"The endpoint answered {status}; redirects are not followed.", "Set the endpoint to the final URL.")
     if status in (401, 403):
         return DeliveryError(f"The endpoint answered {status}.", "Check that both sides have the same secret.")
     return DeliveryError(f"The endpoint answered {status}.")
@@ -145,5 +145,5 @@ def _since(started: float) -> int:
 
 def failed_inside(err: Exception, duration_ms: int) -> AttemptReport:
     """The report of a fault of ours, which must not leave the delivery in the air."""
-    info: dict[str, Any] = DeliveryError(f"A fault inside tagger: {type(err).__name__}.").info().to_dict()
+    info: dict[str, Any] = DeliveryError(f"An error inside tagger: {type(err).__name__}.").info().to_dict()
     return AttemptReport(result="retry", status=None, duration_ms=duration_ms, error=info)

@@ -55,9 +55,11 @@ def probe(endpoint: Endpoint, settings: Settings, now_s: float) -> dict[str, Any
 
 def _problem(status: int) -> DeliveryError:
     if status == 404:
-        return DeliveryError("The endpoint answered 404, which tells a delivery that its asset was deleted.", "Check its path.")
+        return DeliveryError(
+            "The endpoint answered 404. A delivery would read this as: the asset was deleted.", "Check its path."
+        )
     if status == 410:
-        return EndpointGone("The endpoint answered 410: a delivery would disable it.")
+        return EndpointGone("The endpoint answered 410. A delivery would disable the endpoint.")
     return refusal(status)
 
 

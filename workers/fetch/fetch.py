@@ -89,7 +89,7 @@ def fetch(
 
 def _read_blob(blobs: Blobs | None, key: str) -> bytes:
     if blobs is None:
-        raise FetchRefused("This worker has no store of uploaded bytes.")
+        raise FetchRefused("This worker has no access to uploaded bytes.")
     try:
         return blobs.get(key)
     except NotFound as err:
@@ -132,12 +132,14 @@ def _answer(hop: Hop, response: _Response, policy: FetchPolicy, room: Callable[[
         raise FetchRefused(f"{hop.masked} answered {status}.", errors=URL_POINTER)
     data = read_body(response, headers, policy.max_bytes, room)
     if not data and policy.may_be_early:
-        raise ImageNotThereYet(f"{hop.masked} gave an empty file.", errors=URL_POINTER)
+        raise ImageNotThereYet(f"{hop.masked} sent an empty file.", errors=URL_POINTER)
     if looks_like_html(data) and policy.may_be_early:  # a 404 of a CMS that answers 200
         raise ImageNotThereYet(f"{hop.masked} gave a page, not an image.", errors=URL_POINTER)
     if looks_like_html(data):
         raise DecodeError(
-            "The URL returned HTML, not an image.", "Send bytes, or allow tagger to fetch the file.", errors=URL_POINTER
+            "The URL returned HTML, not an image.",
+            "Send the image's bytes, or allow tagger to fetch the file without a login.",
+            errors=URL_POINTER,
         )
     return Fetched(
         data=data,

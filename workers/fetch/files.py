@@ -18,7 +18,7 @@ def read_file(location: str, root: str, max_bytes: int) -> bytes:
     """
     try:
         if not root:
-            raise AddressForbidden("A file is read only inside a folder that was named.")
+            raise AddressForbidden("tagger reads a file only inside a folder that was named.")
         fd = _open_without_links(root, location)
         if fd is None:
             fd = _open_resolved(root, location)
@@ -53,7 +53,9 @@ def _open_resolved(root: str, location: str) -> int:
     real_root = Path(root).resolve(strict=True)
     path = Path(root, location).resolve(strict=True)
     if not path.is_relative_to(real_root):
-        raise AddressForbidden("The file is outside of its folder.", "Copy it into the folder; links may not lead out.")
+        raise AddressForbidden(
+            "The file is outside of its folder.", "Copy the file into the folder. A link may not lead out of the folder."
+        )
     return _open_inside(real_root, path.relative_to(real_root).parts)
 
 
@@ -73,10 +75,10 @@ def _open_inside(root: str | Path, parts: tuple[str, ...]) -> int:
 
 def _read(fd: int, max_bytes: int) -> bytes:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
-        raise FetchRefused("That is not a regular file.", "Name an image file.")
+        raise FetchRefused("The path is not a regular file.", "Name an image file.")
     data = bytearray()
     while chunk := os.read(fd, CHUNK):
         data += chunk
         if len(data) > max_bytes:
-            raise ImageTooLarge(f"The image is over {max_bytes:,} bytes.")
+            raise ImageTooLarge(f"The image is larger than {max_bytes:,} bytes.")
     return bytes(data)

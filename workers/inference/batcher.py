@@ -92,7 +92,7 @@ class Batcher(Generic[P, R]):
             return entry.answer.result(timeout=max(0.0, deadline - self._clock()))
         except TimeoutError:
             entry.answer.cancel()
-            raise BatchOverdue("No answer before the job's deadline.") from None
+            raise BatchOverdue("The model gave no result before the job's deadline.") from None
         except CancelledError:
             raise EngineStopped from None
         except BaseException:
@@ -137,7 +137,7 @@ class Batcher(Generic[P, R]):
     def _wait_for_room(self, deadline: float) -> None:
         """Back-pressure. First come, first served: a newcomer never overtakes a thread that waits already."""
         if self._closed:
-            raise EngineStopped("The model takes no more images.")
+            raise EngineStopped("The model accepts no more images.")
         if not self._outside and len(self._queue) < self._most:
             return
         gate = threading.Condition(self._lock)
@@ -149,7 +149,7 @@ class Batcher(Generic[P, R]):
                     raise BatchOverdue("The model's queue was full until the job's deadline.")
                 gate.wait(left)
                 if self._closed:
-                    raise EngineStopped("The model takes no more images.")
+                    raise EngineStopped("The model accepts no more images.")
         finally:
             self._outside.remove(gate)
             if self._outside:

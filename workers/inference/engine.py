@@ -176,7 +176,7 @@ class Engine(Generic[P, R]):
         """The raw result of a text alone. Errors: as `predict`; ModelError where the model reads no texts."""
         model = self._loaded().model
         if not isinstance(model, ReadsTexts):
-            raise ModelError(f"{model_id(model)} reads no texts.")
+            raise ModelError(f"{model_id(model)} does not read texts.")
         prepare = model.prepare_text
         return self._ask(model, lambda: cast(P, prepare(text)), deadline)
 
@@ -210,7 +210,7 @@ class Engine(Generic[P, R]):
             self._load_and_warm()
             self._serve()
         except DeviceFault as err:
-            self._failure = ModelError(f"The device or the model is at fault: {err}")
+            self._failure = ModelError(f"The device or the model failed: {err}")
             fatal = str(err)
         except BaseException as err:  # noqa: BLE001 - the thread ends here; wait_ready and on_fatal carry it on
             self._failure = err

@@ -175,7 +175,7 @@ REGISTRY: Mapping[str, ModelDescriptor] = {descriptor.name: descriptor for descr
 def described(name: str) -> ModelDescriptor:
     """Errors: ModelDirectoryInvalid if there is no such model."""
     if name not in REGISTRY:
-        raise ModelDirectoryInvalid(f"There is no model {name!r}.", f"Choose among {', '.join(REGISTRY)}.")
+        raise ModelDirectoryInvalid(f"There is no model {name!r}.", f"Use one of {', '.join(REGISTRY)}.")
     return REGISTRY[name]
 
 

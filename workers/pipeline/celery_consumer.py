@@ -145,7 +145,7 @@ def consume(app: Celery, *, queue: str, threads: int, name: str, pulse: Pulse, e
     worker.start()
     _send_rest(app, name, events)
     if worker.exitcode:
-        raise RuntimeError(f"Celery's worker ended with {worker.exitcode}.")
+        raise RuntimeError(f"The Celery worker ended with status {worker.exitcode}.")
 
 
 def stop_consuming() -> None:

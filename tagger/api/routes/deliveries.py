@@ -37,7 +37,7 @@ def list_deliveries(
 @router.get("/v1/deliveries/{delivery_id}", summary="One delivery", responses=answered(answers.DeliveryOut), response_model=None)
 def get_delivery(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
     found = state.ledger.delivery(delivery_id)
-    caller.may_see(found.site_id, f"No delivery {delivery_id!r}.")
+    caller.may_see(found.site_id, f"There is no delivery {delivery_id!r}.")
     return serializers.delivery(found)
 
 
@@ -48,7 +48,7 @@ def get_delivery(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[s
     response_model=None,
 )
 def list_attempts(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
-    caller.may_see(state.ledger.delivery(delivery_id).site_id, f"No delivery {delivery_id!r}.")
+    caller.may_see(state.ledger.delivery(delivery_id).site_id, f"There is no delivery {delivery_id!r}.")
     return {"data": [serializers.attempt(found) for found in state.ledger.attempts(delivery_id)], "next_cursor": None}
 
 
@@ -113,7 +113,9 @@ def replay(body: ReplayIn, state: StateDep, caller: CallerDep) -> dict[str, Any]
 def _check_reason(code: str | None) -> None:
     """Errors: BadRequest for what is no error code of tagger."""
     if code is not None and code not in TaggerError.by_code():
-        raise BadRequest(f"{code!r} is no error code.", "docs/errors.md lists them.", errors=(Pointer(pointer="/reason"),))
+        raise BadRequest(
+            f"{code!r} is not an error code.", "docs/errors.md lists all of them.", errors=(Pointer(pointer="/reason"),)
+        )
 
 
 def _site_to_replay(body: ReplayIn, caller: Caller, what: str) -> str | None:
@@ -123,5 +125,5 @@ def _site_to_replay(body: ReplayIn, caller: Caller, what: str) -> str | None:
     if body.site not in (None, site_id):
         raise BadRequest(f"A site's key replays only its own {what}.", errors=(Pointer(pointer="/site"),))
     if not (body.ids or site_id or body.since or body.reason):
-        raise BadRequest("Say which: ids, site, since or reason.", errors=(Pointer(pointer=""),))
+        raise BadRequest("Nothing selects deliveries; give ids, site, since or reason.", errors=(Pointer(pointer=""),))
     return site_id

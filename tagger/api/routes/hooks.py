@@ -63,7 +63,9 @@ async def _small_body(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_HOOK_BYTES:
-            raise BodyTooLarge(f"A hook is over {MAX_HOOK_BYTES} bytes.", "Send the image's URL in the hook, not the image.")
+            raise BodyTooLarge(
+                f"The hook is larger than {MAX_HOOK_BYTES} bytes.", "Send the image's URL in the hook, not the image."
+            )
     return bytes(body)
 
 

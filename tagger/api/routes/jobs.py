@@ -243,7 +243,7 @@ def list_jobs(
 ) -> dict[str, Any]:
     if reason is not None and reason not in REASONS:
         raise BadRequest(
-            f"{reason!r} is no reason of a verdict.", "docs/errors.md lists them.", errors=(Pointer(pointer="/reason"),)
+            f"{reason!r} is not a reason of a verdict.", "docs/errors.md lists all of them.", errors=(Pointer(pointer="/reason"),)
         )
     page = state.ledger.jobs(
         site_id=caller.narrowed(site), asset_id=asset, status=status, verdict=verdict, reason=reason, cursor=cursor, limit=limit

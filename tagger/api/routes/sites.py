@@ -81,7 +81,7 @@ def _check(state: AppState, body: SiteIn) -> None:
     """What could only fail later, with each job or delivery, is refused here. Errors: BadRequest."""
     if body.vocabulary is not None and body.vocabulary not in state.catalog.vocabularies:
         known = f"Choose one of: {', '.join(sorted(state.catalog.vocabularies))}."
-        raise BadRequest(f"No vocabulary {body.vocabulary!r}.", known, errors=(Pointer(pointer="/vocabulary"),))
+        raise BadRequest(f"There is no vocabulary {body.vocabulary!r}.", known, errors=(Pointer(pointer="/vocabulary"),))
     kind = unreachable(body.endpoint.url, body.endpoint.allow_private) if body.endpoint else None
     if kind is not None:
         meant = "Set `allow_private` if that is meant."

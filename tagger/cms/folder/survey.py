@@ -1,4 +1,4 @@
-"""A folder looked over before the work: how many pictures, and what nobody should wait for."""
+"""A folder before the work: how many images it holds, and which files are skipped, with the reason."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Survey:
     def sentence(self) -> str:
         """What was left out, for the last line; empty where nothing was."""
         told = "; ".join(self._told(why) for why in self.counts)
-        return f"Left out: {told}." if told else ""
+        return f"Skipped: {told}." if told else ""
 
     def _told(self, why: str) -> str:
         rest = self.counts[why] - len(self.names[why])

@@ -122,7 +122,7 @@ def _entries(place: _Place, left_out: LeftOut) -> list[os.DirEntry[str]]:
     except PermissionError:  # any other fault may pass: the next walk begins here again, and nothing was left out
         if not place.prefix:
             raise
-        left_out("a folder that may not be read", place.prefix.rstrip("/"))
+        left_out("a folder that is not readable", place.prefix.rstrip("/"))
         return []
     library = os.path.basename(place.path.rstrip("/")).lower().endswith(LIBRARIES)
     good = []
@@ -145,13 +145,13 @@ def _below(place: _Place, entry: os.DirEntry[str], relative: str, left_out: Left
     if place.holds(real):
         return None
     if place.circle(real):
-        left_out("a link to a folder around it", relative)
+        left_out("a link to a folder that contains it", relative)
         return None
     if not is_text(real) or not may_follow(entry.path, real):
-        left_out("a link of somebody else", relative)
+        left_out("a link that another user owns", relative)
         return None
     if len(place.roots) > MOST_LINKS:
-        left_out("links inside links", relative)
+        left_out("too many links inside linked folders", relative)
         return None
     return _Place(path=real, prefix=relative + "/", roots=(*place.roots, real))
 
@@ -171,11 +171,11 @@ def _picture(place: _Place, entry: os.DirEntry[str], relative: str, left_out: Le
         linked = entry.is_symlink()
         if linked and not os.path.exists(entry.path):
             if _is_picture_name(entry.name) or "." not in entry.name:
-                left_out("a link that leads nowhere", relative)
+                left_out("a broken link", relative)
             return None
         if not _is_picture_name(entry.name):
             if os.path.splitext(entry.name)[1].lower() in OTHER_PICTURES:
-                left_out("a picture of a format that is not read", relative)
+                left_out("an image in an unsupported format", relative)
             return None
         state = entry.stat()
         if not stat.S_ISREG(state.st_mode):
@@ -184,7 +184,7 @@ def _picture(place: _Place, entry: os.DirEntry[str], relative: str, left_out: Le
         real = os.path.realpath(entry.path) if linked else ""
         if linked and _inside(root, real) is None:
             if not is_text(real) or not may_follow(entry.path, real):
-                left_out("a link of somebody else", relative)
+                left_out("a link that another user owns", relative)
                 return None
             root, location = os.path.dirname(real), real
     except OSError:

@@ -49,7 +49,7 @@ def parse_hook(site: Site, event_id: str, body: bytes) -> JobRequest | Deletion 
         return Deletion(asset_id=_asset_id(asset))
     image = _object(asset, "image", "/data/asset/image")
     if not isinstance(image.get("url"), str) or image.get("base64") is not None:
-        raise _bad("/data/asset/image/url", "A hook names the image by its `url`. Send bytes with PUT /v1/assets/{id}/image.")
+        raise _bad("/data/asset/image/url", "A hook needs the image's `url`. Send bytes with PUT /v1/assets/{id}/image.")
     wanted = _checked(data)
     source = ImageSource(kind="url", location=str(wanted.asset.image.url))
     request = wanted.request(site, wanted.asset.id, wanted.asset.revision, source, wanted.profile or site.profile)

@@ -18,10 +18,12 @@ def copy_sqlite(source: Path, target: Path) -> None:
     try:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except OSError as err:
-        raise BadRequest(f"{target} cannot be made: {err.strerror}.", "Name a new file in a folder that is there.") from err
+        raise BadRequest(f"{target} cannot be created: {err.strerror}.", "Name a new file in a folder that exists.") from err
     try:
         with closing(sqlite3.connect(source)) as ledger, closing(sqlite3.connect(target)) as copy:
             ledger.backup(copy)
     except sqlite3.Error as err:
         target.unlink(missing_ok=True)  # half a copy is none
-        raise StorageUnavailable(f"The copy {target} could not be made: {err}.", "Make room, or look at the ledger.") from err
+        raise StorageUnavailable(
+            f"The copy {target} could not be written: {err}.", "Free space on the disk, or check the ledger with `tagger doctor`."
+        ) from err

@@ -54,11 +54,11 @@ def parse_url(url: str) -> URL:
     except ArgumentError as err:
         raise SettingsError(f"ledger_url: {err}") from None
     except ValueError:  # its words may quote a password
-        raise SettingsError("ledger_url: the port is no number.") from None
+        raise SettingsError("ledger_url: the port is not a number.") from None
     name = parsed.get_backend_name()
     if name == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
-            raise SettingsError("ledger_url: SQLite needs a file; several processes share it.")
+            raise SettingsError("ledger_url: SQLite needs a file, because several processes share the ledger.")
         return parsed.set(drivername="sqlite")
     if name in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
@@ -76,7 +76,7 @@ def make_engines(url: URL) -> tuple[Engine, Engine]:
             isolation_level="AUTOCOMMIT", **QUIET,
         )  # fmt: skip
     except ModuleNotFoundError as err:
-        raise SettingsError("ledger_url names PostgreSQL, but psycopg is missing: pip install 'tagger[postgres]'.") from err
+        raise SettingsError("ledger_url names PostgreSQL, but psycopg is not installed: pip install 'tagger[postgres]'.") from err
     for engine in (writer, reader):
         event.listen(engine, "connect", _set_pg_timeouts)
     return writer, reader

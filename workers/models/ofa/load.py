@@ -147,7 +147,7 @@ def _save(weights: dict[str, Tensor], file: Path) -> None:
         save_file(weights, file)
     except (OSError, SafetensorError) as error:
         reason = str(error).split("\n")[0][:200]
-        raise StorageUnavailable(f"{file.name} cannot be written: {reason}.", f"Free some of {file.parent}.") from error
+        raise StorageUnavailable(f"{file.name} cannot be written: {reason}.", f"Free space in {file.parent}.") from error
 
 
 def _tensors(file: Path) -> dict[str, Tensor]:

@@ -33,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
         except TaggerError as err:
             row = {"name": name, "error": err.info().to_dict()}
         except OSError as err:
-            told = StorageUnavailable(f"{err}.", "Look at the disk and the rights of `model_dir`.")
+            told = StorageUnavailable(f"{err}.", "Check the disk and the permissions of `model_dir`.")
             row = {"name": name, "error": told.info().to_dict()}
         good = good and "error" not in row
         print(json.dumps(row), flush=True)  # noqa: T201 - read by the command line
@@ -104,7 +104,7 @@ def _convert(weights: Weights, settings: Settings, _revision: str | None) -> Row
             raise ModelDirectoryInvalid(f"{folder}: {manifests.lacking(folder, weights)}.", AGAIN)
         return {**_list(weights, settings, None), "converted": None}
     if weights.name == "gme":
-        raise BadRequest("gme is read from safetensors only.", AGAIN)
+        raise BadRequest("gme cannot be converted: its weights are already safetensors.", AGAIN)
     from workers.models.ofa.load import convert
 
     made = convert(folder)

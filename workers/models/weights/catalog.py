@@ -62,5 +62,5 @@ KNOWN: Mapping[str, Weights] = {
 def known(name: str) -> Weights:
     """Errors: BadRequest that lists the names."""
     if name not in KNOWN:
-        raise BadRequest(f"No weights are called {name!r}.", f"Choose among {', '.join(KNOWN)}.")
+        raise BadRequest(f"There are no weights {name!r}.", f"Use one of {', '.join(KNOWN)}.")
     return KNOWN[name]

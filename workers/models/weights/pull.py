@@ -94,7 +94,7 @@ def pull(weights: Weights, models: Path, source: Source, *, revision: str | None
             shutil.rmtree(staging, ignore_errors=True)
             if last:
                 raise WeightsNotFetched(
-                    f"{weights.name}: {fault}, twice.", "Mend the mirror, or remove the folder to take other weights."
+                    f"{weights.name}: {fault}, twice.", "Repair the mirror. Or delete the folder, to download other weights."
                 )
             log.warning("weights.fetched_again", name=weights.name, reason=fault)
         try:
@@ -156,13 +156,13 @@ def _fetch(weights: Weights, revision: str, staging: Path, source: Source) -> No
         if _no_space(err):
             raise _not_written(weights, staging.parent, err) from err
         reason = f"{type(err).__name__}: {str(err).splitlines()[0][:200] if str(err) else ''}"
-        raise WeightsNotFetched(f"{weights.name}: {weights.repository} at {revision} did not arrive: {reason}") from err
+        raise WeightsNotFetched(f"{weights.name}: {weights.repository} at {revision} could not be downloaded: {reason}") from err
 
 
 def _not_written(weights: Weights, models: Path, err: Exception) -> StorageUnavailable:
     if _no_space(err):
-        return StorageUnavailable(f"No space for {weights.name} in {models}.", "Free some, then pull again.")
-    return StorageUnavailable(f"{weights.name} cannot be kept in {models}: {err}.", "Choose another `model_dir`.")
+        return StorageUnavailable(f"No space for {weights.name} in {models}.", "Free space, then run `tagger models pull` again.")
+    return StorageUnavailable(f"{weights.name} cannot be stored in {models}: {err}.", "Choose another `model_dir`.")
 
 
 def _retrying(source: Source) -> tenacity.Retrying:
@@ -192,7 +192,7 @@ def _copy(weights: Weights, mirror: Path, staging: Path) -> None:
     if origin is None:
         raise WeightsNotFetched(
             f"{weights.name}: the mirror {mirror} has neither {weights.name} nor {weights.repository}.",
-            "Copy the folder there from a machine that has it.",
+            "Copy the folder to the mirror from a machine that has it.",
         )
     for name in manifests.names(origin):
         target = staging / name
