@@ -11,7 +11,6 @@ class ModelError(TaggerError):
     stage = "batch"
     retryable = True
     default_remedy = "tagger tries again by itself. If it fails again, search the log for the job's id."
-    default_remedy = "tagger tries again by itself. If it fails again, search the log for the job's id."
 
 
 class PoisonImage(ModelError):

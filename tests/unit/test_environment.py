@@ -89,5 +89,5 @@ def test_other_urls_are_looked_at_too(tmp_path: Path) -> None:
     for url in ("ftp://h/x", "h/x", "http://h:port/"):
         with pytest.raises(SettingsError, match="TAGGER_EVENTS_URL: "):
             load({"TAGGER_EVENTS_URL": url}, home=tmp_path)
-    with pytest.raises(SettingsError, match="ledger_url: the port is no number"):
+    with pytest.raises(SettingsError, match="ledger_url: the port is not a number"):
         parse_url("postgresql://h:port/x")
