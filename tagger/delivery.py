@@ -141,6 +141,7 @@ class DeliveryClaim:
     editor_tags: tuple[str, ...] = ()  # an editor typed or removed them: never offered and never removed
     metadata: Mapping[str, str]
     endpoint: Endpoint
+    cms: str = "generic"  # the site's: which writer makes the body and reads the answer
     type: MessageType = DESCRIBED
     notice: Mapping[str, Any] = field(default_factory=dict)  # the rest of `data`: message.py
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 class Site:
     id: str  # chosen by the operator: "[a-z0-9][a-z0-9-]{0,62}"
     name: str
+    cms: str = "generic"  # whose hooks it sends and whose answers it gives: a key of tagger/cms/registry.py
     profile: str = "general"
     locales: tuple[str, ...] = ("en",)
     vocabulary: str | None = None  # overrides the profile's

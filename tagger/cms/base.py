@@ -1,7 +1,7 @@
 """What a CMS can be to tagger: a reader of its assets, a parser of its hooks, a writer of the results. Pure.
 
 To add a CMS: make a folder in tagger/cms/, implement the protocols that it supports, and add one line to tagger/cms/registry.py.
-A reader runs the contract suite tests/support/reader_contract.py.
+Each part runs its contract suite: tests/support/reader_contract.py, hook_contract.py, writer_contract.py.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Every CMS that tagger knows, one line each."""
+"""Every CMS that tagger knows, one line each, and the ways to what each implements."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from tagger.cms.base import Cms, Reader
+from tagger.cms.base import Cms, HookParser, Reader, Writer
 from tagger.cms.folder.reader import FolderReader
 from tagger.cms.generic import callback
 from tagger.cms.generic.hook import parse_hook
@@ -15,11 +15,38 @@ CMSES: Mapping[str, Cms] = {
     "generic": Cms(parse_hook=parse_hook, writer=callback),
     "folder": Cms(open_reader=FolderReader.of),
 }
-READERS = {name: cms.open_reader for name, cms in CMSES.items() if cms.open_reader is not None}
+
+Part = Literal["open_reader", "parse_hook", "writer"]
+NAMES: Mapping[Part, str] = {"open_reader": "reader", "parse_hook": "parser of hooks", "writer": "writer"}
 
 
 def open_reader(kind: str, spec: Mapping[str, Any]) -> Reader:
-    """The reader of a backfill. Errors: BadRequest for a kind that this version does not know."""
-    if kind not in READERS:
-        raise BadRequest(f"There is no reader `{kind}`.", f"Use one of: {', '.join(sorted(READERS))}.")
-    return READERS[kind](spec)
+    """The reader of a backfill. Errors: BadRequest if there is none of this kind."""
+    opener = _known(kind, "open_reader").open_reader
+    assert opener is not None
+    return opener(spec)
+
+
+def hook_parser(kind: str) -> HookParser:
+    """What reads the hooks of a site with this CMS. Errors: BadRequest if there is none."""
+    parser = _known(kind, "parse_hook").parse_hook
+    assert parser is not None
+    return parser
+
+
+def writer(kind: str) -> Writer:
+    """What makes the messages to a site with this CMS, and reads its answers. Errors: BadRequest if there is none."""
+    found = _known(kind, "writer").writer
+    assert found is not None
+    return found
+
+
+def kinds(part: Part) -> list[str]:
+    """The CMSes that implement this part."""
+    return sorted(name for name, cms in CMSES.items() if getattr(cms, part) is not None)
+
+
+def _known(kind: str, part: Part) -> Cms:
+    if kind not in kinds(part):
+        raise BadRequest(f"There is no {NAMES[part]} `{kind}`.", f"Use one of: {', '.join(kinds(part))}.")
+    return CMSES[kind]

@@ -25,9 +25,9 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from tagger.cms.base import Answer
-from tagger.cms.generic import callback
-from tagger.delivery import MAX_RETRY_AFTER_MS, AttemptReport, AttemptResult, DeliveryClaim, Endpoint, FieldOutcome
+from tagger.cms import registry
+from tagger.cms.base import Answer, Writer
+from tagger.delivery import MAX_RETRY_AFTER_MS, AttemptReport, AttemptResult, DeliveryClaim, Endpoint, FieldOutcome, field_keys
 from tagger.errors import (
     AnswerInvalid,
     BadRequest,
@@ -51,12 +51,21 @@ def attempt(claim: DeliveryClaim, transport: Transport, seconds: float, wall: Wa
     """Sends once and says what came of it. `seconds`: the deadline of all of it, the answer's body included."""
     started = time.monotonic()
     try:
-        body = callback.body(claim)
+        writer = _writer(claim)
+        body = writer.body(claim)
         reply = transport.post(claim.endpoint, headers(claim.endpoint, claim.delivery_id, int(wall()), body), body, seconds)
     except DeliveryError as err:
         result: AttemptResult = "park" if isinstance(err, PARKING) else "retry"
         return AttemptReport(result=result, status=None, duration_ms=_since(started), error=err.info().to_dict())
-    return handle(claim, reply, now_s=wall(), duration_ms=_since(started))
+    return handle(claim, writer, reply, now_s=wall(), duration_ms=_since(started))
+
+
+def _writer(claim: DeliveryClaim) -> Writer:
+    """Errors: EndpointMisconfigured for a CMS that this version does not know."""
+    try:
+        return registry.writer(claim.cms)
+    except BadRequest as err:
+        raise EndpointMisconfigured(str(err), err.remedy) from err
 
 
 def headers(endpoint: Endpoint, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
@@ -77,11 +86,11 @@ def headers(endpoint: Endpoint, message_id: str, timestamp_s: int, body: bytes) 
     }
 
 
-def handle(claim: DeliveryClaim, reply: Reply, *, now_s: float, duration_ms: int) -> AttemptReport:
+def handle(claim: DeliveryClaim, writer: Writer, reply: Reply, *, now_s: float, duration_ms: int) -> AttemptReport:
     """What an answer means, by the table above."""
     if 200 <= reply.status < 300:
         unreadable = "The answer is too long." if reply.cut else reply.unreadable
-        answer = Answer(complaint=unreadable) if unreadable else callback.read_answer(claim, reply.body)
+        answer = Answer(complaint=unreadable) if unreadable else writer.read_answer(claim, reply.body)
         # Delivered all the same: to send it again would not make the answer better. The operator sees the complaint.
         error = AnswerInvalid(answer.complaint).info().to_dict() if answer.complaint else None
         return AttemptReport(
@@ -116,7 +125,7 @@ def refusal(status: int) -> DeliveryError:
 
 
 def _all_gone(claim: DeliveryClaim) -> tuple[FieldOutcome, ...]:
-    return tuple(FieldOutcome(field=name, locale=locale, outcome="gone") for name, locale, _ in callback.sent(claim))
+    return tuple(FieldOutcome(field=name, locale=locale, outcome="gone") for name, locale in sorted(field_keys(claim.fields)))
 
 
 def patience_ms(reply: Reply, now_s: float) -> int | None:

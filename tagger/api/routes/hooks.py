@@ -12,7 +12,7 @@ from tagger.api.deps import AppState, StateDep
 from tagger.api.messages import SIGNATURE
 from tagger.api.routes.jobs import RECEIPT, receipt
 from tagger.cms.base import Deletion
-from tagger.cms.generic.hook import parse_hook
+from tagger.cms.registry import hook_parser
 from tagger.errors import BodyTooLarge, NotFound, SignatureInvalid
 from tagger.net import signing
 from tagger.site import Site
@@ -46,7 +46,7 @@ async def hook(site_id: str, request: Request, state: StateDep) -> Response:
     event_id = signing.verify(secrets, request.headers, body, time.time())
     if site is None:
         raise SignatureInvalid
-    wanted = parse_hook(site, event_id, body)
+    wanted = hook_parser(site.cms)(site, event_id, body)
     if isinstance(wanted, Deletion):
         await run_in_threadpool(state.ingest.erase, site.id, wanted.asset_id)
         return Response(status_code=204)

@@ -88,3 +88,10 @@ class TurnCases:
             assert world.ledger.fail(world.claimed(job_id), UNREADABLE, {}) == "dead"
         assert world.ledger.replay(both) == 2
         assert [world.status(job) for job in both] == ["accepted", "accepted"]
+
+    def test_a_delivery_names_the_cms_of_its_site(self, world: World) -> None:
+        world.site("other")
+        world.ledger.change_site("other", {"cms": "wordpress"})
+        world.described("a")
+        world.described("b", site="other")
+        assert {claim.site_id: claim.cms for claim in world.deliverable()} == {"s": "generic", "other": "wordpress"}
