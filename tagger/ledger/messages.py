@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from tagger.delivery import DeliveryStatus, coverage
 from tagger.errors import ErrorInfo
@@ -16,10 +16,11 @@ from tagger.job import JobRequest
 from tagger.ledger.db import counters
 from tagger.ledger.db.prepared import Prepared, columns_of
 from tagger.ledger.db.writer import Tx
+from tagger.ledger.jobs import load_jobs
 from tagger.ledger.moves import move_delivery
 from tagger.ledger.sequences import asked, covered_by, next_sequence
-from tagger.ledger.tables import deliveries, delivery_bodies, endpoints, job_requests, sites, word_is
-from tagger.message import DESCRIBED, FAILED, MessageType, of_failure
+from tagger.ledger.tables import deliveries, delivery_bodies, endpoints, job_requests, jobs, sites, word_is
+from tagger.message import DESCRIBED, FAILED, MessageType, of_description, of_failure
 
 PUT_DELIVERY = Prepared(deliveries.insert(), columns_of(deliveries, without=("replayed_ms", "token", "worker_id")))
 PUT_BODY = Prepared(delivery_bodies.insert(), columns_of(delivery_bodies, without=("error",)))
@@ -53,6 +54,15 @@ def endpoint_of(tx: Tx, site_id: str) -> Any:
     if key not in tx.memo:
         tx.memo[key] = TAKES.one_or_none(tx.conn, {"site": site_id})
     return tx.memo[key]
+
+
+def notice_of(conn: Connection, job_id: str, body: Any) -> Mapping[str, Any]:
+    """What the message of this row of `delivery_bodies` tells beside the fields. A process of an older version stored nothing
+    there; then it is made from the job's description."""
+    if body.notice or body.type != DESCRIBED:
+        return dict(body.notice)
+    [job] = load_jobs(conn, conn.execute(select(jobs).where(jobs.c.id == job_id)).all())
+    return {} if job.description is None else of_description(job.description)
 
 
 def store_description(

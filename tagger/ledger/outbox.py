@@ -13,15 +13,16 @@ from sqlalchemy.exc import IntegrityError
 from tagger import circuit as circuit_rules
 from tagger.delivery import PARKED_FOR_MS, AttemptReport, DeliveryClaim, DeliveryStatus
 from tagger.errors import DeliveryExhausted, NotFound
-from tagger.ledger import moments, outcomes
+from tagger.ledger import moments
 from tagger.ledger.alive import check_alive
 from tagger.ledger.db.prepared import Prepared
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
+from tagger.ledger.delivery_claims import cms_of, to_claim
 from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back, settle
 from tagger.ledger.finishing import bury, finish, store_attempt
 from tagger.ledger.moves import move_delivery
-from tagger.ledger.sites import find_endpoint, to_endpoint, to_site
+from tagger.ledger.sites import find_endpoint
 from tagger.ledger.tables import deliveries, delivery_bodies, endpoints, sites, word_is
 
 SENDING = word_is(deliveries.c.status, "sending")
@@ -56,8 +57,8 @@ class Outbox(Store):
                 if share <= 0:
                     break
                 rows += [(row, endpoint) for row in _take(tx, worker_id, _due(tx, endpoint, share))]
-            cms_of = _cms_of(tx, {row.site_id for row, _ in rows})
-            return [_to_claim(tx, row, endpoint, cms_of[row.site_id]) for row, endpoint in rows]
+            cms = cms_of(tx, {row.site_id for row, _ in rows})
+            return [to_claim(tx, row, endpoint, cms[row.site_id]) for row, endpoint in rows]
 
         try:
             return self._write(work)
@@ -284,20 +285,3 @@ def _take(tx: Tx, worker_id: str, ids: Any) -> list[Any]:
         move_delivery(tx, row, "sending", token=token, worker_id=worker_id, tries=tries)
         taken.append(tx.conn.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one())
     return taken
-
-
-def _cms_of(tx: Tx, site_ids: Collection[str]) -> dict[str, str]:
-    stmt = select(sites).where(sites.c.id.in_(site_ids))
-    return {row.id: to_site(row).cms for row in tx.conn.execute(stmt)} if site_ids else {}
-
-
-def _to_claim(tx: Tx, row: Any, endpoint: Any, cms: str) -> DeliveryClaim:
-    body = tx.conn.execute(select(delivery_bodies).where(delivery_bodies.c.delivery_id == row.id)).one()
-    provenance = outcomes.provenance_of(tx.conn, row.site_id, row.asset_id)
-    return DeliveryClaim(
-        delivery_id=row.id, token=row.token, job_id=row.job_id, site_id=row.site_id, asset_id=row.asset_id,
-        sequence=row.sequence, failures=row.attempts, attempts=row.tries, described_ms=row.created_ms,
-        fields=body.fields, provenance=provenance.hashes,
-        provenance_tags=provenance.tags.ours, editor_tags=provenance.tags.editor_tags,
-        metadata=body.metadata, endpoint=to_endpoint(endpoint), cms=cms, type=body.type, notice=body.notice,
-    )  # fmt: skip

@@ -17,7 +17,7 @@ from tagger.delivery import SCHEDULE_MS, AttemptReport
 from tagger.errors import DecodeError
 from tagger.job import Description
 from tagger.ledger.jobs import WITHOUT_VERDICT
-from tagger.ledger.tables import jobs
+from tagger.ledger.tables import delivery_bodies, jobs
 from tagger.site import Site
 
 REVIEW = Verdict(action="review", reasons=("low_score",))
@@ -62,6 +62,13 @@ class TellingCases:
         assert [world.ledger.fill_verdicts(), world.ledger.fill_verdicts()] == [1, 0]
         assert {job.id for job in world.ledger.jobs(verdict="review").data} == {old, new}
         assert world.ledger.job(running).description is None
+
+    def test_a_delivery_that_an_older_version_stored_tells_the_verdict_too(self, world: World) -> None:
+        told(world, "a")
+        world.ledger._write(lambda tx: tx.conn.execute(update(delivery_bodies).values(notice={})))
+        [message] = sent(world)
+        assert (message["data"]["verdict"], message["data"]["reasons"]) == ("review", ["low_score"])
+        assert message["data"]["proposals"]["alt_text"]["en"]["value"] == "Perhaps a cat"
 
     def test_the_look_for_such_jobs_is_served_by_an_index(self, world: World) -> None:
         with create_engine(world.ledger._url, poolclass=NullPool).connect() as conn:
