@@ -304,12 +304,15 @@ class Rig:
         self.until(look, f"{len(held)} jobs are claimed anew", seconds)
         return took
 
-    def figures(self, fault: str, *, lost: int | None = None, recovery_s: Sequence[float] = (), **more: Any) -> Figures:
-        """Lost: accepted jobs that are neither done nor dead with a cause."""
-        states = self.states()
-        missing = sum(1 for job in self.accepted if states.get(job) not in ("done", "dead"))
+    def figures(
+        self, fault: str, *, ids: Sequence[str] = (), lost: int | None = None, recovery_s: Sequence[float] = (), **more: Any
+    ) -> Figures:
+        """Lost: accepted jobs that are neither done nor dead with a cause. `ids`: of these jobs only."""
+        states = self.states(ids or None)
+        mine = ids or list(self.accepted)
+        missing = sum(1 for job in mine if states.get(job) not in ("done", "dead"))
         return Figures(
-            fault=fault, ledger=self.ledger_name, accepted=len(self.accepted), lost=missing if lost is None else lost,
+            fault=fault, ledger=self.ledger_name, accepted=len(mine), lost=missing if lost is None else lost,
             duplicates=sum(r.duplicates() for r in self.receivers), recovery_s=recovery_s, more=more,
         )  # fmt: skip
 

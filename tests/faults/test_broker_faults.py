@@ -84,8 +84,9 @@ def test_q5_accepting_goes_on_without_a_broker_and_with_a_full_one(build: Build,
     assert max(waits) < 3
 
 
-def behind_a_proxy(build: Build) -> tuple[Rig, Proxy]:
-    rig = build(a_ms=10, b_ms=20)
+def behind_a_proxy(build: Build, *ledger: str) -> tuple[Rig, Proxy]:
+    """`ledger`: the default one if none is named."""
+    rig = build(*ledger, a_ms=10, b_ms=20)
 
     def connect() -> socket.socket:
         inner = socket.socket(socket.AF_UNIX)

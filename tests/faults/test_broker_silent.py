@@ -13,7 +13,7 @@ import requests
 from faults.figures import Figures
 from faults.harness import Rig
 from faults.proxy import Proxy
-from faults.test_broker_faults import at_work, behind_a_proxy
+from faults.test_broker_faults import BOTH, at_work, behind_a_proxy
 from tagger.system.home import read_state
 
 Build = Callable[..., Rig]
@@ -34,8 +34,9 @@ def broker_said(rig: Rig) -> str:
     return str(answer.json()["broker"])
 
 
-def test_q19_a_stopped_broker_is_told_of_and_work_goes_on_without_it(build: Build, report: Report) -> None:
-    rig = build(a_ms=5, b_ms=5)
+@BOTH
+def test_q19_a_stopped_broker_is_told_of_and_work_goes_on_without_it(build: Build, report: Report, ledger: str) -> None:
+    rig = build(ledger, a_ms=5, b_ms=5)
     at_work(rig)
     rig.all_done(30, [rig.put().json()["id"]])
     assert broker_said(rig) == "answers"
@@ -54,8 +55,9 @@ def test_q19_a_stopped_broker_is_told_of_and_work_goes_on_without_it(build: Buil
     assert max(took) < 2 * NOTICED_S
 
 
-def test_q19_the_supervisor_replaces_an_embedded_broker_that_does_not_answer(build: Build, report: Report) -> None:
-    rig = build(a_ms=5, b_ms=5, tag_processes=1)
+@BOTH
+def test_q19_the_supervisor_replaces_an_embedded_broker_that_does_not_answer(build: Build, report: Report, ledger: str) -> None:
+    rig = build(ledger, a_ms=5, b_ms=5, tag_processes=1)
     rig.broker.stop()
     up = rig.start("up", kept=False, broker_url="")
     rig.ready(60)
@@ -89,8 +91,9 @@ def answering(proxy: Proxy, error: bytes) -> Iterator[None]:
         proxy.answer = b""
 
 
-def test_q21_a_broker_that_answers_with_errors_ends_no_process(build: Build, report: Report) -> None:
-    rig, proxy = behind_a_proxy(build)
+@BOTH
+def test_q21_a_broker_that_answers_with_errors_ends_no_process(build: Build, report: Report, ledger: str) -> None:
+    rig, proxy = behind_a_proxy(build, ledger)
     took: list[float] = []
     waits: list[float] = []
     try:

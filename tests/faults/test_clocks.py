@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from sqlalchemy import text
 
 from faults.figures import LONG, Figures
 from faults.harness import UPLOAD, Rig
@@ -21,6 +22,12 @@ LEASE_S = 6
 STILL_S = 15 if LONG else 8  # longer than a lease, and than twice the decoder's limit
 LARGE = 5_000  # pixels a side: some tenths of a second in a decoder
 CLOCK = Path(__file__).parent / "clock"
+SERVER_CLOCK = (
+    "CREATE TABLE public.test_clock AS SELECT 0 AS seconds",
+    "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS "
+    "'SELECT pg_catalog.clock_timestamp() + seconds * interval ''1 second'' FROM public.test_clock'",
+    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database()); END $$",
+)
 
 
 def processes(rig: Rig) -> list[psutil.Process]:
@@ -56,31 +63,61 @@ def test_q17_the_whole_machine_stands_still(build: Build, report: Report, ledger
     assert rig.effective() == len(rig.accepted)
 
 
-@pytest.mark.parametrize("hours", [-1, 1], ids=["back", "ahead"])
-def test_q18_the_clock_of_all_is_set_by_an_hour(
-    build: Build, report: Report, hours: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+class Clocks:
+    """What the product's processes, and the server of PostgreSQL, hold for the time: the real one and so many seconds."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._file = folder / "clock"
+        self._file.write_text("0")
+        monkeypatch.setenv("TEST_CLOCK", str(self._file))
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(CLOCK), os.environ.get("PYTHONPATH", "")]))
+        self._rig: Rig | None = None
+
+    def of(self, rig: Rig) -> None:
+        """The rig's receiver and its server too. A server's function is found under its name in `public` first."""
+        self._rig = rig
+        if rig.ledger_name == "postgres":
+            with rig.reader.begin() as conn:
+                for statement in SERVER_CLOCK:
+                    conn.execute(text(statement))
+            rig.reader.dispose()  # the order of schemas holds for new connections
+
+    def set(self, seconds: int) -> None:
+        assert self._rig is not None
+        self._rig.receiver.clock = lambda: time.time() + seconds
+        if self._rig.ledger_name == "postgres":
+            with self._rig.reader.begin() as conn:
+                conn.execute(text("UPDATE public.test_clock SET seconds = :seconds"), {"seconds": seconds})
+        self._file.write_text(str(seconds))
+
+
+@pytest.mark.parametrize("ledger", ["sqlite", "postgres"])
+def test_q18_the_clock_of_all_is_set_by_an_hour_back_and_ahead(
+    build: Build, report: Report, ledger: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On SQLite, whose clock is the machine's; the ledger cases set the clock of PostgreSQL."""
-    clock = tmp_path / "clock"
-    clock.write_text("0")
-    monkeypatch.setenv("TEST_CLOCK", str(clock))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(CLOCK), os.environ.get("PYTHONPATH", "")]))
-    rig = build("sqlite", a_ms=10, b_ms=40)
+    """The machine's clock, and that of the server of PostgreSQL: an hour back, and ahead again when all is done."""
+    clocks = Clocks(tmp_path, monkeypatch)
+    rig = build(ledger, a_ms=10, b_ms=40)
+    clocks.of(rig)
     for role, count in (("api", 1), ("reconcile", 1), ("deliver", 1), (UPLOAD, 2)):
         rig.start(role, count=count)
     rig.ready()
-    before = [rig.put().json()["id"] for _ in range(60)]
-    rig.until(lambda: rig.count("done") >= 4, "work is under way")
-    victim = rig.working(UPLOAD)[0]
-    rig.until(lambda: bool(rig.held(victim)), "the worker that is killed holds jobs")
-    rig.receiver.clock = lambda: time.time() + hours * 3600
-    clock.write_text(str(hours * 3600))
-    rig.kill(victim)
-    since = time.monotonic()
-    after = [rig.put().json()["id"] for _ in range(10)]
-    took = rig.recoveries([*before, *after], since, 60)
-    figures = rig.figures("Q18", recovery_s=took, hours=hours, falls=rig.falls(), effective_writes=rig.effective())
-    report(figures)
-    assert (figures.lost, figures.duplicates, rig.effective()) == (0, 0, len(rig.accepted))
-    assert rig.falls() == 1, "nobody but the one that was killed"
-    assert max(took) < 3 * LEASE_S, "the jobs of the killed wait for a lease, in which a beat is watched, and are done then"
+    for falls, seconds in enumerate((-3600, 0), start=1):
+        before = [rig.put().json()["id"] for _ in range(60)]
+        rig.until(lambda first=before[0]: rig.states([first]) == {first: "done"}, "work is under way")  # type: ignore[misc]
+        victim = rig.working(UPLOAD)[0]
+        rig.until(lambda victim=victim: bool(rig.held(victim)), "the worker that is killed holds jobs")  # type: ignore[misc]
+        clocks.set(seconds)
+        rig.kill(victim)
+        since = time.monotonic()
+        ids = [*before, *(rig.put().json()["id"] for _ in range(10))]
+        took = rig.recoveries(ids, since, 60)
+        accepted_s = rig.ledger.job(ids[-1]).created_ms / 1000
+        assert abs(accepted_s - time.time() - seconds) < 60, "the ledger's clock was set"
+        hours = round(seconds / 3600) or 1
+        figures = rig.figures("Q18", ids=ids, recovery_s=took, hours=hours, falls=rig.falls(), effective_writes=rig.effective())
+        report(figures)
+        assert (figures.lost, figures.duplicates, rig.effective()) == (0, 0, len(rig.accepted))
+        assert rig.falls() == falls, "nobody but the one that was killed"
+        assert max(took) < 3 * LEASE_S, "the jobs of the killed wait for a lease, in which a beat is watched, and are done then"
+        rig.until(lambda: len(rig.working(UPLOAD)) == 2, "another worker stands in its place")
