@@ -58,15 +58,17 @@ class Ledger(
     Bytes,
     Retention,
 ):
-    """One object per process, used from any thread. Each base class is one noun, in a file of its own.
+    """One object per process, used from any thread. Each base class handles one noun, in a file of its own.
 
-    Every method raises LedgerUnavailable when the database is away; nothing else about the database reaches the caller.
+    If the database does not answer, every method raises LedgerUnavailable. No other error of the database reaches the caller.
     """
 
 
 def open_ledger(url: str, *, clock: Callable[[], int] | None = None, group_pause_seconds: float = GROUP_PAUSE_SECONDS) -> Ledger:
-    """Open the ledger at a SQLAlchemy URL; connects at the first use. `clock` (ms) is for tests: None is the database's own.
-    `group_pause_seconds`: the pause of the writer after each transaction. A longer pause lets more callers share the next one.
+    """Open the ledger at a SQLAlchemy URL. It connects at the first use.
+
+    `clock` (ms) is for tests; None uses the clock of the database. `group_pause_seconds` is the pause of the writer after each
+    transaction. After a longer pause, more callers share the next transaction.
 
     Errors: SettingsError for a URL that is neither SQLite nor PostgreSQL.
     """

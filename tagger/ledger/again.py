@@ -1,6 +1,7 @@
-"""When a job that is known no longer speaks for its asset: the image is again as it was, or more is asked for than before.
+"""Decides whether a request that matches a known job needs a new job: the image returned to an earlier version, or the request
+asks for more than before.
 
-Then one more job is made, whose identity follows from the first one's: as many calls at once still make one.
+The identity of the new job follows from the identity of the known job. So concurrent calls still create only one job.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ NEWEST = (
 
 
 def latest(tx: Tx, identity: bytes) -> tuple[Any, bytes]:
-    """The last job that was made for an identity that is known, and the identity of one more."""
+    """The newest job of a known identity, and the identity for one more job."""
     found: Any = tx.conn.execute(BY_IDENTITY, {"identities": [identity]}).one()
     start = 1
     while True:
@@ -53,9 +54,10 @@ def _repeated(identity: bytes, number: int) -> bytes:
 
 
 def outdated(tx: Tx, job: Any, request: JobRequest) -> bool:
-    """Whether `request` asks for more than `job`, the last one of its identity, did or will do.
+    """Whether `request` asks for more than `job`, the newest job of its identity, wrote or will write.
 
-    A lower number of a revision than the newest is a late copy. What is an event never comes here: it stays one, however often.
+    A request with a lower revision than the newest is a late copy. A request with an event id never reaches this function: it is
+    the same event each time.
     """
     campaign = request.backfill_id not in (None, job.backfill_id)
     if job.status == "cancelled" or (campaign and job.status == "dead"):
@@ -75,7 +77,8 @@ def outdated(tx: Tx, job: Any, request: JobRequest) -> bool:
 
 
 def _falls_short(before: Mapping[str, Any], request: JobRequest, *, exactly: bool) -> bool:
-    """Whether a job of the body `before` does not write what `request` asks for. `exactly`: nor more, nor in another order."""
+    """Whether a job with the body `before` does not write what `request` asks for. `exactly`: it must write the same, in the same
+    order."""
     if request.deliver and not before["deliver"]:
         return True
     fields, locales = list(request.fields), list(request.locales)
@@ -98,7 +101,7 @@ def request_of(tx: Tx, job_id: str) -> JobRequest | None:
 
 
 def adds_to(tx: Tx, job_id: str, request: JobRequest) -> bool:
-    """Whether `request` is about the very picture of this job and leaves out words that the job writes."""
+    """Whether `request` has the same image as this job and asks for fewer fields than the job writes."""
     before = _body(tx, job_id)
     source = before["source"]
     pictured = (before["asset_revision"], source.get("sha256"), source.get("location"))
@@ -108,13 +111,13 @@ def adds_to(tx: Tx, job_id: str, request: JobRequest) -> bool:
 
 
 def same_version(tx: Tx, job_id: str, request: JobRequest) -> bool:
-    """Whether the job was asked for by a version of the same kind and value. One that cannot be read was not."""
+    """Whether the job has a version of the same kind and value. False if its body cannot be read."""
     before = request_of(tx, job_id)
     return before is not None and before.version == request.version
 
 
 def _is_lower(revisions: Sequence[str | None]) -> bool:
-    """Both count, and the first is the lower."""
+    """Both versions are revision numbers, and the first one is lower."""
     if not all(revision is not None and revision.isascii() and revision.isdigit() for revision in revisions):
         return False
     ours, newest = (int(str(revision)) for revision in revisions)

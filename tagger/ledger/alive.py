@@ -1,4 +1,4 @@
-"""May this worker claim? Asked before every claim, answered once per group transaction."""
+"""Checks before every claim whether the worker is alive. One query answers for a whole group transaction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENDED = Prepared(select(workers.c.ended_ms).where(workers.c.id == bindparam("wor
 
 
 def check_alive(tx: Tx, worker_id: str) -> bool:
-    """Read and share-locked once per group, so that nobody claims in the moment in which it is declared dead.
+    """The row is read and share-locked once per group. So a worker cannot claim while another process declares it dead.
 
     Errors: NotFound for a worker that never registered.
     """

@@ -1,4 +1,4 @@
-"""Campaigns: their cursor moves in the same transaction in which their jobs appear."""
+"""Backfills. The cursor of a backfill moves in the same transaction that creates its jobs."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class Backfills(Store):
     def feed_backfill(
         self, backfill_id: str, requests: Sequence[JobRequest], cursor: str | None, exhausted: bool, *, after: str | None
     ) -> list[Accepted]:
-        """The jobs of one page and the cursor behind it, in one transaction. At most some hundred requests at a time, please.
+        """Store the jobs of one page and the new cursor in one transaction. Pass at most some hundred requests.
 
-        `after`: the cursor behind which the page was read. Errors: NotFound; Conflict when the backfill is not running, or when
-        somebody else has fed it meanwhile, and then nothing was stored.
+        `after`: the cursor after which the page was read. Errors: NotFound. Conflict if the backfill is not running, or if
+        another process moved the cursor in the meantime; then nothing is stored.
         """
 
         def work(tx: Tx) -> list[Accepted]:
@@ -78,7 +78,7 @@ class Backfills(Store):
         return self._write(work)
 
     def set_backfill_status(self, backfill_id: str, status: BackfillStatus) -> None:
-        """Pause, resume, finish or cancel. What nobody has claimed waits while it is paused, and is cancelled with it.
+        """Pause, resume, finish or cancel a backfill. Unclaimed jobs wait while it is paused, and are cancelled with it.
 
         Errors: NotFound, Conflict.
         """
@@ -96,15 +96,15 @@ class Backfills(Store):
         self.settle_backfill(backfill_id)
 
     def settle_backfill(self, backfill_id: str) -> None:
-        """Set its unclaimed jobs aside if it is paused, put them back if it runs. Repeated, it finishes what a killed process
-        left. Errors: NotFound."""
+        """Move the unclaimed jobs out of their lane if the backfill is paused, and back if it runs. If a process was killed
+        during this, the next call finishes the work. Errors: NotFound."""
         while self._write(lambda tx: move_some(tx, backfill_id, _lock(tx, backfill_id).status)):
             pass
 
     def finish_backfills(self) -> list[str]:
-        """Mark those as done that are fed to the end and have no job left to wait for. Returns their ids."""
+        """Mark a backfill as done if all its images are fed and no job is open. Returns the ids."""
         finished = [b.id for b in self.backfills(status="running") if b.finished]
-        # whoever paused or cancelled one of them meanwhile has the last word
+        # if another process paused or cancelled one in the meantime, that stands
         done = update(backfills).where(backfills.c.id.in_(finished), backfills.c.status == "running").values(status="done")
         return self._write(lambda tx: list(tx.conn.execute(done.returning(backfills.c.id)).scalars())) if finished else []
 

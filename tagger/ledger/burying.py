@@ -1,4 +1,4 @@
-"""Failures of jobs and deliveries: charged, and at the end a dead letter with its cause."""
+"""Failures of jobs and deliveries. Each failure is counted; after the last one a dead letter stores the cause."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def bury_job(tx: Tx, row: Any, error: ErrorInfo, *, failures: int, **values: Any
 
 
 def charge(tx: Tx, row: Any, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus:
-    """Charge one typed failure: another attempt later, or the end. A check that no model here can do leaves no dead letter."""
+    """Count one typed failure: schedule another attempt, or end the job. A check without a model leaves no dead letter."""
     failures = row.attempts + 1
     note_error(tx, row.id, error, timings_ms)
     if error.code == NotChecked.code:
-        move_job(tx, row, "cancelled", attempts=failures)  # the caller reads why; there is nothing that a person could replay
+        move_job(tx, row, "cancelled", attempts=failures)  # the caller reads the error; a replay could not help
         return "cancelled"
     due = job_rules.retry_at(failures, tx.now_ms) if error.retryable else None
     if due is None:
@@ -44,7 +44,7 @@ def charge(tx: Tx, row: Any, error: ErrorInfo, timings_ms: Mapping[str, int]) ->
 
 
 def charge_crash(tx: Tx, row: Any) -> CrashRuling:
-    """The process of a running job died, perhaps of it: back, to the solo lane, or the end."""
+    """The process of a running job died, perhaps because of it. The job returns to its lane, moves to the solo lane, or ends."""
     ruling = job_rules.after_crash(row.lane, row.crashes, row.solo_crashes)
     counts = {"crashes": ruling.crashes, "solo_crashes": ruling.solo_crashes}
     if ruling.status == "dead":
@@ -57,7 +57,7 @@ def charge_crash(tx: Tx, row: Any) -> CrashRuling:
 
 
 def bury_delivery(tx: Tx, row: Any, error: Mapping[str, Any], *, failures: int) -> None:
-    """The delivery ends as a dead letter; its job stays as it is. Nothing more is sent because of that."""
+    """The delivery ends as a dead letter. Its job does not change, and nothing else is sent."""
     move_delivery(tx, row, "dead", attempts=failures)
     _bury(tx, row.id, "delivery", row, row.job_id, failures, error)
     count_undelivered(tx, row, 1)

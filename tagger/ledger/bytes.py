@@ -1,4 +1,4 @@
-"""Which uploaded bytes a job may still want, for the sweep of the others."""
+"""Finds the uploaded bytes that a job may still need, so that the others can be deleted."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tagger.ledger.tables import dead_letters, job_requests, jobs, word_is
 
 class Bytes(Store):
     def blobs_needed(self, keys: Sequence[str]) -> set[str]:
-        """Of these keys of uploaded bytes, those of jobs that are open before their description, or dead and replayable.
+        """The keys among these whose job is not described yet, or is dead and can be replayed.
 
-        A dead job whose letter was discarded can never run again, so its bytes may go.
+        A dead job whose dead letter was discarded can never run again, so its bytes may be deleted.
         """
         replayable = exists().where(dead_letters.c.id == jobs.c.id)
         location = job_requests.c.body["source"]["location"].as_string()

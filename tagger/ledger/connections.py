@@ -1,6 +1,7 @@
-"""How many connections to PostgreSQL a process may open, and a stack: whoever sets up the server must know.
+"""The number of connections to PostgreSQL that a process, and a whole stack, may open. The operator of the server needs it.
 
-A process has one writer, and readers as they are needed at once; idle ones are kept, since to open one costs more than a read.
+A process has one connection for the writer, and as many readers as run at the same time. Idle connections stay open, because
+opening one costs more than a read.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ READERS = 6
 PER_PROCESS = READERS + 1  # and one more for the moment of a migration
 COMMANDS = 1  # a command, beside the processes that run
 
-# The least limit of server, role and database; -1 means none. What is reserved for superusers is not ours.
+# The lowest limit of server, role and database; -1 means no limit. Connections reserved for superusers do not count.
 ALLOWED = text(
     "SELECT least(current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int "
     "- coalesce(current_setting('reserved_connections', true), '0')::int, "
@@ -22,15 +23,15 @@ REFUSALS = ("too many clients", "too many connections", "remaining connection sl
 
 
 def needed(processes: int) -> int:
-    """What so many processes may open at once, with a command beside them."""
+    """The connections that this number of processes and one command may open at the same time."""
     return (processes + COMMANDS) * PER_PROCESS
 
 
 def allowed(conn: Connection) -> int:
-    """What this role may open on this database."""
+    """The connections that this role may open on this database."""
     return int(conn.execute(ALLOWED).scalar_one())
 
 
 def is_refusal(cause: BaseException) -> bool:
-    """Whether the server has no connection left. One that speaks another language is not understood."""
+    """Whether the server has no free connection. Only English messages of the server are recognised."""
     return getattr(cause, "sqlstate", None) == "53300" or any(words in str(cause) for words in REFUSALS)

@@ -1,4 +1,4 @@
-"""Dead letters: jobs and deliveries that ended badly, with their cause. Replay starts afresh, with the same ids."""
+"""Dead letters: failed jobs and deliveries with their cause. A replay starts again with the same ids."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class DeadLetters(Store):
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[DeadLetter]:
-        """Newest first, by the age of the job or delivery. `since_ms`: died then or later. `backfill_id`: of its jobs and of
-        their deliveries. `ids`: only of these, if any.
+        """Newest first, by the age of the job or delivery. `since_ms`: failed at this time or later. `backfill_id`: its jobs and
+        their deliveries. `ids`: only these.
         """
         stmt = select(dead_letters).order_by(dead_letters.c.id.desc()).limit(limit + 1)
         if site_id is not None:
@@ -58,7 +58,7 @@ class DeadLetters(Store):
         return self._read(work)
 
     def dead_letter_counts(self) -> DeadLetterCounts:
-        """Those that are open, counted now; and all that there ever were, a kept counter."""
+        """The number of open dead letters, counted now, and the stored counter of all dead letters so far."""
         by_kind = select(dead_letters.c.kind, func.count()).group_by(dead_letters.c.kind)
 
         def work(conn: Connection) -> DeadLetterCounts:
@@ -68,15 +68,15 @@ class DeadLetters(Store):
         return self._read(work)
 
     def replay(self, ids: Sequence[str]) -> int:
-        """Begin again, with attempts and crashes at nought; returns how many.
+        """Start dead letters again, with attempts and crashes set to 0. Returns how many.
 
-        What something newer has overtaken is not replayed: a delivery is discarded, a job stays a dead letter. A job that was
-        replayed and is still open is superseded by a newer one of its asset that is replayed too.
+        A dead letter that a newer job or delivery supersedes is not replayed: a delivery is discarded, a job stays a dead letter.
+        If two jobs of one asset are replayed, the newer one supersedes the older one while that is open.
         """
         return self._each(ids, _replay_job, _replay_delivery)
 
     def discard(self, ids: Sequence[str]) -> int:
-        """Take them off the list for good; returns how many."""
+        """Remove them from the list for ever. Returns how many."""
         return self._each(ids, lambda _tx, _row: True, _discard_delivery)
 
     def _each(self, ids: Sequence[str], job: Callable[[Tx, Any], bool], delivery: Callable[[Tx, Any], bool]) -> int:
@@ -98,21 +98,21 @@ def _one(tx: Tx, letter_id: str, job: Callable[[Tx, Any], bool], delivery: Calla
 
 
 def _replay_job(tx: Tx, row: Any) -> bool:
-    """A newer job for the asset has said, or will say, what the present image shows."""
+    """Whether a newer job of the asset has described, or will describe, the present image."""
     live = word_is(jobs.c.status, "accepted", "running", "described", "done")
     same = (jobs.c.site_id == row.site_id) & (jobs.c.asset_id == row.asset_id) & (jobs.c.profile == row.profile)
     if row.delivers and tx.conn.execute(select(exists().where(same, jobs.c.id > row.id, live, jobs.c.delivers))).scalar():
         return False
     if row.delivers:
         _supersede_older(tx, row, same)
-    end_message(tx, row, "superseded")  # its failure is no longer true
+    end_message(tx, row, "superseded")  # its failure message is outdated
     move_job(tx, row, "accepted", attempts=0, crashes=0, solo_crashes=0, due_ms=tx.now_ms, delivery_id=None)
     tx.conn.execute(delete(job_errors).where(job_errors.c.job_id == row.id))
     return True
 
 
 def _supersede_older(tx: Tx, row: Any, same: ColumnElement[bool]) -> None:
-    """As when the newer job was accepted: an older one that is still open could have the last word."""
+    """Supersede older open jobs, as at the acceptance of a newer job. Else an older job could write last."""
     still_open = word_is(jobs.c.status, "accepted", "running", "described")
     older = select(jobs).where(same, jobs.c.id < row.id, still_open, jobs.c.delivers).order_by(jobs.c.id)
     for job in tx.conn.execute(older.with_for_update()).all():

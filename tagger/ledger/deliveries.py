@@ -42,12 +42,12 @@ class Deliveries(Store):
         return self._read(work)
 
     def attempts(self, delivery_id: str) -> list[Attempt]:
-        """In the order in which they were made."""
+        """In the order of the attempts."""
         stmt = select(attempts).where(attempts.c.delivery_id == delivery_id).order_by(attempts.c.number)
         return self._read(lambda conn: [Attempt(**row._mapping) for row in conn.execute(stmt)])
 
     def reviews(self, *, site_id: str | None = None, cursor: str | None = None, limit: int = 50) -> Page[Review]:
-        """What waits for a person, oldest first."""
+        """The open reviews, oldest first."""
         stmt = select(reviews).where(word_is(reviews.c.status, "open")).order_by(reviews.c.id).limit(limit + 1)
         if site_id is not None:
             stmt = stmt.where(reviews.c.site_id == site_id)

@@ -1,4 +1,4 @@
-"""The circuit of an endpoint as stored, and the parking of what waits for it."""
+"""The stored circuit of an endpoint, and the parking of its deliveries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def circuit_of(row: Any) -> Circuit:
 
 
 def change_endpoint(tx: Tx, row: Any, circuit: Circuit | None = None, **values: Any) -> None:
-    """Store a new circuit or other values; when deliveries may now go, or no longer, settle some of them at once."""
+    """Store a new circuit or other values. If deliveries may now be sent, or no longer, move some of them at once."""
     if circuit is not None:
         window = [list(slot) for slot in circuit.window]
         state = {"window": window, "pause_ms": circuit.pause_ms, "probe_ms": circuit.probe_ms}
@@ -42,7 +42,7 @@ def change_endpoint(tx: Tx, row: Any, circuit: Circuit | None = None, **values: 
 
 
 def settle(tx: Tx, site_id: str, limit: int = SETTLE) -> int:
-    """Park what is pending for an endpoint that takes nothing, or unpark what is parked for one that does. Returns how many.
+    """If the endpoint accepts no deliveries, park its pending ones; else unpark its parked ones. Returns how many.
 
     At most `limit` at once; the rest follows with the next `claim_deliveries`, because the endpoint stays `unsettled`.
     """
@@ -66,7 +66,7 @@ def settle(tx: Tx, site_id: str, limit: int = SETTLE) -> int:
 
 
 def free_delivery(tx: Tx, row: Any) -> None:
-    """The deliverer of this `sending` delivery is gone, and whether it wrote is not known. Nothing is charged."""
+    """The deliverer of this `sending` delivery ended. Whether the delivery was written is unknown. No attempt counts."""
     endpoint = lock_endpoint(tx, row.site_id)
     put_back(tx, row, endpoint, due_ms=tx.now_ms)
     if endpoint is not None and endpoint.circuit == "half_open" and endpoint.probe_id == row.id:
@@ -74,7 +74,7 @@ def free_delivery(tx: Tx, row: Any) -> None:
 
 
 def put_back(tx: Tx, row: Any, endpoint: Any, *, due_ms: int, **values: Any) -> DeliveryStatus:
-    """From `sending` to where it waits next; superseded if nobody wants it any more."""
+    """From `sending` to the next waiting state; superseded if the delivery is no longer needed."""
     status: DeliveryStatus
     if overtaken(tx, row):
         status = "superseded"
@@ -87,7 +87,7 @@ def put_back(tx: Tx, row: Any, endpoint: Any, *, due_ms: int, **values: Any) -> 
 
 
 def send_again(tx: Tx, row: Any) -> bool:
-    """A delivery that had ended goes once more, with fresh attempts. False: something newer says the same, or may say it."""
+    """Send an ended delivery once more, with all its attempts. False: a newer delivery covers it, or may cover it."""
     newer = covered_by_newer(tx, row)
     if overtaken(tx, row) or newer is None or contradicts(covered_by(tx, row.id), newer):
         return False
@@ -102,7 +102,7 @@ def send_again(tx: Tx, row: Any) -> bool:
 
 
 def overtaken(tx: Tx, row: Any) -> bool:
-    """Whether this message is needless: newer ones say all of it, or its job was cancelled, superseded or begun anew."""
+    """Whether this message is not needed: newer ones cover it, or its job was cancelled, superseded or started again."""
     newer = covered_by_newer(tx, row)
     if newer is None or (newer and covered_by(tx, row.id) <= newer):
         return True

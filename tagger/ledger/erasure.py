@@ -1,6 +1,6 @@
-"""Erasing jobs with all that hangs on them, inside a transaction of the caller's.
+"""Erases jobs and all rows that belong to them, inside a transaction of the caller.
 
-Of an asset only its number of writes stays (`assets`): a later write must have a higher one, or its receiver refuses it.
+Of an asset only the sequence number stays (`assets`). A later delivery must have a higher number, or its receiver refuses it.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ BATCH = 200  # rows in one transaction: a heartbeat must not wait for a purge
 OF_ASSET = select(jobs).where(jobs.c.site_id == bindparam("site"), jobs.c.asset_id == bindparam("asset"))
 OF_ASSET = OF_ASSET.order_by(jobs.c.id).limit(BATCH).with_for_update()
 NOTE = insert(erased_jobs).on_conflict_do_nothing(index_elements=["identity"])
-KNOWLEDGE = (embeddings, provenance, dead_letters)  # what is kept of an asset beside its jobs
+KNOWLEDGE = (embeddings, provenance, dead_letters)  # rows of an asset besides its jobs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Erased:
     jobs: int = 0
-    blobs: tuple[str, ...] = ()  # keys of uploaded bytes that nobody wants any more
+    blobs: tuple[str, ...] = ()  # keys of uploaded bytes that no job needs any more
 
 
 def erase_asset(tx: Tx, site_id: str, asset_id: str, *, deleted: bool) -> Erased:
-    """All of one asset. `deleted`, in its CMS: a hook of before that comes again is answered, and makes no new job."""
+    """Erase all of one asset. `deleted`: the CMS deleted it; an earlier hook that arrives again creates no new job."""
     count, blobs = 0, list[str]()
     while rows := tx.conn.execute(OF_ASSET, {"site": site_id, "asset": asset_id}).all():
         if deleted:
@@ -55,7 +55,7 @@ def erase_asset(tx: Tx, site_id: str, asset_id: str, *, deleted: bool) -> Erased
 
 
 def erase_jobs(tx: Tx, rows: Sequence[Any], *, with_cache: bool) -> list[str]:
-    """Returns the keys of their bytes. Counters follow; the counts of a campaign stay, as its history."""
+    """Returns the keys of their bytes. The counters are updated, except those of a backfill, which are its history."""
     ids = [row.id for row in rows]
     for row in rows:
         if row.status in OPEN:

@@ -1,4 +1,4 @@
-"""What an attempt comes to: for the delivery, for its endpoint, and for the operator."""
+"""The result of an attempt: for the delivery, for its endpoint, and for the operator."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def store_attempt(tx: Tx, row: Any, report: AttemptReport) -> None:
 
 
 def finish(tx: Tx, row: Any, claim: DeliveryClaim, report: AttemptReport, rng: random.Random) -> DeliveryStatus:
-    """Move the delivery of `row`, and learn of its endpoint, unless that was registered anew while the attempt was under way."""
+    """Move the delivery of `row`. Update the circuit, unless the endpoint changed during the attempt."""
     endpoint = lock_endpoint(tx, row.site_id)
     asked = endpoint if endpoint is not None and endpoint.url == claim.endpoint.url else None
     if report.result in ("delivered", "gone"):
@@ -39,7 +39,9 @@ def finish(tx: Tx, row: Any, claim: DeliveryClaim, report: AttemptReport, rng: r
         _learn(tx, row, asked, report, row.attempts)
         if asked is not None:
             count_answer(tx, asked, claim, report)
-        if report.result == "gone" and report.status != 404:  # a wrong path answers 404 too, and must not erase a site's words
+        if (
+            report.result == "gone" and report.status != 404
+        ):  # a wrong path also answers 404, and must not erase the texts of a site
             erase_asset(tx, row.site_id, row.asset_id, deleted=True)
         return "delivered"
     if report.result == "reject":
@@ -65,7 +67,7 @@ def bury(
 ) -> None:  # fmt: skip
     """The delivery ends as a dead letter, and the operator is told.
 
-    `last`: the error of its last attempt, where `error` sums up.
+    `last`: the error of the last attempt, if `error` is a summary.
     """
     bury_delivery(tx, row, error, failures=failures)
     note(
@@ -75,7 +77,8 @@ def bury(
 
 
 def _retry(tx: Tx, row: Any, asked: Any, report: AttemptReport, rng: random.Random) -> DeliveryStatus:
-    """The endpoint answered, but not well. A probe spends no attempt: its circuit opens again, and another one probes next."""
+    """The endpoint answered with an error. A probe counts no attempt: the circuit opens again, and another delivery probes
+    next."""
     patience_ms = min(report.retry_after_ms or 0, circuit_rules.LONGEST_PAUSE_MS)
     if asked is not None and asked.circuit == "half_open" and asked.probe_id == row.id:
         change_endpoint(tx, asked, circuit_rules.reopened(circuit_of(asked), tx.now_ms, patience_ms))
@@ -94,9 +97,9 @@ def _retry(tx: Tx, row: Any, asked: Any, report: AttemptReport, rng: random.Rand
 
 
 def _learn(tx: Tx, row: Any, asked: Any, report: AttemptReport, spent: int) -> int:
-    """Count the try in the circuit of the endpoint that was asked; tell the operator when it begins to fail.
+    """Count the attempt in the circuit of the endpoint. When the endpoint begins to fail, record an operator event.
 
-    Returns how many tries of its last minute found nobody.
+    Returns how many attempts of the last minute found the endpoint unreachable.
     """
     sign = circuit_rules.sign_of(report)
     if asked is None or sign is None:

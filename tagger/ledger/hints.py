@@ -1,4 +1,4 @@
-"""What any number of reconcilers share: ticks, shortness of queues, counts of lanes, and which jobs to hint at."""
+"""The state that all reconcilers share: ticks, short queues, counts of lanes, and the jobs that need a hint."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tagger.ledger.workers import LEASE_MS
 MOST = 10_000  # rows that one count reads
 ACCEPTED = word_is(jobs.c.status, "accepted")
 
-# A tick in the future is one that a clock set back has left behind.
+# A tick in the future was written before the clock was set back.
 TICK = Prepared(
     text(
         "INSERT INTO ticks (name, at_ms, count) VALUES (:name, :now, 0) ON CONFLICT (name) DO UPDATE SET at_ms = excluded.at_ms "
@@ -39,7 +39,7 @@ _DUE, _LATER = _WAITS.where(jobs.c.due_ms <= bindparam("now")), _WAITS.where(job
 
 
 def _count_of(rows: Select[tuple[int]]) -> Prepared:
-    """How many, up to so many; and the least."""
+    """The number of rows, up to a limit, and the smallest value."""
     few = rows.order_by(jobs.c.due_ms).limit(bindparam("most", type_=Integer)).subquery()
     return Prepared(select(func.count().label("number"), func.min(few.c.due_ms).label("first_ms")).select_from(few))
 
@@ -50,25 +50,25 @@ DUE, LATER = _count_of(_DUE), _count_of(_LATER)
 
 class Hints(Store):
     def claim_tick(self, name: str, every_ms: int) -> bool:
-        """True for one caller per period, over all processes."""
+        """True for one caller per period, across all processes."""
         tick = {"name": name, "every": every_ms}
         return self._write(lambda tx: TICK.any(tx.conn, {**tick, "now": tx.now_ms}), durable=False)
 
     def note_short(self, lane: Lane, short: bool) -> int:
-        """Note whether the lane's queue was short at this tick; returns how many ticks running it was."""
+        """Store whether the queue of the lane was short at this tick. Returns how many ticks in a row it was short."""
         name = f"short/{lane}"
         if not short and not self._read(lambda conn: SHORT_BEFORE.any(conn, {"of_name": name})):
-            return 0  # as it was: an idle fleet writes nothing
+            return 0  # unchanged: an idle fleet writes nothing
         tick = {"name": name, "short": int(short)}
         return self._write(lambda tx: int(SHORT.one_or_none(tx.conn, {**tick, "now": tx.now_ms}).number), durable=False)
 
     def has_due(self, lane: Lane) -> bool:
-        """Whether the lane has a job to claim; one look at an index."""
+        """Whether the lane has a claimable job; one index lookup."""
         now_ms = self.now_ms()
         return self._read(lambda conn: ANY_DUE.any(conn, {"of_lane": lane, "now": now_ms}))
 
     def lane_counts(self) -> dict[Lane, LaneCounts]:
-        """From kept counters and short ranges of an index."""
+        """Read from stored counters and short index ranges."""
 
         def work(conn: Connection) -> dict[Lane, LaneCounts]:
             kept = counters.read(conn, "job")
@@ -93,7 +93,7 @@ class Hints(Store):
         return self._write(work, durable=False) if limit > 0 else []
 
     def stats(self) -> Stats:
-        """Jobs and deliveries per status (kept counters) and workers alive."""
+        """Jobs and deliveries per status (stored counters), and living workers."""
         now = self.now_ms()
 
         def work(conn: Connection) -> Stats:
@@ -110,7 +110,7 @@ class Hints(Store):
         return self._read(work)
 
     def open_jobs(self, site_id: str) -> int:
-        """Jobs of the site that have not ended; a kept counter."""
+        """Jobs of the site that have not ended; a stored counter."""
         return self._read(lambda conn: counters.read(conn, "site", site_id).get((site_id, "open"), 0))
 
 
@@ -128,7 +128,7 @@ def _lane(conn: Connection, lane: Lane, now_ms: int, kept: dict[tuple[str, str],
     due = DUE.one_or_none(conn, of_lane)
     claimable = int(due.number)
     waiting = max(0, accepted - claimable)
-    if claimable == MOST:  # there are more; then those that wait are few enough to count, or both are said to be many
+    if claimable == MOST:  # there are more: either the waiting jobs can be counted, or both counts are reported as the limit
         waiting = int(LATER.one_or_none(conn, of_lane).number)
         claimable = max(MOST, accepted - waiting) if waiting < MOST else MOST
     return LaneCounts(

@@ -1,4 +1,4 @@
-"""Accepting: one hook, one job; a newer version of the same image supersedes the open job."""
+"""Accepts requests. One hook makes one job. A newer version of an image supersedes its open job."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tagger.ledger.tables import erased_jobs, job_requests, jobs, word_is
 from tagger.ledger.values import Accepted
 
 INSERT = insert(jobs).on_conflict_do_nothing(index_elements=["identity"]).returning(jobs.c.id)
-# Of deleted assets, and of the time in which a version's kind was no part of the identity: one statement for both.
+# One statement for two cases: deleted assets, and identities from before the kind of a version was part of them.
 MET = union_all(
     select(erased_jobs.c.identity, erased_jobs.c.job_id, erased_jobs.c.at_ms, literal(True).label("erased")).where(
         erased_jobs.c.identity.in_(bindparam("identities", expanding=True))
@@ -39,7 +39,7 @@ OPEN_OF = OPEN_OF.order_by(jobs.c.id).with_for_update()
 
 
 class _Rehearsed(Exception):
-    """Ends a transaction that must leave nothing."""
+    """Raised to end a transaction that must store nothing."""
 
     def __init__(self, answers: list[Accepted]) -> None:
         self.answers = answers
@@ -47,13 +47,13 @@ class _Rehearsed(Exception):
 
 class Intake(Store):
     def accept(self, requests: Sequence[JobRequest]) -> list[Accepted]:
-        """One transaction for all. The answers stand in the order of the requests."""
+        """Accept all requests in one transaction. The results have the order of the requests."""
         if not requests:
             return []
         return self._write(lambda tx: accept(tx, requests))
 
     def rehearse(self, requests: Sequence[JobRequest]) -> list[Accepted]:
-        """What `accept` would answer now, by doing it and taking it back: nothing is stored."""
+        """The result that `accept` would give now. The transaction is rolled back, so nothing is stored."""
 
         def work(tx: Tx) -> None:
             raise _Rehearsed(accept(tx, requests))
@@ -65,7 +65,7 @@ class Intake(Store):
         raise AssertionError("unreachable")
 
     def cancel(self, job_id: str) -> JobStatus:
-        """Cancel an open job and what it still wants to write; an ended job keeps its status, which is returned."""
+        """Cancel an open job and its pending delivery. An ended job keeps its status. Returns the status."""
 
         def work(tx: Tx) -> JobStatus:
             row = tx.conn.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one_or_none()
@@ -131,7 +131,7 @@ def _created(row: dict[str, Any]) -> Accepted:
 
 
 def _met(tx: Tx, rows: Sequence[dict[str, Any]], requests: Sequence[JobRequest]) -> dict[bytes, Accepted]:
-    """The answers for deleted assets: a hook that came before, and comes again, does not bring them back.
+    """The results for deleted assets. An earlier hook that arrives again does not create a job.
 
     A row whose version was accepted under an old identity takes that one.
     """
@@ -183,7 +183,7 @@ Pair = tuple[dict[str, Any], JobRequest]
 
 
 def _supersede(tx: Tx, new: list[Pair]) -> None:
-    """Another version while one is open supersedes it. Of two versions in one call, the later one stays."""
+    """A new version supersedes an open job of another version. Of two versions in one call, the later one stays."""
     newest = {(row["site_id"], row["asset_id"], row["profile"]): (row, request) for row, request in new}
     by_site: dict[str, list[str]] = {}
     for site_id, asset_id, _ in newest:
@@ -198,12 +198,15 @@ def _supersede_one(tx: Tx, old: Any, newest: dict[tuple[str, str, str], Pair]) -
     if successor is None or request is None or old.id == successor["id"]:
         return
     if adds_to(tx, old.id, request):
-        return  # other words of the same picture: both have their turn
+        return  # other fields of the same image: both jobs run
     end_job(tx, old, "superseded")
     if old.status == "accepted" and (old.attempts or old.crashes):
         successor.setdefault("ended", []).append(old.id)
     lane: Lane = successor["lane"]
-    if (old.lane, lane) == ("upload", "backfill"):  # somebody waits for it: a campaign that passes by must not send it to the end
+    if (old.lane, lane) == (
+        "upload",
+        "backfill",
+    ):  # a person waits for it: a backfill that meets the same image must not move it to the end of the queue
         successor["lane"] = "upload"
         tx.conn.execute(update(jobs).where(jobs.c.id == successor["id"]).values(lane="upload"))
         counters.job_moved(

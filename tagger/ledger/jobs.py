@@ -1,4 +1,4 @@
-"""Reading jobs. Reads have connections of their own and wait for no writer."""
+"""Reads jobs. Reads use their own connections and do not wait for the writer."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Jobs(Store):
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Job]:
-        """Newest first. `reason`: a word that the verdict's reasons hold."""
+        """Newest first. `reason`: one of the reasons of the verdict."""
         stmt = select(jobs).order_by(jobs.c.id.desc()).limit(limit + 1)
         for column, value in ((jobs.c.site_id, site_id), (jobs.c.asset_id, asset_id), (jobs.c.backfill_id, backfill_id)):
             if value is not None:
@@ -88,7 +88,7 @@ class Jobs(Store):
         Such a process knows no `jobs.verdict`, so during an upgrade its jobs would be missing from lists by verdict.
         """
         if not self._read(lambda conn: conn.execute(WITHOUT_VERDICT.limit(1)).first()):
-            return 0  # a look costs nobody a lock
+            return 0  # a read takes no lock
 
         def work(tx: Tx) -> int:
             ids = tx.conn.execute(WITHOUT_VERDICT.limit(limit).with_for_update(skip_locked=True)).scalars().all()
@@ -113,7 +113,7 @@ class Jobs(Store):
         return self._read(work)
 
     def vector_of(self, site_id: str, asset_id: str) -> StoredVector | None:
-        """The newest embedding of one asset, by whatever model."""
+        """The newest embedding of one asset, from any model."""
         stmt = select(embeddings).where(embeddings.c.site_id == site_id, embeddings.c.asset_id == asset_id)
 
         def work(conn: Connection) -> StoredVector | None:
@@ -155,7 +155,7 @@ def load_jobs(conn: Connection, rows: Sequence[Any]) -> list[Job]:
 
 
 def _request(row: Any, body: Any) -> JobRequest:
-    """What can be said of it at least: one that cannot be read must not hide the others of a list."""
+    """The minimum that is known of a job. A row that cannot be read must not hide the other rows of a list."""
     try:
         return JobRequest.from_dict(body)
     except BadRequest:

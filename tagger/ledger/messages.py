@@ -1,4 +1,4 @@
-"""Storing what is to be sent of a job: its description, or its failure. Each is a delivery with a sequence of its asset."""
+"""Stores the message of a job: its description or its failure. Each message is a delivery with a sequence number of its asset."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Message:
 
 
 def endpoint_of(tx: Tx, site_id: str) -> Any:
-    """Whether the site's endpoint takes deliveries now; None: there is no endpoint."""
+    """Whether the endpoint of the site accepts deliveries now. None: there is no endpoint."""
     key = ("endpoint", site_id)
     if key not in tx.memo:
         tx.memo[key] = TAKES.one_or_none(tx.conn, {"site": site_id})
@@ -77,7 +77,7 @@ def store_description(
 
 
 def store_failure(tx: Tx, row: Any, error: ErrorInfo) -> str | None:
-    """The failure of the job of `row`, for a site that wants to hear of it. Returns the delivery's id."""
+    """Store the failure of the job of `row`, if the site asks for failures. Returns the id of the delivery."""
     if not row.delivers or endpoint_of(tx, row.site_id) is None:
         return None
     site: Any = tx.conn.execute(SITE, {"site": row.site_id}).scalar_one_or_none()
@@ -94,7 +94,7 @@ def store_failure(tx: Tx, row: Any, error: ErrorInfo) -> str | None:
 
 
 def _store(tx: Tx, message: Message) -> None:
-    """The newest message about an asset supersedes what still waits and is covered by it; it waits for the others, in order."""
+    """The newest message of an asset supersedes waiting messages that it covers. It waits for the others, in order."""
     endpoint = endpoint_of(tx, message.site_id)
     status: DeliveryStatus = "pending" if endpoint.enabled and endpoint.circuit == "closed" else "parked"
     asset = {"site_id": message.site_id, "asset_id": message.asset_id}

@@ -1,8 +1,8 @@
-"""Stored moments and a clock that is set: what a row says of the future is believed only if the row was not written there.
+"""Stored times after a change of the clock. A stored time in the future is used only if its row was not written in the future.
 
-A row that was written more than AHEAD_MS ahead of the ledger's clock was written before the clock was set back, or by a process
-whose clock is ahead. What waits in it is due at once; what runs out in it (a job's deadline) runs anew from now. Without this
-rule a clock that is set back by an hour stops everything for an hour. Moments in the past need no rule: they are due.
+If a row was written more than AHEAD_MS ahead of the ledger's clock, then the clock was set back after that, or another process
+has a clock that is ahead. In such a row, a waiting time is due at once, and a deadline starts again from now. Without this rule,
+a clock that is set back by one hour would stop everything for one hour. Times in the past need no rule: they are due.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PENDING = word_is(deliveries.c.status, "pending")
 _SENDING = word_is(deliveries.c.status, "sending")
 _AHEAD: Any = bindparam("ahead")
 
-# What every second asks, by an index alone. A job waits for five minutes at most; the id of a delivery begins with its time.
+# Asked every second, with index lookups only. A job waits five minutes at most; the id of a delivery begins with its time.
 JOBS_AHEAD = Prepared(
     select(jobs.c.id)
     .where(_ACCEPTED, word_is(jobs.c.lane, *LANES), jobs.c.due_ms > bindparam("far"), jobs.c.updated_ms > _AHEAD)
@@ -36,21 +36,21 @@ DELIVERIES_AHEAD = Prepared(
     .where(_PENDING, deliveries.c.id > bindparam("ahead_id"), deliveries.c.due_ms > _AHEAD, deliveries.c.updated_ms > _AHEAD)
     .limit(_ONE)
 )
-MINE = text("SELECT pg_try_advisory_xact_lock(8026340)")  # one at a time: two that update the same rows could wait for each other
+MINE = text("SELECT pg_try_advisory_xact_lock(8026340)")  # one process at a time: two that update the same rows could deadlock
 
 
 def due_by(column: ColumnElement[int], now: Any, longest_ms: int) -> ColumnElement[bool]:
-    """Due, or further ahead than it may ever be. For small tables: no index serves it."""
+    """The time is due, or further ahead than possible. Only for small tables, because no index is used."""
     return or_(column <= now, column > now + longest_ms)
 
 
 def elapsed(now_ms: int, since_ms: int, span_ms: int) -> bool:
-    """Whether `span_ms` have passed since a moment that was stored. One that lies ahead has passed."""
+    """Whether `span_ms` have passed since a stored time. A time in the future counts as passed."""
     return not 0 <= now_ms - since_ms < span_ms
 
 
 def any_ahead(conn: Connection, now_ms: int, *, thorough: bool = False) -> bool:
-    """Whether there is something to mend. `thorough`: read all that is open, and not only what an index tells."""
+    """Whether there are rows to repair. `thorough`: read all open rows, not only those that an index finds."""
     if not thorough:
         return jobs_ahead(conn, now_ms) or deliveries_ahead(conn, now_ms)
     return any(conn.execute(select(_ONE).where(where).limit(1)).first() for _, where, _ in _changes(now_ms))
@@ -66,13 +66,15 @@ def deliveries_ahead(conn: Connection, now_ms: int) -> bool:
 
 
 def jobs_mended(conn: Connection, now_ms: int) -> bool:
-    """Whether jobs are due now that were not; for somebody who found none."""
+    """Make jobs due that were written ahead of the clock, for a caller that found no job. Returns whether there were any."""
     return jobs_ahead(conn, now_ms) and mend(conn, now_ms) > 0
 
 
 def mend(conn: Connection, now_ms: int) -> int:
-    """Make due what was written ahead of the clock; returns how many rows were. Reads all that is open: it is for the moment
-    in which a clock was set. Another process that does it at the same time is left to it.
+    """Make all rows due that were written ahead of the clock. Returns how many.
+
+    It reads all open rows, so call it only after a change of the clock. If another process does it at the same time, this call
+    does nothing.
     """
     if conn.dialect.name == "postgresql" and not conn.execute(MINE).scalar_one():
         return 0
@@ -81,7 +83,7 @@ def mend(conn: Connection, now_ms: int) -> int:
 
 
 def _changes(now_ms: int) -> tuple[tuple[Table, ColumnElement[bool], dict[str, Any]], ...]:
-    """Rows that were written ahead of the clock, and what becomes of them."""
+    """The rows that were written ahead of the clock, and their new values."""
     ahead = now_ms + AHEAD_MS
     at_once = {"due_ms": now_ms, "updated_ms": now_ms}
     anew = {"due_ms": now_ms, "claimed_ms": now_ms, "deadline_ms": now_ms + jobs.c.deadline_ms - jobs.c.claimed_ms}

@@ -1,4 +1,4 @@
-"""Moves of a job or a delivery that several use cases share. Each keeps the counters and obeys the nouns' legal moves."""
+"""Changes of status that several use cases share. Each updates the counters and checks that the change is legal."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tagger.ledger.db import counters
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import dead_letters, deliveries, jobs, word_is
 
-# What becomes of a described job when its delivery ends without a person's fault.
+# The status of a described job after its delivery ended.
 JOB_AFTER_DELIVERY: Mapping[DeliveryStatus, JobStatus] = {"delivered": "done", "superseded": "superseded", "discarded": "done"}
 
 
 def move_job(tx: Tx, row: Any, new: JobStatus, *, lane: Lane | None = None, **values: Any) -> None:
-    """Move the job of `row` (read in this transaction) to `new`. Leaving `running` takes the claim away."""
+    """Move the job of `row` (read in this transaction) to `new`. If it leaves `running`, its claim ends."""
     if not job_rules.may_move(row.status, new):
         raise Conflict(f"Job {row.id} is {row.status}; it cannot become {new}.")
     if row.status == "running":
@@ -36,9 +36,9 @@ def move_job(tx: Tx, row: Any, new: JobStatus, *, lane: Lane | None = None, **va
 
 
 def count_undelivered(tx: Tx, row: Any, delta: int) -> None:
-    """Count the delivery of `row`, which becomes or ceases to be a dead letter, if its campaign's job stays open with it.
+    """Count the delivery of `row`, which becomes or is no longer a dead letter, if the job of its backfill is still open.
 
-    A failed job has ended, and so has one that was cancelled or superseded while the delivery was under way.
+    A job that failed, was cancelled or was superseded during the delivery has ended, so it is not counted.
     """
     mine = select(jobs.c.backfill_id).where(
         jobs.c.id == row.job_id, jobs.c.delivery_id == row.id, word_is(jobs.c.status, "described")
@@ -49,7 +49,7 @@ def count_undelivered(tx: Tx, row: Any, delta: int) -> None:
 
 
 def move_delivery(tx: Tx, row: Any, new: DeliveryStatus, **values: Any) -> None:
-    """Move the delivery of `row`; leaving `sending` takes the claim away, and its job follows where it can."""
+    """Move the delivery of `row`. If it leaves `sending`, its claim ends. Its job follows if that change is legal."""
     if not delivery_rules.may_move(row.status, new):
         raise Conflict(f"Delivery {row.id} is {row.status}; it cannot become {new}.")
     if row.status == "sending":
@@ -61,7 +61,7 @@ def move_delivery(tx: Tx, row: Any, new: DeliveryStatus, **values: Any) -> None:
 
 
 def _end_described(tx: Tx, row: Any, new: JobStatus) -> None:
-    """The job of the delivery of `row`, unless it was begun anew and waits for another delivery."""
+    """The job of the delivery of `row`, unless the job started again and waits for another delivery."""
     stmt = select(jobs).where(jobs.c.id == row.job_id, jobs.c.delivery_id == row.id, word_is(jobs.c.status, "described"))
     job = tx.conn.execute(stmt.with_for_update()).one_or_none()
     if job is not None:
@@ -73,13 +73,13 @@ def unbury(tx: Tx, letter_id: str) -> bool:
 
 
 def end_job(tx: Tx, row: Any, new: JobStatus) -> None:
-    """Supersede or cancel an open job, with what it still wants to write. A write that is under way is left to end."""
+    """Supersede or cancel an open job and its pending delivery. A delivery that is being sent may finish."""
     move_job(tx, row, new)
     end_message(tx, row, "superseded" if new == "superseded" else "discarded")
 
 
 def end_message(tx: Tx, row: Any, new: DeliveryStatus) -> None:
-    """What the job of `row`, as it was, still wants to say goes no more. A message that is under way is left to end."""
+    """Stop the pending messages of the job of `row`. A message that is being sent may finish."""
     if row.delivery_id is None:
         return
     stmt = select(deliveries).where(deliveries.c.id == row.delivery_id).with_for_update()

@@ -1,4 +1,4 @@
-"""The outbox of operator events: a row is written with the change that it tells of, and goes when it was told."""
+"""The outbox of operator events. A row is written together with the change it reports, and deleted after it was reported."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ DUE = Prepared(select(operator_events.c.id).where(operator_events.c.due_ms <= bi
 
 
 def note(tx: Tx, kind: OperatorEventType, **data: Any) -> None:
-    """Write an event in the transaction of the change itself: no crash can lose the one without the other."""
+    """Write an event in the transaction of the change. So a crash cannot lose only one of the two."""
     event = {"id": new_id("evt", tx.now_ms), "type": kind, "at_ms": tx.now_ms, "data": data_of(kind, **data)}
     tx.conn.execute(operator_events.insert(), {**event, "due_ms": tx.now_ms, "attempts": 0, "told": False})
 
 
 class OperatorEvents(Store):
     def claim_events(self, *, limit: int, lease_ms: int) -> list[OperatorEvent]:
-        """Up to `limit` events that are due, those first of which nobody knows yet.
+        """Claim up to `limit` due events; events that are not logged yet come first.
 
-        Whoever claims them ends each with `finish_event`; else they are due again when the lease is over.
+        The caller ends each event with `finish_event`. Else it is due again after the lease.
         """
-        if not self._read(self._any_due):  # most of the time there are none, and a read costs nobody a lock
+        if not self._read(self._any_due):  # most of the time there are none, and a read takes no lock
             return []
 
         def work(tx: Tx) -> list[OperatorEvent]:
@@ -48,7 +48,7 @@ class OperatorEvents(Store):
         return DUE.any(conn, {"now": now})
 
     def finish_event(self, event_id: str, *, wait_ms: int | None = None, spent: bool = False) -> None:
-        """The event is in the log and in the metrics. Without `wait_ms` it is done with; else its webhook goes then.
+        """The event is in the log and in the metrics. Without `wait_ms` it is finished; else its webhook is sent after that time.
 
         `spent`: an attempt of the webhook failed.
         """

@@ -1,4 +1,4 @@
-"""The work of a deliverer: claim what is due, confirm just before connecting, finish with the report of the attempt."""
+"""The work of a deliverer: claim due deliveries, confirm each before the connection, finish with the report of the attempt."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ PARKED = word_is(deliveries.c.status, "parked")
 
 class Outbox(Store):
     def claim_deliveries(self, *, worker_id: str, limit: int, skip_sites: Collection[str] = ()) -> list[DeliveryClaim]:
-        """Up to `limit` due deliveries, shared fairly among the endpoints that take any, each now `sending`.
+        """Claim up to `limit` due deliveries, shared fairly among the endpoints. Their status becomes `sending`.
 
-        `skip_sites`: those of which this deliverer has its fill.
+        `skip_sites`: sites for which this deliverer already holds enough deliveries.
 
-        An endpoint whose circuit is open gives one, its probe, when its pause is over.
+        If the circuit of an endpoint is open, one delivery is claimed as a probe after the pause.
         """
         now_ms = self.now_ms()
         ahead = False
@@ -62,13 +62,13 @@ class Outbox(Store):
 
         try:
             return self._write(work)
-        except IntegrityError:  # two processes took two deliveries of one asset; the index let one of them through
+        except IntegrityError:  # two processes claimed two deliveries of one asset; the index allowed only one
             return []
 
     def confirm_delivery(self, claim: DeliveryClaim) -> bool:
-        """Just before connecting: may this still be sent? False: stale, or overtaken by something newer, or stopped.
+        """Whether the delivery may still be sent. Call it before the connection. False: stale, superseded or paused.
 
-        Where it is still ours but must not be sent, it is put back or superseded here.
+        If the claim is valid but the delivery must not be sent, it is returned or superseded here.
         """
 
         def work(tx: Tx) -> bool:
@@ -80,18 +80,18 @@ class Outbox(Store):
             away = endpoint is None or not endpoint.enabled or (endpoint.circuit != "closed" and not probing)
             stopped = away or _paused(tx, row.site_id)
             if stopped or overtaken(tx, row):
-                put_back(tx, row, endpoint, due_ms=tx.now_ms, tries=row.tries - 1)  # it was not tried after all
-                if probing:  # nothing was learnt
+                put_back(tx, row, endpoint, due_ms=tx.now_ms, tries=row.tries - 1)  # no attempt was made
+                if probing:  # the circuit does not change
                     change_endpoint(tx, endpoint, circuit_rules.unproven(circuit_of(endpoint)))
                 return False
-            # From here the attempt's own deadline runs, whatever time the claim had waited for a thread.
+            # The deadline of the attempt starts here; the wait for a thread does not count.
             tx.conn.execute(update(deliveries).where(deliveries.c.id == row.id).values(updated_ms=tx.now_ms))
             return True
 
         return self._write(work)
 
     def finish_delivery(self, claim: DeliveryClaim, report: AttemptReport, rng: random.Random) -> DeliveryStatus | None:
-        """Store what the attempt came to, all in one transaction. None: the token is stale, and nothing was stored."""
+        """Store the result of the attempt in one transaction. None: the token is stale, and nothing was stored."""
 
         def work(tx: Tx) -> DeliveryStatus | None:
             row = _held(tx, claim)
@@ -106,7 +106,8 @@ class Outbox(Store):
         return self._write(work)
 
     def unpark(self, endpoint_id: str) -> int:
-        """An operator's word that the endpoint works again: closes the circuit, enables it. Returns how many go out now."""
+        """Close the circuit and enable the endpoint, because an operator says that it works. Returns how many deliveries are sent
+        now."""
 
         def work(tx: Tx) -> int:
             site_id = tx.conn.execute(select(endpoints.c.site_id).where(endpoints.c.id == endpoint_id)).scalar_one_or_none()
@@ -117,7 +118,7 @@ class Outbox(Store):
         return self._write(work)
 
     def resume_site(self, site_id: str) -> int:
-        """Write to the site again, and enable its endpoint. Returns how many deliveries waited for that. Errors: NotFound."""
+        """Resume the writes to the site and enable its endpoint. Returns how many deliveries waited. Errors: NotFound."""
 
         def work(tx: Tx) -> int:
             allowed = update(sites).where(sites.c.id == site_id).values(writes_paused=False)
@@ -134,10 +135,10 @@ class Outbox(Store):
     def replay_parked(
         self, ids: Sequence[str] = (), *, site_id: str | None = None, since_ms: int | None = None, code: str | None = None
     ) -> dict[str, int]:
-        """Unpark each endpoint for which a parked delivery of this choice waits. Returns how many go out now, per site.
+        """Unpark each endpoint that has a selected parked delivery. Returns how many deliveries are sent now, per site.
 
-        A delivery is parked because of its endpoint: with one of them, all go that wait for the same one.
-        `since_ms`: parked then or later. `code`: of the error of its last try.
+        A delivery is parked because of its endpoint, so all deliveries of that endpoint are unparked too.
+        `since_ms`: parked at this time or later. `code`: error code of the last attempt.
         """
         chosen = select(deliveries.c.site_id).where(PARKED).distinct()
         if ids:
@@ -156,7 +157,7 @@ class Outbox(Store):
         return self._write(work)
 
     def expire_parked(self) -> list[str]:
-        """Not delivered for 30 days since it was made or replayed, and parked: a dead letter. Returns the deliveries' ids."""
+        """End parked deliveries as dead letters 30 days after they were created or replayed. Returns their ids."""
 
         def work(tx: Tx) -> list[str]:
             began = func.coalesce(deliveries.c.replayed_ms, deliveries.c.created_ms)
@@ -172,7 +173,7 @@ class Outbox(Store):
 
 def _unpark(tx: Tx, site_id: str) -> int:
     row = lock_endpoint(tx, site_id)
-    if row is None:  # it was never registered; what waits for it goes when it is
+    if row is None:  # no endpoint is registered yet; its deliveries are sent after the registration
         return 0
     parked = select(func.count()).select_from(deliveries).where(deliveries.c.site_id == site_id, PARKED)
     number = int(tx.conn.execute(parked).scalar_one())
@@ -200,7 +201,7 @@ def _rested(moment: ColumnElement[int]) -> ColumnElement[bool]:
     return moments.due_by(moment, _NOW, circuit_rules.LONGEST_PAUSE_MS)
 
 
-UNSETTLED = endpoints.c.unsettled == true()  # a change of the endpoint left something over
+UNSETTLED = endpoints.c.unsettled == true()  # a change of the endpoint left some deliveries to move
 RESTED = and_(endpoints.c.enabled == true(), endpoints.c.circuit == "open", _rested(endpoints.c.probe_ms), _not_paused())
 READY = and_(
     endpoints.c.enabled == true(),
@@ -213,7 +214,7 @@ ANYTHING = Prepared(select(endpoints.c.id).where(or_(UNSETTLED, RESTED, READY)).
 
 
 def _ready_endpoints(tx: Tx, skip_sites: Collection[str]) -> list[Any]:
-    """Endpoints that take deliveries and have some due, in random order; settles what a change of an endpoint left over."""
+    """Endpoints that accept deliveries and have due ones, in random order. Moves deliveries that a change of an endpoint left."""
     left = select(endpoints.c.site_id).where(UNSETTLED).limit(8)
     for site_id in tx.conn.execute(left).scalars().all():
         settle(tx, site_id)
@@ -231,8 +232,8 @@ def _due(tx: Tx, endpoint: Any, limit: int) -> Any:
 
 
 def _busy() -> Any:
-    """Another delivery of the same asset is being sent: the index would refuse a second, and with it the whole claim. Or an
-    older one, about other fields, waits: receivers refuse what comes after a higher sequence."""
+    """Another delivery of the same asset is being sent; the index would refuse a second one and abort the whole claim. Or an
+    older one, for other fields, waits; receivers refuse a delivery after one with a higher sequence."""
     other, older = deliveries.alias(), deliveries.alias()
     sent = exists().where(
         other.c.site_id == deliveries.c.site_id, other.c.asset_id == deliveries.c.asset_id, word_is(other.c.status, "sending")
@@ -247,14 +248,14 @@ def _busy() -> Any:
 
 
 def _probes(tx: Tx, worker_id: str, limit: int) -> list[tuple[Any, Any]]:
-    """One parked delivery per endpoint whose pause is over: the one that was tried least."""
+    """One parked delivery per endpoint whose pause is over: the one with the fewest attempts."""
     rested = select(endpoints).where(RESTED).order_by(endpoints.c.probe_ms).limit(limit).with_for_update(skip_locked=True)
     found: list[tuple[Any, Any]] = []
     for endpoint in tx.conn.execute(rested, {"now": tx.now_ms}).all():
         row = _least_tried(tx, endpoint.site_id, PARKED)
         row = _least_tried(tx, endpoint.site_id, PENDING) if row is None else row
         if row is None:
-            if not _any_waits(tx, endpoint.site_id):  # nothing left to probe with: the next delivery will find out
+            if not _any_waits(tx, endpoint.site_id):  # no delivery can probe: the next delivery tests the endpoint
                 change_endpoint(tx, endpoint, circuit_rules.Circuit())
             continue
         if row.status == "parked":

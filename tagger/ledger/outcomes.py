@@ -1,4 +1,4 @@
-"""Store what a receiver answered per field: outcomes of annotations, provenance of what we wrote, reviews of what it kept."""
+"""Stores the answer of a receiver per field: outcomes of annotations, provenance of written values, reviews of kept values."""
 
 from __future__ import annotations
 

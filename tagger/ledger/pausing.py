@@ -1,4 +1,4 @@
-"""Jobs of a paused backfill. They wait in a lane that no worker has: no claim, count or hint has to step over them."""
+"""Jobs of a paused backfill wait in a lane without workers. So no claim, count or hint has to skip them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SET_ASIDE: Any = counters.SET_ASIDE
 CHUNK = 500  # jobs that one closure moves
 
 STATUS = select(backfills.c.status).where(backfills.c.id == bindparam("backfill"))
-STATUS_HELD = STATUS.with_for_update(read=True)  # a resume waits for who sets a job aside, and then finds that job
+STATUS_HELD = STATUS.with_for_update(read=True)  # a resume waits for the process that moves a job away, then finds the job
 UNCLAIMED = select(jobs).where(jobs.c.backfill_id == bindparam("backfill"), word_is(jobs.c.status, "accepted"))
 TO_SET_ASIDE = UNCLAIMED.where(word_is(jobs.c.lane, "backfill", "solo")).limit(CHUNK).with_for_update(skip_locked=True)
 TO_PUT_BACK = UNCLAIMED.where(word_is(jobs.c.lane, SET_ASIDE)).limit(CHUNK).with_for_update(skip_locked=True)
@@ -23,9 +23,9 @@ FREE = {"status": "accepted", "lane": SET_ASIDE, "token": None, "worker_id": Non
 
 
 def set_aside_if_paused(tx: Tx, row: Any) -> bool:
-    """Whether the job of `row`, which was claimed in this transaction, was put aside because its backfill is paused.
+    """Whether the job of `row`, claimed in this transaction, was moved away because its backfill is paused.
 
-    A job that became an upload is left alone: somebody waits for it.
+    A job that became an upload is not moved, because a person waits for it.
     """
     if row.backfill_id is None or row.lane == "upload" or not _is_paused(tx, row.backfill_id):
         return False

@@ -1,4 +1,4 @@
-"""Idempotency keys and the cache of predictions: answers that need not be worked out again."""
+"""Stored results: idempotency keys and the cache of predictions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import idempotency, prediction_cache
 from tagger.ledger.values import IdempotentReply
 
-IN_FLIGHT_MS = 60_000  # then the process that began it is taken for dead
+IN_FLIGHT_MS = 60_000  # after this time the process that began it counts as dead
 KEPT_MS = 86_400_000
 
-# Takes the key if it is free, too old, or was left in flight by a process that died. One that was begun ahead of the clock says
-# nothing of when.
+# Takes the key if it is free, too old, or was left in flight by a process that died. A key that began ahead of the clock counts
+# as too old.
 BEGIN = text(
     "INSERT INTO idempotency (site_id, key, body_sha256, at_ms) VALUES (:site, :key, :sha, :now) "
     "ON CONFLICT (site_id, key) DO UPDATE SET body_sha256 = excluded.body_sha256, at_ms = excluded.at_ms, status = NULL, "
@@ -33,7 +33,7 @@ PUT = Prepared(_PUT, columns_of(prediction_cache))
 
 class Replies(Store):
     def begin_idempotent(self, site_id: str, key: str, body_sha256: str) -> IdempotentReply | None:
-        """None: the key is yours; finish or abandon it. Else the answer that was given before.
+        """None: the caller owns the key and must finish or abandon it. Else the stored answer.
 
         Errors: IdempotencyConflict for another body, IdempotencyInFlight while the first request still runs.
         """
@@ -57,7 +57,7 @@ class Replies(Store):
         self._write(lambda tx: tx.conn.execute(stmt) and None)
 
     def abandon_idempotent(self, site_id: str, key: str) -> None:
-        """The request failed in a way that a repetition may mend: the key is free again."""
+        """Release the key, because the request failed and a repetition may succeed."""
         stmt = delete(idempotency).where(_is(site_id, key), idempotency.c.status.is_(None))
         self._write(lambda tx: tx.conn.execute(stmt) and None)
 

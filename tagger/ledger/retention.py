@@ -1,4 +1,4 @@
-"""What is let go: an asset or a site at a word, and by age what nobody asks for any more. In batches, so that nobody waits."""
+"""Deletion: an asset or a site on request, and old rows by age. It works in batches, so that no other process waits long."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ from tagger.ledger.erasure import BATCH, KNOWLEDGE, Erased, erase_asset, erase_j
 from tagger.ledger.tables import attempts, deliveries, erased_jobs, idempotency, jobs, prediction_cache, word_is, workers
 
 IDEMPOTENT_MS = 86_400_000
-ERASED_MS = 7 * 86_400_000  # a CMS that could not reach us gives a hook up within days
+ERASED_MS = 7 * 86_400_000  # a CMS stops repeating a hook after some days
 _TELLS = exists().where(deliveries.c.job_id == jobs.c.id, word_is(deliveries.c.status, "pending", "sending", "parked"))
-ENDED = and_(word_is(jobs.c.status, "done", "superseded", "cancelled", "dead"), ~_TELLS)  # a failure must be told first
+ENDED = and_(word_is(jobs.c.status, "done", "superseded", "cancelled", "dead"), ~_TELLS)  # a failure must be delivered first
 
 OnBatch = Callable[[Erased], None]
 
 
 class Retention(Store):
     def count_jobs(self, *, site_id: str | None = None, asset_id: str | None = None, before_ms: int | None = None) -> int:
-        """How many jobs a purge would take: all of a site or an asset, or those that ended and began before `before_ms`."""
+        """How many jobs a purge would erase: all of a site or an asset, or ended ones that began before `before_ms`."""
         stmt = select(func.count()).select_from(jobs).where(*_chosen(site_id, asset_id, before_ms))
         return int(self._read(lambda conn: conn.execute(stmt).scalar_one()))
 
     def erase_asset(self, site_id: str, asset_id: str, *, deleted: bool = False) -> Erased:
-        """Its jobs (open ones are cancelled), texts, vectors, cached predictions, letters and what we knew that we wrote; all
-        in one transaction, after which no worker can store anything of it.
+        """Erase its jobs (open ones are cancelled), texts, vectors, cached predictions, dead letters and provenance in one
+        transaction. After it, no worker can store anything for these jobs.
 
-        `deleted`: in its CMS. Then for a week a hook that came before is answered with its job, as cancelled, and makes none.
+        `deleted`: the CMS deleted the asset. For a week, an earlier hook that arrives again creates no job; its old job is
+        returned as cancelled.
         """
         return self._write(lambda tx: erase_asset(tx, site_id, asset_id, deleted=deleted))
 
     def erase_site(self, site_id: str, on_batch: OnBatch | None = None) -> Erased:
-        """All assets of a site as `erase_asset` does; the site, its keys and its endpoint stay.
+        """Erase all assets of a site. The site, its keys and its endpoint stay.
 
-        `on_batch` is told of each batch when it is committed.
+        `on_batch` is called after the commit of each batch.
         """
         erased = self._erase_jobs(_chosen(site_id, None, None), on_batch, with_cache=True)
         for table in KNOWLEDGE:
@@ -45,12 +46,12 @@ class Retention(Store):
         return erased
 
     def expire_jobs(self, before_ms: int, *, site_id: str | None = None, on_batch: OnBatch | None = None) -> Erased:
-        """Jobs that ended and began before `before_ms`, with their deliveries. The newest vector of an asset stays."""
+        """Erase ended jobs that began before `before_ms`, with their deliveries. The newest vector of an asset stays."""
         return self._erase_jobs(_chosen(site_id, None, before_ms), on_batch, with_cache=False)
 
     def expire_rest(self, before_ms: int) -> int:
-        """Attempts, cached predictions and ended processes from before `before_ms`; idempotency keys of more than a day;
-        what is remembered of erased jobs for more than a week.
+        """Delete attempts, cached predictions and ended processes from before `before_ms`, idempotency keys after a day, and the
+        records of erased jobs after a week.
         """
         now_ms = self.now_ms()
         return (

@@ -1,4 +1,4 @@
-"""The order of the messages about one asset, and what each covers."""
+"""The order of the messages of one asset, and the fields that each covers."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ BODIES = (
 
 
 def next_sequence(tx: Tx, site_id: str, asset_id: str) -> int:
-    """The number of the asset's next delivery. Takes the asset's row until the end of the transaction."""
+    """The sequence number of the asset's next delivery. It locks the row of the asset until the end of the transaction."""
     first = {"site_id": site_id, "asset_id": asset_id, "sequence": 1}
     row: Any = NEXT_SEQUENCE.one_or_none(tx.conn, first)
     return int(row.sequence)
 
 
 def asked(request: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(field, locale) of everything that a stored request asks for; nothing of one that cannot be read."""
+    """(field, locale) of everything that a stored request asks for. Empty if the request cannot be read."""
     fields, locales = request.get("fields"), request.get("locales")
     return list(product(fields, locales)) if isinstance(fields, list) and isinstance(locales, list) else []
 
@@ -46,7 +46,7 @@ def covered_by(tx: Tx, delivery_id: str) -> frozenset[Part]:
 
 
 def covered_by_newer(tx: Tx, row: Any) -> frozenset[Part] | None:
-    """What newer deliveries of the asset cover, all together. None: some are kept no more, and what they said is not known."""
+    """The fields that newer deliveries of the asset cover together. None: some of them were deleted, so this is unknown."""
     newest = select(assets.c.sequence).where(assets.c.site_id == row.site_id, assets.c.asset_id == row.asset_id)
     sequence = tx.conn.execute(newest).scalar()
     if sequence is None or sequence <= row.sequence:

@@ -1,8 +1,8 @@
-"""When a worker's silence is its death, whatever clocks do meanwhile.
+"""Decides when a silent worker is dead, also after a change of a clock.
 
-A beat that lies a lease back, and less than FAR_MS more, is judged by the clock. One that lies further back, or ahead, says
-that a clock was set, or that a process has another clock than this one: then only watching tells. A worker that lives beats
-every two seconds, so its beat changes; one whose beat stays the same for a lease, before our eyes, is dead.
+If the last heartbeat is older than a lease by less than FAR_MS, the clock decides. If it is older or in the future, a clock was
+set, or the clocks of two processes differ. Then this process watches the heartbeat: a living worker writes one every two seconds.
+If the heartbeat does not change for a whole lease, the worker is dead.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-FAR_MS = 120_000  # a moment further back than it should be tells of a clock that was set, and not of time that passed
+FAR_MS = 120_000  # a time this far in the past means that a clock was set, not that time passed
 
 
 class Watch:
-    """The odd beats that this process has seen. Used by one thread at a time: the ledger's writer."""
+    """The implausible heartbeats that this process has seen. Only the writer thread uses it."""
 
     def __init__(self) -> None:
         self._seen: dict[str, tuple[int, int]] = {}  # worker → its beat, and when we saw that one first
 
     def dead(self, rows: Sequence[Any], now_ms: int, lease_ms: int) -> list[Any]:
-        """Those of the workers with an old beat, or one ahead, that are dead. `rows`: all that have one."""
+        """The dead ones among the workers whose heartbeat is old or in the future. `rows`: all such workers."""
         seen, self._seen = self._seen, {}
         return [row for row in rows if self._is_dead(row, seen.get(row.id), now_ms, lease_ms)]
 

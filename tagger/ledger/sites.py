@@ -37,7 +37,7 @@ NEW_CIRCUIT: dict[str, Any] = {
 
 class Sites(Store):
     def add_site(self, site: Site) -> None:
-        """Create the site. Errors: Conflict if there is one of that id."""
+        """Create the site. Errors: Conflict if a site with this id exists."""
         stmt = insert(sites).values(to_row(site)).on_conflict_do_nothing(index_elements=["id"])
         if not self._write(lambda tx: tx.conn.execute(stmt).rowcount):
             raise Conflict(f"The site {site.id!r} already exists.", "Choose another id.")
@@ -52,7 +52,7 @@ class Sites(Store):
         self._write(lambda tx: tx.conn.execute(stmt) and None)
 
     def change_site(self, site_id: str, changes: Mapping[str, Any]) -> None:
-        """Set some of the site's own fields; secrets and the pause stay as they are. Errors: NotFound."""
+        """Set some fields of the site. The secrets and the pause do not change. Errors: NotFound."""
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in changes.items()}
 
         def work(tx: Tx) -> None:
@@ -64,8 +64,8 @@ class Sites(Store):
         self._write(work)
 
     def change_endpoint(self, site_id: str, *, url: str | None = None, allow_private: bool | None = None) -> None:
-        """Another address, or other leave, with the same secrets. What was learnt of the old one is forgotten: the circuit
-        closes and what is parked goes out; a new address also enables. Errors: NotFound without an endpoint."""
+        """Set another URL, or allow or forbid private addresses; the secrets stay. The circuit closes and parked deliveries are
+        sent. A new URL also enables the endpoint. Errors: NotFound if there is no endpoint."""
         changes: dict[str, Any] = dict(NEW_CIRCUIT)
         if url is not None:
             changes |= {"url": url, "enabled": True}
@@ -89,7 +89,7 @@ class Sites(Store):
         return self._read(lambda conn: [to_site(row) for row in conn.execute(select(sites).order_by(sites.c.id))])
 
     def pause_writes(self, site_id: str, paused: bool) -> None:
-        """Stop (or allow again) every write to the site at once; its deliveries stay pending."""
+        """Pause or resume all writes to the site. While it is paused, its deliveries stay pending."""
         stmt = update(sites).where(sites.c.id == site_id).values(writes_paused=paused)
         if not self._write(lambda tx: tx.conn.execute(stmt).rowcount):
             raise NotFound(f"No site {site_id!r}.")
@@ -123,10 +123,10 @@ class Sites(Store):
             raise NotFound(f"There is no valid key {key_id!r}.")
 
     def rotate_secret(self, site_id: str, which: SecretOf, fresh: str | None) -> int:
-        """Put `fresh` before the secret in force, both valid; None: only the newest stays. Returns how many are valid now.
+        """Add `fresh` before the present secret; both are valid. None: only the newest stays. Returns how many are valid now.
 
-        Nothing but the secrets changes: neither the circuit, nor what another process changes of the site meanwhile.
-        Errors: NotFound without such a site or endpoint; Conflict while two are valid already.
+        Only the secrets change. Errors: NotFound if the site or the endpoint does not exist. Conflict if two secrets are already
+        valid.
         """
 
         def work(tx: Tx) -> int:
@@ -149,7 +149,7 @@ class Sites(Store):
         return self._write(work)
 
     def put_endpoint(self, endpoint: Endpoint) -> None:
-        """Register where a site takes its callbacks, in place of an older one. The circuit starts closed."""
+        """Register the endpoint of a site; it replaces an older one. The circuit starts closed."""
         row = {**asdict(endpoint), "secrets": list(endpoint.secrets), **NEW_CIRCUIT}
         changes = {name: value for name, value in row.items() if name != "site_id"}
         stmt = insert(endpoints).values(row).on_conflict_do_update(index_elements=["site_id"], set_=changes)
@@ -165,7 +165,7 @@ class Sites(Store):
         return None if row is None else to_endpoint(row)
 
     def enable_endpoint(self, endpoint_id: str, enabled: bool) -> None:
-        """Enabling closes the circuit and unparks; disabling parks what waits."""
+        """Enable or disable the endpoint. Enabling closes the circuit and unparks deliveries. Disabling parks them."""
         changes = {**NEW_CIRCUIT, "enabled": enabled}
 
         def work(tx: Tx) -> int:
@@ -205,7 +205,7 @@ def to_row(site: Site) -> dict[str, Any]:
 
 
 def to_site(row: Any) -> Site:
-    known = Site.__dataclass_fields__  # another version may have stored what this one does not know
+    known = Site.__dataclass_fields__  # another version of tagger may have stored a value that this one does not know
     items = ((name, value) for name, value in row.body.items() if name in known)
     body: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in items}
     return Site(id=row.id, writes_paused=row.writes_paused, **body)

@@ -1,4 +1,4 @@
-"""Endpoints that answer but confirm nothing (tagger/confirmation.py), and the replay of what they took."""
+"""Endpoints that answer but confirm no delivery (tagger/confirmation.py), and the replay of these deliveries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DELIVERED = word_is(deliveries.c.status, "delivered")
 
 
 def count_answer(tx: Tx, endpoint: Any, claim: DeliveryClaim, report: AttemptReport) -> None:
-    """Count the answer in the row of `endpoint`, the one that was asked, and tell the operator of a long row."""
+    """Count the answer in the row of `endpoint`. If too many in a row confirm nothing, record an operator event."""
     confirmed = confirmation.confirms(claim.fields, report)
     if confirmed is None or (confirmed and not endpoint.unconfirmed):
         return
@@ -38,17 +38,18 @@ def count_answer(tx: Tx, endpoint: Any, claim: DeliveryClaim, report: AttemptRep
 
 class Unconfirmed(Store):
     def unconfirmed_endpoints(self) -> dict[str, tuple[int, int]]:
-        """Site → (how many answers in a row confirmed nothing, from which moment on), where the row is long enough to tell."""
+        """Site → (number of answers in a row that confirmed nothing, time of the first), if the number is high enough to
+        report."""
         long = endpoints.c.unconfirmed >= confirmation.ROW
         columns = (endpoints.c.site_id, endpoints.c.unconfirmed, endpoints.c.unconfirmed_since_ms)
         stmt = select(*columns).where(long).order_by(endpoints.c.site_id)
         return self._read(lambda conn: {site: (row, since) for site, row, since in conn.execute(stmt)})
 
     def replay_unconfirmed(self, site_id: str, *, since_ms: int | None = None) -> int:
-        """Send again what ended as delivered although its last answer confirmed nothing. Returns how many deliveries.
+        """Send deliveries again that ended as delivered although the last answer did not confirm them. Returns how many.
 
-        The webhook-id stays, so that a receiver which did take one of them changes nothing. What something newer has overtaken
-        is left. `since_ms`: answered then or later.
+        The webhook-id stays, so a receiver that already wrote one changes nothing. A delivery that a newer one supersedes is not
+        sent. `since_ms`: answered at this time or later.
         """
         chosen = [deliveries.c.site_id == site_id, DELIVERED, _suspect(since_ms or 0)]
         done, after = 0, ""
@@ -62,7 +63,7 @@ class Unconfirmed(Store):
 
 
 def _suspect(since_ms: int) -> ColumnElement[bool]:
-    """By the last attempt: the asset was not there, or the body of a 2xx was not the contract's, or not only."""
+    """By the last attempt: the asset was missing, or the body of a 2xx was not, or not only, the JSON of the contract."""
     last = and_(attempts.c.delivery_id == deliveries.c.id, attempts.c.number == deliveries.c.tries, attempts.c.at_ms >= since_ms)
     unread = attempts.c.error["code"].as_string() == AnswerInvalid.code
     return exists().where(last, or_(attempts.c.result == "gone", and_(attempts.c.result == "delivered", unread)))

@@ -1,4 +1,4 @@
-"""What the ledger's methods return, where no noun of the product fits."""
+"""Return values of the ledger's methods for which there is no noun of the product."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """The answer to one JobRequest: the job that stands for it, old or new."""
+    """The result of one JobRequest: its job, which may be new or known."""
 
     job_id: str
-    created: bool  # False: the same hook came before; that job is the answer
+    created: bool  # False: the same hook arrived before, and this is its job
     status: JobStatus
     created_ms: int
-    superseded: tuple[str, ...] = ()  # jobs that this one ended, of those that had waited for another attempt
+    superseded: tuple[str, ...] = ()  # jobs that this one superseded while they waited for another attempt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,20 +33,20 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, kw_only=True)
 class Expired:
-    """A worker that was silent for too long, and what became of its running jobs."""
+    """A worker that was silent for too long, and the new state of its running jobs."""
 
     worker_id: str
     lane: Lane | None  # None: a process of another role
     freed: tuple[str, ...]  # job ids, claimable again, in this lane or in the solo lane
     dead: tuple[str, ...]  # job ids that ended as dead letters (CrashedTooOften)
-    silent_ms: int  # age of its last beat
-    alone: tuple[str, ...] = ()  # those of `freed` that run in the solo lane from now on
+    silent_ms: int  # age of its last heartbeat
+    alone: tuple[str, ...] = ()  # jobs of `freed` that moved to the solo lane
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaneCounts:
     claimable: int
-    waiting: int  # accepted, but not due before a later time. Where both are over 10,000, 10,000 is said of each
+    waiting: int  # accepted, but due later. If both counts are above 10,000, each is reported as 10,000
     running: int
     oldest_claimable_ms: int | None  # when the oldest claimable job became due
 
@@ -85,7 +85,7 @@ class StoredVector:
 
 @dataclass(frozen=True, kw_only=True)
 class Review:
-    """Something for a person to decide: the receiver kept its own value."""
+    """A decision for a person: the receiver kept its own value."""
 
     id: str
     site_id: str

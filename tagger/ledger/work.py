@@ -1,4 +1,4 @@
-"""The work of a tag worker: claim, then complete, fail or release. The random claim token is the fence."""
+"""The work of a tag worker: claim, then complete, fail or release. The random claim token is the fencing token."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from tagger.ledger.pausing import set_aside_if_paused
 from tagger.ledger.replies import keep_prediction
 from tagger.ledger.tables import embeddings, job_errors, job_requests, job_results, jobs, offers, word_is
 
-MOST_UNREADABLE = 20  # requests that one claim buries
+MOST_UNREADABLE = 20  # unreadable requests that one claim ends as dead letters
 SETTLE_TRIES = 3  # after an ambiguous commit
 SETTLE_PAUSE_SECONDS = 0.5
-SAME_MOMENT_MS = 30_000  # longer than a transaction may last; not so long that a clock that was set back looks like it
+SAME_MOMENT_MS = 30_000  # longer than a transaction may last, and too short for a clock that was set back
 
 _CLAIMABLE = [word_is(jobs.c.status, "accepted"), jobs.c.lane == bindparam("of_lane"), jobs.c.due_ms <= bindparam("now")]
 _CLAIMED: dict[str, Any] = {
@@ -66,14 +66,14 @@ def _complete_as(status: Any) -> Any:
 
 
 COMPLETE = Prepared(_complete_as(bindparam("new")))
-# On PostgreSQL two processes that accept two versions of an image in one moment do not see each other's job, and both stay
-# open: then the older one must not have the last word. On SQLite they take turns.
+# On PostgreSQL, two processes that accept two versions of an image at the same time do not see each other's job, and both jobs
+# stay open. Then the older one must not write last. On SQLite one waits for the other.
 _OTHER = jobs.alias("other")
 _NEWER = exists().where(
     _OTHER.c.site_id == jobs.c.site_id,
     _OTHER.c.asset_id == jobs.c.asset_id,
     _OTHER.c.id > jobs.c.id,
-    _OTHER.c.created_ms > jobs.c.created_ms,  # of one and the same millisecond neither is the newer
+    _OTHER.c.created_ms > jobs.c.created_ms,  # of two jobs of the same millisecond, neither is newer
     _OTHER.c.created_ms < jobs.c.created_ms + SAME_MOMENT_MS,
     _OTHER.c.profile == jobs.c.profile,
     _OTHER.c.delivers,
@@ -96,9 +96,9 @@ PUT_OFFER = Prepared(offers.insert(), columns_of(offers))
 
 class Work(Store):
     def claim(self, *, lane: Lane, worker_id: str, lease_ms: int, job_id: str | None) -> Claim | None:
-        """Take the job named, if it is claimable; else the oldest claimable one of the lane; else None.
+        """Claim the named job if it is claimable, else the oldest claimable job of the lane, else None.
 
-        `lease_ms` is the job's own hard deadline, from now. A dead worker gets None. Errors: NotFound for an unknown worker.
+        `lease_ms` is the hard deadline of the job, from now. A dead worker gets None. Errors: NotFound for an unknown worker.
         """
 
         def work(tx: Tx) -> Claim | None:
@@ -121,13 +121,15 @@ class Work(Store):
                 counters.job_moved(tx, site_id=row.site_id, backfill_id=row.backfill_id, old=old, new=(lane, "running"))
                 try:
                     return to_claim(row, row.request)
-                except BadRequest as err:  # raised, it would come again with the next claim, and stop the lane
+                except BadRequest as err:  # an exception would come again with the next claim, and stop the lane
                     note_error(tx, row.id, err.info(), {})
                     bury_job(tx, row, err.info(), failures=row.attempts)
                     row = None
             return None
 
-        return self._write(work, durable=False)  # who claimed what a power cut forgot finds its word refused, and the job is free
+        return self._write(
+            work, durable=False
+        )  # if a power cut loses this claim, the stale token is refused and the job can be claimed again
 
     def complete(
         self,
@@ -137,13 +139,15 @@ class Work(Store):
         *,
         prediction: tuple[str, bytes] | None = None,
     ) -> bool:
-        """Store the result and the delivery in one transaction. False: nothing was stored, since the token is stale, or since
-        a newer version of the image was accepted: its words must not be written over by those of the older one.
+        """Store the result and the delivery in one transaction.
 
-        `prediction`: key and value for the cache of predictions, kept in the same transaction.
-        `delivery_fields`: what to write. Empty: the CMS is told the verdict and the proposals, and writes nothing. None, or a
-        site without an endpoint: there is nothing to deliver, and the job is done.
-        After an ambiguous commit error the ledger is read again: own token and described is success.
+        False: nothing was stored. Either the token is stale, or a newer version of the image was accepted, whose texts must not
+        be overwritten.
+
+        `prediction`: key and value for the cache of predictions, stored in the same transaction.
+        `delivery_fields`: the fields to write. If they are empty, the CMS receives the verdict and the proposals, and writes
+        nothing. If they are None, or the site has no endpoint, nothing is delivered and the job is done.
+        After an ambiguous commit error the ledger is read again. A described job with the own token is a success.
         """
         for left in reversed(range(SETTLE_TRIES)):
             try:
@@ -165,7 +169,7 @@ class Work(Store):
         return None if row.status == "running" else row.status in ("described", "done")
 
     def fail(self, claim: Claim, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus | None:
-        """Charge a typed failure: `accepted` (with its next time) or `dead`; None: the token is stale."""
+        """Count a typed failure. Returns `accepted` (with its next time) or `dead`. None: the token is stale."""
 
         def work(tx: Tx) -> JobStatus | None:
             row = _held(tx, claim)
@@ -174,7 +178,7 @@ class Work(Store):
         return self._write(work)
 
     def crash(self, claim: Claim) -> JobStatus | None:
-        """Give the job back as if its process had died of it: one crash is charged. None: the token is stale."""
+        """Return the job as if its process had died because of it: one crash counts. None: the token is stale."""
 
         def work(tx: Tx) -> JobStatus | None:
             row = _held(tx, claim)
@@ -183,7 +187,7 @@ class Work(Store):
         return self._write(work)
 
     def release(self, claim: Claim) -> bool:
-        """Give the job back uncharged, at its old place in the queue. False: the token is stale."""
+        """Return the job to its old place in the queue; no failure counts. False: the token is stale."""
 
         def work(tx: Tx) -> bool:
             row = _held(tx, claim)

@@ -1,4 +1,5 @@
-"""Who is alive. A worker that is silent for a lease is dead for good; one conditional update says so and its jobs go free."""
+"""Liveness of workers. If a worker is silent for a lease, it is dead for ever: one conditional update marks it and frees its
+jobs."""
 
 from __future__ import annotations
 
@@ -21,13 +22,13 @@ from tagger.ledger.silence import FAR_MS, Watch
 from tagger.ledger.tables import deliveries, jobs, word_is, workers
 from tagger.ledger.values import Expired
 
-LEASE_MS = 6_000  # a beat older than this is death
-# A deliverer that lives but holds a delivery for longer has lost it. Longer than it may wait for a thread, and than an attempt.
+LEASE_MS = 6_000  # a worker with an older heartbeat is dead
+# A living deliverer that holds a delivery for longer has lost it. It is longer than the wait for a thread plus an attempt.
 SENDING_MS = (2 * MAX_DELIVER_SECONDS + 60) * 1_000
 
-# PostgreSQL: a process that is stopped in a pipeline leaves a session that no timeout of the server's ends (only version 17 has
-# one): it is "active", or "idle in transaction" whose timeout ended with a message that is no statement (a Flush, a Close).
-# Whoever else is alive ends it, and with it the locks that it holds.
+# PostgreSQL: if a process is stopped inside a pipeline, no timeout of the server ends its session (only version 17 has one). The
+# session is "active", or "idle in transaction" with a timeout that a message without a statement (Flush, Close) cancelled. A
+# living process ends the session, and so releases its locks.
 END_LEFT_ALONE = text(
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tagger' AND usename = current_user "
     "AND datname = current_database() AND state <> 'idle' AND wait_event = 'ClientRead' AND pid <> pg_backend_pid() "
@@ -44,7 +45,7 @@ SILENT = Prepared(select(workers.c.id).where(ALIVE, ODD).limit(_ONE))
 ODD_ONES = select(workers.c.id, workers.c.beat_ms, workers.c.lane).where(ALIVE, ODD).order_by(workers.c.id)
 ENDED = update(workers).where(
     workers.c.id == bindparam("worker"), ALIVE, workers.c.beat_ms == bindparam("beat")
-)  # not one that beats in this moment
+)  # not one that writes its heartbeat at this moment
 LATE = Prepared(select(jobs.c.id).where(RUNNING, jobs.c.deadline_ms < bindparam("before")).limit(_ONE))
 STUCK = Prepared(select(deliveries.c.id).where(SENDING, deliveries.c.updated_ms < bindparam("before")).limit(_ONE))
 
@@ -68,7 +69,7 @@ class Workers(Store):
         self._write(work, urgent=True)
 
     def beat(self, worker_id: str) -> bool:
-        """I am alive. False: the row is dead, and the process must exit."""
+        """Write a heartbeat. False: the worker was declared dead, and the process must exit."""
 
         def work(tx: Tx) -> bool:
             return tx.conn.execute(BEAT, {"worker": worker_id, "now": tx.now_ms}).rowcount == 1
@@ -76,7 +77,7 @@ class Workers(Store):
         return self._write(work, urgent=True, durable=False)
 
     def retire_worker(self, worker_id: str) -> None:
-        """A clean exit: what it still holds goes back, uncharged."""
+        """Retire a worker after a clean exit. The jobs that it still holds are returned; no failure counts."""
 
         def work(tx: Tx) -> None:
             tx.conn.execute(update(workers).where(workers.c.id == worker_id, ALIVE).values(ended_ms=tx.now_ms))
@@ -99,16 +100,16 @@ class Workers(Store):
         return any(checks is not False for checks in said) if said else None
 
     def in_hands(self, host: str) -> dict[int, int]:
-        """Process id → jobs in its hands, of this host's living workers that hold any."""
+        """Process id → number of its running jobs, for the living workers of this host that have any."""
         held = select(workers.c.pid, func.count().label("n")).join(jobs, jobs.c.worker_id == workers.c.id)
         held = held.where(RUNNING, ALIVE, workers.c.host == host).group_by(workers.c.pid)
         return self._read(lambda conn: {row.pid: row.n for row in conn.execute(held)})
 
     def expire_workers(self, lease_ms: int = LEASE_MS) -> list[Expired]:
-        """Declare silent workers dead and free what they held; each running job is charged one crash.
+        """Declare silent workers dead and free their jobs and deliveries. Each running job counts one crash.
 
-        Frees nothing until the ledger has answered this process without a break for one lease: an outage of the ledger, or of
-        this process, is not the death of the fleet. What a clock that was set has left behind is mended at once.
+        Nothing is freed until the ledger has answered this process for a whole lease without a break. So an outage of the ledger,
+        or of this process, does not end all workers. Rows that a change of the clock affects are repaired at once.
         """
         self._mend_moments()
         if self._url.get_backend_name() == "postgresql":
@@ -119,7 +120,7 @@ class Workers(Store):
 
         now_ms = self.now_ms()
         if not self._read(lambda conn: SILENT.any(conn, odd(now_ms))):
-            return []  # a look costs nobody a lock
+            return []  # a read takes no lock
 
         def work(tx: Tx) -> list[Expired]:
             rows = tx.conn.execute(ODD_ONES, odd(tx.now_ms)).all()
@@ -133,7 +134,7 @@ class Workers(Store):
         return self._write(work)
 
     def expire_deadlines(self) -> list[str]:
-        """Take jobs from workers that hold them past the job's own deadline, charged as an attempt. Returns their ids."""
+        """Free jobs whose deadline passed in a worker; an attempt counts. Returns their ids."""
 
         def work(tx: Tx) -> list[str]:
             late = select(jobs).where(RUNNING, jobs.c.deadline_ms < tx.now_ms).order_by(jobs.c.id).limit(500)
@@ -157,8 +158,8 @@ class Workers(Store):
         return self._write(work)
 
     def _mend_moments(self) -> None:
-        """What was written ahead of the ledger's clock is due (moments.py). The first look of a process reads all that is open,
-        since a clock may have been set before it began; later ones ask an index.
+        """Make rows due that were written ahead of the ledger's clock. The first call of a process reads all open rows, because a
+        clock may have been set before its start. Later calls use an index.
         """
         now_ms = self.now_ms()
         if self._read(lambda conn: moments.any_ahead(conn, now_ms, thorough=not self._mended)):
@@ -172,7 +173,7 @@ def _end(tx: Tx, row: Any) -> bool:
 
 
 def _anew(tx: Tx, row: Any) -> bool:
-    """Whether a late job begins its time anew: it is so late that a clock was set, and nobody was slow."""
+    """Whether a late job gets a new deadline: it is so late that a clock must have been set."""
     if row.deadline_ms >= tx.now_ms - FAR_MS:
         return False
     time = {"claimed_ms": tx.now_ms, "deadline_ms": tx.now_ms + row.deadline_ms - row.claimed_ms}

@@ -11,9 +11,9 @@ from tagger.errors import BadRequest, StorageUnavailable
 
 
 def copy_sqlite(source: Path, target: Path) -> None:
-    """Copy the ledger at `source` to a new file that is its owner's alone.
+    """Copy the ledger at `source` to a new file that only its owner may read.
 
-    Errors: BadRequest if `target` cannot be made, StorageUnavailable if the copy does not come to its end.
+    Errors: BadRequest if `target` cannot be created, StorageUnavailable if the copy fails.
     """
     try:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
@@ -23,7 +23,7 @@ def copy_sqlite(source: Path, target: Path) -> None:
         with closing(sqlite3.connect(source)) as ledger, closing(sqlite3.connect(target)) as copy:
             ledger.backup(copy)
     except sqlite3.Error as err:
-        target.unlink(missing_ok=True)  # half a copy is none
+        target.unlink(missing_ok=True)  # an incomplete copy is useless
         raise StorageUnavailable(
             f"The copy {target} could not be written: {err}.", "Free space on the disk, or check the ledger with `tagger doctor`."
         ) from err

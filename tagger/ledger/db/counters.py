@@ -1,4 +1,4 @@
-"""Kept counters: exact under many processes, without a row that all of them wait for."""
+"""Stored counters. They are exact with many processes, and no row makes all of them wait."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Deltas = Counter[Key]
 
 
 class Counting(Protocol):
-    """A transaction that adds to kept counters."""
+    """A transaction that adds to stored counters."""
 
     def add(self, scope: str, owner: str, word: str, delta: int) -> None: ...
 
@@ -38,7 +38,8 @@ OF_OWNER = OF_SCOPE.where(counters.c.owner == bindparam("of_owner"))
 
 
 def apply(conn: Connection, deltas: Deltas) -> None:
-    """Add the deltas of a whole group at its end: locks are held for one commit only, and always taken in the same order."""
+    """Add the deltas of a whole group at its end. The locks are held for one commit only, and are always taken in the same
+    order."""
     shard = os.getpid() % SHARDS
     rows = [
         {"scope": scope, "owner": owner, "word": word, "shard": shard, "delta": delta}

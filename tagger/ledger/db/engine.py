@@ -1,4 +1,4 @@
-"""Connections to SQLite or PostgreSQL, the ledger's clock, and what a driver's errors mean to us."""
+"""Connections to SQLite or PostgreSQL, the clock of the ledger, and the translation of driver errors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 Clock = Callable[[], int]
 
-QUIET: dict[str, Any] = {"hide_parameters": True}  # an error's text must not hold what was to be stored: some are secrets
+QUIET: dict[str, Any] = {"hide_parameters": True}  # the text of an error must not hold the stored values: some are secrets
 
 # PostgreSQL: a process that is stopped inside a transaction loses its session after 3 s, before others give up at 5 s,
 # and both come before a worker's lease of 6 s could end.
@@ -53,7 +53,7 @@ def parse_url(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError as err:
         raise SettingsError(f"ledger_url: {err}") from None
-    except ValueError:  # its words may quote a password
+    except ValueError:  # its text may quote a password
         raise SettingsError("ledger_url: the port is not a number.") from None
     name = parsed.get_backend_name()
     if name == "sqlite":
@@ -96,7 +96,7 @@ PG_NOW = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
 
 
 def read_clock(conn: Connection) -> int:
-    """The database's own clock in ms. SQLite runs in this machine, so its clock is this machine's."""
+    """The clock of the database in ms. SQLite uses the clock of this machine."""
     if conn.dialect.name == "sqlite":
         return time.time_ns() // 1_000_000
     return int(conn.execute(PG_NOW).scalar_one())
@@ -104,8 +104,8 @@ def read_clock(conn: Connection) -> int:
 
 @contextmanager
 def begin(conn: Connection, *, durable: bool) -> Iterator[None]:
-    """A transaction for writing. One that is not `durable` does not wait for the disk: the next durable commit takes it along.
-    A power cut may undo it, but only together with all that was committed later.
+    """A transaction for writing. If it is not `durable`, its commit does not wait for the disk; the next durable commit stores it
+    too. A power cut may undo it, but then all later commits are undone too.
     """
     if conn.dialect.name == "sqlite":
         sqlite.wait_for_disk(conn, durable)
@@ -116,12 +116,12 @@ def begin(conn: Connection, *, durable: bool) -> Iterator[None]:
 
 
 def is_transient(err: BaseException) -> bool:
-    """A closure that fell victim to a deadlock or a serialization failure may simply run again."""
+    """After a deadlock or a serialization failure the closure may run again."""
     return isinstance(err, DBAPIError) and getattr(err.orig, "sqlstate", None) in ("40001", "40P01")
 
 
 def is_broken(err: BaseException) -> bool:
-    """The connection is gone, and with it the whole transaction."""
+    """The connection is closed, and the whole transaction is lost."""
     return isinstance(err, LedgerUnavailable) or (isinstance(err, DBAPIError) and err.connection_invalidated)
 
 
@@ -132,7 +132,8 @@ OURS = (  # SQLAlchemy's words for it, and those of the driver that runs what is
 
 
 def translate(err: BaseException) -> BaseException:
-    """LedgerUnavailable for whatever says that the database is away; the error itself where we are at fault."""
+    """LedgerUnavailable if the error says that the database does not answer. Else the error itself, which is a fault of
+    tagger."""
     if isinstance(err, OURS):
         return err
     if isinstance(err, (DBAPIError, TimeoutError, sqlite3.Error)):

@@ -1,8 +1,8 @@
-"""The statements on an image's way through the ledger, compiled once.
+"""The statements that each image needs, compiled once.
 
-SQLAlchemy prepares a statement anew at each execution, which costs four times what SQLite then does for it. So on SQLite the
-driver runs the text that SQLAlchemy compiled, with its conversions of values. On PostgreSQL SQLAlchemy itself runs it: there
-the round trip weighs more.
+SQLAlchemy prepares a statement again for each execution. This costs four times the work of SQLite itself. So on SQLite the driver
+runs the compiled text, with SQLAlchemy's conversions of values. On PostgreSQL the round trip costs more, so SQLAlchemy runs the
+statement.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Convert = Callable[[Any], Any] | None  # None: as it is
 
 
 class Prepared:
-    """A statement without lists that expand and without defaults that Python works out. Thread-safe.
+    """A statement without expanding lists and without Python defaults. Thread-safe.
 
-    It begins no transaction: on a connection for reading that has none, it sees the moment.
+    It begins no transaction. On a read connection without a transaction it sees the present state.
     """
 
     def __init__(self, statement: Any, columns: Sequence[str] = ()) -> None:
-        """`columns`: those that an insert is given."""
+        """`columns`: the columns of an insert."""
         self._statement: Executable = statement
         self._columns = tuple(columns)
         self._on_sqlite: _OnSqlite | None = None
@@ -44,7 +44,7 @@ class Prepared:
             _driver(conn).executemany(lite.sql, [lite.bind(row) for row in values])
 
     def one_or_none(self, conn: Connection, values: Values) -> Any:
-        """The only row, its columns as attributes, or None. Errors: ValueError for more than one."""
+        """The only row, with its columns as attributes, or None. Errors: ValueError for more than one row."""
         if (lite := self._lite(conn)) is None:
             rows = list(conn.execute(self._statement, values))
         else:
@@ -71,7 +71,7 @@ def columns_of(table: Table, *, without: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 class _OnSqlite:
-    """The text for the driver, and how values go in and out."""
+    """The text for the driver, and the conversions of values in both directions."""
 
     def __init__(self, statement: Any, columns: Sequence[str], dialect: Dialect) -> None:
         compiled: SQLCompiler = statement.compile(dialect=dialect, column_keys=list(columns) or None)
@@ -86,7 +86,7 @@ class _OnSqlite:
         self._row: Any = namedtuple("Found", [c.name for c in returned])  # type: ignore[misc]
 
     def bind(self, values: Values) -> tuple[Any, ...]:
-        """Errors: KeyError where a value is missing or nobody asked for it."""
+        """Errors: KeyError if a value is missing or unknown."""
         if values.keys() != self._wanted:
             raise KeyError(*(values.keys() ^ self._wanted))
         get = values.get

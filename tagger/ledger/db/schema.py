@@ -1,4 +1,4 @@
-"""Alembic, called as a library: the migrations travel inside the package."""
+"""Alembic, called as a library. The migrations are part of the package."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ LOCK_KEY = 0x7A66E2  # PostgreSQL's advisory lock: one migration at a time
 
 
 def newest() -> str:
-    """The revision that this package brings a ledger to."""
+    """The newest revision of this package."""
     return max(file.name for file in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 def is_newest(conn: Connection) -> bool:
-    """Whether there is nothing to migrate. Without Alembic, whose import a short command feels."""
+    """Whether there is nothing to migrate. It does not import Alembic, because the import slows a short command."""
     if not inspect(conn).has_table("alembic_version"):
         return False
     return conn.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [newest()]
@@ -36,7 +36,7 @@ def config_for(conn: Connection) -> Config:
 
 
 def upgrade(engine: Engine) -> None:
-    """Upgrade to the newest revision in one transaction; a second process waits, then finds nothing to do."""
+    """Upgrade to the newest revision in one transaction. A second process waits, then finds nothing to do."""
     from alembic import command
 
     with engine.begin() as conn:

@@ -1,7 +1,7 @@
-"""SQLite's engines: how a transaction begins, what a connection is set to, and whose the file is.
+"""The engines of SQLite: the begin of a transaction, the settings of a connection, and the permissions of the file.
 
-A transaction begins in the dialect and not in an event of the engine: one listener makes SQLAlchemy look for listeners at
-every statement, an eighth of what a job's statements cost.
+A transaction begins in the dialect, not in an event of the engine. One event listener makes SQLAlchemy search for listeners at
+every statement, which costs an eighth of the time of a job's statements.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BUSY_MS = 30_000  # how long a reader waits; only during recovery does one have 
 
 
 class ReadingDialect(SQLiteDialect_pysqlite):
-    """All that a transaction reads is of one moment."""
+    """All reads of a transaction see the same state."""
 
     supports_statement_cache = True
 
@@ -36,7 +36,7 @@ class ReadingDialect(SQLiteDialect_pysqlite):
 
 
 class WritingDialect(SQLiteDialect_pysqlite):
-    """A transaction begins with the write lock in hand, so that it cannot fail for want of it later."""
+    """A transaction begins with the write lock, so that it cannot fail to get it later."""
 
     supports_statement_cache = True
 
@@ -72,7 +72,7 @@ def _prepare(dbapi: sqlite3.Connection, writes: bool) -> None:
 
 
 def wait_for_disk(conn: Connection, durable: bool) -> None:
-    """Whether the commits of this connection wait for the disk from now on. Not inside a transaction."""
+    """Set whether commits of this connection wait for the disk. Call it outside of a transaction."""
     if conn.info.get("durable", True) != durable:
         driver: Any = conn.connection.driver_connection
         driver.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -80,7 +80,8 @@ def wait_for_disk(conn: Connection, durable: bool) -> None:
 
 
 def _make_file(path: Path) -> None:
-    """The ledger holds the sites' secrets: a new file is its owner's alone. Its journal takes the same permissions."""
+    """Create the file so that only its owner may read it, because it holds the secrets of the sites. The journal gets the same
+    permissions."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -89,7 +90,7 @@ def _make_file(path: Path) -> None:
 
 
 def _begin_immediate(driver: Any) -> None:
-    """Take SQLite's one write lock. SQLite's own waiting backs off to 100 ms and starves; this asks every 1–3 ms."""
+    """Take the single write lock of SQLite. SQLite's own wait grows to 100 ms and starves; this loop asks every 1–3 ms."""
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:

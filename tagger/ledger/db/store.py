@@ -24,7 +24,8 @@ class Store:
         self._writer = Writer(self._writing, clock, group_pause_seconds)
 
     def migrate(self) -> None:
-        """Bring the schema to the newest revision. Many processes may call this at once. One that is there costs no lock."""
+        """Upgrade the schema to the newest revision. Many processes may call this at the same time. A current schema takes no
+        lock."""
         if self._read(schema.is_newest):
             return
         try:
@@ -33,7 +34,7 @@ class Store:
             raise translate(err) from err
 
     def close(self) -> None:
-        """Commit what waits, end the writer thread and close all connections."""
+        """Commit the waiting closures, end the writer thread and close all connections."""
         self._writer.close()
         self._writing.dispose()
         self._reading.dispose()
@@ -47,7 +48,7 @@ class Store:
         self._read(lambda conn: conn.execute(text("SELECT 1")).scalar_one())
 
     def connections_allowed(self) -> int | None:
-        """Connections that the server gives us; None on SQLite, which has no server."""
+        """The connections that the server allows. None on SQLite, which has no server."""
         return self._read(connections.allowed) if self._url.get_backend_name() == "postgresql" else None
 
     def _write(self, work: Callable[[Tx], R], *, urgent: bool = False, durable: bool = True) -> R:

@@ -1,6 +1,6 @@
-"""One writer thread per process. Callers hand in closures and wait; the thread runs all that wait in one transaction.
+"""One writer thread per process. Callers submit closures and wait. The thread runs all waiting closures in one transaction.
 
-64 threads that each wrote for themselves made one of them wait for 11 s and another process's heartbeat for 4 s.
+With 64 threads that each wrote for themselves, a thread waited up to 11 s, and a heartbeat of another process 4 s.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ R = TypeVar("R")
 MAX_GROUP = 60  # closures in one transaction; PostgreSQL keeps 64 savepoints in memory
 GROUP_SECONDS = 0.2  # a heartbeat waits for at most about this long
 WAIT_SECONDS = 40.0  # a caller gives up after this
-DISTURBED_SECONDS = 2.5  # a turn of the loop that took longer: we, or the ledger, stood still
+DISTURBED_SECONDS = 2.5  # if a turn of the loop takes longer, this process or the ledger was stopped
 GROUP_PAUSE_SECONDS = 0.001  # between groups: lets another process have SQLite's lock, and more closures gather
 
 
 class Tx:
-    """One group transaction, as a closure sees it. `now_ms` is the ledger's clock at its start."""
+    """One group transaction, as a closure sees it. `now_ms` is the clock of the ledger at the start."""
 
     def __init__(self, conn: Connection, now_ms: int, calm_since_ms: int) -> None:
         self.conn = conn
         self.now_ms = now_ms
-        self.calm_since_ms = calm_since_ms  # since then the ledger answered without a break
+        self.calm_since_ms = calm_since_ms  # from this time on the ledger answered without a break
         self.memo: dict[Hashable, Any] = {}  # what was read (and locked) once for the whole group
         self.kept = counters.Deltas()
         self._mine = counters.Deltas()
 
     def add(self, scope: str, owner: str, word: str, delta: int) -> None:
-        """Change a kept counter. Applied once per group, and only if the closure succeeds."""
+        """Change a stored counter. The change is applied once per group, and only if the closure succeeds."""
         self._mine[scope, owner, word] += delta
 
     def keep(self) -> None:
@@ -52,7 +52,7 @@ class Tx:
 
     def undo(self) -> None:
         self._mine.clear()
-        self.memo.clear()  # a lock that was taken inside the savepoint is gone with it
+        self.memo.clear()  # a rollback of the savepoint releases its locks
 
 
 @dataclass(eq=False)
@@ -64,7 +64,7 @@ class _Item:
     tries: int = 0
 
     def start(self) -> bool:
-        """False: the caller gave up before we came to it."""
+        """False: the caller stopped waiting before the closure ran."""
         self.started = self.started or self.future.set_running_or_notify_cancel()
         return self.started
 
@@ -78,7 +78,7 @@ class Writer:
         self._normal: deque[_Item] = deque()
         self._wake = threading.Condition()
         self._closing = False
-        self._disturbed = True  # a start counts as a disturbance
+        self._disturbed = True  # a start counts as an interruption
         self._calm_since_ms = 0
         self._last_ms = 0  # the ledger's clock in the last transaction that was committed
         self._seen = time.time()
@@ -88,9 +88,9 @@ class Writer:
     def submit(self, work: Callable[[Tx], R], *, urgent: bool = False, durable: bool = True) -> R:
         """Run `work` inside the next group and return its result once that is committed.
 
-        `durable`: and on the disk. A power cut may undo what is not, but only together with all that was committed later.
+        `durable`: the commit also waits for the disk. Without it, a power cut may undo the commit, together with all later ones.
 
-        Errors: whatever `work` raised; LedgerUnavailable when the database is away, which leaves open whether it was committed.
+        Errors: the error of `work`. LedgerUnavailable if the database does not answer; then the commit may or may not be done.
         """
         item = _Item(work, durable)
         with self._wake:
@@ -112,7 +112,7 @@ class Writer:
         return now_ms < self._last_ms - moments.AHEAD_MS
 
     def close(self) -> None:
-        """Run what waits, then end the thread."""
+        """Run the waiting closures, then end the thread."""
         with self._wake:
             self._closing = True
             self._wake.notify()
@@ -131,7 +131,7 @@ class Writer:
             time.sleep(self._group_pause_seconds)
 
     def _take(self) -> list[_Item]:
-        """Heartbeats have a transaction of their own and go first; else all that waits, up to a bound."""
+        """Heartbeats go first, in a transaction of their own. Else all waiting closures, up to a limit."""
         if self._urgent:
             group = list(self._urgent)
             self._urgent.clear()
@@ -139,8 +139,7 @@ class Writer:
         return [self._normal.popleft() for _ in range(min(MAX_GROUP, len(self._normal)))]
 
     def _witness(self) -> None:
-        """Notice that time passed without us, or that the clock was set: a stopped process, a sleeping machine, a lock that was
-        held for long."""
+        """Detect an interruption: a stopped process, a sleeping machine, a lock held for long, or a clock that was set."""
         now = time.time()
         if abs(now - self._seen) > DISTURBED_SECONDS:
             self._disturbed = True
@@ -186,7 +185,7 @@ class Writer:
     def _begin(self, conn: Connection) -> Tx:
         self._witness()  # the wait for the lock counts
         now = self._clock() if self._clock else read_clock(conn)
-        if self.set_back(now):  # whoever was silent cannot be told from whoever was not
+        if self.set_back(now):  # a silent worker and a healthy one cannot be distinguished
             self._disturbed = True
             moments.mend(conn, now)
         if self._disturbed:
@@ -194,8 +193,8 @@ class Writer:
         return Tx(conn, now, self._calm_since_ms)
 
     def _one(self, tx: Tx, item: _Item) -> tuple[Any, BaseException | None]:
-        """Run one closure in a savepoint: if it fails, it fails alone."""
-        driver: Any = tx.conn.connection.driver_connection  # thrice as fast as through SQLAlchemy, and thrice per job
+        """Run one closure in a savepoint. If it fails, the other closures are not affected."""
+        driver: Any = tx.conn.connection.driver_connection  # three times as fast as SQLAlchemy, and used three times per job
         driver.execute("SAVEPOINT one")
         try:
             result = item.work(tx)
@@ -211,6 +210,6 @@ class Writer:
         return result, None
 
     def _give_back(self, items: list[_Item]) -> None:
-        """To the front of the queue, in order: the group ran out of time, or a deadlock chose one as its victim."""
+        """Return closures to the front of the queue, in order. Reason: the group ran out of time, or a deadlock aborted one."""
         with self._wake:
             self._normal.extendleft(reversed(items))

@@ -1,6 +1,6 @@
-"""The tables. Hot rows (`jobs`, `deliveries`) are narrow; what is large or rarely read stands apart.
+"""The tables. Rows that change often (`jobs`, `deliveries`) are narrow. Large or rarely read values have tables of their own.
 
-Times are milliseconds since 1970 UTC. Open states have partial indexes, so that ten million ended rows cost a claim nothing.
+Times are milliseconds since 1970 UTC. Open states have partial indexes, so ten million ended rows do not slow down a claim.
 """
 
 from tagger.ledger.tables.base import metadata, word_is

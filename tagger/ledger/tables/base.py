@@ -1,4 +1,4 @@
-"""What all tables share: their metadata, and columns and indexes in the one way that both databases take."""
+"""Shared by all tables: the metadata, and columns and indexes in a form that both databases accept."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ metadata = MetaData()
 
 
 def word_is(column: Column[Any], *words: str) -> ColumnElement[bool]:
-    """`column = 'word'` with the word in the text: a bound parameter would hide the partial index from the planner."""
+    """`column = 'word'` with the word in the SQL text. With a bound parameter, the planner would not use the partial index."""
     if not all(word.replace("_", "").isalpha() for word in words):
         raise ValueError(words)  # the words go into the SQL as they are
     if len(words) == 1:

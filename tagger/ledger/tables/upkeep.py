@@ -1,4 +1,4 @@
-"""Processes, kept counts, recurring chores, and answers that need not be worked out again."""
+"""Processes, stored counters, recurring chores, idempotency keys and the cache of predictions."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, String, Table, Text
 
@@ -19,7 +19,7 @@ workers = Table(
     partial("workers_alive", "beat_ms", where="ended_ms IS NULL"),
 )
 
-counters = Table(  # kept, so that nobody counts ten million rows; several shards, so that writers seldom meet
+counters = Table(  # stored, so that no query counts ten million rows; several shards, so that writers rarely wait for each other
     "counters",
     metadata,
     Column("scope", String(16), primary_key=True),

@@ -1,4 +1,4 @@
-"""Jobs with what was asked and what came of it; assets, vectors, campaigns."""
+"""Jobs with their request and their result; assets, vectors, backfills."""
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text
 
@@ -20,7 +20,7 @@ jobs = Table(
     Column("attempts", Integer, nullable=False),  # the failed ones: `failures` outside the ledger
     Column("crashes", Integer, nullable=False),
     Column("solo_crashes", Integer, nullable=False),
-    Column("token", String(32)),  # of the latest claim; stays after success, to settle an ambiguous commit
+    Column("token", String(32)),  # of the latest claim; it stays after success, to decide after an ambiguous commit
     Column("worker_id", String(64)),
     Column("claimed_ms", BigInteger),
     Column("deadline_ms", BigInteger),
@@ -56,7 +56,7 @@ job_results = Table(
     Column("checks", JSON),  # texts held against the image; null: none were
 )
 
-job_errors = Table(  # the last error of a job that is not well
+job_errors = Table(  # the last error of a job that failed or waits for a retry
     "job_errors",
     metadata,
     job_id(primary_key=True),

@@ -1,4 +1,4 @@
-"""Deliveries with their bodies, attempts and outcomes; what an operator should know."""
+"""Deliveries with their bodies, attempts and outcomes; operator events."""
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
@@ -55,7 +55,7 @@ attempts = Table(
     Column("error", JSON),
 )
 
-provenance = Table(  # what we wrote, as the CMS gave it back
+provenance = Table(  # the values that tagger wrote, as the CMS returned them
     "provenance",
     metadata,
     Column("site_id", String(63), primary_key=True),
@@ -98,7 +98,7 @@ dead_letters = Table(
     Index("dead_letters_of_site", "site_id", "id"),
 )
 
-operator_events = Table(  # the outbox of what an operator should know of; a row goes when it was told
+operator_events = Table(  # the outbox of operator events; a row is deleted after it was reported
     "operator_events",
     metadata,
     Column("id", String(40), primary_key=True),
