@@ -9,7 +9,8 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from acceptance.house import ROOT, called
+
 PHOTOS = ROOT / "tagger" / "demo" / "photos"
 BAD = """vocabulary: x
 version: 1
@@ -29,12 +30,19 @@ categories:
 """
 
 
-def tagger(home: Path, *args: object, expect: int = 0, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+def tagger(home: Path, *args: object, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    done = called(*map(str, args), home=home / "home")
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done
+
+
+def tagger_process(home: Path, *args: object, cwd: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: for what depends on its folder, its encoding or its terminal."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("TAGGER_")} | {"TAGGER_HOME": str(home / "home")}
     env |= variables
     argv = [sys.executable, *(["-P"] if cwd != ROOT else []), "-m", "tagger", *map(str, args)]
     done = subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, timeout=180)
-    assert done.returncode == expect, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return done
 
 
@@ -61,20 +69,20 @@ def test_files_of_the_current_folder_are_not_run_by_the_processes_that_a_command
     (tmp_path / "own.yaml").write_text(OWN, "utf-8")
     for name in ("json", "structlog"):
         (tmp_path / f"{name}.py").write_text("open('ran', 'w').close()\nraise SystemExit('planted')\n", "utf-8")
-    tagger(tmp_path, "vocabulary", "check", "own.yaml", cwd=tmp_path)
+    tagger_process(tmp_path, "vocabulary", "check", "own.yaml", cwd=tmp_path)
     assert not (tmp_path / "ran").exists()
 
 
 def test_an_output_that_is_not_unicode_gets_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(OWN, "utf-8")
     show = ("vocabulary", "show", tmp_path / "own.yaml", "--locale", "zh-Hans")
-    assert "\\u732b" in tagger(tmp_path, *show, PYTHONIOENCODING="ascii").stdout
-    told = json.loads(tagger(tmp_path, *show, "--json", PYTHONIOENCODING="ascii").stdout)
+    assert "\\u732b" in tagger_process(tmp_path, *show, PYTHONIOENCODING="ascii").stdout
+    told = json.loads(tagger_process(tmp_path, *show, "--json", PYTHONIOENCODING="ascii").stdout)
     assert told["data"][0]["label"] == "猫"
 
 
 def test_a_width_of_nothing_is_a_width_that_nobody_knows(tmp_path: Path) -> None:
-    assert "TAGGER_HOME" in tagger(tmp_path, "config", "show", COLUMNS="0").stdout
+    assert "TAGGER_HOME" in tagger_process(tmp_path, "config", "show", COLUMNS="0").stdout
 
 
 def test_a_name_that_is_too_long_is_told(tmp_path: Path) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from acceptance.house import called
 from openpyxl import load_workbook
 from PIL import Image
 from worker_house import WorkerHouse
@@ -61,14 +59,8 @@ EXPECTED = [
 
 def test_a_report_has_every_row_in_order_and_a_summary(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "report.xlsx"
-    done = subprocess.run(
-        [sys.executable, "-m", "tagger", "--home", str(tmp_path / "home"), "check", str(folder / "pairs.csv"), "--out", str(out)],
-        env={**os.environ, "TAGGER_CHECK": "fake", "TAGGER_TAG_PROCESSES": "1", "TAGGER_DECODE_PROCESSES": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    one = {"TAGGER_CHECK": "fake", "TAGGER_TAG_PROCESSES": "1", "TAGGER_DECODE_PROCESSES": "1"}
+    done = called("check", str(folder / "pairs.csv"), "--out", str(out), home=tmp_path / "home", **one)
     assert done.returncode == 1, done.stderr  # some rows failed
     assert "8 texts: 2 fit, 0 may fit, 1 do not fit, 5 could not be checked" in done.stdout
     book = load_workbook(out)

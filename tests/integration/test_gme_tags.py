@@ -4,9 +4,6 @@ models, with the tiny model."""
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -15,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from acceptance.house import called
 
 from tagger.catalog.vocabulary import Category, Term, Vocabulary
 from tagger.evaluation.calibration import FILE, Calibration, Platt
@@ -215,10 +213,9 @@ def test_evaluate_calibrates_each_term(tmp_path: Path) -> None:
         Image.fromarray(gme_cases.picture(60, 90, number)).save(tmp_path / "photos" / f"{number}.png")
     (tmp_path / "labels.csv").write_text("file,true_tags\n0.png,cat\n1.png,dog\n2.png,cat\n")
     settings = {"CAPTION": "none", "EMBED": "gme", "VISUAL_TOKENS_LEAST": "4", "VISUAL_TOKENS_MOST": "16"}
-    env = {**os.environ, **{f"TAGGER_{name}": value for name, value in settings.items()}}
+    env = {f"TAGGER_{name}": value for name, value in settings.items()}
     asked = ["--images", tmp_path / "photos", "--labels", tmp_path / "labels.csv", "--tags-from-labels", "--calibrate"]
-    argv = [sys.executable, "-m", "tagger", "--home", tmp_path / "home", "evaluate", *asked, "--out", tmp_path / "out"]
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=300, check=False)
+    done = called("evaluate", *map(str, asked), "--out", str(tmp_path / "out"), home=tmp_path / "home", **env)
     assert done.returncode == 0, done.stderr
     fitted = Calibration.read(tmp_path / "home" / "models" / "vectors" / FILE)
     assert fitted is not None

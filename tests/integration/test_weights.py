@@ -7,11 +7,11 @@ import json
 import multiprocessing
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from acceptance.house import called
 
 from tagger.errors import BadRequest, ModelDirectoryInvalid, StorageUnavailable, WeightsNotFetched
 from workers.models.weights import KNOWN, Source, ensure, pull
@@ -206,14 +206,8 @@ def test_unknown_names_list_the_known_ones() -> None:
 
 
 def tagger(home: Path, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tagger", "--home", str(home), "models", *argv],
-        env={**os.environ, **env},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    """In this process, which has torch: to import it took longer than the test."""
+    return called("models", *argv, home=home, **env)
 
 
 def test_the_command_line_pulls_lists_and_checks(tmp_path: Path) -> None:
