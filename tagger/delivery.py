@@ -88,6 +88,9 @@ class FieldOutcome:
     # Of the field tags, ids of what was asked: those that stand there now by our hand, those that were taken off. None: not said.
     added: tuple[str, ...] | None = None
     removed: tuple[str, ...] | None = None
+    # The text that a `written` replaced, None if the field was never set; said only if the answer has it.
+    previous: str | None = None
+    previous_said: bool = False
 
 
 AttemptResult = Literal["delivered", "retry", "park", "disable", "gone", "reject"]
@@ -139,6 +142,7 @@ class DeliveryClaim:
     provenance: Mapping[tuple[str, str], tuple[str, ...]]  # (field, locale) → hashes of what we wrote, as it was read back
     provenance_tags: tuple[str, ...]  # term ids that we added before and may remove
     editor_tags: tuple[str, ...] = ()  # an editor typed or removed them: never offered and never removed
+    editor_fields: frozenset[tuple[str, str]] = frozenset()  # (field, locale) that a person changed: never replaced
     metadata: Mapping[str, str]
     endpoint: Endpoint
     cms: str = "generic"  # the site's: which writer makes the body and reads the answer
@@ -177,6 +181,7 @@ class Delivery:
     error: Mapping[str, Any] | None  # of its last attempt
     type: MessageType = DESCRIBED
     notice: Mapping[str, Any] = field(default_factory=dict)  # what it tells beside the fields: message.py
+    previous: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)  # field → locale → the text that it replaced
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ class Provenance:
     """What is known about the fields of one asset."""
 
     hashes: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)  # (field, locale) → our texts, newest first
+    editor_fields: frozenset[tuple[str, str]] = frozenset()  # (field, locale) of texts that a person changed, as the CMS told
     tags: TagProvenance = TagProvenance()
 
 
@@ -38,9 +39,12 @@ class TagChange:
     remove: tuple[str, ...]
 
 
-def replaceable(hashes: Sequence[str]) -> list[str | None]:
-    """The values that a message may replace: none at all (the field was never set), and each text that tagger wrote."""
-    return [None, *hashes]
+def replaceable(hashes: Sequence[str], *, edited: bool = False) -> list[str | None]:
+    """The values that a message may replace: none at all (the field was never set), and each text that tagger wrote.
+
+    `edited`: a person changed the field since. It is theirs now, also when it is empty, so nothing may be replaced.
+    """
+    return [] if edited else [None, *hashes]
 
 
 def tag_change(offered: Sequence[str], before: TagProvenance) -> TagChange:
@@ -53,6 +57,12 @@ def tag_change(offered: Sequence[str], before: TagProvenance) -> TagChange:
         add=tuple(tag for tag in offered if tag not in before.ours and tag not in before.editor_tags),
         remove=tuple(tag for tag in before.ours if tag not in offered),
     )
+
+
+def tags_after_edit(before: TagProvenance, changed: Sequence[str]) -> TagProvenance:
+    """Whose the tags are after an editor added or removed the tags `changed`: tagger neither adds nor removes them again."""
+    editors = dict.fromkeys((*before.editor_tags, *changed))
+    return TagProvenance(ours=tuple(tag for tag in before.ours if tag not in editors), editor_tags=tuple(editors))
 
 
 def wrote(outcome: FieldOutcome, *, sent_before: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tagger.annotation import Annotation
@@ -84,6 +85,7 @@ def delivery(found: Delivery) -> dict[str, Any]:
             {"field": o.field, "locale": o.locale or None, "outcome": o.outcome, "reason": o.reason or None}
             for o in found.outcomes
         ],
+        "previous": {name: dict(locales) for name, locales in found.previous.items()},
         "error": found.error,
     }
 
@@ -113,8 +115,10 @@ def dead_letter(found: DeadLetter) -> dict[str, Any]:
     }
 
 
-def site(found: Site, endpoint: dict[str, Any] | None) -> dict[str, Any]:
-    """A site without its secrets."""
+def site(
+    found: Site, endpoint: dict[str, Any] | None, capabilities: Mapping[str, Any] | None = None, probed_ms: int | None = None
+) -> dict[str, Any]:
+    """A site without its secrets. `capabilities`: what its CMS answered to `site.probe`."""
     return {
         "id": found.id,
         "name": found.name,
@@ -126,4 +130,6 @@ def site(found: Site, endpoint: dict[str, Any] | None) -> dict[str, Any]:
         "tell_unwritten": found.tell_unwritten,
         "tell_failed": found.tell_failed,
         "endpoint": endpoint,
+        "capabilities": None if capabilities is None else dict(capabilities),
+        "probed_at": instant(probed_ms),
     }

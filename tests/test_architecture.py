@@ -38,8 +38,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     # the sample media library is an application of its own, with a database of its own
     "sqlite3": ("tagger.demo", "tagger.ledger"),
     "psycopg": ("tagger.ledger",),
-    # clients of our own API on loopback are the command line and the demo
-    "requests": ("tagger.cli", "tagger.demo", "tagger.supervisor.stack"),
+    # clients of our own API on loopback are the command line and the demo; a conformance run calls what its user names
+    "requests": ("tagger.cli", "tagger.conformance.client", "tagger.demo", "tagger.supervisor.stack"),
     # whoever asks a server uses the guarded client
     "urllib3": ("tagger.net.client", "tagger.net.pinned"),
     "httpx": (),

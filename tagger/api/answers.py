@@ -142,6 +142,10 @@ class DeliveryOut(DeliverySummary):
     created_at: Instant
     fields: dict[str, Any]
     outcomes: list[OutcomeOut]
+    previous: dict[str, dict[str, str | None]] = Field(
+        default={},
+        description="Field, locale, and the text that was replaced there, as the CMS said; null: the field was never set.",
+    )
     error: dict[str, Any] | None
 
 
@@ -200,6 +204,8 @@ class SiteOut(Answer):
     allowed_hosts: list[str]
     writes_paused: bool
     endpoint: EndpointOut | None
+    capabilities: dict[str, Any] | None = Field(description="What its CMS answered to `site.probe`; null: nothing.")
+    probed_at: Instant | None
 
 
 class SiteList(Answer):

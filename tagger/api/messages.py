@@ -23,7 +23,8 @@ SIGNATURE: list[dict[str, Any]] = [
 
 
 class HookImage(BaseModel):
-    url: str = Field(max_length=4096, pattern="^https?://", description="Where to fetch the image.")
+    url: str | None = Field(None, max_length=4096, pattern="^https?://", description="Where to fetch the image.")
+    send: bool | None = Field(None, description="true: the bytes follow with `PUT /v1/assets/{id}/image`; no job before that.")
 
 
 class HookAsset(BaseModel):
@@ -42,14 +43,17 @@ class HookContext(BaseModel):
 class HookData(BaseModel):
     asset: HookAsset
     context: HookContext | None = None
-    fields: list[FieldName] | None = None
+    fields: list[FieldName] | dict[FieldName, Any] | None = Field(
+        None, description="What to describe; of `asset.edited`: field → locale → the new value, and tags `added` and `removed`."
+    )
+    by: Literal["person"] | None = Field(None, description="Needed for asset.edited.")
     metadata: dict[str, str] | None = None
 
 
 class Hook(BaseModel):
     """Signed by Standard Webhooks with a hook secret of the site; `webhook-id` is the event's id."""
 
-    type: str = Field(description="asset.created, asset.updated or asset.deleted; any other is answered 204.")
+    type: str = Field(description="asset.created, asset.updated, asset.edited or asset.deleted; any other is answered 204.")
     data: HookData
 
 

@@ -25,6 +25,7 @@ PLACES = {  # in the order of `tagger --help`
     "backup": "retention.backup",
     "sites": "sites.app",
     "webhooks": "webhooks.app",
+    "conformance": "conformance.conformance",
     "keys": "keys.app",
     "jobs": "jobs.app",
     "deliveries": "deliveries.app",

@@ -44,9 +44,37 @@ class Deletion:
     asset_id: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class EditedText:
+    """A text that a person changed, emptied or removed."""
+
+    field: str
+    locale: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """A person changed words of an asset in the CMS. From then on these fields and tags are the editors'."""
+
+    asset_id: str
+    texts: tuple[EditedText, ...] = ()
+    tags_added: tuple[str, ...] = ()  # labels, as the CMS shows them
+    tags_removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFollows:
+    """A new image at an address that tagger cannot reach: the CMS sends the bytes with `PUT /v1/assets/{id}/image`."""
+
+    asset_id: str
+
+
+HookEvent = JobRequest | Deletion | Edit | ImageFollows
+
+
 class HookParser(Protocol):
-    def __call__(self, site: Site, event_id: str, body: bytes, /) -> JobRequest | Deletion | None:
-        """The job that a verified hook asks for, or the deleted asset; None for any other event. Errors: BadRequest."""
+    def __call__(self, site: Site, event_id: str, body: bytes, /) -> HookEvent | None:
+        """What a verified hook asks for or tells; None for any other event. Errors: BadRequest."""
         ...
 
 
@@ -75,9 +103,18 @@ class Writer(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Probe:
+    """Asks a CMS what it can do."""
+
+    type: str  # of the message
+    read_answer: Callable[[bytes], Mapping[str, Any] | None]  # None: it does not say
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cms:
     """What is implemented for one CMS."""
 
     open_reader: OpenReader | None = None
     parse_hook: HookParser | None = None
     writer: Writer | None = None
+    probe: Probe | None = None

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from tagger.cms.base import Cms, HookParser, Reader, Writer
+from tagger.cms.base import Cms, HookParser, Probe, Reader, Writer
 from tagger.cms.folder.reader import FolderReader
-from tagger.cms.generic import callback
+from tagger.cms.generic import callback, probe
 from tagger.cms.generic.hook import parse_hook
 from tagger.errors import BadRequest
 
 CMSES: Mapping[str, Cms] = {
-    "generic": Cms(parse_hook=parse_hook, writer=callback),
+    "generic": Cms(parse_hook=parse_hook, writer=callback, probe=Probe(type=probe.TYPE, read_answer=probe.read_answer)),
     "folder": Cms(open_reader=FolderReader.of),
 }
 
-Part = Literal["open_reader", "parse_hook", "writer"]
-NAMES: Mapping[Part, str] = {"open_reader": "reader", "parse_hook": "parser of hooks", "writer": "writer"}
+Part = Literal["open_reader", "parse_hook", "writer", "probe"]
+NAMES: Mapping[Part, str] = {"open_reader": "reader", "parse_hook": "parser of hooks", "writer": "writer", "probe": "probe"}
 
 
 def open_reader(kind: str, spec: Mapping[str, Any]) -> Reader:
@@ -37,6 +37,13 @@ def hook_parser(kind: str) -> HookParser:
 def writer(kind: str) -> Writer:
     """What makes the messages to a site with this CMS, and reads its answers. Errors: BadRequest if there is none."""
     found = _known(kind, "writer").writer
+    assert found is not None
+    return found
+
+
+def probe_of(kind: str) -> Probe:
+    """What asks a site with this CMS what it can do. Errors: BadRequest if there is none."""
+    found = _known(kind, "probe").probe
     assert found is not None
     return found
 

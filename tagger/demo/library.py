@@ -6,8 +6,10 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tagger.asset import Context, Role
 from tagger.demo.holds import Holds
@@ -75,6 +77,19 @@ class Library:
         self.store.replace(asset_id, media_type, *event, revision)
         self.outbox.notify()
         return revision
+
+    def edit(
+        self, asset_id: str, texts: Mapping[tuple[str, str], str], add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> None:
+        """A person's change, with the hook that tells tagger whose the words are now. Errors: NoSuchAsset."""
+        fields: dict[str, Any] = {"tags": {"added": list(add), "removed": list(remove)}} if add or remove else {}
+        for (field, locale), value in texts.items():
+            fields.setdefault(field, {})[locale] = {"value": value}
+        data = {"asset": {"id": asset_id}, "by": "person", "fields": fields}
+        message = {"type": "asset.edited", "data": data}
+        event = f"evt_{asset_id}_{secrets.token_hex(8)}"
+        self.store.edit(asset_id, texts, add, remove, (event, json.dumps(message).encode()) if fields else None)
+        self.outbox.notify()
 
     def picture(self, asset_id: str, revision: int) -> Path:
         return self.files / f"{asset_id}-{revision}"

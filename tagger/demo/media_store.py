@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tagger.demo import told
+from tagger.demo import changes, told
 
 Writer = Literal["person", "import", "tagger"]
 TEXT_FIELDS = ("title", "alt_text", "caption")
@@ -66,7 +66,7 @@ class MediaStore:
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA + told.SCHEMA)
+        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA + told.SCHEMA + changes.SCHEMA)
 
     def close(self) -> None:
         with self._lock:
@@ -137,11 +137,21 @@ class MediaStore:
     # --- a person ------------------------------------------------------------------------------------------------
 
     def edit(
-        self, asset_id: str, texts: Mapping[tuple[str, str], str], add: Sequence[str] = (), remove: Sequence[str] = ()
+        self,
+        asset_id: str,
+        texts: Mapping[tuple[str, str], str],
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        hook: tuple[str, bytes] | None = None,
     ) -> None:
-        """A person sets texts by (field, locale) and adds and takes off tags. Clearing is an edit. Errors: NoSuchAsset."""
+        """A person sets texts by (field, locale) and adds and takes off tags. Clearing is an edit. `hook`: tells tagger of it.
+
+        Errors: NoSuchAsset.
+        """
         with self.change() as db:
             living(db, asset_id)
+            if hook is not None:
+                db.execute("INSERT INTO outbox (event, body) VALUES (?, ?)", hook)
             for (field, locale), value in texts.items():
                 set_text(db, asset_id, field, locale, value, "person")
             for label in add:
@@ -200,6 +210,7 @@ def set_text(
         "INSERT OR REPLACE INTO texts (asset, field, locale, value, writer, model, score) VALUES (?, ?, ?, ?, ?, ?, ?)",
         (asset_id, field, locale, value, writer, model, score),
     )
+    changes.touch(db, asset_id)
 
 
 def term_of(db: sqlite3.Connection, asset_id: str, label: str) -> str | None:
@@ -217,3 +228,4 @@ def set_tag(
         "INSERT OR REPLACE INTO tags (asset, label, term, writer, score, present) VALUES (?, ?, ?, ?, ?, ?)",
         (asset_id, label, term, writer, score, int(present)),
     )
+    changes.touch(db, asset_id)

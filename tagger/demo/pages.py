@@ -113,7 +113,7 @@ async def edit(request: Request, asset_id: str) -> Response:
     wanted = {tag.strip() for tag in form.get("tags", "").split(",") if tag.strip()}
     shown = {tag.strip() for tag in form.get("was.tags", "").split(",") if tag.strip()}
     try:
-        await run_in_threadpool(library.store.edit, asset_id, texts, sorted(wanted - shown), sorted(shown - wanted))
+        await run_in_threadpool(library.edit, asset_id, texts, sorted(wanted - shown), sorted(shown - wanted))
     except NoSuchAsset as err:
         raise HTTPException(404, "This image does not exist.") from err
     return RedirectResponse(f"/assets/{asset_id}", status_code=303)

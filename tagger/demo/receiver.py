@@ -5,16 +5,20 @@ All of one callback happens in one transaction: the comparison and the write can
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from tagger.cms.generic.callback import text_hash
+from tagger.demo.changes import keep_replaced, previous
 from tagger.demo.media_store import TEXT_FIELDS, MediaStore, NoSuchAsset, living, set_tag, set_text
 from tagger.demo.told import remember
 
 MAX_TEXT = 2_000
+REVERTED = "asset.reverted"
+MARKUP = re.compile(r"<[^>]*>")
 
 Id = Annotated[str, Field(min_length=1, max_length=255)]
 
@@ -28,7 +32,7 @@ class IfCurrent(BaseModel):
 
 
 class TextOffer(BaseModel):
-    value: str
+    value: str | None  # None, in `asset.reverted` alone: as if the field was never set
     if_current: IfCurrent
     model: str | None = None
     score: float | None = None
@@ -73,12 +77,12 @@ class Envelope(BaseModel):
 
 
 class Message(Envelope):
-    """The parts of `asset.described` and `asset.failed` that this library looks at; it ignores others."""
+    """The parts of `asset.described`, `asset.failed` and `asset.reverted` that this library looks at; it ignores others."""
 
     data: Data
 
 
-def apply(store: MediaStore, data: Data, delivery: str) -> dict[str, Any]:
+def apply(store: MediaStore, data: Data, delivery: str, kind: str = "asset.described") -> dict[str, Any]:
     """The answer to a callback, after doing what may be done of it. `delivery` is its webhook-id."""
     with store.change() as db:
         try:
@@ -91,7 +95,7 @@ def apply(store: MediaStore, data: Data, delivery: str) -> dict[str, Any]:
             return {"fields": {name: _for_each(offer, late) for name, offer in data.fields.items()}}
         db.execute("UPDATE assets SET sequence = ?, delivery = ? WHERE id = ?", (data.sequence, delivery, data.asset.id))
         remember(db, data.asset.id, {**data.model_dump(include={"reasons", "proposals", "error"}), "writes": bool(data.fields)})
-        turn = _Turn(db, store.locales, data.asset.id, delivery, data.sequence)
+        turn = (_Undo if kind == REVERTED else _Turn)(db, store.locales, data.asset.id, delivery, data.sequence)
         return {"fields": {name: turn.field(name, offer) for name, offer in data.fields.items()}}
 
 
@@ -115,21 +119,27 @@ class _Turn:
             return {"outcome": "rejected", "reason": "unknown_field"}
         if locale not in self._locales:
             return {"outcome": "rejected", "reason": "unknown_locale"}
-        value = " ".join(offer.value.split())  # as this library stores texts: what is read back may differ from what was sent
-        if len(value) > MAX_TEXT:
+        if offer.value is not None and len(stored(offer.value)) > MAX_TEXT:
             return {"outcome": "rejected", "reason": "too_long"}
         now = self._db.execute(
             "SELECT value, writer FROM texts WHERE asset = ? AND field = ? AND locale = ?", (self._asset, field, locale)
         ).fetchone()
+        return self._changed(field, locale, offer, now)
+
+    def _changed(self, field: str, locale: str, offer: TextOffer, now: sqlite3.Row | None) -> dict[str, Any]:
+        """`now`: the text as it stands; None: the field was never set."""
+        value = stored(offer.value or "")
         if now is not None and now["writer"] == "person":  # also when a person typed the very same words, or cleared the field
             return {"outcome": "kept", "reason": "edited_by_person", "value": now["value"]}
         if now is not None and now["writer"] == "tagger" and now["value"] == value:
-            return {"outcome": "unchanged", "value": value}
+            return {"outcome": "unchanged", "value": value, **previous(self._db, self._asset, field, locale, self._delivery)}
         if (None if now is None else text_hash(now["value"])) not in offer.if_current.accepted:
             return {"outcome": "kept", "reason": "not_what_tagger_wrote", **({} if now is None else {"value": now["value"]})}
         set_text(self._db, self._asset, field, locale, value, "tagger", offer.model, offer.score)
         self._count(field, locale)
-        return {"outcome": "written", "value": value}
+        replaced = None if now is None else now["value"]
+        keep_replaced(self._db, self._asset, field, locale, self._delivery, replaced)
+        return {"outcome": "written", "value": value, "previous": replaced}
 
     def _tags(self, offer: TagsOffer) -> dict[str, Any]:
         """Adds what nobody has put on or taken off, and removes only what tagger itself put on."""
@@ -161,3 +171,25 @@ class _Turn:
             "INSERT INTO writes (asset, field, locale, delivery, sequence) VALUES (?, ?, ?, ?, ?)",
             (self._asset, field, locale, self._delivery, self._sequence),
         )
+
+
+class _Undo(_Turn):
+    """One `asset.reverted`: puts back a text where tagger's own still stands. Tags go the same way as in a description."""
+
+    def _changed(self, field: str, locale: str, offer: TextOffer, now: sqlite3.Row | None) -> dict[str, Any]:
+        if (None if now is None else now["value"]) == offer.value:
+            return {"outcome": "unchanged", "value": offer.value}
+        if now is None or now["writer"] != "tagger" or text_hash(now["value"]) not in offer.if_current.accepted:
+            return {"outcome": "kept", "reason": "edited_by_person"}
+        if offer.value is None:
+            where = (self._asset, field, locale)
+            self._db.execute("DELETE FROM texts WHERE asset = ? AND field = ? AND locale = ?", where)
+        else:
+            set_text(self._db, self._asset, field, locale, offer.value, "tagger")
+        self._count(field, locale)
+        return {"outcome": "written", "value": offer.value}
+
+
+def stored(text: str) -> str:
+    """As this library stores texts: without markup and line breaks, so what is read back may differ from what was sent."""
+    return " ".join(MARKUP.sub("", text).split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, ValidationError
 
 from tagger.asset import Role
-from tagger.demo import receiver
+from tagger.demo import listing, receiver
 from tagger.demo.library import MAX_BYTES, Library, NotAnImage
 from tagger.demo.media_store import TEXT_FIELDS, NoSuchAsset
 from tagger.errors import SignatureInvalid
@@ -56,14 +57,24 @@ async def callback(request: Request) -> Response:
         return JSONResponse({"detail": str(err)}, status_code=401)
     try:
         kind = receiver.Envelope.model_validate_json(content).type
-        if kind not in ("asset.described", "asset.failed"):
+        if kind in ("site.probe", "library.page"):
+            return await run_in_threadpool(_told, library, kind, content)
+        if kind not in ("asset.described", "asset.failed", receiver.REVERTED):
             return Response(status_code=204)
         message = receiver.Message.model_validate_json(content)
     except ValidationError as err:
         return JSONResponse({"detail": f"{err.error_count()} parts of the message are not as agreed."}, status_code=422)
     if not await library.holds.pass_through(message.data.asset.id):
         return JSONResponse({"detail": "The asset is held."}, status_code=503, headers={"Retry-After": "1"})
-    return JSONResponse(await run_in_threadpool(receiver.apply, library.store, message.data, delivery))
+    return JSONResponse(await run_in_threadpool(receiver.apply, library.store, message.data, delivery, kind))
+
+
+def _told(library: Library, kind: str, content: bytes) -> Response:
+    """Errors: ValidationError for a query that is not as agreed."""
+    if kind == "site.probe":
+        return JSONResponse(listing.capabilities(library.config.locales))
+    query = listing.Query.model_validate(json.loads(content).get("data", {}))
+    return JSONResponse(listing.page(library.store, library.config.public_url, query))
 
 
 @router.put("/api/assets", status_code=201)
@@ -114,7 +125,7 @@ def edit(request: Request, asset_id: str, change: Annotated[Edit, Body()]) -> di
     texts = {(field, locale): value for field, locales in change.fields.items() for locale, value in locales.items()}
     check_places(library, texts)
     try:
-        library.store.edit(asset_id, texts, change.add_tags, change.remove_tags)
+        library.edit(asset_id, texts, change.add_tags, change.remove_tags)
     except NoSuchAsset as err:
         raise HTTPException(404, "There is no such asset.") from err
     return show(library, asset_id)

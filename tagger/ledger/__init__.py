@@ -10,6 +10,7 @@ from tagger.ledger.db.schema import newest as newest_schema
 from tagger.ledger.db.writer import GROUP_PAUSE_SECONDS
 from tagger.ledger.dead import DeadLetters
 from tagger.ledger.deliveries import Deliveries
+from tagger.ledger.edits import Edits
 from tagger.ledger.erasure import Erased
 from tagger.ledger.hints import Hints
 from tagger.ledger.intake import Intake
@@ -52,6 +53,7 @@ class Ledger(
     OperatorEvents,
     Unconfirmed,
     Deliveries,
+    Edits,
     DeadLetters,
     Backfills,
     Replies,

@@ -66,7 +66,9 @@ class Deliveries(Store):
 def _whole() -> Select[Any]:
     bodies = delivery_bodies.c
     join = deliveries.join(delivery_bodies, bodies.delivery_id == deliveries.c.id)
-    return select(deliveries, bodies.fields, bodies.outcomes, bodies.error, bodies.type, bodies.notice).select_from(join)
+    return select(
+        deliveries, bodies.fields, bodies.outcomes, bodies.error, bodies.type, bodies.notice, bodies.previous
+    ).select_from(join)
 
 
 def _to_delivery(row: Any) -> Delivery:
@@ -75,4 +77,5 @@ def _to_delivery(row: Any) -> Delivery:
         failures=row.attempts, attempts=row.tries, created_ms=row.created_ms,
         next_attempt_ms=row.due_ms if row.status == "pending" else None, fields=row.fields,
         outcomes=tuple(FieldOutcome(**outcome) for outcome in row.outcomes), error=row.error, type=row.type, notice=row.notice,
+        previous=row.previous or {},
     )  # fmt: skip

@@ -27,7 +27,7 @@ def to_claim(tx: Tx, row: Any, endpoint: Any, cms: str) -> DeliveryClaim:
         delivery_id=row.id, token=row.token, job_id=row.job_id, site_id=row.site_id, asset_id=row.asset_id,
         sequence=row.sequence, failures=row.attempts, attempts=row.tries, described_ms=row.created_ms,
         fields=body.fields, provenance=provenance.hashes,
-        provenance_tags=provenance.tags.ours, editor_tags=provenance.tags.editor_tags,
+        provenance_tags=provenance.tags.ours, editor_tags=provenance.tags.editor_tags, editor_fields=provenance.editor_fields,
         metadata=body.metadata, endpoint=to_endpoint(endpoint), cms=cms, type=body.type,
         notice=notice_of(tx.conn, row.job_id, body),
     )  # fmt: skip

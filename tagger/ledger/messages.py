@@ -23,7 +23,7 @@ from tagger.ledger.tables import deliveries, delivery_bodies, endpoints, job_req
 from tagger.message import DESCRIBED, FAILED, MessageType, of_description, of_failure
 
 PUT_DELIVERY = Prepared(deliveries.insert(), columns_of(deliveries, without=("replayed_ms", "token", "worker_id")))
-PUT_BODY = Prepared(delivery_bodies.insert(), columns_of(delivery_bodies, without=("error",)))
+PUT_BODY = Prepared(delivery_bodies.insert(), columns_of(delivery_bodies, without=("error", "previous")))
 TAKES = Prepared(select(endpoints.c.enabled, endpoints.c.circuit).where(endpoints.c.site_id == bindparam("site")))
 WAITING = select(deliveries).where(
     deliveries.c.site_id == bindparam("site"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.delivery import AttemptReport, FieldOutcome, field_keys
@@ -15,6 +15,8 @@ from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import attempts, delivery_bodies, offers, provenance, reviews
 from tagger.provenance import Provenance, TagProvenance, hashes_after, tags_after, wrote
 
+# Of an outcome: what every version of tagger reads. What it replaced stands in a column of its own.
+STORED = frozenset({"field", "locale", "outcome", "reason", "value_sha256", "added", "removed"})
 PUT = insert(provenance)
 PUT = PUT.on_conflict_do_update(
     index_elements=["site_id", "asset_id", "field", "locale"],
@@ -26,8 +28,9 @@ def provenance_of(conn: Connection, site_id: str, asset_id: str) -> Provenance:
     stmt = select(provenance).where(provenance.c.site_id == site_id, provenance.c.asset_id == asset_id)
     rows = conn.execute(stmt).all()
     tags = (TagProvenance(ours=tuple(row.tags), editor_tags=tuple(row.not_ours)) for row in rows if row.field == "tags")
-    hashes = {(row.field, row.locale): tuple(row.hashes) for row in rows if row.hashes or row.field != "tags"}
-    return Provenance(hashes=hashes, tags=next(tags, TagProvenance()))
+    hashes = {(row.field, row.locale): tuple(row.hashes) for row in rows if row.hashes}
+    edited = frozenset((row.field, row.locale) for row in rows if row.edited_ms is not None)
+    return Provenance(hashes=hashes, editor_fields=edited, tags=next(tags, TagProvenance()))
 
 
 def record(tx: Tx, row: Any, report: AttemptReport) -> None:
@@ -35,7 +38,8 @@ def record(tx: Tx, row: Any, report: AttemptReport) -> None:
     body = tx.conn.execute(select(delivery_bodies).where(delivery_bodies.c.delivery_id == row.id)).one()
     answered = report.outcomes or tuple(_all_fields(body.fields, "gone" if report.result == "gone" else "unverified"))
     change = update(delivery_bodies).where(delivery_bodies.c.delivery_id == row.id)
-    tx.conn.execute(change.values(outcomes=[asdict(outcome) for outcome in answered], error=None))
+    told = [{name: value for name, value in asdict(outcome).items() if name in STORED} for outcome in answered]
+    tx.conn.execute(change.values(outcomes=told, previous=_previous(answered) or null(), error=None))
     for outcome in answered:
         where = (offers.c.job_id == row.job_id) & (offers.c.field == outcome.field)
         if outcome.locale:
@@ -44,6 +48,15 @@ def record(tx: Tx, row: Any, report: AttemptReport) -> None:
         if outcome.outcome == "kept":
             _open_review(tx, row, outcome)
     _remember(tx, row, body.fields, answered)
+
+
+def _previous(answered: Iterable[FieldOutcome]) -> dict[str, dict[str, str | None]]:
+    """Field → locale → the text that was replaced."""
+    found: dict[str, dict[str, str | None]] = {}
+    for outcome in answered:
+        if outcome.previous_said:
+            found.setdefault(outcome.field, {})[outcome.locale] = outcome.previous
+    return found
 
 
 def _all_fields(fields: dict[str, Any], word: Any) -> Iterable[FieldOutcome]:

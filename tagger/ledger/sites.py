@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger import circuit
@@ -87,6 +87,23 @@ class Sites(Store):
 
     def sites(self) -> list[Site]:
         return self._read(lambda conn: [to_site(row) for row in conn.execute(select(sites).order_by(sites.c.id))])
+
+    def put_capabilities(self, site_id: str, capabilities: Mapping[str, Any] | None) -> None:
+        """What the site's CMS answered to `site.probe`; None: it knows no such message. Errors: NotFound."""
+
+        def work(tx: Tx) -> int:
+            stored = null() if capabilities is None else dict(capabilities)
+            change = update(sites).where(sites.c.id == site_id).values(capabilities=stored, probed_ms=tx.now_ms)
+            return tx.conn.execute(change).rowcount
+
+        if not self._write(work):
+            raise NotFound(f"No site {site_id!r}.")
+
+    def capabilities_of(self, site_id: str) -> tuple[Mapping[str, Any] | None, int | None]:
+        """The last answer to `site.probe`, and when it came (ms); (None, None): the CMS was never asked."""
+        stmt = select(sites.c.capabilities, sites.c.probed_ms).where(sites.c.id == site_id)
+        row = self._read(lambda conn: conn.execute(stmt).one_or_none())
+        return (None, None) if row is None else (row.capabilities, row.probed_ms)
 
     def pause_writes(self, site_id: str, paused: bool) -> None:
         """Pause or resume all writes to the site. While it is paused, its deliveries stay pending."""

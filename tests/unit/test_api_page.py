@@ -1,4 +1,4 @@
-"""docs/api.md by its word: its examples are accepted, and its receiver, run as it is printed, never writes over a person."""
+"""docs/api.md and docs/protocol.md by their word: the examples are accepted; the receiver, as printed, keeps a person's text."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tagger.net import signing
 from tagger.site import Site
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+PROTOCOL = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text("utf-8")
 EXAMPLES = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", PAGE, flags=re.S)]
 CAT, DOG = "Tabby cat on a red sofa", "Dog on a lawn"
 PLACE = ("alt_text", "en")
@@ -44,9 +45,9 @@ def test_the_examples_are_accepted() -> None:
 
 @pytest.fixture
 def receiver() -> dict[str, Any]:
-    [program] = re.findall(r"```python\n(.*?)```", PAGE, flags=re.S)
+    [program] = re.findall(r"```python\n(.*?)```", PROTOCOL, flags=re.S)
     found: dict[str, Any] = {}
-    exec(compile(program, "docs/api.md", "exec"), found)
+    exec(compile(program, "docs/protocol.md", "exec"), found)
     return found
 
 
@@ -85,7 +86,7 @@ class Cms:
 
     def __init__(self, receiver: dict[str, Any]) -> None:
         self.receiver, self.secret = receiver, signing.new_secret()
-        self.asset: dict[str, Any] = {"sequence": 0, "delivery": "", "fields": {}, "tags": {}, "offered": set(), "state": "waits"}
+        self.asset: dict[str, Any] = {"sequence": 0, "delivery": "", "fields": {}, "tags": {}, "offered": set(), "replaced": {}}
         self.db = {"4711": self.asset}
 
     def take(self, sent: DeliveryClaim) -> dict[str, str]:
@@ -95,7 +96,7 @@ class Cms:
     def answers(self, sent: DeliveryClaim) -> dict[str, FieldOutcome]:
         body = callback.body(sent)
         headers = signing.sign([signing.new_secret(), self.secret], sent.delivery_id, int(time.time()), body)
-        status, said = self.receiver["receive"](self.db, headers, body, self.secret)
+        status, said = self.receiver["receive"](self.db, headers, body, [self.secret])
         assert status == 200
         return {outcome.field: outcome for outcome in callback.read_answer(sent, json.dumps(said).encode()).outcomes}
 
@@ -218,11 +219,11 @@ def test_a_receiver_that_knows_only_fields_goes_on_working() -> None:
 def test_another_type_is_left_alone(receiver: dict[str, Any]) -> None:
     secret = signing.new_secret()
     body = b'{"type":"webhook.test"}'
-    assert receiver["receive"]({}, signing.sign([secret], "msg_1", int(time.time()), body), body, secret) == (204, None)
+    assert receiver["receive"]({}, signing.sign([secret], "msg_1", int(time.time()), body), body, [secret]) == (204, None)
 
 
 def test_a_strangers_message_is_refused(receiver: dict[str, Any]) -> None:
     body = callback.body(claim(CAT, 1, "dlv_1"))
     headers = signing.sign([signing.new_secret()], "dlv_1", int(time.time()), body)
     with pytest.raises(PermissionError):
-        receiver["verified"](headers, body, signing.new_secret())
+        receiver["verified"](headers, body, [signing.new_secret()])

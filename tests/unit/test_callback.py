@@ -153,3 +153,25 @@ def test_no_answer_breaks_the_reading(answer: Any) -> None:
 @given(content=st.binary(max_size=60))
 def test_no_bytes_break_the_reading(content: bytes) -> None:
     callback.read_answer(CLAIM, content)
+
+
+def test_a_field_that_an_editor_changed_may_not_be_replaced_by_anything() -> None:
+    sent = json.loads(callback.body(replace(CLAIM, editor_fields=frozenset({("alt_text", "en")}))))
+    assert sent["data"]["fields"]["alt_text"]["en"]["if_current"] == {"in": []}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said", "previous"),
+    [
+        ("written", {"previous": "Old"}, ("Old", True)),
+        ("written", {"previous": None}, (None, True)),
+        ("unchanged", {"previous": "Old"}, ("Old", True)),
+        ("written", {}, (None, False)),
+        ("kept", {"previous": "A person's words"}, (None, False)),
+        ("written", {"previous": 7}, (None, False)),
+    ],
+)
+def test_what_a_write_replaced_is_read_from_the_answer(outcome: str, said: dict[str, Any], previous: tuple[Any, bool]) -> None:
+    answer = json.dumps({"fields": {"alt_text": {"en": {"outcome": outcome, **said}}}}).encode()
+    [found] = [o for o in callback.read_answer(CLAIM, answer).outcomes if o.field == "alt_text"]
+    assert (found.previous, found.previous_said) == previous

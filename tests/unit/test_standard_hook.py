@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.asset import Context, ImageSource
-from tagger.cms.base import Deletion
+from tagger.cms.base import Deletion, Edit, EditedText, ImageFollows
 from tagger.cms.generic.hook import parse_hook
 from tagger.errors import BadRequest
 from tagger.site import Site
@@ -112,3 +112,36 @@ def test_no_data_raises_anything_else(data: dict[str, Any]) -> None:
     for whole in (data, {**hook()["data"], **{k: v for k, v in data.items() if k != "asset"}}):
         with contextlib.suppress(BadRequest):
             parse({"type": "asset.updated", "data": whole})
+
+
+def test_an_edit_names_the_fields_and_the_tags_that_a_person_changed() -> None:
+    fields = {
+        "alt_text": {"pt_BR": {"value": "Gato", "was": "sha256:9f"}, "en": {"value": None}},
+        "tags": {"added": ["Tibby"], "removed": ["cat"]},
+    }
+    found = parse({"type": "asset.edited", "data": {"asset": {"id": 4711}, "by": "person", "fields": fields}})
+    texts = (EditedText(field="alt_text", locale="pt-BR"), EditedText(field="alt_text", locale="en"))
+    assert found == Edit(asset_id="4711", texts=texts, tags_added=("Tibby",), tags_removed=("cat",))
+
+
+@pytest.mark.parametrize(
+    ("data", "pointer"),
+    [
+        ({"fields": {}}, "/data/by"),
+        ({"by": "tagger", "fields": {}}, "/data/by"),
+        ({"by": "person"}, "/data/fields"),
+        ({"by": "person", "fields": {"alt_text": {"added": ["cat"]}}}, "/data/fields/alt_text"),
+        ({"by": "person", "fields": {"tags": {"added": "cat"}}}, "/data/fields/tags/added"),
+        ({"by": "person", "fields": {"mood": {"en": {"value": "x"}}}}, "/data/fields/mood"),
+    ],
+    ids=["nobody", "by-tagger", "no-fields", "tags-of-a-text", "tags-as-text", "no-such-field"],
+)
+def test_an_edit_that_is_not_as_agreed_is_refused_with_its_place(data: dict[str, Any], pointer: str) -> None:
+    with pytest.raises(BadRequest) as err:
+        parse({"type": "asset.edited", "data": {"asset": {"id": "a"}, **data}})
+    assert any(place.pointer.startswith(pointer) for place in err.value.info().errors), err.value.info()
+
+
+def test_a_picture_that_cannot_be_fetched_follows_by_itself() -> None:
+    found = parse({"type": "asset.created", "data": {"asset": {"id": "a", "image": {"send": True}}}})
+    assert found == ImageFollows(asset_id="a")

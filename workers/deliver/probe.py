@@ -1,7 +1,8 @@
-"""`python -m workers.deliver.probe`: one signed test message to a site's endpoint, by the deliverer's own way.
+"""`python -m workers.deliver.probe`: one signed message to a site's endpoint, by the deliverer's own way.
 
-The question is JSON on standard input: {"site": id}. The answer is one JSON line: {"ok", "status", "ms", "url", "answer",
-"code", "detail", "remedy"}, or {"error": ErrorInfo}. Nothing is written to the ledger, and a circuit does not learn of it.
+The question is JSON on standard input: {"site": id, "type": a type that changes nothing, "data": {…}}; without a type it is
+`webhook.test`. The answer is one JSON line: {"ok", "status", "ms", "url", "answer", "code", "detail", "remedy"}, or {"error":
+ErrorInfo}. Of a `webhook.test` the answer is cut. Nothing is written to the ledger, and a circuit does not learn of it.
 
 Exit status: 0 answered · 1 the site or the settings are at fault.
 """
@@ -11,10 +12,11 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from tagger.delivery import Endpoint
-from tagger.errors import AnswerInvalid, DeliveryError, EndpointGone, NotFound, TaggerError
+from tagger.errors import AnswerInvalid, BadRequest, DeliveryError, EndpointGone, NotFound, TaggerError
 from tagger.ids import new_id
 from tagger.instants import format_instant
 from tagger.ledger import Ledger, open_ledger
@@ -26,11 +28,15 @@ from workers.deliver.transport import HttpTransport
 
 MESSAGE_TYPE = "webhook.test"
 ANSWER_CHARS = 200
+READING = frozenset({MESSAGE_TYPE, "site.probe", "library.page"})  # types that change nothing in the CMS
 
 
-def probe(endpoint: Endpoint, settings: Settings, now_s: float) -> dict[str, Any]:
+def probe(
+    endpoint: Endpoint, settings: Settings, now_s: float, kind: str = MESSAGE_TYPE, data: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Sends once. What came back, and what it means; never raises for what an endpoint does."""
-    message = {"type": MESSAGE_TYPE, "timestamp": format_instant(round(now_s * 1000)), "data": {"site": endpoint.site_id}}
+    content = {"site": endpoint.site_id, **(data or {})}
+    message = {"type": kind, "timestamp": format_instant(round(now_s * 1000)), "data": content}
     body = json.dumps(message, separators=(",", ":")).encode()
     transport = HttpTransport()
     started = time.monotonic()
@@ -39,7 +45,8 @@ def probe(endpoint: Endpoint, settings: Settings, now_s: float) -> dict[str, Any
     try:
         signed = headers(endpoint, new_id("tst", round(now_s * 1000)), int(now_s), body)
         reply = transport.post(endpoint, signed, body, settings.deliver_seconds)
-        found |= {"status": reply.status, "answer": reply.body[:ANSWER_CHARS].decode("utf-8", "replace")}
+        answer = reply.body[:ANSWER_CHARS] if kind == MESSAGE_TYPE else reply.body
+        found |= {"status": reply.status, "answer": answer.decode("utf-8", "replace")}
         if not 200 <= reply.status < 300:
             problem = _problem(reply.status)
         elif looks_like_html(reply.body):
@@ -69,10 +76,14 @@ def main() -> int:
         logs.configure(settings, "probe")
         ledger = open_ledger(settings.ledger)
         try:
-            endpoint = _endpoint(ledger, str(json.load(sys.stdin)["site"]))
+            question = json.load(sys.stdin)
+            endpoint = _endpoint(ledger, str(question["site"]))
         finally:
             ledger.close()
-        answer = probe(endpoint, settings, time.time())
+        kind = str(question.get("type", MESSAGE_TYPE))
+        if kind not in READING:
+            raise BadRequest(f"{kind!r} is not sent in this way.", f"Use one of: {', '.join(sorted(READING))}.")
+        answer = probe(endpoint, settings, time.time(), kind, question.get("data"))
     except TaggerError as err:
         answer = {"error": err.info().to_dict()}
     sys.stdout.write(json.dumps(answer) + "\n")

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from tagger.api.deps import AppState, StateDep
 from tagger.api.messages import SIGNATURE
 from tagger.api.routes.jobs import RECEIPT, receipt
-from tagger.cms.base import Deletion
+from tagger.cms.base import Deletion, Edit, ImageFollows
 from tagger.cms.registry import hook_parser
 from tagger.errors import BodyTooLarge, NotFound, SignatureInvalid
 from tagger.net import signing
@@ -35,7 +35,10 @@ BODY: dict[str, Any] = {
     openapi_extra=BODY,
     responses={
         **RECEIPT,
-        204: {"description": "A deletion, which erases what is known of the asset; or an event that needs no work."},
+        204: {
+            "description": "A deletion, which erases what is known of the asset; an edit, after which the field is the editor's; "
+            "a picture whose bytes follow; or an event that needs no work."
+        },
     },
 )
 async def hook(site_id: str, request: Request, state: StateDep) -> Response:
@@ -50,7 +53,10 @@ async def hook(site_id: str, request: Request, state: StateDep) -> Response:
     if isinstance(wanted, Deletion):
         await run_in_threadpool(state.ingest.erase, site.id, wanted.asset_id)
         return Response(status_code=204)
-    if wanted is None:
+    if isinstance(wanted, Edit):
+        await run_in_threadpool(state.ledger.record_edit, site.id, wanted)
+        return Response(status_code=204)
+    if wanted is None or isinstance(wanted, ImageFollows):  # the job is made of the bytes, when they come
         return Response(status_code=204)
     if wanted.profile != site.profile:
         state.catalog.require(wanted.profile)

@@ -25,7 +25,7 @@ router = APIRouter(tags=["sites"])
 def _body(state: AppState, site: Site) -> dict[str, Any]:
     endpoint = state.ledger.endpoint_of(site.id)
     shown = None if endpoint is None else {"id": endpoint.id, "url": endpoint.url, "enabled": endpoint.enabled}
-    return serializers.site(site, shown)
+    return serializers.site(site, shown, *state.ledger.capabilities_of(site.id))
 
 
 @router.get("/v1/sites", summary="The sites that the key may see", responses=answered(answers.SiteList), response_model=None)

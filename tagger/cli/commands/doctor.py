@@ -12,7 +12,7 @@ import requests
 import typer
 
 from tagger.cli import attention, console
-from tagger.cli.commands import models
+from tagger.cli.commands import models, site_probe
 from tagger.cli.commands.status import numbers
 from tagger.errors import BrokerUnavailable, PortTaken, SettingsError, TaggerError
 from tagger.job import LANES
@@ -52,7 +52,7 @@ def doctor(json: console.Json = False) -> None:
     # everything else lies in the home: without it one finding is enough
     findings += [check(settings) for check in CHECKS] if home.state != "broken" else []
     if all(found.state != "broken" for found in findings):
-        findings += _attention(settings)
+        findings += _sites(settings) + _attention(settings)
     if json:
         console.print_json({"data": [asdict(f) for f in findings], "next_cursor": None})
     else:
@@ -238,6 +238,14 @@ def _models(settings: Settings) -> Finding:
         return f"caption={settings.caption}, embed={settings.embed}, check={settings.check}"
 
     return _attempt("Models", look)
+
+
+def _sites(settings: Settings) -> list[Finding]:
+    """What each CMS said that it can do, where it was asked."""
+    told = site_probe.findings(settings)
+    return [
+        Finding(what=f"Site {site}", state="warning" if cure else "ok", detail=text, remedy=cure) for site, text, cure in told
+    ]
 
 
 def _attention(settings: Settings) -> list[Finding]:

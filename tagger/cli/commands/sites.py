@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tagger import serializers
 from tagger.api.shapes import EndpointIn, SiteIn
 from tagger.cli import console, filters
-from tagger.cli.commands import rotation
+from tagger.cli.commands import rotation, site_probe
 from tagger.delivery import Endpoint
 from tagger.errors import BadRequest
 from tagger.ids import new_id
@@ -29,7 +29,8 @@ DROP = ("name", "locales", "profile")  # of a list that is too wide, the first o
 
 def _row(ledger: Ledger, site: Site) -> dict[str, Any]:
     endpoint = ledger.endpoint_of(site.id)
-    return serializers.site(site, None if endpoint is None else {"id": endpoint.url, "enabled": endpoint.enabled})
+    shown = None if endpoint is None else {"id": endpoint.url, "enabled": endpoint.enabled}
+    return serializers.site(site, shown, *ledger.capabilities_of(site.id))
 
 
 @app.command("add")
@@ -257,3 +258,4 @@ def resume(site_id: filters.SiteId) -> None:
 
 
 app.command("rotate")(rotation.rotate)
+app.command("probe")(site_probe.probe)

@@ -35,8 +35,8 @@ def tags_hash(labels: Sequence[str]) -> str:
 def body(claim: DeliveryClaim) -> bytes:
     """The message for one attempt. All attempts send the same body unless the provenance changed in between.
 
-    `if_current` holds null (the field was never set) and the hash of each text that tagger wrote before. Which tags are added
-    and removed is decided in tagger/provenance.py.
+    `if_current` holds null (the field was never set) and the hash of each text that tagger wrote before. It is empty for a field
+    that an editor changed since. Which tags are added and removed is decided in tagger/provenance.py.
     """
     fields = {name: _tags(claim, value) if name == TAGS else _texts(claim, name, value) for name, value in claim.fields.items()}
     data: dict[str, Any] = {"job": claim.job_id, "asset": {"id": claim.asset_id}, "sequence": claim.sequence, **claim.notice}
@@ -48,10 +48,11 @@ def body(claim: DeliveryClaim) -> bytes:
 
 
 def _texts(claim: DeliveryClaim, name: str, locales: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        locale: {**offer, "if_current": {"in": replaceable(claim.provenance.get((name, locale), ()))}}
-        for locale, offer in locales.items()
-    }
+    return {locale: {**offer, "if_current": {"in": _replaceable(claim, (name, locale))}} for locale, offer in locales.items()}
+
+
+def _replaceable(claim: DeliveryClaim, place: tuple[str, str]) -> list[str | None]:
+    return replaceable(claim.provenance.get(place, ()), edited=place in claim.editor_fields)
 
 
 def _tags(claim: DeliveryClaim, offer: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,6 +130,7 @@ def _outcome(name: str, locale: str, sent: str, fields: Mapping[str, Any]) -> Fi
         value_sha256=_read_back(said.get("value"), outcome, sent),
         added=_ids(said.get("added")) if name == TAGS else None,
         removed=_ids(said.get("removed")) if name == TAGS else None,
+        **_previous(said, name, outcome),
     )
 
 
@@ -139,6 +141,17 @@ def _of_locale(said: Mapping[str, Any], locale: str) -> Any:
 
 def _plain(locale: str) -> str:
     return locale.replace("_", "-").lower()
+
+
+def _previous(said: Mapping[str, Any], name: str, outcome: str) -> dict[str, Any]:
+    """What a write replaced, so that it can be undone: also a write of an earlier attempt, whose answer was lost.
+
+    Tags need none: `added` and `removed` say it.
+    """
+    if name == TAGS or outcome not in ("written", "unchanged") or "previous" not in said:
+        return {}
+    value = said["previous"]
+    return {"previous": value, "previous_said": True} if value is None or isinstance(value, str) else {}
 
 
 def _ids(said: object) -> tuple[str, ...] | None:

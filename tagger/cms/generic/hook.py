@@ -4,7 +4,7 @@
                                        "context": {"role": "informative", "title": null}, "metadata": {"post": "88"}}}
 
 Signed by Standard Webhooks with one of the site's hook secrets; `webhook-id` is the event's id. `data` is the body of
-`POST /v1/jobs`, read by the same model; keys that it does not know are passed over. Pure: no I/O.
+`POST /v1/jobs`, read by the same model; keys that it does not know are passed over. docs/protocol.md has every event. Pure.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from tagger.asset import ImageSource
-from tagger.cms.base import Deletion
+from tagger.cms.base import Deletion, Edit, HookEvent, ImageFollows
+from tagger.cms.generic.edit import EditIn
 from tagger.cms.job_body import AssetId, JobIn, plain_json, pointers
 from tagger.errors import BadRequest, Pointer
-from tagger.job import JobRequest
 from tagger.site import Site
 
-DELETED = "asset.deleted"
+DELETED, EDITED = "asset.deleted", "asset.edited"
 ACTED_ON = frozenset({"asset.created", "asset.updated"})
 ASSET_ID: TypeAdapter[str] = TypeAdapter(AssetId)
 
 
-def parse_hook(site: Site, event_id: str, body: bytes) -> JobRequest | Deletion | None:
-    """The job that a hook asks for, or the asset that it says is gone; None for any other event. Where the hook names no
+def parse_hook(site: Site, event_id: str, body: bytes) -> HookEvent | None:
+    """The job that a hook asks for, or what it tells of an asset; None for any other event. Where the hook names no
     profile and no locales, they are the site's. The caller checks that a profile other than the site's exists.
 
     Errors: BadRequest that points at the fault. The caller has verified the signature.
@@ -41,19 +41,32 @@ def parse_hook(site: Site, event_id: str, body: bytes) -> JobRequest | Deletion 
     kind = message.get("type") if isinstance(message, dict) else None
     if not isinstance(kind, str) or not kind:
         raise _bad("/type", "`type` must be a text.")
-    if kind not in ACTED_ON and kind != DELETED:
+    if kind not in ACTED_ON and kind not in (DELETED, EDITED):
         return None
     data = _object(message, "data", "/data")
     asset = _object(data, "asset", "/data/asset")
     if kind == DELETED:
         return Deletion(asset_id=_asset_id(asset))
+    if kind == EDITED:
+        return _edit(_asset_id(asset), data)
     image = _object(asset, "image", "/data/asset/image")
+    if image.get("send") is True and image.get("url") is None:
+        return ImageFollows(asset_id=_asset_id(asset))
     if not isinstance(image.get("url"), str) or image.get("base64") is not None:
-        raise _bad("/data/asset/image/url", "A hook needs the image's `url`. Send bytes with PUT /v1/assets/{id}/image.")
+        raise _bad(
+            "/data/asset/image/url", "A hook needs the image's `url` or `send`; send bytes with PUT /v1/assets/{id}/image."
+        )
     wanted = _checked(data)
     source = ImageSource(kind="url", location=str(wanted.asset.image.url))
     request = wanted.request(site, wanted.asset.id, wanted.asset.revision, source, wanted.profile or site.profile)
     return replace(request, event_id=event_id)
+
+
+def _edit(asset_id: str, data: Mapping[str, Any]) -> Edit:
+    try:
+        return EditIn.model_validate(data).edit(asset_id)
+    except ValidationError as err:
+        raise _refusal(err, "/data") from None
 
 
 def _checked(data: Mapping[str, Any]) -> JobIn:

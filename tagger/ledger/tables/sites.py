@@ -10,6 +10,8 @@ sites = Table(
     Column("id", String(63), primary_key=True),
     Column("body", JSON, nullable=False),  # the rest of Site
     Column("writes_paused", Boolean, nullable=False),
+    Column("capabilities", JSON),  # the CMS's answer to `site.probe`: tagger/cms/generic/probe.py
+    Column("probed_ms", BigInteger),
 )
 
 api_keys = Table(

@@ -40,6 +40,7 @@ delivery_bodies = Table(
     Column("error", JSON),
     Column("type", String(32), nullable=False, server_default="asset.described"),
     Column("notice", JSON, nullable=False, server_default="{}"),  # the rest of the message's data: tagger/message.py
+    Column("previous", JSON),  # field → locale → the text that this delivery replaced, as the CMS answered; to undo it
 )
 
 attempts = Table(
@@ -65,6 +66,7 @@ provenance = Table(  # the values that tagger wrote, as the CMS returned them
     Column("hashes", JSON, nullable=False),  # newest first
     Column("tags", JSON, nullable=False),  # field tags: term ids that we added and did not remove
     Column("not_ours", JSON, nullable=False, server_default="[]"),  # field tags: `editor_tags` outside the ledger
+    Column("edited_ms", BigInteger),  # a text: when a person last changed it; null: nobody told of an edit
 )
 
 reviews = Table(

@@ -21,6 +21,7 @@ from support.ledger_cases.away import AwayCases  # noqa: E402 - the rewriting co
 from support.ledger_cases.circuits import CircuitCases  # noqa: E402
 from support.ledger_cases.clocks import ClockCases  # noqa: E402
 from support.ledger_cases.crashes import CrashCases  # noqa: E402
+from support.ledger_cases.editing import EditCases  # noqa: E402
 from support.ledger_cases.erasing import ErasureCases  # noqa: E402
 from support.ledger_cases.jobs import JobCases  # noqa: E402
 from support.ledger_cases.pausing import PauseCases  # noqa: E402
@@ -37,6 +38,7 @@ class LedgerCases(
     CrashCases,
     ClockCases,
     DeliveryCases,
+    EditCases,
     TellingCases,
     CircuitCases,
     AwayCases,

@@ -7,6 +7,7 @@ import random
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -107,6 +108,11 @@ class World:
     def cache(self, key: str, value: bytes) -> None:
         """A prediction, kept as `complete` keeps it."""
         self.ledger._write(lambda tx: keep_prediction(tx, key, value))
+
+    def tagged(self, tags: list[dict[str, Any]]) -> Description:
+        """A description whose only annotation is these tags."""
+        annotation = Annotation.from_dict({**ALT.to_dict(), "field": "tags", "value": tags})
+        return replace(description(), annotations=(annotation,))
 
     def deliverable(self, limit: int = 50) -> list[DeliveryClaim]:
         return self.ledger.claim_deliveries(worker_id="w", limit=limit)

@@ -1,0 +1,58 @@
+"""What a person changed in the CMS: the fields and tags that are the editors' from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
+
+from tagger.cms.base import Edit
+from tagger.ledger.db.store import Store
+from tagger.ledger.db.writer import Tx
+from tagger.ledger.outcomes import provenance_of
+from tagger.ledger.tables import jobs, offers, provenance
+from tagger.provenance import tags_after_edit
+
+JOBS_SEARCHED = 50  # the newest of an asset, for the ids of the tags that an edit names by their labels
+
+PUT_TEXT = insert(provenance)
+PUT_TEXT = PUT_TEXT.on_conflict_do_update(
+    index_elements=["site_id", "asset_id", "field", "locale"],
+    set_={name: PUT_TEXT.excluded[name] for name in ("hashes", "edited_ms")},
+)
+PUT_TAGS = insert(provenance)
+PUT_TAGS = PUT_TAGS.on_conflict_do_update(
+    index_elements=["site_id", "asset_id", "field", "locale"],
+    set_={name: PUT_TAGS.excluded[name] for name in ("tags", "not_ours")},
+)
+
+
+class Edits(Store):
+    def record_edit(self, site_id: str, edit: Edit) -> None:
+        """The same edit twice changes nothing. An edit of an asset that is not known yet counts for its first description."""
+
+        def work(tx: Tx) -> None:
+            empty = {"site_id": site_id, "asset_id": edit.asset_id, "hashes": [], "tags": [], "not_ours": []}
+            for text in edit.texts:
+                tx.conn.execute(PUT_TEXT, {**empty, "field": text.field, "locale": text.locale, "edited_ms": tx.now_ms})
+            labels = {label.casefold() for label in (*edit.tags_added, *edit.tags_removed)}
+            if labels:
+                known = provenance_of(tx.conn, site_id, edit.asset_id)
+                after = tags_after_edit(known.tags, _ids(tx, site_id, edit.asset_id, labels))
+                hashes = list(known.hashes.get(("tags", ""), ()))
+                row = {"field": "tags", "locale": "", "hashes": hashes}
+                tags = {"tags": list(after.ours), "not_ours": list(after.editor_tags)}
+                tx.conn.execute(PUT_TAGS, {**empty, **row, **tags})
+
+        self._write(work)
+
+
+def _ids(tx: Tx, site_id: str, asset_id: str, labels: Collection[str]) -> tuple[str, ...]:
+    """The terms that tagger offered for the asset under one of these labels. A label that tagger never offered needs no id:
+    when tagger offers its term, the CMS answers that the tag is the editor's."""
+    newest = select(jobs.c.id).where(jobs.c.site_id == site_id, jobs.c.asset_id == asset_id)
+    newest = newest.order_by(jobs.c.id.desc()).limit(JOBS_SEARCHED)
+    stmt = select(offers.c.body).where(offers.c.job_id.in_(newest), offers.c.field == "tags")
+    found = [tag for body in tx.conn.execute(stmt).scalars() for tag in body.get("value") or ()]
+    return tuple(dict.fromkeys(tag["id"] for tag in found if tag["label"].casefold() in labels))

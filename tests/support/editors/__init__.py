@@ -1,0 +1,1 @@
+"""Editor programs for `tagger conformance`: each acts as a person in one CMS."""
