@@ -1,13 +1,13 @@
-"""Questions that the command line asks of the models: `python -m workers.ask reach | vectors | images`.
+"""Requests of the command line to the models: `python -m workers.ask reach | vectors | images`.
 
-The question is JSON on standard input; answers are JSON lines on standard output, the log goes to standard error.
+The request is JSON on standard input. The answers are JSON lines on standard output; the log goes to standard error.
 
     reach    {"vocabulary": YAML}  → {"model", "unreachable": {term id: why}}, of the lite models; GME reaches any words
     vectors  {"vocabulary": YAML}  → {"model", "texts", "dimensions", "file"}, of the lite models; GME makes its own as it starts
     images   {"vocabulary": YAML, "profile": name, "images": [path, …]}  → one line an image: {"file", "models", "scores"
              of every term, "tags" that publish, "caption" as the model wrote it, "annotations"}, or {"file", "error"}
 
-Exit status: 0 answered · 1 the models or the question are at fault, told as {"error": ErrorInfo}.
+Exit status: 0 answered · 1 the models or the request failed; the answer is {"error": ErrorInfo}.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def vectors(question: Mapping[str, Any], settings: Settings) -> Iterator[Answer]
 def images(question: Mapping[str, Any], settings: Settings) -> Iterator[Answer]:
     profile = load_catalog(settings.home).require(question["profile"])
     vocabulary = vocabulary_file.parse(question["vocabulary"])
-    decoder = DecoderPool.of(settings)  # before any thread of ours
+    decoder = DecoderPool.of(settings)  # before tagger starts a thread
     models = start_models(settings, on_fatal=lambda _reason: None)
     try:
         models.wait_ready(threading.Event())

@@ -1,7 +1,7 @@
-"""Small JPEGs of pictures, for pages and the demo: `python -m workers.renditions`.
+"""Small JPEGs of images, for pages and the demo: `python -m workers.renditions`.
 
-A picture is opened by a decoder alone, with its limits. A request is a line of JSON on standard input: {"path", "size": [width,
-height], "quality"}. The answer is a line of JSON, {"bytes": n} or {"error": ErrorInfo}, and behind it the n bytes of the JPEG.
+Only a decoder with its limits opens an image. A request is a line of JSON on standard input: {"path", "size": [width, height],
+"quality"}. The answer is a line of JSON, {"bytes": n} or {"error": ErrorInfo}, then the n bytes of the JPEG.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def serve(settings: Settings, requests: BinaryIO, answers: BinaryIO) -> None:
 
 def rendition(decoder: DecoderPool, settings: Settings, *, path: str, size: list[int], quality: int) -> bytes:
     """Errors: ImageError; DecoderUnavailable."""
-    place = os.path.realpath(path)  # whoever named it may name a link
+    place = os.path.realpath(path)  # the path may be a link
     data = read_file(place, os.path.dirname(place), settings.max_body_bytes)
     decoded = decoder.decode(data, deadline=time.monotonic() + settings.job_seconds)
     small = Image.fromarray(decoded.pixels)

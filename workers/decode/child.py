@@ -3,8 +3,8 @@
 Shared area: the first `max_bytes` hold the encoded image, the rest the pixels. A request is the length of the image (8 bytes);
 an answer is the length of a JSON object (4 bytes), the object, then the metadata blocks whose lengths it gives.
 
-It must never outlive its parent, nor die before it: signals to the group are ignored, and the parent's death closes a pipe whose
-hang-up the kernel turns into SIGKILL, which ends this process even inside a C library, and even if it is stopped.
+The process must end with its parent, not earlier and not later. It ignores signals to the group. When the parent dies, a pipe
+closes, and the kernel sends SIGKILL for it. This ends the process even inside a C library, and even if it is stopped.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
     area = mmap.mmap(area_fd, limits.area_bytes)
     with socket.socket(fileno=socket_fd) as channel:
         channel.sendall(READY)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libraries print there what a file tells them to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libraries print text from the file there
         while request := _receive(channel, REQUEST.size):
             (length,) = REQUEST.unpack(request)
             _allow_cpu(limits.seconds)
@@ -71,13 +71,13 @@ def _packed(body: dict[str, object]) -> bytes:
 
 
 def _receive(channel: socket.socket, count: int) -> bytes:
-    """Exactly `count` bytes, or none when the parent is gone."""
+    """Exactly `count` bytes, or none if the parent ended."""
     data = channel.recv(count, socket.MSG_WAITALL)
     return data if len(data) == count else b""
 
 
 def start_nothing(event: str, _args: object) -> None:
-    """An audit hook: no file makes a decoder start another program, whatever a library would do for it."""
+    """An audit hook. It stops a library that tries to start another program for a file."""
     if event in STARTS:
         raise PermissionError(f"A decoder starts no program ({event}).")
 
@@ -86,7 +86,7 @@ def _limit(limits: Limits) -> None:
     for kind, value in (
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),  # no library has a reason to write a file
+        (resource.RLIMIT_FSIZE, 0),  # no library needs to write a file
         (resource.RLIMIT_NOFILE, 64),
     ):
         _, hard = resource.getrlimit(kind)

@@ -1,6 +1,6 @@
-"""Whether a picture shows anything. Only the decoder can tell.
+"""Whether the models can see the content of an image. Only the decoder knows this.
 
-The models get the picture laid on white, reduced, and without its later frames.
+The models get the image on a white background, scaled down, and without later frames.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ SPREAD = 6  # of 255, between the least and the greatest value of a channel: the
 
 
 def content(whole: Image.Image, seen: Image.Image, frames: int) -> Content:
-    """`whole`: at its full size, its transparency still there (L, LA, RGB, RGBA, CMYK or LAB); `seen`: what the models get."""
+    """`whole`: the image at full size, with its transparency (L, LA, RGB, RGBA, CMYK or LAB). `seen`: the image for the
+    models."""
     if not _one_colour(seen):
         return "shown"
     return "blank" if frames == 1 and is_blank(whole) else "hidden"

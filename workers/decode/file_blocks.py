@@ -1,4 +1,4 @@
-"""The raw metadata blocks of a picture that Pillow has opened."""
+"""The raw metadata blocks of an image that Pillow opened."""
 
 from __future__ import annotations
 

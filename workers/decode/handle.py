@@ -32,21 +32,21 @@ INHERITED = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL")  # nothing else: the w
 
 
 class Died(Exception):
-    """The decoder ended or spoke nonsense; `by` is the signal that ended it, if one did."""
+    """The decoder ended or sent an invalid answer. `by`: the signal that ended it, or 0."""
 
     def __init__(self, by: int = 0) -> None:
         self.by = by
 
 
 class Patience:
-    """Until when an answer is waited for; asked again whenever that time is over. Errors: whatever says that it is enough."""
+    """The time until which the parent waits for an answer. It is asked again after that time. Errors: those that end the wait."""
 
     def __init__(self, until: float, again: Callable[[], float] | None = None) -> None:
         self.until = until  # monotonic
         self._again = again
 
     def over(self) -> None:
-        """The time is over. Errors: TimeoutError, unless there is more."""
+        """The time is over. Errors: TimeoutError, unless there is more time."""
         if self._again is None:
             raise TimeoutError
         self.until = self._again()
@@ -63,13 +63,13 @@ class DecoderProcess:
         ours, theirs = socket.socketpair()
         try:
             self.area = mmap.mmap(area_fd, limits.area_bytes)
-            # until it has started it is killed with the thread that starts it; from then on with this process (`die_with_pipe`)
+            # during its start it is killed with the thread that starts it, later with this process (`die_with_pipe`)
             self.process = start_child(
                 _command(theirs.fileno(), area_fd, life_fd, limits),
                 env=_environment(),
                 pass_fds=(theirs.fileno(), area_fd, life_fd),
                 stdout=subprocess.DEVNULL,
-                own_session=True,  # a signal to the worker's group is the worker's business
+                own_session=True,  # only the worker handles a signal to its group
             )
         except BaseException:
             ours.close()
@@ -109,7 +109,7 @@ class DecoderProcess:
         return view.reshape(height, width, 3).copy()
 
     def shed(self, length: int) -> None:
-        """Gives the memory of a large image back to the system."""
+        """Returns the memory of a large image to the system."""
         if length > SHED_BYTES and hasattr(mmap, "MADV_REMOVE"):
             self.area.madvise(mmap.MADV_REMOVE, 0, self.limits.max_bytes // mmap.PAGESIZE * mmap.PAGESIZE)
 
@@ -118,7 +118,7 @@ class DecoderProcess:
         return self.process.pid
 
     def cpu_seconds(self) -> float:
-        """Processor time that it has used up to now; 0 when it has ended."""
+        """The processor time that it used so far; 0 if it ended."""
         try:
             if platform.system() == "Linux":
                 return time.clock_gettime(~self.pid << 3 | PROCESS_CLOCK)  # as clock_getcpuclockid(3) makes it
@@ -128,11 +128,11 @@ class DecoderProcess:
             return 0.0
 
     def interrupt(self) -> None:
-        """From another thread: makes the decode under way fail with Died."""
+        """Call it from another thread. The running decode fails with Died."""
         self.process.kill()
 
     def kill(self) -> None:
-        """By the owner: ends the process, if it has not ended, and frees everything."""
+        """Called by the owner: ends the process and frees everything."""
         self.channel.close()
         self.process.kill()
         self.process.wait()
@@ -172,7 +172,7 @@ class DecoderProcess:
 
 
 def _shared_file(size: int) -> int:
-    """A file in memory, without a name: nothing to clean up, whoever dies."""
+    """A file in memory without a name. It needs no cleanup when a process dies."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("decoder", os.MFD_CLOEXEC)
     else:
@@ -188,7 +188,7 @@ def _command(socket_fd: int, area_fd: int, life_fd: int, limits: Limits) -> list
 
 
 def _environment() -> dict[str, str]:
-    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # the same packages as ours, wherever they came from
+    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # the same packages as in this process
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     # Arenas would eat the limit on address space. Of an ordinary picture's buffers the memory is kept, since every page anew
     # cost as much as the decoding; a large picture's goes back to the system.

@@ -1,7 +1,7 @@
-"""Encoded bytes to upright sRGB pixels at a bounded size, by Pillow. Runs inside a decoder process, where dying is allowed.
+"""Decodes bytes to upright sRGB pixels of a bounded size, with Pillow. It runs inside a decoder process, which may crash.
 
-Only the first frame is decoded. Transparency is laid on white. Nothing is ever enlarged. No numpy here: its thread pools would
-take most of the process's memory limit.
+Only the first frame is decoded. Transparency becomes white. An image is never enlarged. numpy is not used here, because its
+thread pools would take most of the memory limit.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from workers.decode import truncated
 from workers.decode.content import content, is_blank
 from workers.decode.file_blocks import blocks
 
-# AVIF goes before HEIF: both claim the brand "mif1", and only Pillow's plugin gives way when the content is the other's.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")  # MPO comes by way of JPEG
+# AVIF is tried before HEIF. Both accept the brand "mif1", but only Pillow's plugin refuses content of the other format.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")  # Pillow opens MPO as JPEG first
 MAX_PROFILE = 4 << 20  # bytes of an ICC profile; a large CMYK one has 2.5 MB
 COUNTED = frozenset({"PNG", "WEBP", "MPO", "AVIF", "HEIF"})  # their header has the number of frames
 TURNS = {
@@ -53,13 +53,13 @@ class Picture:
     iptc: bytes = b""
     xmp: bytes = b""
     texts: bytes = b""  # JSON: "caption" and "title" that the format itself keeps
-    warnings: tuple[str, ...] = ()  # in plain words, for the job
+    warnings: tuple[str, ...] = ()  # in plain English, for the job
 
 
 def configure(max_pixels: int) -> None:
-    """Sets Pillow's process-wide limits. One thread per library: the pool has a process per core already."""
+    """Sets Pillow's process-wide limits. Each library uses one thread, because the pool has a process per core."""
     Image.MAX_IMAGE_PIXELS = max_pixels
-    warnings.simplefilter("ignore")  # about oddities in files; nobody reads them here
+    warnings.simplefilter("ignore")  # about unusual files; nobody reads them here
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
@@ -67,10 +67,10 @@ def configure(max_pixels: int) -> None:
 
 
 def decode(data: bytes, *, max_pixels: int, long_side: int) -> Picture:
-    """Decodes `data`; neither side of the result is over `long_side`.
+    """Decodes `data`. Neither side of the result is larger than `long_side`.
 
-    A file that ends early is decoded, with a warning, where at least 95 % of its rows are there.
-    Errors: DecodeError, ImageTooManyPixels, DecodeTimeout (memory). Whatever else a parser raises becomes DecodeError.
+    If a file ends early but holds at least 95 % of its rows, it is decoded with a warning.
+    Errors: DecodeError, ImageTooManyPixels, DecodeTimeout (memory). Any other error of a parser becomes DecodeError.
     """
     try:
         return _decoded(data, max_pixels, long_side)
@@ -107,7 +107,7 @@ def _decoded(data: bytes, max_pixels: int, long_side: int) -> Picture:
 
 
 def _what_is_there(data: bytes, kind: str, max_pixels: int, long_side: int) -> Picture | None:
-    """The picture of a file that ends early, if nearly all of it is there."""
+    """The image of a file that ends early, if nearly all of it is there."""
     opened = functools.partial(_opened, max_pixels=max_pixels)
     try:
         share = truncated.share_there(data, kind, opened, lambda image: _reduce(image, long_side))
@@ -120,7 +120,9 @@ def _what_is_there(data: bytes, kind: str, max_pixels: int, long_side: int) -> P
     except Exception:  # noqa: BLE001 — what a parser raises on the second try adds nothing to what the first one said
         return None
     shown = f"{share:.1%} of its rows are there" if share < 1 else "all of its rows are there"
-    shows: Content = "hidden" if picture.content == "blank" and share < 1 else picture.content  # the rest may show something
+    shows: Content = (
+        "hidden" if picture.content == "blank" and share < 1 else picture.content
+    )  # the missing rest may have content
     return replace(picture, content=shows, warnings=(f"The {kind} file ends early; {shown}.",))
 
 
@@ -132,14 +134,14 @@ def _opened(data: bytes, max_pixels: int) -> Image.Image:
 
 def _reduce(image: Image.Image, long_side: int) -> None:
     if image.format in ("JPEG", "MPO"):
-        image.draft(None, _contained(image.size, long_side))  # lets libjpeg leave out detail that the resize would throw away
+        image.draft(None, _contained(image.size, long_side))  # libjpeg then skips detail that the resize would discard
 
 
 def _picture(image: Image.Image, data: bytes, max_pixels: int, long_side: int) -> Picture:
     full = image.size
     _reduce(image, long_side)
     image.load()
-    _check(image.size, max_pixels)  # some parsers learn the true size only now
+    _check(image.size, max_pixels)  # some parsers know the real size only now
     turn = _turn(image)
     whole = small = _plain_mode(image)
     target = _contained(small.size, long_side)
@@ -171,7 +173,7 @@ def _picture(image: Image.Image, data: bytes, max_pixels: int, long_side: int) -
 
 
 def _blank_in_full(data: bytes, max_pixels: int) -> bool:
-    """A reduced JPEG has lost the fine lines that a blank picture would not have."""
+    """A scaled-down JPEG loses fine lines, so it may look blank although the original is not."""
     try:
         with _opened(data, max_pixels) as image:
             image.load()
@@ -197,7 +199,7 @@ def _contained(size: tuple[int, int], long_side: int) -> tuple[int, int]:
 
 
 def _turn(image: Image.Image) -> Image.Transpose | None:
-    # After load(): TIFF turns itself then, and forgets the tag.
+    # After load(), because TIFF then rotates itself and removes the tag.
     try:
         return TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except MemoryError:
@@ -210,7 +212,7 @@ def _plain_mode(image: Image.Image) -> Image.Image:
     """One of L, LA, RGB, RGBA, CMYK, LAB: modes that can be resized without a change of meaning."""
     mode = image.mode
     if mode.startswith("I;16"):
-        native = image if mode == "I;16" else image.convert("I")  # of the others Pillow cannot change the values
+        native = image if mode == "I;16" else image.convert("I")  # Pillow cannot change the values of other modes
         return native.point(lambda value: value * (1 / 257) + 0.5).convert("L")
     if mode in ("I", "F"):
         return _stretched(image)
@@ -224,7 +226,8 @@ def _plain_mode(image: Image.Image) -> Image.Image:
 
 
 def _stretched(image: Image.Image) -> Image.Image:
-    """32-bit and floating point grey: 0–1 and 0–255 and 0–65535 by their range, anything else from its own least to its most."""
+    """32-bit and floating point grey. The range decides between 0–1, 0–255 and 0–65535; other ranges are scaled from minimum to
+    maximum."""
     low, high = image.getextrema()
     if not isinstance(low, int | float) or not isinstance(high, int | float) or not (low == low and abs(low) + abs(high) < 1e38):
         raise DecodeError("The image holds values that are not numbers.")
@@ -252,7 +255,7 @@ def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
 
 @functools.lru_cache(maxsize=8)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """From `profile` to sRGB; None when there is nothing to do or the profile is broken or for another kind of pixels."""
+    """From `profile` to sRGB. None if no change is needed, or if the profile is broken or for another mode."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if source.profile.xcolor_space != SPACE_OF_MODE.get(mode):

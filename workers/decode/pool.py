@@ -1,7 +1,7 @@
-"""Pixels out, safely: a pool of decoder processes that can be killed without harm to anything else.
+"""A pool of decoder processes. Each can be killed without effect on the others.
 
-A hostile image can at worst end its own decoder: the pool kills it at its deadline, starts another, and only that image fails.
-Encoded bytes and pixels go through shared memory; pixels are copied out, so that they have no ties to a process.
+A hostile image can at worst end its own decoder. The pool kills a decoder at its deadline and starts another; only that image
+fails. Encoded bytes and pixels go through shared memory. Pixels are copied out, so that they do not depend on a process.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from workers.decode.protocol import BLOCKS, Limits
 TYPED = {cls.code: cls for cls in (DecodeError, ImageTooManyPixels, DecodeTimeout)}
 CONTENTS: dict[str, Content] = {name: name for name in get_args(Content)}
 CLOSE_SECONDS = 5.0
-PROGRESS_SECONDS = 0.01  # of processor time; who used less while others had time stood still
-# Whatever an image does, its decoder does not get these of itself: the system was out of memory, or somebody killed it.
+PROGRESS_SECONDS = 0.01  # of processor time; a decoder that used less was stopped
+# An image cannot cause these signals: the system was out of memory, or a person or program killed the decoder.
 FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGBUS, signal.SIGTERM})
 
 
@@ -51,11 +51,11 @@ class Decoded:
     xmp: bytes = field(default=b"", repr=False)
     texts: bytes = field(default=b"", repr=False)  # JSON: "caption" and "title" that the format itself keeps
     content: Content = "shown"
-    warnings: tuple[str, ...] = ()  # in plain words, for the job
+    warnings: tuple[str, ...] = ()  # in plain English, for the job
 
 
 def default_processes() -> int:
-    """One for each usable processor, less one for the work around them."""
+    """One for each usable processor, except one for the other work."""
     return max(1, processors() - 1)
 
 
@@ -92,8 +92,8 @@ class _Slot:
 
 
 class _Suspect(Exception):
-    """Perhaps the image is not at fault: its process had decoded others before (a leak, a corrupted heap), was killed from
-    outside, or stood still.
+    """The image may not be the cause: the process had decoded others before (a leak, a corrupted heap), was killed from outside,
+    or was stopped.
     """
 
 
@@ -122,7 +122,7 @@ class DecoderPool:
         self._room = max(pixels_in_flight, self._largest)  # bytes of pixels that may still be handed out
         self._free = threading.Condition(threading.RLock())  # re-entrant: a finalizer may run while its thread is inside
         self._closed = False
-        life_read, self._life_write = os.pipe()  # the processes see its end when we die, however we die
+        life_read, self._life_write = os.pipe()  # the processes notice its end when this process dies
         self._life_read = life_read
         self._slots = [_Slot(self.limits, life_read) for _ in range(processes or default_processes())]
         self._idle = list(self._slots)
@@ -146,9 +146,9 @@ class DecoderPool:
     def decode(self, data: bytes, *, deadline: float) -> Decoded:
         """Decodes before `deadline`, a `time.monotonic()` reading. Called from any thread; blocks.
 
-        Errors: DecodeError (not an image, or broken), ImageTooManyPixels, ImageTooLarge, DecodeTimeout (over the pool's limit of
-        processor time or memory); retryable: DeadlineExceeded (the caller's time ran out first), DecoderUnavailable, and of it
-        DecoderLost (killed from outside or standing still, twice).
+        Errors: DecodeError (not an image, or broken), ImageTooManyPixels, ImageTooLarge, DecodeTimeout (the pool's limit of
+        processor time or memory). Retryable: DeadlineExceeded (the deadline of the caller came first), DecoderUnavailable, and
+        its subclass DecoderLost (killed from outside or stopped, twice).
         """
         if len(data) > self.limits.max_bytes:
             raise ImageTooLarge(f"The image is larger than {self.limits.max_bytes:,} bytes.")
@@ -160,7 +160,7 @@ class DecoderPool:
             except _Suspect:
                 slot.kill()
                 try:
-                    decoded = self._exchange(slot, data, deadline)  # in a fresh process, whose failure is the image's own
+                    decoded = self._exchange(slot, data, deadline)  # in a new process; if it fails too, the image is the cause
                 except _Suspect as err:
                     raise DecoderLost("Two decoders of the image were killed or stopped.") from err
             used = decoded.pixels.nbytes
@@ -170,7 +170,7 @@ class DecoderPool:
             self._give(slot, self._largest - used)
 
     def close(self) -> None:
-        """Ends every process. Decodes under way fail with DecoderUnavailable."""
+        """Ends every process. Running decodes fail with DecoderUnavailable."""
         with self._free:
             if self._closed:
                 return
@@ -235,8 +235,8 @@ class DecoderPool:
         raise TYPED.get(str(answer["error"]), DecodeError)(str(answer["detail"]))
 
     def _patience(self, process: DecoderProcess, deadline: float) -> Patience:
-        """The limit is of processor time. When as much time has passed on the wall, a decoder that makes progress goes on: the
-        machine is busy, or stood still. One that makes none is replaced.
+        """The limit counts processor time. If that much wall-clock time passed, a decoder that makes progress continues, because
+        the machine is busy or was stopped. A decoder without progress is replaced.
         """
         began = used = process.cpu_seconds()
 
@@ -277,4 +277,4 @@ def _decoded(process: DecoderProcess, answer: dict[str, Any], blocks: list[bytes
             **metadata,
         )
     except (KeyError, ValueError, TypeError) as err:
-        raise Died from err  # an answer that no honest decoder gives
+        raise Died from err  # an answer that a correct decoder never gives

@@ -1,4 +1,4 @@
-"""What a decoder process and its parent say to each other: the shared area, requests, answers, and limits."""
+"""The protocol between a decoder process and its parent: shared area, requests, answers and limits."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How much of a picture is there when its file ends early. Runs inside a decoder process.
+"""Measures how much of an image a file holds if it ends early. It runs inside a decoder process.
 
-Browsers and viewers show a file that lacks its last bytes, so one whose rows are nearly all there is described, with a warning.
-What is there is found by decoding twice with different stand-ins for the lost bytes: what differs depends on the lost bytes.
+Browsers and viewers show a file that lacks its last bytes. So an image with nearly all rows is described, with a warning. The
+file is decoded twice, with different substitutes for the lost bytes. A pixel that differs depends on the lost bytes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Reduce = Callable[[Image.Image], None]
 
 
 def share_there(data: bytes, kind: str, opened: Open, reduce: Reduce) -> float:
-    """The share of the picture's rows that the file holds, 0..1; 0 too where Pillow cannot know.
+    """The share of the rows that the file holds, 0..1; also 0 if Pillow cannot know it.
 
     `opened` opens a file and checks its size; `reduce` asks for fewer pixels, where the format can give them.
     Errors: those of Pillow.
@@ -38,13 +38,13 @@ def share_there(data: bytes, kind: str, opened: Open, reduce: Reduce) -> float:
 
 
 def completed(data: bytes, kind: str) -> bytes:
-    """The file with a proper end, where the format has one that can be put there."""
+    """The file with a valid end, if the format has an end marker that can be added."""
     return _whole_segments(data) + END_OF_JPEG if kind in ("JPEG", "MPO") else data
 
 
 @contextlib.contextmanager
 def tolerant() -> Iterator[None]:
-    """Pillow loads what is there of a file that ends early."""
+    """Inside this block Pillow loads the present part of a file that ends early."""
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         yield
@@ -70,7 +70,7 @@ def _jpeg_share(data: bytes, opened: Open, reduce: Reduce) -> float:
 
 
 def _whole_segments(data: bytes) -> bytes:
-    """`data` without half a marker, or half the segment of one, at its end: the mark of the end would become part of it."""
+    """`data` without an incomplete marker or segment at its end; else the end marker would become part of it."""
     data = data.removesuffix(b"\xff")
     last = max(data.rfind(b"\xff" + kind, len(data) - MAX_SEGMENT) for kind in SEGMENTS)
     whole = last < 0 or (last + 4 <= len(data) and last + 2 + int.from_bytes(data[last + 2 : last + 4]) <= len(data))
@@ -78,7 +78,7 @@ def _whole_segments(data: bytes) -> bytes:
 
 
 def _every_frequency(data: bytes, components: set[int]) -> bool:
-    """Whether each component has begun to send each of its 64 frequencies: a progressive file sends the coarse ones first."""
+    """Whether each component has data for each of its 64 frequencies. A progressive file sends the low frequencies first."""
     sent: set[tuple[int, int]] = set()
     for scan in _scans(data):
         count = scan[0]
@@ -101,7 +101,7 @@ def _scans(data: bytes) -> Iterator[bytes]:
 
 
 def _share_before(changed: Image.Image, unit: int) -> float:
-    """JPEG is stored in bands of `unit` rows, each from left to right; what lies behind the first change is not there."""
+    """JPEG is stored in bands of `unit` rows, from left to right. Everything after the first difference is missing."""
     width, height = changed.size
     box = changed.getbbox()
     if box is None:
@@ -127,7 +127,7 @@ def _over(image: Image.Image, level: int) -> Image.Image:
 
 
 def _rows_share(data: bytes, opened: Open) -> float:
-    """Two decodes into areas that were filled differently: a row that no data reached keeps its filling."""
+    """Two decodes into areas with different fillings. A row without data keeps its filling."""
     with tolerant():
         first, second = (_rows(data, opened, level) for level in (0, 1))
     return sum(one == other for one, other in zip(first, second, strict=True)) / len(first)

@@ -1,8 +1,8 @@
-"""The queue in front of one model: many task threads put items in and wait, one owner thread takes batches out.
+"""The queue of one model. Many task threads add items and wait; one owner thread takes batches.
 
-Order is first in, first out, without exception: a batch is the longest prefix of the queue that fits the budget, so an
-item that does not fit stays in front and heads the next batch. Items whose waiter left, or whose deadline passed, are
-dropped while the batch is cut, before they cost device time.
+The order is always first in, first out. A batch is the longest prefix of the queue that fits the budget. An item that does not
+fit is the first of the next batch. If the thread of an item stopped waiting, or its deadline passed, the item is removed before
+the batch, so it costs no device time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def always() -> bool:
 
 @dataclass(kw_only=True, eq=False)
 class Entry(Generic[P, R]):
-    """One item in the queue, and the promise to its waiter. Answered exactly once."""
+    """One item in the queue, with the future of its waiting thread. It is answered exactly once."""
 
     item: P
     size: float  # cost units
@@ -50,8 +50,8 @@ class Batcher(Generic[P, R]):
         patient: Callable[[], bool] = always,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`wait_ms`: how long an idle owner waits for a batch to fill. `max_waiting`: items in the queue before
-        `submit` blocks outside it; default four full batches. `patient`: while it says no, each item goes alone, at once.
+        """`wait_ms`: how long an idle owner waits until a batch is full. `max_waiting`: the most items in the queue; above it
+        `submit` blocks. The default is four full batches. `patient`: while it returns False, each item runs alone, at once.
         """
         self.budget = budget
         self._wait = wait_ms / 1000
@@ -60,26 +60,26 @@ class Batcher(Generic[P, R]):
         self._clock = clock
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)  # the owner waits here
-        self._outside: deque[threading.Condition] = deque()  # submitters that wait for room, in order of arrival
+        self._outside: deque[threading.Condition] = deque()  # threads that wait for a place in the queue, in order of arrival
         self._queue: deque[Entry[P, R]] = deque()
         self._units = 0.0  # sum of sizes in the queue
         self._closed = False
 
     def __len__(self) -> int:
-        """Items waiting, those being run not counted."""
+        """Items in the queue, without those that run."""
         with self._lock:
             return len(self._queue)
 
     def oldest(self) -> float | None:
-        """When the item in front came into the queue; None: the queue is empty."""
+        """When the first item was added; None: the queue is empty."""
         with self._lock:
             return self._queue[0].queued if self._queue else None
 
     def submit(self, item: P, *, size: float = 1.0, deadline: float) -> R:
         """Queue the item and wait for its result. `deadline`: seconds on the batcher's clock.
 
-        Errors: BatchOverdue at the deadline, also if the item is being run then; EngineStopped after `close`; else
-        whatever the owner answered with.
+        Errors: BatchOverdue at the deadline, also if the item runs at that time; EngineStopped after `close`; else the
+        error that the owner set.
         """
         with self._lock:
             self._wait_for_room(deadline)
@@ -96,7 +96,7 @@ class Batcher(Generic[P, R]):
         except CancelledError:
             raise EngineStopped from None
         except BaseException:
-            entry.answer.cancel()  # a waiter that is torn away must not cost device time
+            entry.answer.cancel()  # an interrupted thread must not cost device time
             raise
 
     def take(self, timeout: float | None = None) -> list[Entry[P, R]] | None:
@@ -117,7 +117,7 @@ class Batcher(Generic[P, R]):
             return self._cut(self.budget.max_batch)
 
     def close(self) -> None:
-        """Accept no more; what is in the queue stays to be taken."""
+        """Accept no more items. Items in the queue can still be taken."""
         with self._lock:
             self._closed = True
             self._arrived.notify_all()
@@ -135,7 +135,7 @@ class Batcher(Generic[P, R]):
                 entry.answer.set_exception(EngineStopped(reason))
 
     def _wait_for_room(self, deadline: float) -> None:
-        """Back-pressure. First come, first served: a newcomer never overtakes a thread that waits already."""
+        """Back-pressure. A new thread never overtakes a thread that already waits."""
         if self._closed:
             raise EngineStopped("The model accepts no more images.")
         if not self._outside and len(self._queue) < self._most:
@@ -153,7 +153,7 @@ class Batcher(Generic[P, R]):
         finally:
             self._outside.remove(gate)
             if self._outside:
-                self._outside[0].notify()  # there may be room for one more, or this one gave its turn up
+                self._outside[0].notify()  # there may be place for one more, or this thread stopped waiting
 
     def _full(self) -> bool:
         """Would one more item of the same kind no longer fit?"""

@@ -1,4 +1,4 @@
-"""How large a batch may be: a count, cost units, predicted milliseconds, and what the device's memory showed to bear."""
+"""The limits of a batch: a count, cost units, predicted milliseconds, and the memory of the device."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ OOM_STEP = 1.25
 
 
 class CostFit:
-    """Seconds of a batch as a + b·size, learnt from the batches that ran.
+    """Seconds of a batch as a + b·size, estimated from the batches that ran.
 
-    Robust twice over: of each size class (half an octave) the lower quartile of the newest times counts, because
-    everything that disturbs a batch makes it slower, never faster; and the line through these points is Theil and
-    Sen's, the median of the slopes, so that one wrong class cannot turn it. Small classes outlive a run of full batches,
-    so the fixed cost stays known; but not for ever: times of a busy hour must not keep the batches small.
+    The estimate is robust in two ways. First, the lower quartile of the newest times of each size class (half an octave) counts,
+    because a disturbance makes a batch slower, never faster. Second, the line is that of Theil and Sen, the median of the slopes,
+    so one wrong class does not change it. Small classes are kept during a run of full batches, so the fixed cost stays known.
+    They are removed later, so that times of a busy hour do not keep the batches small.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class CostFit:
     def _fit(self) -> tuple[float, float]:
         points = [_typical(samples) for samples in self._classes.values()]
         slopes = [(t1 - t0) / (s1 - s0) for (s0, t0), (s1, t1) in combinations(points, 2) if s0 != s1]
-        if not slopes:  # one class only: hope that all of it is fixed cost, and so try a larger batch next
+        if not slopes:  # one class only: assume that all of it is fixed cost, so that the next batch is larger
             return points[0][1], 0.0
         b = max(0.0, median(slopes))
         return max(0.0, median(t - b * s for s, t in points)), b
@@ -67,7 +67,7 @@ def _typical(samples: deque[tuple[float, float]]) -> tuple[float, float]:
 
 
 class Budget:
-    """What may go into one batch. One item always may, however large. The owner thread teaches it; any thread may ask."""
+    """The limits of one batch. A single item is always allowed. The owner thread updates the limits; any thread may read them."""
 
     def __init__(self, *, max_batch: int, budget_ms: float | None = None, max_units: float | None = None) -> None:
         """`max_batch` items, `budget_ms` predicted milliseconds, `max_units` cost units; None: no such limit."""
@@ -82,15 +82,15 @@ class Budget:
         self.cost = CostFit()
 
     def fits(self, count: int, size: float) -> bool:
-        """May a batch of `count` items and `size` units in all be run?"""
+        """Whether a batch of `count` items and `size` units in all may run."""
         return count <= 1 or (count <= self.max_batch and self._share(size) <= 1.0)
 
     def fill(self, count: int, size: float) -> float:
-        """Share of the budget that such a batch uses, by the limit that binds; 0..1, 1.0 also for one item above it."""
+        """The share of the budget that such a batch uses, by the tightest limit, 0..1. 1.0 also for one item above the limit."""
         return min(1.0, max(count / self.max_batch, self._share(size)))
 
     def ran(self, size: float, seconds: float) -> None:
-        """A batch of `size` units took `seconds` and ended well."""
+        """Record that a batch of `size` units took `seconds` and succeeded."""
         self.cost.add(size, seconds)
         if self._memory == math.inf or size < 0.5 * self._memory:
             return
@@ -102,7 +102,8 @@ class Budget:
                 self._memory = math.inf
 
     def ran_out_of_memory(self, count: int, size: float) -> None:
-        """Halve: a batch of `count` items and `size` units did not fit the device's memory. Never below one item."""
+        """Halve the limit, because a batch of `count` items and `size` units exceeded the device's memory. The limit stays at one
+        item or more."""
         if self._memory == math.inf:
             self._ample = size
         self._memory = min(self._memory, max(size / 2, size / count))

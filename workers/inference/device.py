@@ -1,4 +1,4 @@
-"""A model on its device, with every call timed and watched. Used by one thread only, the engine's owner."""
+"""A model on its device. Every call is timed and watched. Only the owner thread of the engine uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class WatchedDevice(Generic[P, R]):
-    """What `isolate` needs of a device, and the canary."""
+    """The methods of a device that `isolate` needs, and the canary."""
 
     def __init__(
         self,
@@ -43,8 +43,8 @@ class WatchedDevice(Generic[P, R]):
         self._clock = clock
 
     def run(self, items: Sequence[P], *, limit: float | None = None) -> Sequence[R]:
-        """One call of the model, the process's end if it takes over `limit` seconds; a good one teaches the budget. A model
-        that takes images in turn is called for each, and has that time for each."""
+        """Call the model once. If the call takes more than `limit` seconds, the process ends. A successful call updates the
+        budget. A model that takes images one after the other is called for each image, and has that time for each."""
         started = self._clock()
         with watchdog.guard(self._batch_seconds if limit is None else limit) as again:
             results = self._one_by_one(items, again) if self._in_turn else self.model.run(items)
@@ -68,13 +68,13 @@ class WatchedDevice(Generic[P, R]):
         return results
 
     def out_of_memory(self, items: Sequence[P]) -> None:
-        """These items did not fit into the memory together: smaller batches from now on."""
+        """These items together exceeded the memory, so later batches are smaller."""
         units = sum(map(self.model.size, items))
         self._budget.ran_out_of_memory(len(items), units)
         log.warning("device.memory_exhausted", model=model_id(self.model), images=len(items), units=units)
 
     def healthy(self) -> bool:
-        """Does the canary come out within the stated cosine of its golden vector?"""
+        """Whether the result of the canary is within the given cosine of its golden vector."""
         name = model_id(self.model)
         try:
             results = self.run([self.model.canary()])
@@ -90,9 +90,10 @@ class WatchedDevice(Generic[P, R]):
         return True
 
     def warm(self, *, limit: float, go_on: Callable[[], bool]) -> None:
-        """Run the canary in batches of 1, 4, 16 … up to the budget, or of each shape that the model prepares apart: first
-        calls are slow, memory is found out before a real image pays for it, and the budget learns what a batch costs.
-        `limit`: seconds of one run. Errors: what the model raises."""
+        """Run the canary in batches of 1, 4, 16 … up to the budget, or once for each shape that the model prepares.
+
+        First calls are slow, so they happen before real images. The run also finds the memory limit and the cost of a batch.
+        `limit`: seconds of one run. Errors: those of the model."""
         canary = self.model.canary()
         count = 1
         while count and go_on():
@@ -106,7 +107,7 @@ class WatchedDevice(Generic[P, R]):
             count = self._next_warm(count, self.model.size(canary))
 
     def _next_warm(self, count: int, units: float) -> int:
-        """Four times as many or the model's next shape, or the most that the budget allows; 0: done."""
+        """The next size: four times as many, or the model's next shape, or the most that the budget allows. 0: done."""
         if self._in_turn:
             return 0
         most = self._budget.max_batch

@@ -1,12 +1,12 @@
-"""The engine: loads a model, warms it, guards each batch, watches its health, and ends the process when it must.
+"""The engine loads a model, warms it, guards each batch and checks its health. If the device is broken, it ends the process.
 
-One owner thread per engine does all of it; the device sees no other thread. The states:
+One owner thread per engine does all of this; no other thread uses the device. The states:
 
     starting ──▶ ready ◀──▶ unwell ──▶ failed        stopped: closed by `close`
         └──────────────────────────────▶ failed
 
-Unwell: the canary came out wrong. No batch runs until it comes out right again; after CANARY_TRIES wrong ones in a row
-the device is taken for broken, and a broken device, like a broken owner thread, ends the process through `on_fatal`.
+Unwell: the canary gave a wrong result. No batch runs until the canary is right again. After CANARY_TRIES wrong results in a row,
+the device counts as broken. A broken device, like a broken owner thread, ends the process through `on_fatal`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ log = structlog.get_logger(__name__)
 
 
 def exit_process(reason: str) -> None:
-    """The default `on_fatal`. No clean-up: a broken device may hang in it, and the ledger frees the jobs of the dead."""
+    """The default `on_fatal`. It does not clean up, because a broken device may hang in it. The ledger frees the jobs of a dead
+    worker."""
     log.critical("process.exited", reason=reason, status=EXIT_DEVICE_FAULT)
     os._exit(EXIT_DEVICE_FAULT)
 
@@ -77,14 +78,14 @@ class Engine(Generic[P, R]):
         on_fatal: Callable[[str], None] = exit_process,
     ) -> None:
         """`loader` runs in the owner thread. A batch has at most `max_batch` images, `max_units` cost units and
-        `budget_ms` predicted milliseconds, and waits `wait_ms` to fill; while `patient` says no, an image runs alone, at once.
+        `budget_ms` predicted milliseconds, and waits `wait_ms` until it is full. While `patient` returns False, an image runs
+        alone, at once.
 
-        `batch_seconds`: the watchdog ends the process when one run takes longer. `start_seconds`: the same for a run
-        that warms the model; loading that takes longer counts as a stall. `before_batch` is called in the owner thread, also
-        between images that the model takes in turn; it may wait, far shorter than `batch_seconds`. `on_batch(images, units,
-        seconds, fill)` is called in the owner thread after each batch; fill is the used share of the budget, 0..1.
-        `on_fatal(reason)` is called in the owner thread when the process must exit; should it return, all waiters get
-        EngineStopped.
+        `batch_seconds`: if one run takes longer, the watchdog ends the process. `start_seconds`: the same for a run that warms
+        the model; a longer load counts as a stall. `before_batch` is called in the owner thread, also between images that the
+        model takes one after the other. It may wait, but much shorter than `batch_seconds`. `on_batch(images, units, seconds,
+        fill)` is called in the owner thread after each batch; fill is the used share of the budget, 0..1. `on_fatal(reason)` is
+        called in the owner thread when the process must exit. If it returns, all waiting threads get EngineStopped.
         """
         self._loader = loader
         self._batch_seconds = batch_seconds
@@ -106,8 +107,8 @@ class Engine(Generic[P, R]):
         self._failure: BaseException | None = None
         self._device: WatchedDevice[P, R] | None = None
         self._running: list[Entry[P, R]] = []
-        self._progress = clock()  # when the owner thread last got on
-        self._checked = clock()  # when the canary last came out right
+        self._progress = clock()  # when the owner thread last made progress
+        self._checked = clock()  # when the canary was last right
         self._closing = threading.Event()
 
     # --- any thread ------------------------------------------------------------------------------------------
@@ -117,7 +118,7 @@ class Engine(Generic[P, R]):
         self._thread.start()
 
     def wait_ready(self, timeout: float) -> bool:
-        """True once ready; False after `timeout` seconds. Errors: what loading, warming or the first canary raised."""
+        """True when ready; False after `timeout` seconds. Errors: those of loading, of warming or of the first canary."""
         with self._changed:
             self._changed.wait_for(lambda: self._state != "starting", timeout)
             if self._failure is not None:
@@ -130,7 +131,7 @@ class Engine(Generic[P, R]):
 
     @property
     def ready(self) -> bool:
-        """Loaded, warmed, and the last canary came out right."""
+        """Whether the model is loaded and warm, and the last canary was right."""
         return self._state == "ready"
 
     @property
@@ -140,13 +141,13 @@ class Engine(Generic[P, R]):
 
     @property
     def waiting(self) -> int:
-        """Images in the queue, those on the device not counted."""
+        """Images in the queue, without those on the device."""
         return len(self._batcher)
 
     def alive(self) -> bool:
-        """False when the owner thread is dead, or makes no progress though it has work: the beat must stop then.
+        """False if the owner thread is dead, or has work but makes no progress. Then the heartbeat must stop.
 
-        True before `start` and after a clean `close`: nothing is stuck.
+        True before `start` and after a clean `close`.
         """
         if self._state == "failed":
             return False
@@ -158,22 +159,22 @@ class Engine(Generic[P, R]):
         since = self._batcher.oldest()
         if not self._running and since is None:
             return True  # nothing to do
-        # An idle engine may have got on long ago: what counts is the time since then with work at hand.
+        # An idle engine made its last progress long ago, so only the time with work counts.
         return self._clock() - max(progress, since or progress) < self._batch_seconds
 
     def predict(self, pixels: Pixels, instruction: str = "", *, deadline: float) -> PartialPrediction:
-        """What the model says about one image. Blocks; call it from a task thread.
+        """The prediction of the model for one image. It blocks; call it from a task thread.
 
         `pixels`: [height, width, 3] uint8, RGB, upright. `instruction`: the profile's, or an entailment model's text.
         `deadline`: seconds on the engine's clock (time.monotonic). Errors, all leaves of ModelError: PoisonImage,
-        ModelOutOfMemory, BatchOverdue, EngineStopped (not to be charged), ModelError.
+        ModelOutOfMemory, BatchOverdue, EngineStopped (no attempt counts), ModelError.
         """
         model = self._loaded().model
         raw = self._ask(model, lambda: model.prepare(pixels, instruction), deadline)
         return finished(model, raw, pixels)
 
     def read(self, text: str, *, deadline: float) -> R:
-        """The raw result of a text alone. Errors: as `predict`; ModelError where the model reads no texts."""
+        """The raw result of a text alone. Errors: as `predict`; ModelError if the model does not read texts."""
         model = self._loaded().model
         if not isinstance(model, ReadsTexts):
             raise ModelError(f"{model_id(model)} does not read texts.")
@@ -188,8 +189,8 @@ class Engine(Generic[P, R]):
         return self._batcher.submit(item, size=size, deadline=deadline)
 
     def close(self, *, drain: bool = True, timeout: float | None = None) -> None:
-        """Stop. With `drain` what was accepted is finished first; later images get EngineStopped. Waits up to
-        `timeout` seconds for the owner thread."""
+        """Stop. With `drain`, accepted images are finished first; later ones get EngineStopped. Waits up to `timeout` seconds for
+        the owner thread."""
         self._closing.set()
         self._batcher.close()
         if not drain:
@@ -274,7 +275,7 @@ class Engine(Generic[P, R]):
         self._on_batch(count, size, self._clock() - started, fill)
 
     def _require_canary(self) -> None:
-        """Ready if the canary comes out right, else unwell and again; DeviceFault after CANARY_TRIES."""
+        """Ready if the canary is right; else unwell, and the canary runs again. DeviceFault after CANARY_TRIES."""
         for _ in range(CANARY_TRIES):
             if self._loaded().healthy():
                 self._checked = self._clock()
@@ -296,7 +297,7 @@ class Engine(Generic[P, R]):
             self._changed.notify_all()
 
     def _release_waiters(self) -> None:
-        """Nobody waits for a thread that is gone."""
+        """Answer all waiting threads, because the owner thread ended."""
         reason = "The model is shutting down." if self._failure is None else "The model failed; the image is not charged."
         for entry in self._running:
             if not entry.answer.done():

@@ -1,4 +1,4 @@
-"""From settings to running models: which engines a worker has, and what they say together about one image."""
+"""The running models of a worker: its engines, and their joint prediction for one image."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ log = structlog.get_logger()
 TEXT_SECONDS = 300.0  # for the vectors of all texts of one vocabulary
 TEXTS_AT_ONCE = 32
 READY_SLICE_SECONDS = 0.5
-LITE_THREADS = 16  # two batches: one that the model has, and one that is read, decoded and judged
-LITE_WAIT_MS = 120.0  # for a batch to fill while a backlog waits: two images' time
+LITE_THREADS = 16  # two batches: one in the model, and one that is fetched, decoded and judged
+LITE_WAIT_MS = 120.0  # wait for a full batch while jobs wait: the time of two images
 CLOSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The kinds of models by their part. One engine serves several parts where one model has them all."""
+    """The model of each part. If one model has several parts, one engine serves them."""
 
     caption: str  # a name of the registry, or "none"
     embed: str
@@ -44,12 +44,12 @@ class Plan:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The models to load, each once, in the order in which they are asked."""
+        """The models to load, each once, in the order in which they run."""
         return tuple(dict.fromkeys(kind for kind in (self.caption, self.embed, self.check) if kind != "none"))
 
 
 def plan(settings: Settings) -> Plan:
-    """What `auto` means here: the large models where they are installed and torch is, else the lite ones."""
+    """The meaning of `auto` on this machine: the large models if they and torch are installed, else the lite ones."""
     models = settings.models
     caption = settings.caption if settings.caption != "auto" else automatic("caption", models)
     embed = settings.embed if settings.embed != "auto" else automatic("embed", models)
@@ -86,7 +86,7 @@ class Models:
         return any(described(kind).takes_instructions for kind in self._engines)
 
     def wait_ready(self, stopping: threading.Event) -> None:
-        """Errors: Asked; or what loading or the first canary of a model raised."""
+        """Errors: Asked; or those of loading or of the first canary of a model."""
         for kind, engine in self._engines.items():
             while not engine.wait_ready(READY_SLICE_SECONDS):
                 if stopping.is_set():
@@ -98,12 +98,12 @@ class Models:
         return all(engine.ready for engine in self._engines.values())
 
     def problem(self) -> str | None:
-        """A vital sign for the Heart."""
+        """A health check for the heartbeat."""
         dead = [kind for kind, engine in self._engines.items() if not engine.alive()]
         return f"The engine of {', '.join(dead)} does not get on." if dead else None
 
     def predict(self, pixels: Pixels, instruction: str, *, width: int, height: int, deadline: float) -> Prediction:
-        """All that the models say of a picture alone. `instruction` is the embedding model's."""
+        """The prediction of all models for an image. `instruction`: for the embedding model."""
         parts: dict[str, PartialPrediction] = {}
         for kind in dict.fromkeys((self._plan.caption, self._plan.embed)):
             if kind in self._engines:
@@ -114,11 +114,11 @@ class Models:
 
     @property
     def checks(self) -> bool:
-        """Whether a model of this worker checks texts against pictures."""
+        """Whether a model of this worker checks texts against images."""
         return self._plan.check in self._engines
 
     def check(self, pixels: Pixels, texts: Sequence[str], *, deadline: float) -> tuple[EntailmentPrediction, ...]:
-        """Does each English text describe the picture? In the order of `texts`. Errors: NotChecked where no model can tell."""
+        """Whether each English text describes the image, in the order of `texts`. Errors: NotChecked if no model checks texts."""
         if not self.checks:
             raise NotChecked
         engine = self._engines[self._plan.check]
@@ -137,7 +137,7 @@ class Models:
         return self._engines[self._plan.embed].model
 
     def _own_words(self, kind: str, part: PartialPrediction) -> PartialPrediction:
-        """A model that could also say a caption or a vector leaves that to the one that was chosen for it."""
+        """If a model could also give a caption or a vector, only the model that was chosen for that part gives it."""
         caption = part.caption if kind == self._plan.caption else None
         embedding = part.embedding if kind == self._plan.embed else None
         return replace(part, caption=caption, embedding=embedding)
@@ -149,7 +149,7 @@ class Models:
 
 
 class FatalHook:
-    """What to call when a model is beyond help; set once there is something to call."""
+    """The function to call when a model cannot recover. It is set later, when the function exists."""
 
     def __init__(self) -> None:
         self.callback: Callable[[], None] = lambda: None
@@ -159,14 +159,14 @@ class FatalHook:
 
 
 def on_processor(settings: Settings) -> bool:
-    """Whether only the lite models run: they use a core of the machine, and a batch gains them nothing."""
+    """Whether only the lite models run. They use one core, and a batch does not make them faster."""
     kinds = plan(settings).kinds
     return bool(kinds) and all(described(kind).light for kind in kinds)
 
 
 def sized(settings: Settings) -> Settings:
-    """Fewer threads and small batches where only the lite models run: they use one core whatever the batch, so that more
-    images in hand would only take that core from those that are being described.
+    """Fewer threads and small batches if only the lite models run. They use one core for any batch, so more images at a time
+    would only slow down the images that are being described.
     """
     if not on_processor(settings):
         return settings
@@ -182,10 +182,10 @@ def start_models(
     before_batch: Callable[[], None] = at_once,
     backlog: Callable[[], bool] = always,
 ) -> Models:
-    """Starts one engine per model; they load in their own threads. `on_fatal`: a model or its device is beyond help.
-    `before_batch`: called before each batch, and between images that a model takes in turn; it may wait.
-    `backlog`: whether more images wait than are in hand. Without it an image of the lite models runs alone, at once, since a
-    batch would gain it nothing; a device is worth a wait for others in any case.
+    """Starts one engine per model. The models load in their own threads. `on_fatal`: called if a model or its device cannot
+    recover. `before_batch`: called before each batch, and between images that a model takes one after the other; it may wait.
+    `backlog`: whether more images wait than are in progress. If not, an image of the lite models runs alone, at once, because a
+    batch does not make it faster. On a device, an image always waits for others.
     """
     chosen = plan(settings)
     engines: dict[str, Engine[Any, Any]] = {}

@@ -1,4 +1,4 @@
-"""A batch that raises is halved until the images at fault stand alone; the others finish, each once."""
+"""A batch that fails is halved until each faulty image is alone. The other images finish, each once."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ MEMORY_WORDS = ("out of memory", "failed to allocate", "can't allocate memory", 
 
 
 class DeviceFault(Exception):
-    """The device or the model is at fault, not an image. Stays inside the engine: the process ends on it."""
+    """The device or the model failed, not an image. It never leaves the engine: the process ends."""
 
 
 class WrongCount(Exception):
-    """The model returned another number of results than the batch has items: no position can be trusted."""
+    """The number of results differs from the number of items, so no position can be trusted."""
 
 
 class Device(Protocol[P_contra, R_co]):
-    """What `isolate` needs; all of it in the owner thread."""
+    """The methods that `isolate` needs. All are called in the owner thread."""
 
     def run(self, items: Sequence[P_contra]) -> Sequence[R_co]: ...
 
     def healthy(self) -> bool:
-        """Does the canary still come out right?"""
+        """Whether the canary is still right."""
         ...
 
     def out_of_memory(self, items: Sequence[P_contra]) -> None:
-        """These items did not fit into the device's memory together."""
+        """These items together exceeded the memory of the device."""
         ...
 
 
 def isolate(device: Device[P, R], items: Sequence[P]) -> list[R | ModelError]:
-    """Run the items; for each, by position, its result or the error of that image alone.
+    """Run the items. Returns, by position, the result or the error of each image.
 
-    The device is trusted if it worked after the last failure and at most one image failed. Otherwise the canary
-    decides, and as early as the second failure, since a dead device would fail every half. Errors: DeviceFault.
+    The device is trusted if it worked after the last failure and at most one image failed. Otherwise the canary decides. It runs
+    after the second failure at the latest, because a dead device would fail every half. Errors: DeviceFault.
     """
     answers: dict[int, R | ModelError] = {}
     failed = 0
-    proven = True  # something ran well since the last failure
+    proven = True  # a run succeeded since the last failure
     spans = [(0, len(items))]
     while spans:
         low, high = spans.pop()
@@ -86,7 +86,7 @@ def blame(err: Exception) -> ModelError:
 
 
 def is_out_of_memory(err: BaseException) -> bool:
-    """By type or, where a runtime has no type of its own for it (onnxruntime, torch on a CPU), by its words."""
+    """By type. If a runtime has no type for it (onnxruntime, torch on a CPU), by the text of the error."""
     if isinstance(err, MemoryError):
         return True
     if any(c.__name__ == "OutOfMemoryError" and c.__module__.split(".")[0] == "torch" for c in type(err).__mro__):

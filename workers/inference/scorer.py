@@ -1,4 +1,4 @@
-"""How probable each term of a vocabulary is: the seam that every embedding model fills."""
+"""The interface of every embedding model that scores the terms of a vocabulary."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tagger.prediction import Prediction, TermScore
 
 
 class Scorer(Protocol):
-    """How probable each term of a vocabulary is, given what the models said. Thread-safe."""
+    """The probability of each term of a vocabulary, from the predictions of the models. Thread-safe."""
 
     def score(self, prediction: Prediction, vocabulary: Vocabulary) -> Sequence[TermScore]: ...
 
 
 class LabelScorer:
-    """For the fake model: a term is as probable as the class that bears its label."""
+    """For the fake model: the probability of a term is that of the class with the same label."""
 
     model = "fake-tags@1"
 

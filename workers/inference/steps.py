@@ -1,4 +1,5 @@
-"""The two steps of an image that a task's own thread takes, before and after the batch: whatever the model raises is typed."""
+"""The two steps of an image in its own task thread, before and after the batch. Every error of the model becomes a typed
+error."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ def prepared(model: Model[P, Any], prepare: Callable[[], P]) -> tuple[P, float]:
 
 
 def finished(model: Model[Any, R], raw: R, pixels: Pixels) -> PartialPrediction:
-    """What the raw result says. Errors: ModelError, or the model's own typed ones."""
+    """The prediction of a raw result. Errors: ModelError, or the model's own typed ones."""
     try:
         return model.finish(raw, pixels)
     except TaggerError:

@@ -1,8 +1,8 @@
 """Ends the process when a batch hangs.
 
-`faulthandler.dump_traceback_later(exit=True)` runs in a C thread, so it fires also under a call that never gives the
-GIL back, where no Python thread would. There is one such timer per process, but there may be several engines: so the
-timer is always set to the earliest deadline of all guarded calls.
+`faulthandler.dump_traceback_later(exit=True)` runs in a C thread. So it also works during a call that never releases the GIL,
+where no Python thread could run. There is one such timer per process, but there may be several engines. So the timer is always
+set to the earliest deadline of all guarded calls.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-COARSE_SECONDS = 1.0  # setting the timer costs a thread
+COARSE_SECONDS = 1.0  # each change of the timer starts a thread
 
 _lock = threading.Lock()
 _deadlines: dict[int, float] = {}  # call → time.monotonic() at which it is hung
@@ -24,7 +24,8 @@ _calls = itertools.count()
 
 @contextmanager
 def guard(seconds: float) -> Iterator[Callable[[], None]]:
-    """The process ends if the body takes longer than `seconds`. What the body gets begins that time anew, to COARSE_SECONDS."""
+    """The process ends if the body takes longer than `seconds`. The function that the body gets restarts that time, to within
+    COARSE_SECONDS."""
     call = next(_calls)
 
     def again() -> None:
@@ -50,5 +51,5 @@ def _arm() -> None:
         faulthandler.cancel_dump_traceback_later()
         return
     left = max(0.001, min(_deadlines.values()) - time.monotonic())
-    # Under a test runner sys.stderr may have no descriptor; the process's own always has.
+    # Under a test runner sys.stderr may have no descriptor, but sys.__stderr__ has one.
     faulthandler.dump_traceback_later(left, exit=True, file=sys.__stderr__ or sys.stderr)

@@ -1,1 +1,1 @@
-"""The models. Model files do no I/O; each package's `load` reads its files and hands the arrays over."""
+"""The models. Model code does no I/O; the `load` of each package reads its files and passes the arrays."""

@@ -1,4 +1,4 @@
-"""Which device torch models run on, and the way of pictures to it."""
+"""The device of torch models, and the transfer of images to it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from tagger.system.cpus import processors
 
 
 def best() -> str:
-    """`cuda` where torch sees one, else `cpu`."""
+    """`cuda` if torch finds a device, else `cpu`."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def share_cores(processes: int, cores: int | None = None) -> int:
-    """Gives this process its share of the cores of a CPU and returns it. `processes`: tag workers per lane; 0: one per core.
+    """Sets the number of threads of this process to its share of the cores, and returns it. `processes`: tag workers per lane; 0:
+    one per core.
 
-    Without it each of them would start a thread per core, and waiting for each other they are slower together than one alone:
-    OFA on two cores, one process with two threads 2.9 images/s, two processes with two threads each 1.1.
+    Without it each process would start a thread per core. The threads would wait for each other, and all processes together would
+    be slower than one. OFA on two cores: one process with two threads 2.9 images/s, two processes with two threads each 1.1.
     """
     cores = cores or processors()
     threads = max(1, cores // (processes or cores))
@@ -26,9 +27,9 @@ def share_cores(processes: int, cores: int | None = None) -> int:
 
 
 def staged(pixels: Pixels, device: torch.device) -> Pixels:
-    """The picture in memory that a CUDA device reads by itself (torch keeps such memory and gives it out again); for other
-    devices as it is. To be called where a picture is prepared, in a task's thread: the owner thread then copies nothing, and
-    the device works on one batch while the next one is laid ready."""
+    """The image in pinned memory, which a CUDA device reads by itself (torch reuses such memory). For other devices the image is
+    not copied. Call it in the task thread that prepares the image. Then the owner thread copies nothing, and the device works on
+    one batch while the next one is prepared."""
     if device.type != "cuda":
         return pixels
     held: Pixels = torch.empty(pixels.shape, dtype=torch.uint8, pin_memory=True).numpy()

@@ -1,4 +1,4 @@
-"""What a model is to the engine, and what it says about one image."""
+"""The interface between a model and the engine, and the prediction of one image."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class PartialPrediction:
 
 
 def merge(parts: Iterable[PartialPrediction], *, width: int, height: int) -> Prediction:
-    """One Prediction of an image of `width` × `height` pixels (the upright original) from what its models said.
+    """One Prediction of an image of `width` × `height` pixels (the upright original), joined from the parts of its models.
 
-    A single-valued field comes from the first part that has it; lists are joined in the order of the parts; `models`
-    names each part's model once.
+    A single-valued field comes from the first part that has it. Lists are joined in the order of the parts. `models` names each
+    model once.
     """
     parts = tuple(parts)
     return Prediction(
@@ -87,11 +87,11 @@ class Model(Protocol[P, R]):
         ...
 
     def canary(self) -> P:
-        """A prepared input whose answer is known."""
+        """A prepared input with a known result."""
         ...
 
     def golden(self) -> Vector:
-        """[d] what `reading` gives for the canary on a healthy device."""
+        """[d] the result of `reading` for the canary on a healthy device."""
         ...
 
     def reading(self, raw: R) -> Vector:
@@ -101,10 +101,10 @@ class Model(Protocol[P, R]):
 
 @runtime_checkable
 class TimesItself(Protocol):
-    """A model that can tell its own time on the device from its wait for other processes' use of it.
+    """A model that measures its own time on the device, without the wait for other processes.
 
-    Without it the budget of milliseconds counts the wait as cost, and processes that share a device make each other's
-    batches smaller and smaller.
+    Without it, the budget of milliseconds counts the wait as cost. Then processes that share a device make the batches of each
+    other smaller and smaller.
     """
 
     def device_seconds(self) -> float:
@@ -123,17 +123,17 @@ class ReadsTexts(Protocol):
 
 @runtime_checkable
 class TakesInTurn(Protocol):
-    """A model that gains nothing from several images in one `run`: it gets the images of a batch one after the other."""
+    """A model for which a batch is not faster. It gets the images of a batch one after the other."""
 
     def in_turn(self) -> bool: ...
 
 
 @runtime_checkable
 class FixedShapes(Protocol):
-    """A model that prepares each size of a batch apart, which costs the first batch of that size much time and memory."""
+    """A model that prepares each batch size separately, so the first batch of a size needs much time and memory."""
 
     def shapes(self, most: int) -> tuple[int, ...]:
-        """Those sizes, rising, up to the one that holds `most` items; empty: nothing is prepared."""
+        """The sizes in rising order, up to the one that holds `most` items. Empty: nothing is prepared."""
         ...
 
 

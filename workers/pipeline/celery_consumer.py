@@ -1,4 +1,4 @@
-"""The Celery side of a tag worker: one task of a few lines, the consumer's pulse, and an ending without surprises."""
+"""The Celery part of a tag worker: one short task, the health check of the consumer, and its shutdown."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ log = structlog.get_logger()
 
 STALL_SECONDS = 30.0  # longer than the longest answer that the consumer waits for
 TICK_SECONDS = 1.0
-PACE_SECONDS = 1.0  # between two connections: a broker that answers with errors is asked again, but not without end
-EVENTS_SECONDS = 0.5  # Flower hears of tasks this often; a message for each tick of the loop took a fifth of its time
+PACE_SECONDS = 1.0  # pause between two connections: a broker that answers with errors is asked again, but not in a tight loop
+EVENTS_SECONDS = 0.5  # events go to Flower this often; a message for each tick of the loop took a fifth of its time
 
 
 def register(app: Celery, work: Callable[[str], None]) -> None:
-    """Makes `work(job_id)` the task. It must not raise: a hint has no result, and the ledger knows what failed. It tells Flower
-    itself which job it had and what became of it; see task_events.py."""
+    """Makes `work(job_id)` the task. It must not raise, because a hint has no result and the ledger stores the failure. It sends
+    its own events to Flower; see task_events.py."""
 
     @app.task(name=TASK, ignore_result=True, send_events=False)  # type: ignore[untyped-decorator]
     def describe(job_id: str) -> None:
@@ -34,7 +34,7 @@ def register(app: Celery, work: Callable[[str], None]) -> None:
 
 
 class Pulse:
-    """Whether the consumer's loop turns. Being without a broker is no stall: then it is busy reconnecting."""
+    """Whether the loop of the consumer runs. Without a broker it reconnects, which is not a stall."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -49,7 +49,7 @@ class Pulse:
         self._last = None
 
     def problem(self) -> str | None:
-        """None when well, else what is wrong: a vital sign for the Heart."""
+        """None if healthy, else the problem: a health check for the heartbeat."""
         last = self._last
         if last is None or self._clock() - last < STALL_SECONDS:
             return None
@@ -57,7 +57,7 @@ class Pulse:
 
 
 def consumer_step(pulse: Pulse, events: TaskEvents) -> type[bootsteps.StartStopStep]:
-    """A step of Celery's consumer that ticks, and sends the events that wait, from its event loop while that is connected."""
+    """A step of Celery's consumer. While it is connected, its event loop calls this to record progress and to send events."""
 
     class PulseStep(bootsteps.StartStopStep):  # type: ignore[misc]
         requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -81,7 +81,7 @@ def consumer_step(pulse: Pulse, events: TaskEvents) -> type[bootsteps.StartStopS
 
 
 def pace_step(clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], object] = time.sleep) -> type:
-    """A step of Celery's consumer that waits where it was connected just before."""
+    """A step of Celery's consumer that waits if there was a connection a moment ago."""
     last = float("-inf")
 
     class PaceStep(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -96,13 +96,13 @@ def pace_step(clock: Callable[[], float] = time.monotonic, sleep: Callable[[floa
 
 
 def _gather(dispatcher: Any) -> None:
-    """Events go out together, not one by one."""
+    """Events are sent together, not one by one."""
     dispatcher.on_send_buffered = None
     dispatcher.buffer_limit = 3 * MAX_EVENTS
 
 
 def _send_rest(app: Celery, name: str, events: TaskEvents) -> None:
-    """What the tasks told that ended after the consumer. Without a broker it is lost; the ledger has it."""
+    """Sends the events of tasks that ended after the consumer. Without a broker they are lost; the ledger has the result."""
     try:
         with app.connection_for_write() as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
@@ -117,18 +117,18 @@ def _send_rest(app: Celery, name: str, events: TaskEvents) -> None:
 
 
 class Consumer(WorkController):  # type: ignore[misc]
-    """Celery's worker without its program around it: no signal handlers, no banner, no logging of its own."""
+    """Celery's worker without its command line: no signal handlers, no banner, no own logging."""
 
     def on_before_init(self, **_: Any) -> None:
         trace.setup_worker_optimizations(self.app, self.hostname)
 
 
 def consume(app: Celery, *, queue: str, threads: int, name: str, pulse: Pulse, events: TaskEvents) -> None:
-    """Takes hints from `queue` until `stop_consuming`; then waits for the tasks that run.
+    """Takes hints from `queue` until `stop_consuming`, then waits for the running tasks.
 
     `name`: the node's name, as Flower shows it. Errors: RuntimeError when Celery ended for another reason.
     """
-    for chatty in ("celery.worker.strategy", "celery.app.trace"):  # two lines per image that say less than ours
+    for chatty in ("celery.worker.strategy", "celery.app.trace"):  # two lines per image, with less content than tagger's own
         logging.getLogger(chatty).setLevel(logging.WARNING)
     app.steps["consumer"].add(pace_step())
     app.steps["consumer"].add(consumer_step(pulse, events))

@@ -23,7 +23,7 @@ Settlement = Literal["described", "failed", "dead", "released", "stale", "abando
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What the rules made of a prediction."""
+    """The result of the rules for a prediction."""
 
     annotations: tuple[Annotation, ...]
     verdict: Verdict
@@ -42,7 +42,7 @@ class Models(Protocol):
     def ids(self) -> tuple[str, ...]: ...
 
     @property
-    def checks(self) -> bool: ...  # whether one of them holds texts against pictures
+    def checks(self) -> bool: ...  # whether one of them checks texts against images
 
     def predict(self, pixels: Pixels, instruction: str, *, width: int, height: int, deadline: float) -> Prediction: ...
 
@@ -62,7 +62,7 @@ class Rules(Protocol):
 
 
 class LedgerLike(Protocol):
-    """What the pipeline asks of the ledger."""
+    """The methods of the ledger that the pipeline uses."""
 
     def get_site(self, site_id: str) -> Site: ...
     def cached(self, key: str) -> bytes | None: ...

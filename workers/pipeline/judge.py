@@ -34,7 +34,7 @@ class SiteRules:
         return profile.instruction if self._instructed else ""
 
     def unchecked(self, claim: Claim, site: Site, prediction: Prediction) -> tuple[str, ...]:
-        """English texts that would be offered and that no check model has held against the image yet."""
+        """English texts that would be offered and that no check model has checked yet."""
         request = claim.request
         profile, _ = self._catalog.profile(request.profile)
         texts = gate.statements(
@@ -52,7 +52,7 @@ class SiteRules:
         return gate.opinion(answer, profile)
 
     def judge(self, claim: Claim, site: Site, prediction: Prediction) -> Judged:
-        """Errors: ProfileInvalid when the site names a vocabulary that there is none of."""
+        """Errors: ProfileInvalid if the vocabulary of the site does not exist."""
         request = claim.request
         profile, warnings = self._catalog.profile(request.profile)
         vocabulary = self._catalog.vocabulary(profile, site.vocabulary)

@@ -1,6 +1,6 @@
-"""A Prediction as bytes for the ledger's cache: JSON, its vector and its classes' scores in base 64. Never a pickle.
+"""A Prediction as bytes for the ledger's cache: JSON, with the vector and the class scores in base64. Never a pickle.
 
-What cannot be read any more (an older form, a cut value) counts as not cached.
+If a value cannot be read (an older format, a cut value), it counts as not cached.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from tagger.prediction import (
     Vector,
 )
 
-FORM = 5  # of the JSON; another form is not read
+FORM = 5  # version of the JSON; another version is not read
 HALVES, DOUBLES = "<f2", "<f8"  # numbers as bytes, little-endian
 
 
 def key(*, site_id: str, sha256: str, models: tuple[str, ...], instruction: str, context: Context) -> str:
-    """What a prediction depends on, and nothing that only the judgement depends on (profile, locales, vocabulary)."""
+    """The key: everything that a prediction depends on, without what only the judgement needs (profile, locales, vocabulary)."""
     parts = [FORM, site_id, sha256, list(models), instruction, context.to_dict()]
-    # The image's hash stands first, so that all that was predicted of an image can be erased.
+    # The hash of the image comes first, so that all predictions of an image can be erased.
     return sha256 + hashlib.sha256(json.dumps(parts, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
 
 
@@ -72,11 +72,11 @@ def _decode(text: str, form: str) -> npt.NDArray[Any]:
 
 def _vector(text: str) -> Vector:
     vector = _decode(text, HALVES).astype(np.float32)
-    return vector / max(float(np.linalg.norm(vector)), 1e-12)  # float16 left it a little off unit length
+    return vector / max(float(np.linalg.norm(vector)), 1e-12)  # float16 changed its length a little
 
 
 def _tupled(body: Any) -> Any:
-    """JSON's lists as the tuples that they were."""
+    """Turns the lists of the JSON back into tuples."""
     if isinstance(body, list):
         return tuple(_tupled(item) for item in body)
     return {key: _tupled(item) for key, item in body.items()} if isinstance(body, dict) else body

@@ -1,7 +1,7 @@
-"""The reconciler: the only arrow that points back. Frees the jobs of the dead, tops up hints, feeds backfills, sweeps.
+"""The reconciler frees the jobs of dead workers, sends missing hints, feeds backfills and deletes old rows.
 
-Any number of reconcilers run at once: the ledger gives each chore's turn to one of them per period. A chore that fails is
-logged and tried at its next turn; it never stops the others, and nothing here ends because a part is away.
+Any number of reconcilers may run at the same time. In each period the ledger gives each chore to one of them. A chore that fails
+is logged and runs again in its next period. It never stops the other chores, and the process does not end if a service is away.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import copy_context  # of the log: which worker speaks
+from contextvars import copy_context  # for the log: the worker
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,16 +23,16 @@ from tagger.ledger.workers import LEASE_MS
 
 log = structlog.get_logger()
 
-SHORTEST_PAUSE_SECONDS = 0.05  # for others to write, also where chores take longer than their period
-LONGEST_PAUSE_SECONDS = 1.0  # the clock may be set meanwhile
+SHORTEST_PAUSE_SECONDS = 0.05  # leaves time for other writers, also if chores take longer than their period
+LONGEST_PAUSE_SECONDS = 1.0  # the clock may be set in the meantime
 JOIN_SECONDS = 10.0  # less than the grace period of a worker process
-GAP_SECONDS = 3.0  # a loop that paused this long was stopped, and so may the workers have been
+GAP_SECONDS = 3.0  # after such a pause of the loop, this process was stopped, and perhaps the workers too
 PAGE = 50  # hints between two looks at the queue
-SHORT_TICKS = 2  # a lane is topped up when it was short this many ticks running: hints may just be on their way
+SHORT_TICKS = 2  # a lane gets hints after it was short for this many ticks in a row, because hints may still be on their way
 
 
 class LedgerLike(Protocol):
-    """What the reconciler asks of the ledger."""
+    """The methods of the ledger that the reconciler uses."""
 
     def claim_tick(self, name: str, every_ms: int) -> bool: ...
     def expire_workers(self, lease_ms: int = ...) -> list[Expired]: ...
@@ -55,11 +55,11 @@ class Chore:
     every_ms: int
     run: Callable[[], object]
     everywhere: bool = False  # True: in every reconciler; False: in one of them per period
-    apart: bool = False  # in a thread of its own: it may take long, and nothing else is to wait for it
+    apart: bool = False  # in a thread of its own, because it may take long and no other chore must wait
 
 
 class Rota:
-    """Does chores when their turn comes: in this process, and for most of them in the whole fleet, once per period."""
+    """Runs each chore once per period: in this process, or, for most chores, in one process of all."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Rota:
         return min(max(SHORTEST_PAUSE_SECONDS, soonest - now), LONGEST_PAUSE_SECONDS)
 
     def turn(self) -> None:
-        """Does every chore whose turn it is."""
+        """Runs every due chore."""
         now = self._clock()
         for chore in self._chores:
             due = self._due.get(chore.name, now)
@@ -145,7 +145,7 @@ class Reconciler:
         self._quiet_until = self._last_loop + lease_ms / 1000
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set; a chore with a thread of its own then has a while to come to its end."""
+        """Run until `stop` is set. Then a chore with its own thread has some time to finish."""
         threads = [
             threading.Thread(target=copy_context().run, args=(rota.run, stop), name=f"chore-{name}", daemon=True)
             for name, rota in self._apart.items()
@@ -162,10 +162,10 @@ class Reconciler:
                 log.warning("chore.abandoned", thread=thread.name)
 
     def turn(self) -> None:
-        """Does every chore whose turn it is, but those with a thread of their own."""
+        """Runs every due chore, except those with a thread of their own."""
         now = self._clock()
         gap = now - self._last_loop
-        if gap < 0:  # the clock was set back: the ledger itself watches who lives (ledger/silence.py)
+        if gap < 0:  # the clock was set back: the ledger decides which workers live (ledger/silence.py)
             self._quiet_until += gap
         elif gap > GAP_SECONDS:
             log.warning("reconciler.paused", seconds=round(gap, 1))
@@ -175,13 +175,13 @@ class Reconciler:
         self._last_loop = self._clock()  # a slow chore is not a pause
 
     def _be_quiet(self) -> None:
-        """An outage of the ledger, or a machine that slept, is not the death of the fleet: let the living beat first."""
+        """After an outage of the ledger or a sleep of the machine, wait until living workers sent a heartbeat."""
         self._quiet_until = self._clock() + self.lease_ms / 1000
 
     # --- the chores of this module ---
 
     def expire(self) -> None:
-        """Frees what dead workers held, and what ran past its own deadline; hints for it go out at once."""
+        """Frees the jobs of dead workers and jobs past their deadline. Sends hints for them at once."""
         if self._clock() < self._quiet_until:
             return
         expired = self.ledger.expire_workers(self.lease_ms)
@@ -195,7 +195,7 @@ class Reconciler:
             log.warning("jobs.expired", jobs=overdue)
         self._tell_of([job for worker in expired for job in worker.dead] + overdue)
         for lane, freed in _by_lane(expired).items():
-            # they have waited already, and a queue that seems long enough is full of others' hints
+            # they already waited, and a queue that seems long enough holds hints of other jobs
             try:
                 self.hints.send_many(freed, lane, front=True)
             except BrokerUnavailable as err:  # the next top-up counts them
@@ -204,7 +204,8 @@ class Reconciler:
             self.top_up(patient=False)
 
     def _tell_of(self, jobs: list[str]) -> None:
-        """A hint for jobs that ended, or wait, without a worker: whoever takes it finds nothing to claim and tells Flower."""
+        """Sends a hint for jobs that ended or wait without a worker. The worker that takes it cannot claim the job and informs
+        Flower."""
         with contextlib.suppress(BrokerUnavailable):
             self.hints.send_many(jobs, "upload")
 
@@ -227,8 +228,8 @@ class Reconciler:
         return sent
 
     def _fill(self, lane: Lane, jobs: list[str], wanted: int) -> int:
-        """Sends hints until so many wait; how many it sent. Page by page: where sending takes over a second, it is another
-        reconciler's turn meanwhile."""
+        """Sends hints until this many wait. Returns how many it sent. It works page by page; if this takes over a second, another
+        reconciler may have the next turn."""
         for first in range(0, len(jobs), PAGE):
             if first and self.hints.depth(lane) >= wanted:
                 return first
@@ -237,7 +238,7 @@ class Reconciler:
 
 
 def _by_lane(expired: Sequence[Expired]) -> Mapping[Lane, list[str]]:
-    """The freed jobs where they wait now: whoever was in two crashes runs alone."""
+    """The freed jobs by their new lane. A job with two crashes runs alone."""
     lanes: dict[Lane, list[str]] = {}
     for worker in expired:
         for job_id in worker.freed:

@@ -60,7 +60,7 @@ def run(settings: Settings, probes: Probes) -> int:
 
 
 def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], bool] = lambda: False) -> list[Chore]:
-    """What recurs beside freeing and topping up. `stop` tells the ones that may take long that the process ends."""
+    """The other recurring chores. `stop`: set when the process ends, for chores that may take long."""
     blobs = open_blobs(settings)
 
     def sweep() -> None:
@@ -92,7 +92,7 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], 
 
 
 def measure(ledger: Ledger, hints: Hints) -> None:
-    """Each lane's counts, age and depth as metrics; every reconciler shows them, so that one that hangs is not missed."""
+    """Counts, age and depth of each lane as metrics. Every reconciler publishes them, so they exist even if one hangs."""
     now_ms = ledger.now_ms()
     for lane, counts in ledger.lane_counts().items():
         oldest = counts.oldest_claimable_ms

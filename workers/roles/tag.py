@@ -1,4 +1,4 @@
-"""The tag worker of one lane: decoders, models, then the ledger, then hints; and the same backwards at the end."""
+"""The tag worker of one lane. It starts decoders, models, the ledger, then hints, and ends them in reverse order."""
 
 from __future__ import annotations
 
@@ -36,17 +36,19 @@ from workers.runtime.standstill import Standstill
 
 log = structlog.get_logger()
 
-GATHER_SECONDS = 0.02  # between two writing transactions: lite images of one batch end together, and share a wait for the disk
+GATHER_SECONDS = (
+    0.02  # pause between two write transactions: lite images of one batch end together, and share one wait for the disk
+)
 
 
 def run(settings: Settings, lane: Lane, probes: Probes, *, alone: bool = False, processor: int | None = None) -> int:
-    """Works until it is asked to end; returns the exit status. `alone`: no uploads are served beside it, for which a backfill
-    would step back. `processor`: of models that need no device. Errors: what the loading of a model raised.
+    """Works until it is asked to end; returns the exit status. `alone`: no upload worker shares the machine, so a backfill does
+    not yield. `processor`: the CPU for models that need no device. Errors: those of loading a model.
     """
     if alone:
-        priority.lower_session_priority()  # as far as whoever started it wanted
+        priority.lower_session_priority()  # ended as requested
     elif lane == "backfill":
-        priority.lower_priority()  # with it, a backfill on all cores leaves an upload's p95 nearly as it is
+        priority.lower_priority()  # with it, a backfill on all cores hardly changes the p95 of uploads
     light = on_processor(settings)
     if light:
         priority.use_batch_scheduling()
@@ -55,7 +57,7 @@ def run(settings: Settings, lane: Lane, probes: Probes, *, alone: bool = False, 
         settings = settings.model_copy(update={"threads": 1, "max_batch": 1, "decode_processes": 1})
     worker_id = new_worker_id()
     structlog.contextvars.bind_contextvars(lane=lane, worker=worker_id)
-    decoder = DecoderPool.of(settings)  # before any thread of ours
+    decoder = DecoderPool.of(settings)  # before tagger starts a thread
     ledger = open_ledger(settings.ledger, group_pause_seconds=GATHER_SECONDS if light else GROUP_PAUSE_SECONDS)
 
     def on_request() -> None:
@@ -146,7 +148,7 @@ def _work(
     stopping: threading.Event,
     probes: Probes,
 ) -> None:
-    """Registered and beating, takes hints until asked to end; then what runs finishes."""
+    """Register, send heartbeats and take hints until asked to end. Then running jobs finish."""
     pulse, events = celery_consumer.Pulse(), TaskEvents(ledger)
     ready = metrics.WORKER_READY.labels(lane)
 

@@ -63,6 +63,7 @@ def evaluate(
 
     The report holds precision, recall, top-1, top-3 and calibration of the tags, the captions beside the reference captions, and
     every wrong tag.
+
     \b
     Examples:
       tagger evaluate --images photos --labels photos/labels.csv --out eval --tags-from-labels --tuned first-half

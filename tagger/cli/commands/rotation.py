@@ -23,6 +23,7 @@ def rotate(
     """Add a new secret to a site and print it, once.
 
     The old and the new secret are both valid until --finish.
+
     Example:  tagger sites rotate blog --callback
     """
     if hook == callback:
