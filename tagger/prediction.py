@@ -6,16 +6,17 @@ Cached by site, content hash, model revision, instruction and context; profile, 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from tagger.asset import Content
 from tagger.file_metadata import FileMetadata
 
-Vector = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]  # [height, width, 3], RGB, upright
+if TYPE_CHECKING:  # every process imports this module, and few of them compute
+    import numpy as np
+    import numpy.typing as npt
+
+Vector: TypeAlias = "npt.NDArray[np.float32]"
+Pixels: TypeAlias = "npt.NDArray[np.uint8]"  # [height, width, 3], RGB, upright
 
 
 @dataclass(frozen=True, kw_only=True)

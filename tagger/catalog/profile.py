@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from tagger.alttext import TextRules
+from tagger.alttext.types import TextRules
 from tagger.annotation import Action
 from tagger.catalog import yaml_document
 from tagger.catalog.vocabulary import Threshold

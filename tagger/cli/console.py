@@ -8,21 +8,22 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
 from rich.segment import Segment
 from rich.table import Table
 
-from tagger.catalog.load import Catalog, load_catalog
 from tagger.cli.columns import table_lines
 from tagger.errors import BadRequest, NotFound, SettingsError, TaggerError
-from tagger.ledger import Ledger, open_ledger
 from tagger.locales import parse as parse_locale
-from tagger.settings import Settings, load
-from tagger.system.home import make_home
 from tagger.telemetry.control_characters import escape_cell, escape_controls, escape_json
+
+if TYPE_CHECKING:  # every command imports this module; a function imports what it alone needs
+    from tagger.catalog.load import Catalog
+    from tagger.ledger import Ledger
+    from tagger.settings import Settings
 
 
 class Lines(Console):
@@ -53,11 +54,15 @@ HOME: dict[str, Path | None] = {"home": None}  # the global option --home, set o
 
 def settings(**overrides: Any) -> Settings:
     """The settings of this call. Errors: SettingsError."""
+    from tagger.settings import load
+
     return load(home=HOME["home"], **overrides)
 
 
 def catalog() -> Catalog:
     """Profiles and vocabularies of this installation. Errors: ProfileInvalid, VocabularyInvalid."""
+    from tagger.catalog.load import load_catalog
+
     return load_catalog(settings().home)
 
 
@@ -74,6 +79,9 @@ def ledger(*, reading: bool = False) -> Iterator[Ledger]:
     """The ledger of this call, brought to the newest schema. `reading`: a home that was named must be there already, for a
     misspelt one would look like an empty one. Errors: SettingsError, LedgerUnavailable.
     """
+    from tagger.ledger import open_ledger
+    from tagger.system.home import make_home
+
     chosen = settings()
     if reading and HOME["home"] is not None and not chosen.ledger_url and not chosen.home.exists():
         raise SettingsError(

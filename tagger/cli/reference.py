@@ -14,8 +14,7 @@ from typing import Any, get_args
 import typer
 from prometheus_client.metrics import MetricWrapperBase
 
-from tagger.alttext import RULES
-from tagger.alttext.rules import EVERY
+from tagger.alttext.rules import EVERY, RULES
 from tagger.errors import Stage, TaggerError
 from tagger.judge.gate import REASONS
 from tagger.settings import ENV_PREFIX, Settings, load

@@ -1,13 +1,18 @@
-"""The commands and where each one is. A module is imported when its command is asked for: all of them take two seconds."""
+"""The commands and where each one is. A module is imported when its command runs: to import all of them takes two seconds.
+
+So `tagger --help` reads the help of each command from the source of its module.
+"""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 PLACES = {  # in the order of `tagger --help`
     "demo": "demo.demo",
@@ -73,8 +78,27 @@ def _made(name: str, found: Any) -> Any:
     return typer.main.get_group(holder).commands[name]
 
 
+def help_of(place: str) -> str:
+    """The help of a command, from its source: a function's docstring, or `help` of a `typer.Typer`."""
+    module, _, wanted = place.partition(".")
+    tree = ast.parse((Path(__file__).parent / "commands" / f"{module}.py").read_text("utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == wanted:
+            return ast.get_docstring(node) or ""
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and ast.unparse(node.targets[0]) == wanted:
+            return next(str(ast.literal_eval(option.value)) for option in node.value.keywords if option.arg == "help")
+    raise LookupError(place)
+
+
 class Root(TyperGroup):
     """The group of all commands."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  # ctx: of the inherited method
+        """As the inherited one writes it, without an import of the commands."""
+        limit = formatter.width - 6 - max(map(len, PLACES))
+        lines = [(name, TyperCommand(name, help=help_of(place)).get_short_help_str(limit)) for name, place in PLACES.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(lines)
 
     def __init__(self, **settings: Any) -> None:
         assert not settings["commands"], "their place is in PLACES"

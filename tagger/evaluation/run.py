@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tagger import alttext
+from tagger.alttext import rules
 from tagger.asset import Context
 from tagger.catalog.profile import Profile
 from tagger.catalog.vocabulary import Vocabulary
@@ -118,5 +118,5 @@ def _broken(answer: Answer, vocabulary: Vocabulary, profile: Profile) -> str | N
     if text is None:
         return None
     context = Context(role="informative")
-    again = alttext.alt_text(text, locale="en", context=context, rules=profile.text, names=vocabulary.names("en"))
+    again = rules.alt_text(text, locale="en", context=context, rules=profile.text, names=vocabulary.names("en"))
     return None if again.value == text and again.action == "publish" else text

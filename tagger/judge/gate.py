@@ -9,9 +9,9 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
-from tagger import alttext
-from tagger.alttext import Cleaned, Facts, TextField
+from tagger.alttext import rules
 from tagger.alttext.text import fold
+from tagger.alttext.types import Cleaned, Facts, TextField
 from tagger.annotation import RANK, Action, Annotation, Field, Verdict, overall
 from tagger.asset import Context
 from tagger.catalog.profile import Profile
@@ -23,7 +23,7 @@ CAPTION_LANGUAGE = "en"  # every caption model writes English; nothing here tran
 LEAST_PIXELS = 2  # a picture with no more than these on a side shows nothing
 
 REASONS: dict[str, str] = {
-    **alttext.REASONS,
+    **rules.REASONS,
     "no_caption": "No model offered a caption for this image.",
     "no_text_in_locale": "The caption model writes only English, and English does not replace a text in another language.",
     "low_score": "The score of the caption is too low.",
@@ -115,7 +115,7 @@ def _text(
     speaks = language(locale) == CAPTION_LANGUAGE
     hidden = prediction.content == "hidden"  # then a caption describes what transparency was laid on
     text = caption.text if caption is not None and speaks and not hidden else None
-    cleaned = alttext.CLEANERS[field](
+    cleaned = rules.CLEANERS[field](
         text, locale=locale, context=context, rules=profile.text, facts=facts_of(prediction), names=vocabulary.names(locale)
     )
     if caption is None or text is None or cleaned.value == "":

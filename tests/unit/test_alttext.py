@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from support.alttext_linter import faults
 
-from tagger.alttext import REASONS, RULES, Cleaned, Facts, TextRules, alt_text, caption, clean, title
+from tagger.alttext.rules import REASONS, RULES, alt_text, caption, clean, title
+from tagger.alttext.types import Cleaned, Facts, TextRules
 from tagger.asset import Context
 
 READ = Context(contains_text=False)  # a person has said that no text is in the picture

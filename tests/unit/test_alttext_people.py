@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tagger.alttext import Cleaned, Facts, alt_text
+from tagger.alttext.rules import alt_text
+from tagger.alttext.types import Cleaned, Facts
 from tagger.asset import Context
 
 READ = Context(contains_text=False)  # a person has said that no text is in the picture

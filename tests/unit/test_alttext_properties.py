@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.alttext_linter import faults
 
-from tagger.alttext import CLEANERS, Cleaned, TextField, TextRules, form
+from tagger.alttext import form
 from tagger.alttext import text as text_module
+from tagger.alttext.rules import CLEANERS
+from tagger.alttext.types import Cleaned, TextField, TextRules
 from tagger.asset import Context
 
 GRAPHEMES = regex.compile(r"\X")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tagger import serializers
-from tagger.alttext import RULES
+from tagger.alttext.rules import RULES
 from tagger.cli import console, filters
 from tagger.errors import BrokerUnavailable, Conflict, NotFound
 from tagger.job import JobStatus

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from tagger import serializers
-from tagger.api.shapes import EndpointIn, SiteIn
 from tagger.cli import console, filters
 from tagger.cli.commands import rotation, site_probe
 from tagger.delivery import Endpoint
@@ -18,6 +16,9 @@ from tagger.ledger import Ledger
 from tagger.net.addresses import PRIVATE, unreachable
 from tagger.net.signing import new_secret
 from tagger.site import Site
+
+if TYPE_CHECKING:
+    from tagger.api.shapes import SiteIn
 
 TELL_UNWRITTEN = "Send asset.described also if there is nothing to write: texts for review, or no text."
 TELL_FAILED = "Send asset.failed for an image that could not be described."
@@ -180,6 +181,10 @@ def _checked(
     hosts: list[str] | None,
 ) -> SiteIn:
     """What the API would check, checked here too. Errors: BadRequest."""
+    from pydantic import ValidationError
+
+    from tagger.api.shapes import EndpointIn, SiteIn  # only a new site needs them
+
     try:
         return SiteIn(
             id=site_id,
