@@ -28,6 +28,7 @@ import structlog
 
 from tagger.errors import BatchOverdue
 from workers.inference.engine import Engine
+from workers.inference.engine_options import EngineHooks, EngineLimits
 from workers.models.fake import FakeModel, FakeSpec
 from workers.models.fake_device import busy_share, read_uses
 
@@ -67,10 +68,8 @@ def child(scenario: Scenario, number: int, lock: str, start: Barrier, out: Queue
     batches: list[tuple[int, int, float]] = []
     engine = Engine(
         lambda: FakeModel(FakeSpec(a_ms=scenario.a_ms, b_ms=scenario.b_ms, lock_path=lock)),
-        max_batch=scenario.max_batch,
-        wait_ms=scenario.wait_ms,
-        budget_ms=scenario.budget_ms,
-        on_batch=lambda count, _size, _seconds, fill: batches.append((time.monotonic_ns(), count, fill)),
+        EngineLimits(max_batch=scenario.max_batch, wait_ms=scenario.wait_ms, budget_ms=scenario.budget_ms),
+        EngineHooks(on_batch=lambda count, _size, _seconds, fill: batches.append((time.monotonic_ns(), count, fill))),
     )
     engine.start()
     engine.wait_ready(60)

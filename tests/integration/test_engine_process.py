@@ -24,11 +24,13 @@ from pathlib import Path
 import numpy as np
 import structlog
 from workers.inference.engine import Engine
+from workers.inference.engine_options import EngineLimits
 from workers.models import fake
 
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 options = json.loads(sys.argv[1])
-engine = Engine(lambda: fake.load(Path(options["model_dir"])), max_batch=8, wait_ms=20, **options["engine"])
+limits = EngineLimits(**{"max_batch": 8, "wait_ms": 20, **options["engine"]})
+engine = Engine(lambda: fake.load(Path(options["model_dir"])), limits)
 engine.start()
 assert engine.wait_ready(20)
 

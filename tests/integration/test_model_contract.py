@@ -14,7 +14,7 @@ from tagger.cli.commands import models as models_command
 from tagger.errors import ModelDirectoryInvalid
 from tagger.prediction import Pixels
 from tagger.settings import Settings, load
-from workers.inference.engine import CANARY_COSINE
+from workers.inference.engine_options import CANARY_COSINE
 from workers.inference.registry import REGISTRY, ModelDescriptor, Part, automatic, loader
 from workers.models.base import Model, cosine, model_id
 from workers.models.weights import KNOWN

@@ -11,13 +11,15 @@ import structlog
 from tagger.asset import ImageSource
 from tagger.errors import LedgerUnavailable
 from tagger.job import Claim, JobRequest, Lane
-from workers.pipeline.claim import Claimer
+from workers.pipeline.claim import Claimer, ClaimHooks, ClaimTerms
 from workers.pipeline.deps import Settlement
 
 CLAIM = Claim(
     job_id="job_2", token="t", lane="upload", failures=0, crashes=0, deadline_ms=2, created_ms=0, claimed_ms=1,
     request=JobRequest(site_id="s", asset_id="a", source=ImageSource(kind="url", location="https://x.test/a.png")),
 )  # fmt: skip
+
+TERMS = ClaimTerms(lane="upload", worker_id="w", lease_ms=1000)
 
 
 class Counter:
@@ -46,9 +48,8 @@ class Counter:
 
     def hint(self, job_id: str) -> None:
         claimer = Claimer(
-            self, self.describe, lane="upload", worker_id="w", lease_ms=1000, ready=lambda: self.ready,
-            stopping=self.stopping, monotonic=self.tick,
-        )  # fmt: skip
+            self, self.describe, TERMS, ClaimHooks(ready=lambda: self.ready), stopping=self.stopping, monotonic=self.tick
+        )
         claimer(job_id)
 
 
@@ -69,10 +70,7 @@ def test_what_is_around_an_image_is_entered_before_its_claim() -> None:
         yield
         assert counter.described == [CLAIM]
 
-    claimer = Claimer(
-        counter, counter.describe, lane="upload", worker_id="w", lease_ms=1000, ready=lambda: True,
-        stopping=counter.stopping, around=around,
-    )  # fmt: skip
+    claimer = Claimer(counter, counter.describe, TERMS, ClaimHooks(ready=lambda: True, around=around), stopping=counter.stopping)
     claimer("job_1")
     assert asked_before == [0]
 
@@ -110,9 +108,13 @@ def test_without_hints_what_is_due_is_taken_unless_every_place_is() -> None:
     counter = Counter(CLAIM, CLAIM, None)
     tries: list[bool] = []
     claimer = Claimer(
-        counter, lambda claim: tries.append(claimer.claim_due()) or counter.describe(claim),
-        lane="upload", worker_id="w", lease_ms=1000, ready=lambda: True, stopping=counter.stopping, monotonic=lambda: counter.now,
-    )  # fmt: skip
+        counter,
+        lambda claim: tries.append(claimer.claim_due()) or counter.describe(claim),
+        TERMS,
+        ClaimHooks(ready=lambda: True),
+        stopping=counter.stopping,
+        monotonic=lambda: counter.now,
+    )
     assert not claimer.no_hints_for(4)
     counter.now = 5.0
     assert claimer.no_hints_for(4)

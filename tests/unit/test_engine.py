@@ -25,6 +25,7 @@ from tagger.errors import (
 )
 from tagger.prediction import CaptionPrediction, Pixels, Vector
 from workers.inference.engine import Engine
+from workers.inference.engine_options import EngineHooks, EngineLimits
 from workers.models.base import PartialPrediction
 
 FAR = 10.0
@@ -91,7 +92,10 @@ def running(model: Scripted, **options: Any) -> Iterator[tuple[Engine[Any, Any],
     """A ready engine, and the reasons that it gave for ending the process."""
     fatal: list[str] = []
     options = {"wait_ms": 2, "canary_retry_seconds": 0.01, "on_fatal": fatal.append, **options}
-    engine: Engine[Any, Any] = Engine(lambda: model, **options)
+    limits = EngineLimits(**{name: value for name, value in options.items() if name in EngineLimits.__dataclass_fields__})
+    hooks = EngineHooks(**{name: value for name, value in options.items() if name in EngineHooks.__dataclass_fields__})
+    clock = {name: value for name, value in options.items() if name == "clock"}
+    engine: Engine[Any, Any] = Engine(lambda: model, limits, hooks, **clock)
     engine.start()
     try:
         assert engine.wait_ready(FAR)
@@ -263,7 +267,7 @@ def test_never_ready_if_the_first_canary_is_wrong() -> None:
     model = Scripted()
     fatal: list[str] = []
     model.ill = True
-    engine: Engine[Any, Any] = Engine(lambda: model, canary_retry_seconds=0.001, on_fatal=fatal.append)
+    engine: Engine[Any, Any] = Engine(lambda: model, EngineLimits(canary_retry_seconds=0.001), EngineHooks(on_fatal=fatal.append))
     engine.start()
     with pytest.raises(ModelError, match="canary"):
         engine.wait_ready(FAR)

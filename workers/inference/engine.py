@@ -11,7 +11,6 @@ the device counts as broken. A broken device, like a broken owner thread, ends t
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -21,9 +20,10 @@ import structlog
 
 from tagger.errors import BatchOverdue, DeviceLost, EngineStopped, ModelError
 from tagger.prediction import Pixels
-from workers.inference.batcher import Batcher, Entry, always
+from workers.inference.batcher import Batcher, Entry
 from workers.inference.budget import Budget
 from workers.inference.device import WatchedDevice
+from workers.inference.engine_options import EngineHooks, EngineLimits
 from workers.inference.isolate import DeviceFault, isolate
 from workers.inference.steps import finished, prepared
 from workers.models.base import Model, PartialPrediction, ReadsTexts, model_id
@@ -33,73 +33,27 @@ R = TypeVar("R")
 
 State = Literal["starting", "ready", "unwell", "failed", "stopped"]
 
-CANARY_COSINE = 0.98  # least cosine of the canary's reading to the golden vector: above float16 and int8 noise
 CANARY_TRIES = 3
-CANARY_RETRY_SECONDS = 1.0
-EXIT_DEVICE_FAULT = 70  # EX_SOFTWARE: the supervisor starts the process anew
 
 log = structlog.get_logger(__name__)
-
-
-def exit_process(reason: str) -> None:
-    """The default `on_fatal`. It does not clean up, because a broken device may hang in it. The ledger frees the jobs of a dead
-    worker."""
-    log.critical("process.exited", reason=reason, status=EXIT_DEVICE_FAULT)
-    os._exit(EXIT_DEVICE_FAULT)
-
-
-def ignore_batch(count: int, size: float, seconds: float, fill: float) -> None:
-    """The default `on_batch`."""
-
-
-def at_once() -> None:
-    """The default `before_batch`."""
 
 
 class Engine(Generic[P, R]):
     def __init__(
         self,
         loader: Callable[[], Model[P, R]],
-        *,
-        max_batch: int = 16,
-        wait_ms: float = 15.0,
-        budget_ms: float | None = None,
-        max_units: float | None = None,
-        max_waiting: int | None = None,
-        batch_seconds: float = 60.0,
-        start_seconds: float = 600.0,
-        canary_seconds: float = 60.0,
-        canary_cosine: float = CANARY_COSINE,
-        canary_retry_seconds: float = CANARY_RETRY_SECONDS,
+        limits: EngineLimits | None = None,
+        hooks: EngineHooks | None = None,
         clock: Callable[[], float] = time.monotonic,
-        before_batch: Callable[[], None] = at_once,
-        patient: Callable[[], bool] = always,
-        on_batch: Callable[[int, float, float, float], None] = ignore_batch,
-        on_fatal: Callable[[str], None] = exit_process,
     ) -> None:
-        """`loader` runs in the owner thread. A batch has at most `max_batch` images, `max_units` cost units and
-        `budget_ms` predicted milliseconds, and waits `wait_ms` until it is full. While `patient` returns False, an image runs
-        alone, at once.
-
-        `batch_seconds`: if one run takes longer, the watchdog ends the process. `start_seconds`: the same for a run that warms
-        the model; a longer load counts as a stall. `before_batch` is called in the owner thread, also between images that the
-        model takes one after the other. It may wait, but much shorter than `batch_seconds`. `on_batch(images, units, seconds,
-        fill)` is called in the owner thread after each batch; fill is the used share of the budget, 0..1. `on_fatal(reason)` is
-        called in the owner thread when the process must exit. If it returns, all waiting threads get EngineStopped.
-        """
+        """`loader` runs in the owner thread."""
         self._loader = loader
-        self._batch_seconds = batch_seconds
-        self._start_seconds = start_seconds
-        self._canary_seconds = canary_seconds
-        self._canary_cosine = canary_cosine
-        self._canary_retry_seconds = canary_retry_seconds
+        self._limits = limits = limits or EngineLimits()
+        self._hooks = hooks = hooks or EngineHooks()
         self._clock = clock
-        self._before_batch = before_batch
-        self._on_batch = on_batch
-        self._on_fatal = on_fatal
-        self.budget = Budget(max_batch=max_batch, budget_ms=budget_ms, max_units=max_units)
+        self.budget = Budget(max_batch=limits.max_batch, budget_ms=limits.budget_ms, max_units=limits.max_units)
         self._batcher: Batcher[P, R] = Batcher(
-            self.budget, wait_ms=wait_ms, max_waiting=max_waiting, patient=patient, clock=clock
+            self.budget, wait_ms=limits.wait_ms, max_waiting=limits.max_waiting, patient=hooks.patient, clock=clock
         )
         self._thread = threading.Thread(target=self._own, name="engine-owner", daemon=True)
         self._changed = threading.Condition()
@@ -155,12 +109,12 @@ class Engine(Generic[P, R]):
             return True
         progress = max(self._progress, self._device.progress if self._device else self._progress)
         if self._state == "starting":
-            return self._clock() - progress < self._start_seconds
+            return self._clock() - progress < self._limits.start_seconds
         since = self._batcher.oldest()
         if not self._running and since is None:
             return True  # nothing to do
         # An idle engine made its last progress long ago, so only the time with work counts.
-        return self._clock() - max(progress, since or progress) < self._batch_seconds
+        return self._clock() - max(progress, since or progress) < self._limits.batch_seconds
 
     def predict(self, pixels: Pixels, instruction: str = "", *, deadline: float) -> PartialPrediction:
         """The prediction of the model for one image. It blocks; call it from a task thread.
@@ -229,7 +183,7 @@ class Engine(Generic[P, R]):
         was_ready = self._state != "starting"
         self._become("failed")
         if was_ready:  # a failed start is raised by wait_ready
-            self._on_fatal(reason)
+            self._hooks.on_fatal(reason)
 
     def _load_and_warm(self) -> None:
         model = self._loader()
@@ -237,18 +191,18 @@ class Engine(Generic[P, R]):
         self._device = WatchedDevice(
             model,
             self.budget,
-            batch_seconds=self._batch_seconds,
-            canary_cosine=self._canary_cosine,
+            batch_seconds=self._limits.batch_seconds,
+            canary_cosine=self._limits.canary_cosine,
             clock=self._clock,
-            between=self._before_batch,
+            between=self._hooks.before_batch,
         )
-        self._device.warm(limit=self._start_seconds, go_on=lambda: not self._closing.is_set())
+        self._device.warm(limit=self._limits.start_seconds, go_on=lambda: not self._closing.is_set())
         self._require_canary()
 
     def _serve(self) -> None:
         while True:
             self._progress = self._clock()
-            due = self._checked + self._canary_seconds - self._clock()
+            due = self._checked + self._limits.canary_seconds - self._clock()
             if due <= 0:
                 self._require_canary()
                 continue
@@ -260,7 +214,7 @@ class Engine(Generic[P, R]):
 
     def _answer(self, batch: list[Entry[P, R]]) -> None:
         self._running = batch
-        self._before_batch()
+        self._hooks.before_batch()
         self._progress = started = self._clock()
         count, size = len(batch), sum(entry.size for entry in batch)
         fill = self.budget.fill(count, size)
@@ -272,7 +226,7 @@ class Engine(Generic[P, R]):
             else:
                 entry.answer.set_result(answer)
         self._running = []
-        self._on_batch(count, size, self._clock() - started, fill)
+        self._hooks.on_batch(count, size, self._clock() - started, fill)
 
     def _require_canary(self) -> None:
         """Ready if the canary is right; else unwell, and the canary runs again. DeviceFault after CANARY_TRIES."""
@@ -283,7 +237,7 @@ class Engine(Generic[P, R]):
                 return
             if self._state == "ready":
                 self._become("unwell")
-            if self._closing.wait(self._canary_retry_seconds):
+            if self._closing.wait(self._limits.canary_retry_seconds):
                 break
         raise DeviceFault("the canary came out wrong again and again")
 

@@ -18,7 +18,8 @@ from tagger.prediction import EntailmentPrediction, Pixels, Prediction, Vector
 from tagger.settings import Settings
 from tagger.telemetry import metrics
 from workers.inference.batcher import always
-from workers.inference.engine import Engine, at_once
+from workers.inference.engine import Engine
+from workers.inference.engine_options import EngineHooks, EngineLimits, at_once
 from workers.inference.registry import automatic, described
 from workers.inference.scorer import LabelScorer, Scorer
 from workers.models.base import PartialPrediction, merge
@@ -193,14 +194,18 @@ def start_models(
         descriptor = described(kind)
         engines[kind] = Engine(
             descriptor.loader(settings.models, settings),
-            max_units=descriptor.max_units,
-            budget_ms=descriptor.budget_ms,
-            max_batch=settings.max_batch,
-            wait_ms=settings.batch_wait_ms,
-            before_batch=before_batch,
-            patient=backlog if on_processor(settings) else always,
-            on_batch=_measure(kind),
-            on_fatal=on_fatal,
+            EngineLimits(
+                max_units=descriptor.max_units,
+                budget_ms=descriptor.budget_ms,
+                max_batch=settings.max_batch,
+                wait_ms=settings.batch_wait_ms,
+            ),
+            EngineHooks(
+                before_batch=before_batch,
+                patient=backlog if on_processor(settings) else always,
+                on_batch=_measure(kind),
+                on_fatal=on_fatal,
+            ),
         )
     log.info("models.started", caption=chosen.caption, embed=chosen.embed, check=chosen.check)
     for engine in engines.values():

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import structlog
 
@@ -20,7 +21,7 @@ from tagger.telemetry.probe_server import Probes
 from workers.decode.pool import DecoderPool
 from workers.inference.ensemble import FatalHook, Models, on_processor, scorer, sized, start_models
 from workers.pipeline import celery_consumer
-from workers.pipeline.claim import Claimer
+from workers.pipeline.claim import Claimer, ClaimHooks, ClaimTerms
 from workers.pipeline.deps import PipelineDeps, Settlement
 from workers.pipeline.describe import describe
 from workers.pipeline.in_flight import InFlight
@@ -81,8 +82,20 @@ def run(settings: Settings, lane: Lane, probes: Probes, *, alone: bool = False, 
         deps = _pipeline_deps(settings, lane, ledger, decoder, models, upload_priority, shutdown.requested)
         models.wait_ready(shutdown.requested)
         _work(
-            settings, lane, worker_id, ledger, deps, models, fatal_hook, upload_priority, in_flight, shutdown.requested, probes
-        )  # fmt: skip
+            _Parts(
+                settings=settings,
+                lane=lane,
+                worker_id=worker_id,
+                ledger=ledger,
+                deps=deps,
+                models=models,
+                fatal_hook=fatal_hook,
+                upload_priority=upload_priority,
+                in_flight=in_flight,
+                stopping=shutdown.requested,
+                probes=probes,
+            )
+        )
     except StopRequested:
         log.info("worker.ended_early")
     finally:
@@ -135,20 +148,26 @@ def _measure_stages(lane: Lane) -> Callable[[str, float], None]:
     return on_stage
 
 
-def _work(
-    settings: Settings,
-    lane: Lane,
-    worker_id: str,
-    ledger: Ledger,
-    deps: PipelineDeps,
-    models: Models,
-    fatal_hook: FatalHook,
-    upload_priority: YieldToUploads,
-    in_flight: InFlight,
-    stopping: threading.Event,
-    probes: Probes,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """A tag worker whose models are loaded."""
+
+    settings: Settings
+    lane: Lane
+    worker_id: str
+    ledger: Ledger
+    deps: PipelineDeps
+    models: Models
+    fatal_hook: FatalHook
+    upload_priority: YieldToUploads
+    in_flight: InFlight
+    stopping: threading.Event
+    probes: Probes
+
+
+def _work(worker: _Parts) -> None:
     """Register, send heartbeats and take hints until asked to end. Then running jobs finish."""
+    settings, lane, ledger, models, probes = worker.settings, worker.lane, worker.ledger, worker.models, worker.probes
     pulse, events = celery_consumer.Pulse(), TaskEvents(ledger)
     ready = metrics.WORKER_READY.labels(lane)
 
@@ -159,8 +178,8 @@ def _work(
     def describe_counted(claim: Claim) -> Settlement:
         events.started(claim)
         started = time.monotonic()
-        with in_flight.hold():
-            settlement = describe(claim, deps)
+        with worker.in_flight.hold():
+            settlement = describe(claim, worker.deps)
         metrics.JOBS.labels(lane, settlement).inc()
         events.settled(claim, settlement, time.monotonic() - started)
         return settlement
@@ -168,21 +187,21 @@ def _work(
     claimer = Claimer(
         ledger,
         describe_counted,
-        lane=lane,
-        worker_id=worker_id,
-        lease_ms=round(settings.job_seconds * 1000),
-        ready=models.ready,
-        stopping=stopping,
-        around=upload_priority.around,
-        not_claimed=events.not_claimed,
-        threads=settings.threads,
+        ClaimTerms(
+            lane=lane,
+            worker_id=worker.worker_id,
+            lease_ms=round(settings.job_seconds * 1000),
+            threads=settings.threads,
+        ),
+        ClaimHooks(ready=models.ready, around=worker.upload_priority.around, not_claimed=events.not_claimed),
+        stopping=worker.stopping,
     )
     poll = LedgerPoll(
         due=lambda: models.ready() and ledger.has_due(lane),
         claim=claimer.claim_due,
         idle=lambda: claimer.no_hints_for(QUIET_SECONDS),
         threads=settings.threads,
-        stopping=stopping,
+        stopping=worker.stopping,
     )
     app = make_app(settings.broker)
     celery_consumer.register(app, claimer)
@@ -190,9 +209,9 @@ def _work(
     health_checks = [probes.turned, models_problem, pulse.problem]
     offer = {"checks": models.checks}
     with registered(
-        ledger, worker_id=worker_id, role="tag", lane=lane, stopping=stopping, health_checks=health_checks, **offer
+        ledger, worker_id=worker.worker_id, role="tag", lane=lane, stopping=worker.stopping, health_checks=health_checks, **offer
     ) as heartbeat:
-        fatal_hook.callback = heartbeat.check_now
+        worker.fatal_hook.callback = heartbeat.check_now
         probes.started()
         name = f"{lane}@{os.uname().nodename}.{os.getpid()}"
         poll.start()

@@ -20,9 +20,8 @@ REHEARSED_PAGE = 50
 
 
 def plan_folder(
-    site: Site, folder: Path, *, window: int, now_ms: int, deliver: bool = True, locales: tuple[str, ...] = (), profile: str = "",
-    seen: Survey | None = None,
-) -> Backfill:  # fmt: skip
+    site: Site, folder: Path, *, window: int, now_ms: int, deliver: bool = True, seen: Survey | None = None
+) -> Backfill:
     """A new backfill over a folder. `seen`: the survey of the folder, if it was made. Errors: BadRequest if it is unreadable."""
     root = readable(folder)
     seen = seen or survey(root)
@@ -31,8 +30,8 @@ def plan_folder(
         "total": seen.pictures,
         "left_out": seen.sentence(),
         "deliver": deliver,
-        "locales": list(locales or site.locales),
-        "profile": profile or site.profile,
+        "locales": list(site.locales),
+        "profile": site.profile,
     }
     return Backfill(
         id=new_id("bkf", now_ms), site_id=site.id, kind="folder", spec=spec, cursor=None, status="running", window=window,
