@@ -108,9 +108,7 @@ class _ImageQuestion:
 
     def _judged(self, file: str, prediction: Prediction) -> Answer:
         scores = self._scorer.score(prediction, self._vocabulary)
-        annotations, _ = gate.judge(
-            prediction=prediction,
-            scores=scores,
+        question = gate.Question(
             vocabulary=self._vocabulary,
             profile=self._profile,
             site_id="",
@@ -118,6 +116,7 @@ class _ImageQuestion:
             fields=("alt_text", "caption", "tags"),
             context=Context(role="informative"),
         )
+        annotations, _ = gate.judge(prediction, scores, question)
         tags = [t.id for a in annotations if isinstance(a.value, tuple) and a.verdict.action == "publish" for t in a.value]
         caption = prediction.caption
         return {

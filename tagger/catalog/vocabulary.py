@@ -143,7 +143,6 @@ class Vocabulary:
         scores: Sequence[TermScore],
         *,
         site_id: str | None = None,
-        model_name: str | None = None,
         locale: str = "en",
         thresholds: Mapping[str, float] | None = None,
         limits: Mapping[str, int] | None = None,
@@ -152,12 +151,12 @@ class Vocabulary:
     ) -> tuple[Tag, ...]:
         """The tags to offer, the most probable first; equal scores keep the file's order.
 
-        `model_name` overrides the model named in each score. `thresholds` and `limits` (by category id), `deny` and
+        `thresholds` and `limits` (by category id), `deny` and
         `max_tags` are the profile's. Scores of terms that this vocabulary has not are passed over.
         """
         denied = self.denied(site_id, deny)
         models = set(map(attrgetter("model"), scores))
-        by_model = {model: self._least_scores(model_name or model, thresholds or {}) for model in models}
+        by_model = {model: self._least_scores(model, thresholds or {}) for model in models}
         lowest = min((of_model for _, of_model in by_model.values()), default=0.0)
         best: dict[str, float] = {}
         for category, term, score, model in scores:

@@ -44,6 +44,18 @@ CREATE INDEX IF NOT EXISTS outbox_unsent ON outbox (due_ms) WHERE sent = 0;
 """
 
 
+@dataclass(frozen=True)
+class Text:
+    """What stands in one field of an asset, and who wrote it."""
+
+    field: str
+    locale: str
+    value: str
+    writer: Writer
+    model: str | None = None
+    score: float | None = None
+
+
 class NoSuchAsset(Exception):
     """There is no asset with that id, or it was deleted."""
 
@@ -95,7 +107,7 @@ class MediaStore:
                 dict(asset),
             )
             for field, (value, writer) in texts.items():
-                set_text(db, asset["id"], field, self.locales[0], value, writer)
+                set_text(db, asset["id"], Text(field, self.locales[0], value, writer))
             db.execute("INSERT INTO outbox (event, body) VALUES (?, ?)", (event, hook))
 
     def replace(self, asset_id: str, media_type: str, event: str, hook: bytes, revision: int) -> None:
@@ -153,7 +165,7 @@ class MediaStore:
             if hook is not None:
                 db.execute("INSERT INTO outbox (event, body) VALUES (?, ?)", hook)
             for (field, locale), value in texts.items():
-                set_text(db, asset_id, field, locale, value, "person")
+                set_text(db, asset_id, Text(field, locale, value, "person"))
             for label in add:
                 set_tag(db, asset_id, label, None, "person", None, present=True)
             for label in remove:
@@ -202,13 +214,10 @@ def living(db: sqlite3.Connection, asset_id: str) -> sqlite3.Row:
     return row
 
 
-def set_text(
-    db: sqlite3.Connection, asset_id: str, field: str, locale: str, value: str, writer: Writer,
-    model: str | None = None, score: float | None = None,
-) -> None:  # fmt: skip
+def set_text(db: sqlite3.Connection, asset_id: str, text: Text) -> None:
     db.execute(
         "INSERT OR REPLACE INTO texts (asset, field, locale, value, writer, model, score) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (asset_id, field, locale, value, writer, model, score),
+        (asset_id, text.field, text.locale, text.value, text.writer, text.model, text.score),
     )
     changes.touch(db, asset_id)
 

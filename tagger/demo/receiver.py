@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from tagger.cms.generic.callback import text_hash
 from tagger.demo.changes import keep_replaced, previous
-from tagger.demo.media_store import TEXT_FIELDS, MediaStore, NoSuchAsset, living, set_tag, set_text
+from tagger.demo.media_store import TEXT_FIELDS, MediaStore, NoSuchAsset, Text, living, set_tag, set_text
 from tagger.demo.told import remember
 
 MAX_TEXT = 2_000
@@ -135,7 +135,7 @@ class _Turn:
             return {"outcome": "unchanged", "value": value, **previous(self._db, self._asset, field, locale, self._delivery)}
         if (None if now is None else text_hash(now["value"])) not in offer.if_current.accepted:
             return {"outcome": "kept", "reason": "not_what_tagger_wrote", **({} if now is None else {"value": now["value"]})}
-        set_text(self._db, self._asset, field, locale, value, "tagger", offer.model, offer.score)
+        set_text(self._db, self._asset, Text(field, locale, value, "tagger", offer.model, offer.score))
         self._count(field, locale)
         replaced = None if now is None else now["value"]
         keep_replaced(self._db, self._asset, field, locale, self._delivery, replaced)

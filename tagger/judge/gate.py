@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -45,48 +45,38 @@ def facts_of(prediction: Prediction) -> Facts:
     return Facts(objects=Counter(thing.label for thing in prediction.objects), uniform=tiny or one_colour)
 
 
-def judge(
-    *,
-    prediction: Prediction,
-    scores: Sequence[TermScore],
-    vocabulary: Vocabulary,
-    profile: Profile,
-    site_id: str,
-    locales: Sequence[str],
-    fields: Sequence[Field],
-    context: Context,
-) -> tuple[tuple[Annotation, ...], Verdict]:
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of one image, and by which rules it is answered."""
+
+    vocabulary: Vocabulary
+    profile: Profile
+    site_id: str
+    locales: Sequence[str]
+    fields: Sequence[Field]
+    context: Context
+
+
+def judge(prediction: Prediction, scores: Sequence[TermScore], question: Question) -> tuple[tuple[Annotation, ...], Verdict]:
     """One annotation per field and locale, in the order asked for, and the verdict of the whole."""
     annotations: list[Annotation] = []
-    for field in fields:
-        for locale in locales:
+    for field in question.fields:
+        for locale in question.locales:
             if field == "tags":
-                annotations.append(_tags(prediction, scores, vocabulary, profile, site_id, locale))
+                annotations.append(_tags(prediction, scores, question, locale))
             else:
-                annotations.append(_text(field, locale, prediction, vocabulary, profile, context))
+                annotations.append(_text(field, locale, prediction, question.vocabulary, question.profile, question.context))
     return tuple(annotations), overall(tuple(annotations))
 
 
-def statements(
-    *,
-    prediction: Prediction,
-    vocabulary: Vocabulary,
-    profile: Profile,
-    locales: Sequence[str],
-    fields: Sequence[Field],
-    context: Context,
-) -> tuple[str, ...]:
+def statements(prediction: Prediction, question: Question) -> tuple[str, ...]:
     """The English texts that would be offered of this prediction, each once: what a check model should hold against the image."""
-    annotations, _ = judge(
-        prediction=replace(prediction, entailment=()),
-        scores=(),
-        vocabulary=vocabulary,
-        profile=profile,
-        site_id="",
-        locales=[locale for locale in locales if language(locale) == CAPTION_LANGUAGE],
-        fields=[field for field in fields if field != "tags"],
-        context=context,
+    english = replace(
+        question,
+        locales=[locale for locale in question.locales if language(locale) == CAPTION_LANGUAGE],
+        fields=[field for field in question.fields if field != "tags"],
     )
+    annotations, _ = judge(replace(prediction, entailment=()), (), english)
     texts = [a.value for a in annotations if isinstance(a.value, str) and a.value and a.source == "model"]
     return tuple({fold(text): text for text in reversed(texts)}.values())
 
@@ -168,13 +158,12 @@ def _doubts(
     return doubts
 
 
-def _tags(
-    prediction: Prediction, scores: Sequence[TermScore], vocabulary: Vocabulary, profile: Profile, site_id: str, locale: str
-) -> Annotation:
+def _tags(prediction: Prediction, scores: Sequence[TermScore], question: Question, locale: str) -> Annotation:
+    vocabulary, profile = question.vocabulary, question.profile
     hidden = prediction.content == "hidden"
     tags = vocabulary.select(
         () if hidden else scores,
-        site_id=site_id,
+        site_id=question.site_id,
         locale=locale,
         thresholds=profile.thresholds,
         limits=profile.limits,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import Connection, bindparam, exists, select, update
 
@@ -23,6 +23,17 @@ STATUS = select(jobs.c.status).where(jobs.c.id == bindparam("job"))
 WITHOUT_VERDICT = (
     select(jobs.c.id).where(jobs.c.verdict.is_(None), word_is(jobs.c.status, "described", "done")).order_by(jobs.c.id)
 )
+
+
+class JobFilter(TypedDict, total=False):
+    """Which jobs a list holds. What is None or absent does not narrow it."""
+
+    site_id: str | None
+    asset_id: str | None
+    status: JobStatus | None
+    backfill_id: str | None
+    verdict: Action | None
+    reason: str | None  # one of the reasons of the verdict
 
 
 class Jobs(Store):
@@ -49,28 +60,18 @@ class Jobs(Store):
         stmt = select(jobs.c.id, jobs.c.status).where(jobs.c.id.in_(job_ids))
         return self._read(lambda conn: {row.id: row.status for row in conn.execute(stmt)})
 
-    def jobs(
-        self,
-        *,
-        site_id: str | None = None,
-        asset_id: str | None = None,
-        status: JobStatus | None = None,
-        backfill_id: str | None = None,
-        verdict: Action | None = None,
-        reason: str | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> Page[Job]:
-        """Newest first. `reason`: one of the reasons of the verdict."""
+    def jobs(self, *, cursor: str | None = None, limit: int = 50, **chosen: Unpack[JobFilter]) -> Page[Job]:
+        """Newest first."""
         stmt = select(jobs).order_by(jobs.c.id.desc()).limit(limit + 1)
-        for column, value in ((jobs.c.site_id, site_id), (jobs.c.asset_id, asset_id), (jobs.c.backfill_id, backfill_id)):
-            if value is not None:
+        named = {jobs.c.site_id: "site_id", jobs.c.asset_id: "asset_id", jobs.c.backfill_id: "backfill_id"}
+        for column, name in named.items():
+            if (value := chosen.get(name)) is not None:
                 stmt = stmt.where(column == value)
-        if status is not None:
+        if (status := chosen.get("status")) is not None:
             stmt = stmt.where(word_is(jobs.c.status, status))
-        if verdict is not None:
+        if (verdict := chosen.get("verdict")) is not None:
             stmt = stmt.where(word_is(jobs.c.verdict, verdict))
-        if reason is not None:
+        if (reason := chosen.get("reason")) is not None:
             given = job_results.c.verdict["reasons"].as_string().contains(json.dumps(reason), autoescape=True)
             stmt = stmt.where(exists().where(job_results.c.job_id == jobs.c.id, given))
         if cursor is not None:

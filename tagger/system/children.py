@@ -15,7 +15,7 @@ from tagger.system.parent_death import die_with_parent
 Stream = int | IO[bytes] | IO[str] | None
 
 
-def start_child(
+def start_child(  # noqa: PLR0913 - the parameters of subprocess.Popen
     argv: Sequence[str],
     *,
     env: Mapping[str, str],

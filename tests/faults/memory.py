@@ -12,9 +12,9 @@ from statistics import median
 
 import psutil
 
-EVERY_S = 3.0
-WARM_S = 60.0  # a younger process still fills its pools and caches: it is compared with nothing
-DECODER_WARM_S = 10.0
+EVERY_SECONDS = 3.0
+WARM_SECONDS = 60.0  # a younger process still fills its pools and caches: it is compared with nothing
+DECODER_WARM_SECONDS = 10.0
 MIB = 1 << 20
 
 
@@ -45,7 +45,7 @@ class Sampler(threading.Thread):
         self._stop_it = threading.Event()
 
     def run(self) -> None:
-        while not self._stop_it.wait(EVERY_S):
+        while not self._stop_it.wait(EVERY_SECONDS):
             for one in self._living():
                 try:
                     process = psutil.Process(one.pid)
@@ -82,7 +82,7 @@ def table(samples: Sequence[Sample], length_s: float) -> list[Row]:
     """Per role: the processes that no fault was aimed at, and apart from them those that were killed and started anew."""
     groups: dict[tuple[str, bool], list[Sample]] = defaultdict(list)
     for sample in samples:
-        if sample.age_s >= (DECODER_WARM_S if sample.role.startswith("decoder") else WARM_S):
+        if sample.age_s >= (DECODER_WARM_SECONDS if sample.role.startswith("decoder") else WARM_SECONDS):
             groups[sample.role, sample.spared].append(sample)
     rows = []
     for (role, spared), mine in sorted(groups.items()):

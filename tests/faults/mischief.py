@@ -19,7 +19,7 @@ from faults.memory import Living
 from tagger.system.home import read_state
 
 KINDS = ("kill", "kill", "kill", "kill", "freeze", "decoder", "broker", "ledger")
-PAUSE_S = (6.0, 22.0)  # between two faults
+PAUSE_SECONDS = (6.0, 22.0)  # between two faults
 
 
 class Mischief:
@@ -61,7 +61,7 @@ class Mischief:
 
     def _run(self) -> None:
         bag: list[str] = []  # each kind comes round
-        while not self._over.wait(self.rng.uniform(*PAUSE_S)):
+        while not self._over.wait(self.rng.uniform(*PAUSE_SECONDS)):
             bag = bag or self.rng.sample(KINDS, len(KINDS))
             kind = bag.pop()
             self.marks.append((self.now_s(), kind))

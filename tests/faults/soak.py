@@ -38,7 +38,7 @@ OPEN = text(
 )
 ENDS = text("SELECT lane, status, updated_ms - created_ms AS took FROM jobs")
 CAUSES = text("SELECT j.id, e.error FROM jobs j LEFT JOIN job_errors e ON e.job_id = j.id WHERE j.status = 'dead'")
-STALLED_S = 120  # without one job that ended, what is left will not end
+STALLED_SECONDS = 120  # without one job that ended, what is left will not end
 
 
 def main() -> int:
@@ -105,7 +105,7 @@ def soak(rig: Rig, server: Cluster | None, args: argparse.Namespace) -> int:
 
 
 def drain(rig: Rig) -> int:
-    """Jobs that are still open after the faults have ended, and of which none ended for STALLED_S."""
+    """Jobs that are still open after the faults have ended, and of which none ended for STALLED_SECONDS."""
     pause = threading.Event()
     ended, since = -1, time.monotonic()
     while True:
@@ -113,7 +113,7 @@ def drain(rig: Rig) -> int:
             left, now = conn.execute(OPEN).one()
         if now != ended:
             ended, since = now, time.monotonic()
-        if not left or time.monotonic() - since > STALLED_S:
+        if not left or time.monotonic() - since > STALLED_SECONDS:
             return int(left)
         pause.wait(0.5)
 

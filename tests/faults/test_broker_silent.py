@@ -19,7 +19,7 @@ from tagger.system.home import read_state
 Build = Callable[..., Rig]
 Report = Callable[[Figures], None]
 
-NOTICED_S = 10
+NOTICED_SECONDS = 10
 ERRORS = {
     "NOREPLICAS": b"-NOREPLICAS Not enough good replicas to write.\r\n",
     "READONLY": b"-READONLY You can't write against a read only replica.\r\n",
@@ -44,15 +44,15 @@ def test_q19_a_stopped_broker_is_told_of_and_work_goes_on_without_it(build: Buil
     rig.broker.process.send_signal(signal.SIGSTOP)
     since = time.monotonic()
     ids = [rig.put().json()["id"] for _ in range(20)]
-    noticed_s = rig.until(lambda: broker_said(rig) == "away", "readyz tells the truth", NOTICED_S)
+    noticed_s = rig.until(lambda: broker_said(rig) == "away", "readyz tells the truth", NOTICED_SECONDS)
     took = rig.recoveries(ids, since, 40)
     rig.broker.process.send_signal(signal.SIGCONT)
-    back_s = rig.until(lambda: broker_said(rig) == "answers", "readyz tells the truth again", NOTICED_S)
+    back_s = rig.until(lambda: broker_said(rig) == "answers", "readyz tells the truth again", NOTICED_SECONDS)
     rig.all_done(40, [rig.put().json()["id"] for _ in range(5)])
     figures = rig.figures("Q19", recovery_s=took, noticed_s=round(noticed_s, 1), back_s=round(back_s, 1), falls=rig.falls())
     report(figures)
     assert (figures.lost, figures.duplicates, figures.more["falls"]) == (0, 0, 0)
-    assert max(took) < 2 * NOTICED_S
+    assert max(took) < 2 * NOTICED_SECONDS
 
 
 @BOTH
@@ -72,7 +72,7 @@ def test_q19_the_supervisor_replaces_an_embedded_broker_that_does_not_answer(bui
     psutil.Process(stopped).send_signal(signal.SIGSTOP)
     since = time.monotonic()
     ids = [rig.put().json()["id"] for _ in range(5)]
-    replaced_s = rig.until(lambda: broker() not in (0, stopped), "another broker stands in its place", NOTICED_S + 2)
+    replaced_s = rig.until(lambda: broker() not in (0, stopped), "another broker stands in its place", NOTICED_SECONDS + 2)
     took = rig.recoveries(ids, since, 40)
     rig.until(lambda: broker_said(rig) == "answers", "the new one answers")
     rig.all_done(40)
@@ -116,4 +116,4 @@ def test_q21_a_broker_that_answers_with_errors_ends_no_process(build: Build, rep
     figures = rig.figures("Q21", recovery_s=took, errors=len(ERRORS) + 1, slowest_202_s=round(max(waits), 2), falls=rig.falls())
     report(figures)
     assert (figures.lost, figures.duplicates, figures.more["falls"]) == (0, 0, 0)
-    assert max(took) < 2 * NOTICED_S
+    assert max(took) < 2 * NOTICED_SECONDS

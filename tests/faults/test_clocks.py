@@ -18,8 +18,8 @@ from faults.harness import UPLOAD, Rig
 Build = Callable[..., Rig]
 Report = Callable[[Figures], None]
 
-LEASE_S = 6
-STILL_S = 15 if LONG else 8  # longer than a lease, and than twice the decoder's limit
+LEASE_SECONDS = 6
+STILL_SECONDS = 15 if LONG else 8  # longer than a lease, and than twice the decoder's limit
 LARGE = 5_000  # pixels a side: some tenths of a second in a decoder
 CLOCK = Path(__file__).parent / "clock"
 SERVER_CLOCK = (
@@ -51,12 +51,12 @@ def test_q17_the_whole_machine_stands_still(build: Build, report: Report, ledger
     for one in all_of_them:
         one.send_signal(signal.SIGSTOP)
     open_jobs = [job for job, state in rig.states().items() if state in ("accepted", "running", "described")]
-    time.sleep(STILL_S)  # the fault itself
+    time.sleep(STILL_SECONDS)  # the fault itself
     for one in all_of_them:
         one.send_signal(signal.SIGCONT)
     took = rig.recoveries(open_jobs, time.monotonic(), 60)
     charged = rig.charged(list(rig.accepted))
-    figures = rig.figures("Q17", recovery_s=took, still_s=STILL_S, open=len(open_jobs), charged=charged, falls=rig.falls())
+    figures = rig.figures("Q17", recovery_s=took, still_s=STILL_SECONDS, open=len(open_jobs), charged=charged, falls=rig.falls())
     report(figures)
     assert (figures.lost, figures.duplicates, charged, rig.count("dead")) == (0, 0, 0, 0)
     assert [slot.process.pid for slot in rig.slots] == pids
@@ -119,5 +119,5 @@ def test_q18_the_clock_of_all_is_set_by_an_hour_back_and_ahead(
         report(figures)
         assert (figures.lost, figures.duplicates, rig.effective()) == (0, 0, len(rig.accepted))
         assert rig.falls() == falls, "nobody but the one that was killed"
-        assert max(took) < 3 * LEASE_S, "the jobs of the killed wait for a lease, in which a beat is watched, and are done then"
+        assert max(took) < 3 * LEASE_SECONDS, "the jobs of the killed wait for a lease, in which a beat is watched, and are done then"
         rig.until(lambda: len(rig.working(UPLOAD)) == 2, "another worker stands in its place")

@@ -17,8 +17,8 @@ from tagger.ledger.db.sqlite import LOCK_WAIT_SECONDS
 Build = Callable[..., Rig]
 Report = Callable[[Figures], None]
 
-SQLITE_AWAY_S = 60 if LONG else 12  # longer than a lease, twice
-POSTGRES_AWAY_S = 60 if LONG else 20
+SQLITE_AWAY_SECONDS = 60 if LONG else 12  # longer than a lease, twice
+POSTGRES_AWAY_SECONDS = 60 if LONG else 20
 
 
 @contextmanager
@@ -55,7 +55,9 @@ def test_q13_the_ledger_is_away_under_load(build: Build, report: Report, ledger:
     pids = [slot.process.pid for slot in rig.slots]
     time.sleep(rig.rng.uniform(0, 0.5))  # the moment of the fault
     seconds, outage = (
-        (SQLITE_AWAY_S, locked(rig)) if ledger == "sqlite" else (POSTGRES_AWAY_S, stopped(request.getfixturevalue("server")))
+        (SQLITE_AWAY_SECONDS, locked(rig))
+        if ledger == "sqlite"
+        else (POSTGRES_AWAY_SECONDS, stopped(request.getfixturevalue("server")))
     )
     refused = 0
     with outage:

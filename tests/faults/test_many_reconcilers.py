@@ -19,7 +19,7 @@ Report = Callable[[Figures], None]
 
 ROWS = 1_000_000 if LONG else 20_000
 SECONDS = 90 if LONG else 20
-KILL_EVERY_S = 4.0
+KILL_EVERY_SECONDS = 4.0
 WINDOW = 500
 THREADS = 16
 
@@ -97,7 +97,7 @@ def test_q15_eight_reconcilers_and_kills(build: Build, report: Report, ledger: s
         ended = rig.count("done")
         depth.wait(0.02)
         rig.until(lambda ended=ended: rig.count("done") > ended, "the work goes on", 60)  # type: ignore[misc]
-        if time.monotonic() - began > (kills + 1) * KILL_EVERY_S:
+        if time.monotonic() - began > (kills + 1) * KILL_EVERY_SECONDS:
             victim = rig.rng.choice(rig.working(BACKFILL if kills % 2 else "reconcile"))
             at_kill += len(rig.held(victim))
             rig.kill(victim)

@@ -24,7 +24,7 @@ LEFT_ALONE = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'ClientRead' "
     "AND state <> 'idle' AND state_change < now() - interval '0.4 s'"
 )
-SERVER_ENDS_S = 5.0  # the server's own timeouts lie below that (ledger/engine.py)
+SERVER_ENDS_SECONDS = 5.0  # the server's own timeouts lie below that (ledger/engine.py)
 
 
 def left_alone(rig: Rig) -> int:
@@ -89,10 +89,10 @@ def test_q16_on_postgres_the_server_ends_its_transaction(build: Build, report: R
 
     stop_inside(rig, lambda: caught.process.pid, inside)
     since = time.monotonic()
-    held_s = rig.until(lambda: not left_alone(rig), "the server ends it", SERVER_ENDS_S + 5)
+    held_s = rig.until(lambda: not left_alone(rig), "the server ends it", SERVER_ENDS_SECONDS + 5)
     took = rig.recoveries([job for job, state in rig.states().items() if state != "done"], since, 60)
     rig.all_done(60)
     figures = rig.figures("Q16", recovery_s=took, held_s=round(held_s, 1), effective_writes=rig.effective())
     report(figures)
     assert (figures.lost, figures.duplicates, rig.effective()) == (0, 0, len(rig.accepted))
-    assert held_s < SERVER_ENDS_S
+    assert held_s < SERVER_ENDS_SECONDS

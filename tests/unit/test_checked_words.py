@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tagger.annotation import Field
 from tagger.asset import Context
 from tagger.catalog.profile import built_in
 from tagger.catalog.vocabulary import Vocabulary
@@ -19,17 +20,21 @@ SEEN = Prediction(
 NEWS = built_in("news")
 
 
+def question(fields: tuple[Field, ...], locales: tuple[str, ...] = ("en",), context: Context | None = None) -> gate.Question:
+    return gate.Question(
+        vocabulary=WORDS,
+        profile=NEWS,
+        site_id="s",
+        locales=locales,
+        fields=fields,
+        context=context or Context(role="informative"),
+    )
+
+
 def offered(
     prediction: Prediction = SEEN, *, locales: tuple[str, ...] = ("en",), context: Context | None = None
 ) -> tuple[str, ...]:
-    return gate.statements(
-        prediction=prediction,
-        vocabulary=WORDS,
-        profile=NEWS,
-        locales=locales,
-        fields=("alt_text", "caption", "tags"),
-        context=context or Context(role="informative"),
-    )
+    return gate.statements(prediction, question(("alt_text", "caption", "tags"), locales, context))
 
 
 def answer(text: str, *, yes: float, no: float) -> EntailmentPrediction:
@@ -37,16 +42,7 @@ def answer(text: str, *, yes: float, no: float) -> EntailmentPrediction:
 
 
 def actions(prediction: Prediction) -> dict[str, tuple[str, tuple[str, ...]]]:
-    annotations, _ = gate.judge(
-        prediction=prediction,
-        scores=(),
-        vocabulary=WORDS,
-        profile=NEWS,
-        site_id="s",
-        locales=("en",),
-        fields=("alt_text", "caption"),
-        context=Context(role="informative"),
-    )
+    annotations, _ = gate.judge(prediction, (), question(("alt_text", "caption")))
     return {a.field: (a.verdict.action, a.verdict.reasons) for a in annotations}
 
 
@@ -61,9 +57,7 @@ def test_only_english_is_checked_and_only_what_the_model_said() -> None:
     assert offered(locales=("zh-Hans", "fr")) == ()
     assert offered(locales=("en-GB", "zh-Hans")) == offered()
     assert offered(replace(SEEN, caption=None)) == ()
-    decorative = gate.statements(
-        prediction=SEEN, vocabulary=WORDS, profile=NEWS, locales=("en",), fields=("alt_text",), context=Context(role="decorative")
-    )
+    decorative = gate.statements(SEEN, question(("alt_text",), context=Context(role="decorative")))
     assert decorative == ()
 
 

@@ -266,12 +266,12 @@ def answering(monkeypatch: pytest.MonkeyPatch) -> Answering:
 
 
 @pytest.mark.parametrize(
-    ("event_id", "deliver", "age_ms", "end", "code"),
+    ("event_id", "deliver", "age_ms", "outcome"),
     [
-        ("evt_1", True, 59_000, "failed", "image_not_there_yet"),
-        ("evt_1", True, 61_000, "dead", "image_not_found"),
-        (None, True, 0, "dead", "image_not_found"),  # no hook: the caller named a URL that is there by now
-        ("req_1", False, 0, "dead", "image_not_found"),  # somebody waits for the answer
+        ("evt_1", True, 59_000, ("failed", "image_not_there_yet")),
+        ("evt_1", True, 61_000, ("dead", "image_not_found")),
+        (None, True, 0, ("dead", "image_not_found")),  # no hook: the caller named a URL that is there by now
+        ("req_1", False, 0, ("dead", "image_not_found")),  # somebody waits for the answer
     ],
 )
 @pytest.mark.parametrize("status", [403, 404])
@@ -281,16 +281,14 @@ def test_a_file_that_is_not_public_yet_is_waited_for_after_a_hook(
     event_id: str | None,
     deliver: bool,
     age_ms: int,
-    end: str,
-    code: str,
+    outcome: tuple[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     answered_with(monkeypatch, status)
     claim = desk.claim(source=ImageSource(kind="url", location="http://8.8.8.8/a.jpg"), deliver=deliver)
     claim = replace(claim, claimed_ms=claim.created_ms + age_ms, deadline_ms=claim.created_ms + age_ms + 30_000)
     claim = replace(claim, request=replace(claim.request, event_id=event_id))
-    assert describe(claim, desk.deps) == end
-    assert desk.ledger.failed[0].code == code
+    assert (describe(claim, desk.deps), desk.ledger.failed[0].code) == outcome
 
 
 HALF, PAGE = b"\x89PNG half of a file", b"<svg xmlns='http://www.w3.org/2000/svg'/>"

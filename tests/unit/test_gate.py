@@ -44,9 +44,7 @@ def judge(
     context: Context | None = None,
     scores: Sequence[TermScore] = SCORES,
 ) -> tuple[tuple[Annotation, ...], Verdict]:
-    return gate.judge(
-        prediction=seen,
-        scores=scores,
+    question = gate.Question(
         vocabulary=vocabulary_of("general"),
         profile=profile or built_in("general"),
         site_id="s",
@@ -54,6 +52,7 @@ def judge(
         fields=fields,
         context=context or Context(contains_text=False),
     )
+    return gate.judge(seen, scores, question)
 
 
 def one(seen: Prediction, **more: Any) -> Annotation:
@@ -149,17 +148,15 @@ def test_nothing_is_said_of_what_the_models_did_not_see() -> None:
     assert {(a.value, a.verdict.action, a.verdict.reasons) for a in made} == {(None, "suppress", ("hidden",))}
     assert gate.delivery_fields(made) is None
     assert verdict.action == "suppress"
-    assert (
-        gate.statements(
-            prediction=seen,
-            vocabulary=vocabulary_of("general"),
-            profile=built_in("general"),
-            locales=("en",),
-            fields=("alt_text",),
-            context=Context(),
-        )
-        == ()
-    ), "and no check model is asked about it"
+    question = gate.Question(
+        vocabulary=vocabulary_of("general"),
+        profile=built_in("general"),
+        site_id="s",
+        locales=("en",),
+        fields=("alt_text",),
+        context=Context(),
+    )
+    assert gate.statements(seen, question) == (), "and no check model is asked about it"
 
 
 @pytest.mark.parametrize("role", ["link", "button", "logo"])

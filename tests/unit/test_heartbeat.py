@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from tagger.errors import LedgerUnavailable
-from workers.pipeline.celery_consumer import STALL_SECONDS, Pulse
+from workers.pipeline.celery_consumer import STALL_SECONDS, ConsumerLiveness
 from workers.runtime.heartbeat import EXIT_DECLARED_DEAD, EXIT_UNHEALTHY, Heartbeat
 
 
@@ -69,13 +69,13 @@ def test_an_alarm_is_looked_at_at_once() -> None:
 
 def test_a_consumer_that_does_not_turn_is_stuck_but_one_without_a_broker_is_not() -> None:
     now = [0.0]
-    pulse = Pulse(lambda: now[0])
-    assert pulse.problem() is None  # not yet connected
-    pulse.tick()
+    liveness = ConsumerLiveness(lambda: now[0])
+    assert liveness.problem() is None  # not yet connected
+    liveness.tick()
     now[0] += STALL_SECONDS - 1
-    assert pulse.problem() is None
+    assert liveness.problem() is None
     now[0] += 2
-    assert pulse.problem() is not None
-    pulse.reconnecting()
+    assert liveness.problem() is not None
+    liveness.reconnecting()
     now[0] += 3600
-    assert pulse.problem() is None
+    assert liveness.problem() is None

@@ -12,8 +12,14 @@ import pytest
 from tagger.errors import BrokerUnavailable, LedgerUnavailable
 from tagger.job import LANES, Lane
 from tagger.ledger import Expired, LaneCounts
-from workers.reconcile import reconciler as reconcile
-from workers.reconcile.reconciler import LONGEST_PAUSE_SECONDS, SHORTEST_PAUSE_SECONDS, Chore, Reconciler, Rota
+from workers.reconcile.reconciler import (
+    LONGEST_PAUSE_SECONDS,
+    SHORTEST_PAUSE_SECONDS,
+    Chore,
+    ChoreRunner,
+    Reconciler,
+    ReconcilerHooks,
+)
 
 
 class FakeClock:
@@ -208,7 +214,7 @@ def test_a_job_that_died_without_a_worker_is_hinted_once_so_that_flower_hears_of
 
 def test_a_broker_that_is_away_hides_no_death(house: House) -> None:
     seen: list[str] = []
-    house.reconcilers[0]._on_expired = lambda expired: seen.append(expired.worker_id)
+    house.reconcilers[0]._hooks = ReconcilerHooks(on_expired=lambda expired: seen.append(expired.worker_id))
     house.pass_time(10)
     house.hints.away = True
     house.ledger.overdue = ["job_9"]
@@ -285,16 +291,16 @@ def test_it_sleeps_until_something_is_due_but_never_long() -> None:
         Chore(name=name, every_ms=every_ms, run=lambda name=name: runs.update([name]))  # type: ignore[misc]
         for name, every_ms in (("often", 500), ("seldom", 3_600_000))
     )
-    rota = Rota(FakeLedger(clock), [often, seldom], clock)
-    rota.turn()
-    assert rota.pause() == 0.5
+    runner = ChoreRunner(FakeLedger(clock), [often, seldom], clock)
+    runner.turn()
+    assert runner.pause() == 0.5
     clock.now += 0.5
-    assert rota.pause() == SHORTEST_PAUSE_SECONDS
-    rota.turn()
+    assert runner.pause() == SHORTEST_PAUSE_SECONDS
+    runner.turn()
     assert runs == {"often": 2, "seldom": 1}
     clock.now -= 5000  # set back
-    assert rota.pause() == LONGEST_PAUSE_SECONDS
-    assert Rota(FakeLedger(clock), [], clock).pause() == LONGEST_PAUSE_SECONDS
+    assert runner.pause() == LONGEST_PAUSE_SECONDS
+    assert ChoreRunner(FakeLedger(clock), [], clock).pause() == LONGEST_PAUSE_SECONDS
 
 
 def test_a_sole_reconciler_is_never_refused_its_own_turn() -> None:
@@ -307,16 +313,16 @@ def test_a_sole_reconciler_is_never_refused_its_own_turn() -> None:
             return mine[-1]
 
     clock, mine, waits = FakeClock(), list[bool](), itertools.cycle((0.25, 0.0, 0.125))
-    rota = Rota(Busy(clock), [Chore(name="each second", every_ms=1000, run=lambda: None)], clock)
+    runner = ChoreRunner(Busy(clock), [Chore(name="each second", every_ms=1000, run=lambda: None)], clock)
     for _ in range(12):
-        rota.turn()
-        clock.now += rota.pause()
+        runner.turn()
+        clock.now += runner.pause()
     assert mine == [True] * 12
 
 
 def test_a_chore_with_a_thread_of_its_own_delays_nobody_and_ends_with_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """A feed that hangs (a network folder that went away) while a queue runs short."""
-    monkeypatch.setattr(reconcile, "JOIN_SECONDS", 0.1)
+    monkeypatch.setattr("workers.reconcile.reconciler.JOIN_SECONDS", 0.1)
     stop, hanging, release = threading.Event(), threading.Event(), threading.Event()
     fed: list[str] = []
 

@@ -60,7 +60,8 @@ def test_thresholds_of_term_category_and_model() -> None:
     vocabulary = parse(NEWSROOM)
     assert ids(vocabulary, [score("cat", 0.59), score("dog", 0.56)]) == ["dog"]
     assert ids(vocabulary, [score("cat", 0.60), score("dog", 0.56, model="lite-tags@2")]) == ["cat"]
-    assert ids(vocabulary, [score("cat", 0.60), score("dog", 0.71)], model_name="lite@3") == ["dog", "cat"]
+    of_lite = [score("cat", 0.60, model="lite@3"), score("dog", 0.71, model="lite@3")]
+    assert ids(vocabulary, of_lite) == ["dog", "cat"]
     assert ids(vocabulary, [score("cat", 0.60), score("dog", 0.71)], thresholds={"subject": 0.65}) == ["dog"]
 
 

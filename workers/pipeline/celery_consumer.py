@@ -33,7 +33,7 @@ def register(app: Celery, work: Callable[[str], None]) -> None:
         work(job_id)
 
 
-class Pulse:
+class ConsumerLiveness:
     """Whether the loop of the consumer runs. Without a broker it reconnects, which is not a stall."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -56,28 +56,28 @@ class Pulse:
         return f"The broker's consumer has not turned for {self._clock() - last:.0f} s."
 
 
-def consumer_step(pulse: Pulse, events: TaskEvents) -> type[bootsteps.StartStopStep]:
+def consumer_step(liveness: ConsumerLiveness, events: TaskEvents) -> type[bootsteps.StartStopStep]:
     """A step of Celery's consumer. While it is connected, its event loop calls this to record progress and to send events."""
 
-    class PulseStep(bootsteps.StartStopStep):  # type: ignore[misc]
+    class LivenessStep(bootsteps.StartStopStep):  # type: ignore[misc]
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
         def start(self, consumer: Any) -> None:
-            pulse.tick()
-            consumer.timer.call_repeatedly(TICK_SECONDS, pulse.tick)
+            liveness.tick()
+            consumer.timer.call_repeatedly(TICK_SECONDS, liveness.tick)
             _gather(consumer.event_dispatcher)
             events.attach(consumer.event_dispatcher)
             consumer.timer.call_repeatedly(EVENTS_SECONDS, events.flush)
 
         def stop(self, _consumer: Any) -> None:
-            pulse.reconnecting()
+            liveness.reconnecting()
             events.detach()
 
         def shutdown(self, _consumer: Any) -> None:
-            pulse.reconnecting()
+            liveness.reconnecting()
             events.detach()
 
-    return PulseStep
+    return LivenessStep
 
 
 def pace_step(clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], object] = time.sleep) -> type:
@@ -123,7 +123,7 @@ class Consumer(WorkController):  # type: ignore[misc]
         trace.setup_worker_optimizations(self.app, self.hostname)
 
 
-def consume(app: Celery, *, queue: str, threads: int, name: str, pulse: Pulse, events: TaskEvents) -> None:
+def consume(app: Celery, *, queue: str, threads: int, name: str, liveness: ConsumerLiveness, events: TaskEvents) -> None:
     """Takes hints from `queue` until `stop_consuming`, then waits for the running tasks.
 
     `name`: the node's name, as Flower shows it. Errors: RuntimeError when Celery ended for another reason.
@@ -131,7 +131,7 @@ def consume(app: Celery, *, queue: str, threads: int, name: str, pulse: Pulse, e
     for chatty in ("celery.worker.strategy", "celery.app.trace"):  # two lines per image, with less content than tagger's own
         logging.getLogger(chatty).setLevel(logging.WARNING)
     app.steps["consumer"].add(pace_step())
-    app.steps["consumer"].add(consumer_step(pulse, events))
+    app.steps["consumer"].add(consumer_step(liveness, events))
     worker = Consumer(
         app=app,
         hostname=name,

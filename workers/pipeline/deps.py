@@ -61,7 +61,7 @@ class Rules(Protocol):
     def judge(self, claim: Claim, site: Site, prediction: Prediction) -> Judged: ...
 
 
-class LedgerLike(Protocol):
+class PipelineLedger(Protocol):
     """The methods of the ledger that the pipeline uses."""
 
     def get_site(self, site_id: str) -> Site: ...
@@ -100,7 +100,7 @@ def ignore_error(_error: ErrorInfo) -> None:
 class PipelineDeps:
     """Everything that the pipeline needs to describe an image."""
 
-    ledger: LedgerLike
+    ledger: PipelineLedger
     blobs: Blobs
     decoder: Decoder
     models: Models

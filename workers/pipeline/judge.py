@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tagger.annotation import Verdict
 from tagger.catalog.load import Catalog, load_catalog
+from tagger.catalog.profile import Profile
 from tagger.file_metadata import beside, told
 from tagger.job import Claim
 from tagger.judge import gate
@@ -35,17 +36,19 @@ class SiteRules:
 
     def unchecked(self, claim: Claim, site: Site, prediction: Prediction) -> tuple[str, ...]:
         """English texts that would be offered and that no check model has checked yet."""
+        profile, _ = self._catalog.profile(claim.request.profile)
+        return gate.unchecked(prediction, gate.statements(prediction, self._question(claim, site, prediction, profile)))
+
+    def _question(self, claim: Claim, site: Site, prediction: Prediction, profile: Profile) -> gate.Question:
         request = claim.request
-        profile, _ = self._catalog.profile(request.profile)
-        texts = gate.statements(
-            prediction=prediction,
+        return gate.Question(
             vocabulary=self._catalog.vocabulary(profile, site.vocabulary),
             profile=profile,
+            site_id=site.id,
             locales=request.locales,
             fields=request.fields,
             context=beside(request.context, prediction.file),
         )
-        return gate.unchecked(prediction, texts)
 
     def opinion(self, claim: Claim, answer: EntailmentPrediction) -> Verdict:
         profile, _ = self._catalog.profile(claim.request.profile)
@@ -53,22 +56,12 @@ class SiteRules:
 
     def judge(self, claim: Claim, site: Site, prediction: Prediction) -> Judged:
         """Errors: ProfileInvalid if the vocabulary of the site does not exist."""
-        request = claim.request
-        profile, warnings = self._catalog.profile(request.profile)
-        vocabulary = self._catalog.vocabulary(profile, site.vocabulary)
-        annotations, verdict = gate.judge(
-            prediction=prediction,
-            scores=self._scorer.score(prediction, vocabulary),
-            vocabulary=vocabulary,
-            profile=profile,
-            site_id=site.id,
-            locales=request.locales,
-            fields=request.fields,
-            context=beside(request.context, prediction.file),
-        )
+        profile, warnings = self._catalog.profile(claim.request.profile)
+        question = self._question(claim, site, prediction, profile)
+        annotations, verdict = gate.judge(prediction, self._scorer.score(prediction, question.vocabulary), question)
         return Judged(
             annotations=annotations,
             verdict=verdict,
             delivery_fields=gate.delivery_fields(annotations),
-            warnings=(*warnings, *told(request.context, prediction.file)),
+            warnings=(*warnings, *told(claim.request.context, prediction.file)),
         )

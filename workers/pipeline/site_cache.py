@@ -15,7 +15,7 @@ FRESH_SECONDS = 1.0
 
 
 class SiteCache:
-    """A `workers.pipeline.deps.LedgerLike`. Thread-safe: at worst two threads read the same site at once."""
+    """A `workers.pipeline.deps.PipelineLedger`. Thread-safe: at worst two threads read the same site at once."""
 
     def __init__(self, ledger: Ledger, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._ledger = ledger

@@ -31,7 +31,7 @@ PAGE = 50  # hints between two looks at the queue
 SHORT_TICKS = 2  # a lane gets hints after it was short for this many ticks in a row, because hints may still be on their way
 
 
-class LedgerLike(Protocol):
+class ReconcilerLedger(Protocol):
     """The methods of the ledger that the reconciler uses."""
 
     def claim_tick(self, name: str, every_ms: int) -> bool: ...
@@ -42,7 +42,7 @@ class LedgerLike(Protocol):
     def to_hint(self, lane: Lane, limit: int) -> list[str]: ...
 
 
-class HintsLike(Protocol):
+class ReconcilerHints(Protocol):
     def depth(self, lane: Lane) -> int: ...
     def send_many(self, job_ids: list[str], lane: Lane, *, front: bool = ...) -> None: ...
 
@@ -58,12 +58,12 @@ class Chore:
     apart: bool = False  # in a thread of its own, because it may take long and no other chore must wait
 
 
-class Rota:
+class ChoreRunner:
     """Runs each chore once per period: in this process, or, for most chores, in one process of all."""
 
     def __init__(
         self,
-        ledger: LedgerLike,
+        ledger: ReconcilerLedger,
         chores: Sequence[Chore],
         clock: Callable[[], float],
         on_outage: Callable[[], None] = lambda: None,
@@ -117,18 +117,25 @@ class Rota:
         self._due[chore.name] = self._clock() + 1.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReconcilerHooks:
+    """Functions that are told what was done."""
+
+    on_top_up: Callable[[Lane, int], None] = lambda _lane, _count: None  # how many hints were sent
+    on_expired: Callable[[Expired], None] = lambda _expired: None  # of each process that was found dead
+
+
 class Reconciler:
     def __init__(
         self,
-        ledger: LedgerLike,
-        hints: HintsLike,
+        ledger: ReconcilerLedger,
+        hints: ReconcilerHints,
         *,
         window: int,
         chores: Sequence[Chore] = (),
         lease_ms: int = LEASE_MS,
         clock: Callable[[], float] = time.time,  # counts while the machine is suspended, as the ledger's clock does
-        on_top_up: Callable[[Lane, int], None] = lambda _lane, _count: None,
-        on_expired: Callable[[Expired], None] = lambda _expired: None,
+        hooks: ReconcilerHooks | None = None,
     ) -> None:
         self.ledger = ledger
         self.hints = hints
@@ -136,25 +143,24 @@ class Reconciler:
         self.lease_ms = lease_ms
         own = (Chore(name="expire", every_ms=1_000, run=self.expire), Chore(name="top_up", every_ms=1_000, run=self.top_up))
         together = [*own, *(chore for chore in chores if not chore.apart)]
-        self._rota = Rota(ledger, together, clock, self._be_quiet)
-        self._apart = {chore.name: Rota(ledger, [chore], clock) for chore in chores if chore.apart}
+        self._together = ChoreRunner(ledger, together, clock, self._be_quiet)
+        self._apart = {chore.name: ChoreRunner(ledger, [chore], clock) for chore in chores if chore.apart}
         self._clock = clock
-        self._on_top_up = on_top_up
-        self._on_expired = on_expired
+        self._hooks = hooks or ReconcilerHooks()
         self._last_loop = clock()
         self._quiet_until = self._last_loop + lease_ms / 1000
 
     def run(self, stop: threading.Event) -> None:
         """Run until `stop` is set. Then a chore with its own thread has some time to finish."""
         threads = [
-            threading.Thread(target=copy_context().run, args=(rota.run, stop), name=f"chore-{name}", daemon=True)
-            for name, rota in self._apart.items()
+            threading.Thread(target=copy_context().run, args=(runner.run, stop), name=f"chore-{name}", daemon=True)
+            for name, runner in self._apart.items()
         ]
         for thread in threads:
             thread.start()
         while not stop.is_set():
             self.turn()
-            stop.wait(self._rota.pause())
+            stop.wait(self._together.pause())
         last = time.monotonic() + JOIN_SECONDS
         for thread in threads:
             thread.join(max(0.0, last - time.monotonic()))
@@ -171,7 +177,7 @@ class Reconciler:
             log.warning("reconciler.paused", seconds=round(gap, 1))
             self._be_quiet()
         self._last_loop = now
-        self._rota.turn()
+        self._together.turn()
         self._last_loop = self._clock()  # a slow chore is not a pause
 
     def _be_quiet(self) -> None:
@@ -189,7 +195,7 @@ class Reconciler:
             log.warning(
                 "worker.expired", worker=worker.worker_id, silent_ms=worker.silent_ms, freed=len(worker.freed), dead=worker.dead
             )
-            self._on_expired(worker)
+            self._hooks.on_expired(worker)
         overdue = self.ledger.expire_deadlines()
         if overdue:
             log.warning("jobs.expired", jobs=overdue)
@@ -223,7 +229,7 @@ class Reconciler:
             if missing <= 0 or ticks < SHORT_TICKS:
                 continue
             sent[lane] = self._fill(lane, self.ledger.to_hint(lane, missing), wanted)
-            self._on_top_up(lane, sent[lane])
+            self._hooks.on_top_up(lane, sent[lane])
             log.info("hints.sent", lane=lane, count=sent[lane])
         return sent
 

@@ -13,7 +13,7 @@ from tagger.services.backfill.feed import feed_all
 from tagger.settings import Settings
 from tagger.telemetry import metrics
 from tagger.telemetry.probe_server import Probes
-from workers.reconcile.reconciler import Chore, Reconciler
+from workers.reconcile.reconciler import Chore, Reconciler, ReconcilerHooks
 from workers.runtime.register import StopRequested, new_worker_id, registered, retire_worker
 from workers.runtime.shutdown import Shutdown
 
@@ -42,8 +42,10 @@ def run(settings: Settings, probes: Probes) -> int:
         hints,
         window=settings.window,
         chores=[turn, *chores(settings, ledger, hints, shutdown.requested.is_set)],
-        on_top_up=lambda lane, count: metrics.REHINTS.labels(lane).inc(count),
-        on_expired=count_expired,
+        hooks=ReconcilerHooks(
+            on_top_up=lambda lane, count: metrics.REHINTS.labels(lane).inc(count),
+            on_expired=count_expired,
+        ),
     )
     try:
         with registered(ledger, worker_id=worker_id, role="reconcile", lane=None, stopping=shutdown.requested):

@@ -168,7 +168,7 @@ class _Parts:
 def _work(worker: _Parts) -> None:
     """Register, send heartbeats and take hints until asked to end. Then running jobs finish."""
     settings, lane, ledger, models, probes = worker.settings, worker.lane, worker.ledger, worker.models, worker.probes
-    pulse, events = celery_consumer.Pulse(), TaskEvents(ledger)
+    liveness, events = celery_consumer.ConsumerLiveness(), TaskEvents(ledger)
     ready = metrics.WORKER_READY.labels(lane)
 
     def models_problem() -> str | None:
@@ -206,7 +206,7 @@ def _work(worker: _Parts) -> None:
     app = make_app(settings.broker)
     celery_consumer.register(app, claimer)
     probes.ready = lambda: None if models.ready() else "The canary of a model came out wrong."
-    health_checks = [probes.turned, models_problem, pulse.problem]
+    health_checks = [probes.turned, models_problem, liveness.problem]
     offer = {"checks": models.checks}
     with registered(
         ledger, worker_id=worker.worker_id, role="tag", lane=lane, stopping=worker.stopping, health_checks=health_checks, **offer
@@ -215,6 +215,6 @@ def _work(worker: _Parts) -> None:
         probes.started()
         name = f"{lane}@{os.uname().nodename}.{os.getpid()}"
         poll.start()
-        celery_consumer.consume(app, queue=lane, threads=settings.threads, name=name, pulse=pulse, events=events)
+        celery_consumer.consume(app, queue=lane, threads=settings.threads, name=name, liveness=liveness, events=events)
         poll.stop()
     ready.set(0)
