@@ -15,6 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
+MOST_LINES = 300
+
 HOMES: dict[str, tuple[str, ...]] = {
     "torch": ("workers.inference.engine", "workers.models"),
     "transformers": ("workers.models",),
@@ -160,6 +162,12 @@ def test_images_are_opened_in_two_places_and_by_named_formats() -> None:
         "workers.models.lite.model",
     }  # ours: its own canary picture
     assert all("formats" in keywords for _, keywords in calls)
+
+
+def test_no_file_is_too_long_to_read_at_once() -> None:
+    lengths = {module: len(file.read_text("utf-8").splitlines()) for module, file in MODULES.items()}
+    long = {module for module, length in lengths.items() if length > MOST_LINES}
+    assert long == {"tagger.ledger.migrations.versions.0001_first"}, "a migration that ran is not touched any more"
 
 
 def test_there_is_something_to_check() -> None:

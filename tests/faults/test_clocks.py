@@ -119,5 +119,5 @@ def test_q18_the_clock_of_all_is_set_by_an_hour_back_and_ahead(
         report(figures)
         assert (figures.lost, figures.duplicates, rig.effective()) == (0, 0, len(rig.accepted))
         assert rig.falls() == falls, "nobody but the one that was killed"
-        assert max(took) < 3 * LEASE_SECONDS, "the jobs of the killed wait for a lease, in which a beat is watched, and are done then"
+        assert max(took) < 3 * LEASE_SECONDS, "the jobs of the killed worker wait for one lease, and are done then"
         rig.until(lambda: len(rig.working(UPLOAD)) == 2, "another worker stands in its place")
