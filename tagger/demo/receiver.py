@@ -185,7 +185,7 @@ class _Undo(_Turn):
             where = (self._asset, field, locale)
             self._db.execute("DELETE FROM texts WHERE asset = ? AND field = ? AND locale = ?", where)
         else:
-            set_text(self._db, self._asset, field, locale, offer.value, "tagger")
+            set_text(self._db, self._asset, Text(field, locale, offer.value, "tagger"))
         self._count(field, locale)
         return {"outcome": "written", "value": offer.value}
 
