@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from support.case_names import case_name, refused
+from support.postgres import Cluster, cluster
 
 # Each processor runs a test of its own. Threads of torch and OpenBLAS wait for each other by spinning: on busy processors they
 # take five times as long as one thread alone. Before numpy or torch is imported.
@@ -23,6 +25,13 @@ settings.load_profile("tagger")
 
 TESTS = Path(__file__).parent
 LONGEST_FIRST = ("faults", "acceptance", "integration")  # and then all that take less than a second
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """One server for all tests of this process: to make a cluster takes seconds, to make a database in it does not."""
+    with cluster() as running:
+        yield running
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

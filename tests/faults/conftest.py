@@ -8,19 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.postgres import Cluster, cluster
 
 from faults.figures import LONG, SEED, Figures
 from faults.harness import Rig
 
-FIGURES = pytest.StashKey[list[Figures]]()
+FIGURES = "figures"  # a property of the test's report: it comes along from the process in which pytest-xdist ran the test
 RIGS = pytest.StashKey[list[Rig]]()
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Cluster]:
-    with cluster() as running:
-        yield running
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -38,7 +31,7 @@ def build(request: pytest.FixtureRequest, tmp_path: Path, default_ledger: str) -
 
     def make(ledger: str = default_ledger, **settings: Any) -> Rig:
         if ledger == "postgres":
-            settings["ledger_url"] = request.getfixturevalue("server").create()
+            settings["ledger_url"] = request.getfixturevalue("postgres").create()
         rigs.append(Rig(tmp_path / f"rig{len(rigs)}", ledger_name=ledger, **settings))
         return rigs[-1]
 
@@ -52,7 +45,7 @@ def report(request: pytest.FixtureRequest) -> Callable[[Figures], None]:
     """Keeps the figures for the summary, and for the file that FAULTS_OUT names."""
 
     def keep(figures: Figures) -> None:
-        request.config.stash.setdefault(FIGURES, []).append(figures)
+        request.node.user_properties.append((FIGURES, figures.line()))
         out = os.environ.get("FAULTS_OUT")
         if out:
             with Path(out).open("a", encoding="utf-8") as file:
@@ -70,9 +63,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     return made
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    figures = config.stash.get(FIGURES, [])
-    if figures:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    reports = [r for r in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")) if r.when == "call"]
+    lines = [line for report in reports for name, line in report.user_properties if name == FIGURES]
+    if lines:
         terminalreporter.section("faults")
-        for one in figures:
-            terminalreporter.write_line(one.line())
+        for line in lines:
+            terminalreporter.write_line(line)

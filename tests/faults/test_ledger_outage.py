@@ -57,7 +57,7 @@ def test_q13_the_ledger_is_away_under_load(build: Build, report: Report, ledger:
     seconds, outage = (
         (SQLITE_AWAY_SECONDS, locked(rig))
         if ledger == "sqlite"
-        else (POSTGRES_AWAY_SECONDS, stopped(request.getfixturevalue("server")))
+        else (POSTGRES_AWAY_SECONDS, stopped(request.getfixturevalue("postgres")))
     )
     refused = 0
     with outage:

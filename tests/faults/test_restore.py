@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import make_url
 from support.ledger_cases.world import World, description
-from support.postgres import cluster
+from support.postgres import Cluster
 
 from tagger.delivery import Endpoint
 from tagger.demo import receiver
@@ -30,7 +30,7 @@ Backup = tuple[str, Callable[[], None], Callable[[], None]]  # the ledger's URL;
 
 
 @contextmanager
-def sqlite(folder: Path) -> Iterator[Backup]:
+def sqlite(folder: Path, _request: pytest.FixtureRequest) -> Iterator[Backup]:
     ledger, copy = folder / "ledger.sqlite", folder / "copy.sqlite"
 
     def restore() -> None:  # as docs/operations.md says it
@@ -42,20 +42,20 @@ def sqlite(folder: Path) -> Iterator[Backup]:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Backup]:
-    with cluster() as server:
-        url, dump = server.create(), folder / "ledger.dump"
-        at = ["-h", str(server.folder), "-U", "postgres"]
-        name = str(make_url(url).database)
+def postgres(folder: Path, request: pytest.FixtureRequest) -> Iterator[Backup]:
+    server: Cluster = request.getfixturevalue("postgres")
+    url, dump = server.create(), folder / "ledger.dump"
+    at = ["-h", str(server.folder), "-U", "postgres"]
+    name = str(make_url(url).database)
 
-        def call(tool: str, *words: str) -> None:
-            subprocess.run([server.bin / tool, *at, *words], check=True, capture_output=True, timeout=60)
+    def call(tool: str, *words: str) -> None:
+        subprocess.run([server.bin / tool, *at, *words], check=True, capture_output=True, timeout=60)
 
-        yield (
-            url,
-            lambda: call("pg_dump", "--format=custom", f"--file={dump}", name),
-            lambda: call("pg_restore", "--clean", f"--dbname={name}", str(dump)),
-        )
+    yield (
+        url,
+        lambda: call("pg_dump", "--format=custom", f"--file={dump}", name),
+        lambda: call("pg_restore", "--clean", f"--dbname={name}", str(dump)),
+    )
 
 
 class Library:
@@ -99,8 +99,10 @@ def send(world: World, library: Library) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("shape", [sqlite, postgres])
-def test_q14_a_restored_ledger_overwrites_nothing_newer(shape: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with shape(tmp_path) as (url, copy, restore):
+def test_q14_a_restored_ledger_overwrites_nothing_newer(
+    shape: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    with shape(tmp_path, request) as (url, copy, restore):
         world, library = World(url), Library(tmp_path / "library.sqlite")
         world.ledger.put_endpoint(
             Endpoint(id="end_s", site_id="s", url="https://s.example/hook", secrets=(signing.new_secret(),))

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from support.ledger_cases.world import AWAY, BROKEN, FIELDS, World, description, said
-from support.postgres import cluster
+from support.postgres import Cluster
 
 from tagger.delivery import AttemptReport
 from tagger.errors import DecodeError
@@ -348,19 +348,18 @@ LedgerMachine.TestCase.settings = settings(
 TestLedgerModel = LedgerMachine.TestCase
 
 
-def test_postgresql_behaves_in_the_same_way() -> None:
-    with cluster() as server:
-        template = server.create()
-        migrated = open_ledger(template)
-        migrated.migrate()
-        migrated.close()
-        name = template.partition("?")[0].rpartition("/")[2]
+def test_postgresql_behaves_in_the_same_way(postgres: Cluster) -> None:
+    template = postgres.create()
+    migrated = open_ledger(template)
+    migrated.migrate()
+    migrated.close()
+    name = template.partition("?")[0].rpartition("/")[2]
 
-        class OnPostgres(LedgerMachine):
-            def new_world(self) -> World:
-                fresh = f"m{uuid.uuid4().hex[:12]}"
-                server.sql(f"CREATE DATABASE {fresh} TEMPLATE {name}")
-                return World(server.url(fresh))
+    class OnPostgres(LedgerMachine):
+        def new_world(self) -> World:
+            fresh = f"m{uuid.uuid4().hex[:12]}"
+            postgres.sql(f"CREATE DATABASE {fresh} TEMPLATE {name}")
+            return World(postgres.url(fresh))
 
-        few = settings(LedgerMachine.TestCase.settings, max_examples=8)
-        run_state_machine_as_test(OnPostgres, settings=few)
+    few = settings(LedgerMachine.TestCase.settings, max_examples=8)
+    run_state_machine_as_test(OnPostgres, settings=few)

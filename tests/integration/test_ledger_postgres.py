@@ -18,7 +18,7 @@ from alembic.config import Config
 from sqlalchemy import NullPool, create_engine, text
 from support.ledger_cases import LedgerCases, World
 from support.ledger_cases.world import FIELDS, description
-from support.postgres import Cluster, cluster
+from support.postgres import Cluster
 from typer.testing import CliRunner
 
 from tagger.cli.main import app
@@ -62,15 +62,9 @@ FLUSHED_HOLDER = PIPELINE_HOLDER.replace(
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Cluster]:
-    with cluster() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def database(server: Cluster) -> str:
+def database(postgres: Cluster) -> str:
     """Of all tests: to make and to migrate one for each took longer than most tests."""
-    url = server.create()
+    url = postgres.create()
     ledger = open_ledger(url)
     ledger.migrate()
     ledger.close()
@@ -143,16 +137,16 @@ def test_a_migration_that_pauses_is_not_taken_for_a_stopped_process(world: World
     assert len(paused) == 1
 
 
-def test_a_restart_of_the_server_stops_nobody(world: World, server: Cluster) -> None:
+def test_a_restart_of_the_server_stops_nobody(world: World, postgres: Cluster) -> None:
     """Both the pooled readers and the writer find their old connections dead, and the stopped server refuses new ones."""
     job_id = world.accept("a")
-    server.stop("fast")
+    postgres.stop("fast")
     try:
         for call in (world.ledger.ping, lambda: world.accept("b"), lambda: world.status(job_id)):
             with pytest.raises(LedgerUnavailable):
                 call()
     finally:
-        server.start()
+        postgres.start()
     assert world.status(job_id) == "accepted"
     world.later(60)
     assert world.ledger.expire_workers() == []  # the fleet was silent because the ledger was away
@@ -160,17 +154,17 @@ def test_a_restart_of_the_server_stops_nobody(world: World, server: Cluster) -> 
     assert world.claimed().job_id == job_id
 
 
-def test_connections_cut_while_idle_are_replaced_unseen(world: World, server: Cluster) -> None:
+def test_connections_cut_while_idle_are_replaced_unseen(world: World, postgres: Cluster) -> None:
     world.status(world.accept("a"))
-    server.sql(
+    postgres.sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name = 'tagger'"
     )
     assert world.ledger.beat("w")
     assert world.status(world.accept("b")) == "accepted"
 
 
-def test_a_server_that_never_was(server: Cluster) -> None:
-    ledger = open_ledger(f"postgresql://postgres@/none?host={server.folder / 'nowhere'}")
+def test_a_server_that_never_was(postgres: Cluster) -> None:
+    ledger = open_ledger(f"postgresql://postgres@/none?host={postgres.folder / 'nowhere'}")
     for call in (ledger.migrate, ledger.ping, ledger.now_ms, lambda: ledger.beat("w")):
         with pytest.raises(LedgerUnavailable) as caught:
             call()
@@ -178,9 +172,9 @@ def test_a_server_that_never_was(server: Cluster) -> None:
     ledger.close()
 
 
-def test_a_server_without_a_free_connection_says_so_and_how_many_it_allows(server: Cluster) -> None:
-    url = server.create()
-    server.sql("CREATE ROLE few LOGIN CONNECTION LIMIT 1")
+def test_a_server_without_a_free_connection_says_so_and_how_many_it_allows(postgres: Cluster) -> None:
+    url = postgres.create()
+    postgres.sql("CREATE ROLE few LOGIN CONNECTION LIMIT 1")
     few = url.replace("postgres@", "few@")
     held = create_engine(few, poolclass=NullPool).connect()
     ledger = open_ledger(few)
@@ -200,10 +194,10 @@ def test_a_server_without_a_free_connection_says_so_and_how_many_it_allows(serve
 
 @pytest.mark.parametrize(("limit", "state"), [(20, "warning"), (-1, "ok")])
 def test_the_doctor_says_whether_the_server_has_connections_for_a_stack(
-    server: Cluster, tmp_path: Path, limit: int, state: str
+    postgres: Cluster, tmp_path: Path, limit: int, state: str
 ) -> None:
-    url = server.create()
-    server.sql(f"ALTER DATABASE {url.partition('@/')[2].partition('?')[0]} CONNECTION LIMIT {limit}")
+    url = postgres.create()
+    postgres.sql(f"ALTER DATABASE {url.partition('@/')[2].partition('?')[0]} CONNECTION LIMIT {limit}")
     settings = load({}, home=tmp_path, ledger_url=url, tag_processes=2, api_port=0)
     wanted = needed(ProcessPlan.of(settings).processes)
     done = CliRunner().invoke(app, ["doctor", "--json"], env=to_env(settings))
