@@ -28,7 +28,7 @@ class Answer(BaseModel):
 
 
 class At(Answer):
-    pointer: str = Field(description="RFC 6901, into the request's body; of a query the parameter's name.")
+    pointer: str = Field(description="RFC 6901 pointer into the body of the request; for a query, the name of the parameter.")
     detail: str
 
 
@@ -37,7 +37,7 @@ class ErrorOut(Answer):
     title: str
     status: int
     code: str = Field(description="Stable; docs/errors.md lists all.")
-    detail: str = Field(description="What happened this time.")
+    detail: str = Field(description="What happened in this case.")
     stage: Stage
     retryable: bool
     remedy: str
@@ -48,7 +48,7 @@ class Problem(ErrorOut):
     """RFC 9457. Every error of the API has this form."""
 
     request_id: str = Field(description="As in the log and in X-Request-Id.")
-    job: str | None = Field(None, description="The job that ended so, where the answer waited for one.")
+    job: str | None = Field(None, description="The failed job, if the request waited for one.")
 
 
 class AssetRef(Answer):
@@ -144,7 +144,7 @@ class DeliveryOut(DeliverySummary):
     outcomes: list[OutcomeOut]
     previous: dict[str, dict[str, str | None]] = Field(
         default={},
-        description="Field, locale, and the text that was replaced there, as the CMS said; null: the field was never set.",
+        description="Field, locale, and the text that was replaced, as the CMS reported it; null: the field was never set.",
     )
     error: dict[str, Any] | None
 
@@ -204,7 +204,7 @@ class SiteOut(Answer):
     allowed_hosts: list[str]
     writes_paused: bool
     endpoint: EndpointOut | None
-    capabilities: dict[str, Any] | None = Field(description="What its CMS answered to `site.probe`; null: nothing.")
+    capabilities: dict[str, Any] | None = Field(description="The answer of its CMS to `site.probe`; null: none.")
     probed_at: Instant | None
 
 
@@ -214,7 +214,7 @@ class SiteList(Answer):
 
 
 class SiteAdded(SiteOut):
-    hook_secret: str = Field(description="Shown this once.")
+    hook_secret: str = Field(description="Shown only in this answer.")
     callback_secret: str | None
 
 

@@ -39,9 +39,9 @@ MIGRATE_SECONDS = 2.0
 STARTUP_FAILED = 3  # as uvicorn's own program
 GRACE_SECONDS = 15  # for requests under way when the process is asked to end; the supervisor kills after 30
 
-DESCRIPTION = """Captions, alt text and tags for the images of content-management systems.
+DESCRIPTION = """Alt text, captions and tags for the images of content-management systems.
 
-`POST /v1/jobs` accepts an image and answers 202 once the job is committed; the words arrive at the site's endpoint in a
+`POST /v1/jobs` accepts an image. It answers 202 after the job is committed. The texts arrive at the site's endpoint in a
 signed callback, or are read from `GET /v1/jobs/{id}`. Every error is problem+json with its stage,
 whether a retry can help, and a remedy."""
 

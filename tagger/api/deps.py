@@ -39,7 +39,7 @@ def app_state(request: Request) -> AppState:
 
 
 StateDep = Annotated[AppState, Depends(app_state)]
-Cursor = Annotated[str | None, Query(pattern=r"^(job|dlv)_[0-9A-Z]{26}$", description="`next_cursor` of the part before.")]
+Cursor = Annotated[str | None, Query(pattern=r"^(job|dlv)_[0-9A-Z]{26}$", description="`next_cursor` of the previous page.")]
 bearer = HTTPBearer(auto_error=False, description="A key made by `tagger keys create --site SITE`.")
 
 
@@ -82,7 +82,7 @@ CallerDep = Annotated[Caller, Depends(caller)]
 def calling_site(
     state: StateDep,
     caller: CallerDep,
-    site: Annotated[str | None, Query(description="The site that is meant; only with the operator's key.")] = None,
+    site: Annotated[str | None, Query(description="The site of the request; only with the operator's key.")] = None,
 ) -> Site:
     """The site in whose name the caller acts."""
     if caller.site_id is None:

@@ -23,7 +23,7 @@ SIGNATURE: list[dict[str, Any]] = [
 
 
 class HookImage(BaseModel):
-    url: str | None = Field(None, max_length=4096, pattern="^https?://", description="Where to fetch the image.")
+    url: str | None = Field(None, max_length=4096, pattern="^https?://", description="URL of the image.")
     send: bool | None = Field(None, description="true: the bytes follow with `PUT /v1/assets/{id}/image`; no job before that.")
 
 
@@ -95,11 +95,13 @@ class Named(BaseModel):
 class DescribedData(BaseModel):
     job: str
     asset: Named
-    sequence: int = Field(description="Rises with each message for the asset; refuse a lower one.")
+    sequence: int = Field(description="Higher with each message of the asset; refuse a lower one.")
     fields: dict[FieldName, dict[str, TextOffer] | TagsOffer] = Field(description="Texts by locale; tags without one.")
     verdict: Action
     reasons: list[str]
-    proposals: dict[FieldName, dict[str, Proposal]] = Field(description="For a person's eyes; never to be written without one.")
+    proposals: dict[FieldName, dict[str, Proposal]] = Field(
+        description="For a person to review. Never write it without a person's decision."
+    )
     metadata: dict[str, str] | None = None
 
 
@@ -134,19 +136,19 @@ class AssetFailed(BaseModel):
 class TextOutcome(BaseModel):
     outcome: Outcome
     reason: str | None = None
-    value: str | None = Field(None, description="As it reads now, if it was written or unchanged.")
+    value: str | None = Field(None, description="The present value, if it was written or is unchanged.")
 
 
 class TagsOutcome(BaseModel):
     outcome: Outcome
     reason: str | None = None
     value: list[str] | None = None
-    added: list[str] | None = Field(None, description="Ids that stand there now by tagger's hand.")
+    added: list[str] | None = Field(None, description="Ids of the present tags that tagger added.")
     removed: list[str] | None = None
 
 
 class CallbackAnswer(BaseModel):
-    """What the receiver says of each field and locale. Without it the delivery counts as delivered, `unverified`."""
+    """The outcome of each field and locale. Without it the delivery counts as delivered, with the outcome `unverified`."""
 
     fields: dict[FieldName, dict[str, TextOutcome] | TagsOutcome]
 

@@ -26,16 +26,16 @@ MODELS: tuple[type[BaseModel], ...] = (
     messages.AssetFailed, messages.CallbackAnswer, messages.OperatorMessage,
 )  # fmt: skip
 ERRORS: Mapping[int, str] = {
-    400: "The request is no HTTP that can be relied on, such as a body of two lengths.",
+    400: "The request is not valid HTTP, for example it states two lengths of its body.",
     401: "The key or the signature is missing or wrong.",
-    403: "The key may not do this, or speaks for no site.",
-    404: "No such thing, or it belongs to another site.",
+    403: "The key does not allow this request, or belongs to no site.",
+    404: "It does not exist, or it belongs to another site.",
     408: "The body did not arrive in time.",
-    409: "The thing is not in a state that allows this; or the same Idempotency-Key is in flight.",
+    409: "The present state does not allow this request, or a request with the same Idempotency-Key is running.",
     413: "The body is larger than the limit.",
-    422: "The request is not valid; `errors` points at each fault.",
-    429: "Too many large bodies came at once; wait for `Retry-After` seconds.",
-    503: "A part of tagger is away; wait for `Retry-After` seconds.",
+    422: "The request is not valid; `errors` names each fault.",
+    429: "The API holds too many large bodies; wait for `Retry-After` seconds.",
+    503: "A part of tagger is not available; wait for `Retry-After` seconds.",
 }
 WAITS = (429, 503)
 CONFLICTS = ("create_job", "put_image", "describe", "entailment", "cancel_job", "add_site")
@@ -70,9 +70,9 @@ def described(document: dict[str, Any], profiles: Sequence[str]) -> dict[str, An
                 answer.setdefault("headers", {}).update(REQUEST_ID)
     _name_profiles(document, profiles)
     document["webhooks"] = {
-        "asset.described": {"post": _webhook("AssetDescribed", "The words for an asset", "CallbackAnswer")},
-        "asset.failed": {"post": _webhook("AssetFailed", "A job that is dead", None)},
-        "operator.event": {"post": _webhook("OperatorMessage", "Something that an operator should know of", None)},
+        "asset.described": {"post": _webhook("AssetDescribed", "The texts of an asset", "CallbackAnswer")},
+        "asset.failed": {"post": _webhook("AssetFailed", "A failed job", None)},
+        "operator.event": {"post": _webhook("OperatorMessage", "An operator event", None)},
     }
     return document
 
@@ -131,5 +131,5 @@ def _webhook(message: str, summary: str, answer: str | None) -> dict[str, Any]:
         "operationId": message,
         "parameters": SIGNATURE,
         "requestBody": {"required": True, "content": body},
-        "responses": {"200": taken, "410": {"description": "The endpoint is gone for good: nothing more is sent to it."}},
+        "responses": {"200": taken, "410": {"description": "The endpoint is removed: tagger sends nothing to it any more."}},
     }

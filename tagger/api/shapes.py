@@ -24,7 +24,7 @@ class StatementIn(Body):
 
     text: Text = Field(max_length=5000, description="An English sentence about the image.")
     image: ImageIn
-    profile: Text | None = Field(None, max_length=64, description="Whose rule says what yes, maybe and no do.")
+    profile: Text | None = Field(None, max_length=64, description="The profile whose rules decide what yes, maybe and no mean.")
 
 
 class AssetPart(Body):
@@ -33,7 +33,7 @@ class AssetPart(Body):
 
 
 class JobPart(Wanted):
-    """The part `job` of a multipart job: the image is a part of its own. For the API's description alone."""
+    """The part `job` of a multipart job. The image is a part of its own. Used only for the API description."""
 
     asset: AssetPart
 
@@ -50,17 +50,19 @@ class SiteIn(Body):
     locales: list[Locale] = Field(default=["en"], min_length=1, max_length=16)
     vocabulary: Text | None = None
     allowed_hosts: list[Annotated[str, AfterValidator(check_host)]] = Field(default=[], max_length=64)
-    tell_unwritten: bool = Field(True, description="Send `asset.described` also when nothing is to be written.")
-    tell_failed: bool = Field(True, description="Send `asset.failed` for a job that is dead.")
+    tell_unwritten: bool = Field(True, description="Send `asset.described` also if there is nothing to write.")
+    tell_failed: bool = Field(True, description="Send `asset.failed` for a failed job.")
     endpoint: EndpointIn | None = None
 
 
 class ReplayIn(Body):
-    ids: list[Text] = Field(default=[], max_length=1000, description="Their ids; empty: all that the filter finds.")
+    ids: list[Text] = Field(default=[], max_length=1000, description="Their ids. Empty: all that the filter selects.")
     site: Text | None = None
-    since: Since | None = Field(None, description="RFC 3339; only those that died, or were parked, since then.")
+    since: Since | None = Field(None, description="RFC 3339; only those that failed, or were parked, since this time.")
     reason: Text | None = Field(None, description="Only those with this error code.")
 
 
 class ReplayDeliveriesIn(ReplayIn):
-    unconfirmed: bool = Field(False, description="Not the parked ones, but those that `site` answered without confirming them.")
+    unconfirmed: bool = Field(
+        False, description="Select the deliveries that `site` answered but did not confirm, instead of parked ones."
+    )

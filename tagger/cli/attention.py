@@ -1,4 +1,4 @@
-"""What keeps work from being done, told wherever somebody waits for it."""
+"""Finds what stops the work, for the commands on which a person waits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LETTERS = 1_000  # dead letters that are counted
 
 
 class Trouble(NamedTuple):
-    """One thing that a person should know of, and what to do."""
+    """One problem for a person, with what to do."""
 
     what: str
     detail: str
@@ -20,21 +20,21 @@ class Trouble(NamedTuple):
 
 
 def no_worker(stats: Stats) -> Trouble | None:
-    """Whether nobody is there to describe anything."""
+    """The problem that no tag worker is alive, or None."""
     if any(count for role, count in stats.workers.items() if role.startswith("tag")):
         return None
     return Trouble("Workers", "no worker is alive", "Start one with `tagger up`.")
 
 
 def paused(ledger: Ledger, site_id: str) -> Trouble | None:
-    """Whether nothing is written to the site."""
+    """The problem that writes to the site are paused, or None."""
     if not ledger.get_site(site_id).writes_paused:
         return None
     return Trouble("Site", f"writes to {site_id} are paused", f"Run `tagger sites resume {site_id}`.")
 
 
 def troubles(ledger: Ledger) -> list[Trouble]:
-    """All of them, the most urgent first."""
+    """All problems, the most urgent first."""
     stats = ledger.stats()
     found = [no_worker(stats)]
     for site in ledger.sites():

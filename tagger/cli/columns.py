@@ -1,7 +1,7 @@
-"""Tables that stay readable on a narrow terminal: no id is ever cut or broken, so that it can be copied.
+"""Tables for a narrow terminal. An id is never cut or broken, so that it can be copied.
 
-What does not fit: first the columns that matter least are left out, then prose moves below its row. What is still too long stands
-last in its row, where the terminal itself wraps it.
+If a table is too wide, the least important columns are left out, then prose moves below its row. A value that is still too long
+is the last of its row, and the terminal wraps it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Row = Mapping[str, Any]
 def table_lines(
     rows: Sequence[Row], columns: Sequence[str], width: int | None, *, drop: Sequence[str] = (), prose: str | None = None
 ) -> Iterator[str]:
-    """The header and a line for each row, or several where prose stands below.
+    """The header and one line for each row, or several if prose moves below.
 
-    `width`: of the terminal; None: as wide as it gets. `drop`: columns that are left out in this order while the table is too
-    wide. `prose`: the one column that is words to read.
+    `width`: of the terminal; None: no limit. `drop`: columns that are left out in this order while the table is too wide.
+    `prose`: the column that holds sentences.
     """
     cells = [{name: cell(row.get(name)) for name in columns} for row in rows]
     names = list(columns)
@@ -57,7 +57,7 @@ def _widths(cells: Sequence[Mapping[str, str]], names: Sequence[str]) -> list[in
 
 
 def _least(cells: Sequence[Mapping[str, str]], names: Sequence[str]) -> int:
-    """Columns of the terminal that are needed. One long id at the end of its row must not cost all rows their other columns."""
+    """The needed width. A long id at the end of one row must not remove columns from all rows."""
     *widths, last = _widths(cells, names)
     return sum(widths) + len(GAP) * len(widths) + min(last, LAST_LEAST)
 
@@ -72,7 +72,7 @@ def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def cell(value: Any) -> str:
-    """One value, on one line and without anything that a terminal would obey."""
+    """One value on one line, without control characters for the terminal."""
     if value is None:
         return "–"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""What every command needs: the settings of this call, an open ledger, and output as a table or as JSON."""
+"""Shared by all commands: the settings of this call, an open ledger, and output as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:  # every command imports this module; a function imports what 
 
 
 class Lines(Console):
-    """Prints lines as they are: a terminal may wrap an id or a URL, but no line break is put into it. What would steer the
-    terminal is written out: ids, names and answers come from outside."""
+    """Prints lines without line breaks of its own, so that an id or a URL can be copied. Control characters are escaped, because
+    ids, names and answers come from outside."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        if self._width is not None and self._width < 1:  # COLUMNS=0 says that nobody knows it; nothing would be printed
+        if self._width is not None and self._width < 1:  # COLUMNS=0 means unknown; else nothing would be printed
             self._width = None
 
     def print(self, *objects: Any, **options: Any) -> None:
@@ -43,7 +43,7 @@ class Lines(Console):
             yield Segment(text if control else escape_controls(text), style, control)
 
 
-# No markup and no emoji codes: names of files and ids of assets are printed as they are, whatever stands in them.
+# No markup and no emoji codes, so that names of files and ids of assets are printed unchanged.
 out = Lines(highlight=False, markup=False, emoji=False)
 err = Lines(stderr=True, highlight=False, markup=False, emoji=False)
 
@@ -67,7 +67,7 @@ def catalog() -> Catalog:
 
 
 def locales(given: Sequence[str] | None, default: Sequence[str] = ("en",)) -> tuple[str, ...]:
-    """The values of --locale. Errors: BadRequest for what is no language tag."""
+    """The values of --locale. Errors: BadRequest if one is not a language tag."""
     try:
         return tuple(dict.fromkeys(parse_locale(text) for text in given or default))
     except ValueError as err:
@@ -76,8 +76,8 @@ def locales(given: Sequence[str] | None, default: Sequence[str] = ("en",)) -> tu
 
 @contextmanager
 def ledger(*, reading: bool = False) -> Iterator[Ledger]:
-    """The ledger of this call, brought to the newest schema. `reading`: a home that was named must be there already, for a
-    misspelt one would look like an empty one. Errors: SettingsError, LedgerUnavailable.
+    """The ledger of this call, with the newest schema. `reading`: a home given by --home must exist, because a misspelt one would
+    look empty. Errors: SettingsError, LedgerUnavailable.
     """
     from tagger.ledger import open_ledger
     from tagger.system.home import make_home
@@ -101,7 +101,7 @@ def print_json(value: Any) -> None:
 
 
 def tolerate_encodings() -> None:
-    """An output that is not Unicode (by PYTHONIOENCODING or the locale) gets `\\u2192` for what it cannot hold."""
+    """If an output is not Unicode (by PYTHONIOENCODING or the locale), other characters are escaped, such as `\\u2192`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and not _is_unicode(stream):
             stream.reconfigure(errors="backslashreplace")
@@ -114,8 +114,8 @@ def _is_unicode(stream: TextIO) -> bool:
 def print_table(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str, *, drop: Sequence[str] = (), prose: str | None = None
 ) -> None:
-    """Rows as a table; `empty` is said when there are none. What a terminal is too narrow for: see columns.py. Into a pipe goes
-    all, each row on one line."""
+    """Print rows as a table, or `empty` if there are none. columns.py adapts it to the terminal. In a pipe each row is one full
+    line."""
     if not rows:
         out.print(empty)
         return
@@ -127,7 +127,7 @@ def print_table(
 
 
 def on_one_line(value: Any) -> Any:
-    """JSON in which no text has a line break or another control character: for lines in which a value is one part."""
+    """The value without line breaks and other control characters in its texts, for use inside one line."""
     if isinstance(value, str):
         return escape_cell(value)
     if isinstance(value, dict):
@@ -135,7 +135,7 @@ def on_one_line(value: Any) -> Any:
     return [on_one_line(part) for part in value] if isinstance(value, list) else value
 
 
-# What the remedies that speak of a request mean at the command line.
+# Remedies for the command line, in place of those that mention a request.
 REMEDIES = {
     BadRequest.default_remedy: "Correct the option or the argument; --help of the command has an example.",
     NotFound.default_remedy: "Check the name or the id; the command `list` of the same group shows all.",
@@ -143,7 +143,7 @@ REMEDIES = {
 
 
 def complain(error: TaggerError) -> None:
-    """An error as a person reads it: what, why, what to do."""
+    """Print an error for a person: what, why, what to do."""
     info = error.info()
     err.print(f"{info.title} ({info.code})", style="bold red")
     if info.detail != info.title:

@@ -1,4 +1,4 @@
-"""Copies of described pictures with their words inside: `tagger describe --embed`."""
+"""Copies of described images with their texts inside: `tagger describe --embed`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tagger.system import whole_file
 
 
 def check_target(folder: Path, target: Path) -> None:
-    """Before the work and not after it. Errors: BadRequest where copies would lie among the originals, or cannot be written."""
+    """Check the folder before the work. Errors: BadRequest if copies would be among the originals, or cannot be written."""
     chosen = target.resolve()
     remedy = "Name another folder for the copies, outside the folder of the images."
     linked = map(Path, linked_folders(folder) if os.path.isdir(folder) else ())
@@ -35,10 +35,10 @@ def check_target(folder: Path, target: Path) -> None:
 
 
 def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale: str) -> str:
-    """One copy per row that has words, under the same relative path; a sentence that says what became of them.
+    """Write one copy per row that has texts, under the same relative path. Returns a sentence with the result.
 
-    Texts that somebody else wrote stay, in the original and in a copy of an earlier run. A file whose format cannot hold words,
-    and a place that another file takes, are named and left out.
+    Texts that a person wrote stay, in the original and in a copy from an earlier run. A file is skipped with a message if its
+    format cannot hold texts, or if another file has its place.
     """
     kept: Counter[str] = Counter()
     written = 0
@@ -65,9 +65,9 @@ def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale:
 
 
 def _made(original: Path, place: Path, words: Words) -> Embedded:
-    """The copy's content. A copy that somebody edited is edited further; one that nobody touched is made anew.
+    """The content of the copy. If a person edited the copy, the edited copy is updated; else it is written again.
 
-    Errors: EmbedRefused, also where `place` holds a file that we did not write.
+    Errors: EmbedRefused, also if `place` holds a file that tagger did not write.
     """
     data = _read(original)
     source = hashlib.sha256(data).hexdigest()
@@ -88,7 +88,7 @@ def _made(original: Path, place: Path, words: Words) -> Embedded:
 
 
 def _put(data: bytes, place: Path, original: Path) -> None:
-    """Nobody may read a new copy who may not read its original. Errors: EmbedRefused."""
+    """A new copy gets the read permissions of its original. Errors: EmbedRefused."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         if os.path.lexists(place):
@@ -104,5 +104,5 @@ def _put(data: bytes, place: Path, original: Path) -> None:
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError as err:  # it was there when it was described
+    except OSError as err:  # it existed when it was described
         raise EmbedRefused(f"{err.strerror}.") from err

@@ -1,4 +1,4 @@
-"""The page of `tagger evaluate`: figures, plot, every term, and a contact sheet with what was wrong first."""
+"""The page of `tagger evaluate`: figures, plot, every term, and a contact sheet with the most errors first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def page(
     plot: str,
     renditions: Renditions,
 ) -> str:
-    """One HTML file with the pictures inside; `plot` is SVG of ours."""
+    """One HTML file that contains the images. `plot`: SVG made by tagger."""
     template = resources.files("tagger.cli").joinpath("templates/evaluation.html").read_text("utf-8")
     environment = Environment(autoescape=select_autoescape(default=True, default_for_string=True))
     cards = [_card(file, name, images, labelled, runs, renditions) for name, files in sets.items() for file in files]

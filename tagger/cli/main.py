@@ -31,7 +31,7 @@ app = typer.Typer(
 )
 
 
-UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG})  # of standard output; typer minds a closed pipe
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG})  # of standard output; typer handles a closed pipe
 
 
 def _print_version(wanted: bool) -> None:
@@ -53,17 +53,17 @@ def root(
 
 
 def _tell_unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """A traceback whose text may come from outside."""
+    """Print a traceback with escaped control characters, because its text may come from outside."""
     sys.stderr.write(escape_controls("".join(traceback.format_exception(kind, error, trace))))
 
 
 def _replace_closed_streams() -> None:
-    """A daemon or a cron job may start a command without them."""
+    """Replace standard streams that are closed; a daemon or a cron job may start a command without them."""
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = getattr(sys, name)
         if stream is None:
             with contextlib.suppress(OSError):
-                os.fstat(descriptor)  # taken by a file since: not ours to close
+                os.fstat(descriptor)  # a file uses the descriptor now, so it must not be closed
                 descriptor = -1
             if descriptor >= 0:
                 os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
@@ -71,7 +71,7 @@ def _replace_closed_streams() -> None:
 
 
 def main() -> None:
-    """Exit 0: done · 1: an error, told with its remedy · 2: wrong usage · 130: interrupted."""
+    """Exit status 0: done · 1: an error, printed with its remedy · 2: wrong usage · 130: interrupted."""
     sys.excepthook = _tell_unexpected
     _replace_closed_streams()
     console.tolerate_encodings()
@@ -79,14 +79,14 @@ def main() -> None:
         try:
             app()
         finally:
-            sys.stdout.flush()  # here, where a full disk can still be told
+            sys.stdout.flush()  # here a full disk can still be reported
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             console.complain(BadRequest(f"{error.filename}: {error.strerror}.", "Use a shorter name."))
             sys.exit(1)
         if error.errno not in UNWRITABLE or error.filename is not None:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still in the buffer has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the rest of the buffer cannot be written
         console.err.print(f"Standard output cannot be written: {error.strerror}.", style="bold red")
         sys.exit(1)
     except TaggerError as error:

@@ -1,4 +1,4 @@
-"""Files that a command writes: one that is there already is somebody's, and stays unless its owner says otherwise."""
+"""Files that a command writes. An existing file is not overwritten without --force."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite a file that exis
 
 
 def check_free(out: Path, force: bool) -> None:
-    """Errors: BadRequest where `out` exists and `force` is not given."""
+    """Errors: BadRequest if `out` exists and `force` is not given."""
     if not force and os.path.exists(out):
         raise BadRequest(f"{out} already exists.", "Name another file, or overwrite this one with --force.")
 
@@ -28,13 +28,13 @@ def check_free(out: Path, force: bool) -> None:
 class Output:
     """A file that a command writes after long work, perhaps several times.
 
-    A file that somebody else wrote or changed there meanwhile stays. The content then goes to a free name beside it, so that
-    neither is lost, and `place` is that name from then on.
+    If another program wrote or changed that file in the meantime, the file stays. The content then goes to a free name beside it,
+    and `place` becomes that name.
     """
 
     place: Path
-    over: bool = False  # what is there may be written over, once
-    ours: str | None = None  # SHA-256 of what we left there, which may be replaced
+    over: bool = False  # an existing file may be overwritten, once
+    ours: str | None = None  # SHA-256 of the content that this object wrote, which may be replaced
 
     def write(self, content: bytes) -> None:
         """Errors: BadRequest."""

@@ -148,7 +148,7 @@ def metrics_page() -> str:
 
 
 def _below(kind: type[TaggerError]) -> list[type[TaggerError]]:
-    """The kind and all kinds below it that the product's own list of errors has; general before special."""
+    """The class and all its subclasses in tagger.errors; general before special."""
     children = [child for child in kind.__subclasses__() if child.__module__.startswith("tagger.errors")]
     return [kind, *(found for child in children for found in _below(child))]
 

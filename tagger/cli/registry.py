@@ -55,7 +55,7 @@ class Commands(Mapping[str, Any]):
         return self._found[name]
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Not the inherited one, which would take a KeyError inside a module for a command that there is not."""
+        """Not the inherited method, which would read a KeyError inside a module as an unknown command."""
         return self[name] if name in PLACES else default
 
     def __contains__(self, name: object) -> bool:
@@ -69,7 +69,7 @@ class Commands(Mapping[str, Any]):
 
 
 def _made(name: str, found: Any) -> Any:
-    """As Typer makes it of a function, or of an app with functions."""
+    """The click command that Typer makes from a function or from an app."""
     holder = typer.Typer(rich_markup_mode=None)
     if isinstance(found, typer.Typer):
         holder.add_typer(found, name=name)

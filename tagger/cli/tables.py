@@ -37,11 +37,11 @@ class Column:
     name: str  # in CSV and JSON
     heading: str  # in a spreadsheet
     width: int = 16  # characters
-    words: Callable[[Any], Any] = _plain  # what a spreadsheet says instead of a code
+    words: Callable[[Any], Any] = _plain  # the text in a spreadsheet for a code
 
 
 def check_place(out: Path) -> None:
-    """Before the work and not after it. Errors: BadRequest."""
+    """Check the file before the work. Errors: BadRequest."""
     if out.suffix.lower() not in SUFFIXES:
         raise BadRequest(f"{out.name} ends neither in .csv nor in .json nor in .xlsx.", "Use one of these three endings.")
     if os.path.isdir(out):  # Path.is_dir fails for a name that is too long
@@ -64,7 +64,7 @@ def check_writable(out: Path) -> None:
 def content(
     rows: Sequence[Row], columns: Sequence[Column], suffix: str, *, title: str, body: Mapping[str, Any], notes: Row | None = None
 ) -> bytes:
-    """The file, in the form that `suffix` names.
+    """The content of the file, in the format of `suffix`.
 
     `body`: the whole JSON. `title`: of the spreadsheet's first sheet; `notes`: names and numbers on a second one.
     """
@@ -76,7 +76,7 @@ def content(
         writer = csv.writer(text)
         writer.writerow([column.name for column in columns])
         writer.writerows([text_cell(row[column.name]) for column in columns] for row in rows)
-        return text.getvalue().encode("utf-8-sig")  # the mark makes Excel read it as UTF-8
+        return text.getvalue().encode("utf-8-sig")  # with the byte order mark, Excel reads it as UTF-8
     file = io.BytesIO()
     _workbook(rows, columns, title, notes or {}).save(file)
     return file.getvalue()
@@ -85,7 +85,7 @@ def content(
 def _workbook(rows: Sequence[Row], columns: Sequence[Column], title: str, notes: Row) -> Workbook:
     book = Workbook(write_only=True)
     sheet: Any = book.create_sheet(title)
-    sheet.freeze_panes = "B2"  # the heading and the file's name stay in sight
+    sheet.freeze_panes = "B2"  # the heading and the file name stay visible
     for number, column in enumerate(columns, start=1):
         sheet.column_dimensions[get_column_letter(number)].width = column.width
     sheet.append([_cell(sheet, column.heading, bold=True) for column in columns])
@@ -101,7 +101,7 @@ def _workbook(rows: Sequence[Row], columns: Sequence[Column], title: str, notes:
 
 
 def _cell(sheet: Any, value: Any, *, bold: bool = False) -> Any:
-    """A number stays one; a text is a text whatever it begins with, and no part of it is read as an escape."""
+    """A number stays a number. A text is always a text, also if it begins like a formula or holds an escape."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return WriteOnlyCell(sheet, value)
     text = ESCAPED.sub("_x005F_", ILLEGAL_CHARACTERS_RE.sub("\ufffd", _text(value)))
@@ -120,6 +120,6 @@ def _text(value: Any) -> str:
 
 
 def text_cell(value: Any) -> str:
-    """A cell of a CSV. What a spreadsheet would run as a formula (a file may be named so) gets an apostrophe in front."""
+    """A cell of a CSV. If a spreadsheet would run it as a formula, an apostrophe is added in front."""
     text = _text(value)
     return "'" + text if text.startswith(FORMULA) else text

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP for commands that keep a temporary folder: they end like an exception, so that the folder goes too."""
+"""SIGTERM and SIGHUP for commands with a temporary folder. The signals raise an exception, so that the folder is deleted."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Terminated(SystemExit):
-    """The exit status is 128 and the signal's number, as of a process that the signal ended."""
+    """The exit status is 128 plus the number of the signal, as if the signal had ended the process."""
 
 
 @contextlib.contextmanager
 def cleaning_up() -> Iterator[None]:
-    """Within the block the signals raise Terminated, once: a second one must not break the cleaning."""
+    """Within the block a signal raises Terminated, once. A second signal must not interrupt the cleanup."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers, and only it gets them
+        yield  # only the main thread may set handlers and receive signals
         return
     before = {number: signal.signal(number, _end) for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN}
     try:

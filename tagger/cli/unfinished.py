@@ -1,4 +1,4 @@
-"""Where a run of `tagger describe` keeps its ledger, so that the same command goes on after Ctrl-C or a power cut."""
+"""The ledger of a run of `tagger describe`. It stays after Ctrl-C or a power cut, so that the same command can continue."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tagger.system.home import make_home, read_state
 
 FOLDER = "unfinished"
 TABLE = "table.json"
-KEPT_DAYS = 30  # an interrupted run that nobody went on with
+KEPT_DAYS = 30  # how long an interrupted run stays
 
 
 def home_of(settings: Settings, folder: Path, profile: str, locales: Sequence[str]) -> Path:
-    """The same for the same pictures, options and models; another for any other."""
+    """The same folder for the same images, options and models; else another one."""
     asked = [
         str(folder.resolve()),
         profile,
@@ -39,9 +39,9 @@ def home_of(settings: Settings, folder: Path, profile: str, locales: Sequence[st
 
 @contextlib.contextmanager
 def kept(home: Path) -> Iterator[Path]:
-    """`home`, made where it is not there. It stays after an interruption or an error, and goes when the work is done.
+    """`home`, created if it does not exist. It stays after an interruption or an error, and is deleted when the work is done.
 
-    Where it cannot be made (a home on a read-only disk), the run has a temporary one and cannot be gone on with.
+    If it cannot be created (a read-only disk), the run gets a temporary folder and cannot be continued.
     """
     try:
         make_home(home)
@@ -55,13 +55,13 @@ def kept(home: Path) -> Iterator[Path]:
 
 
 def remember(home: Path, out: Path) -> None:
-    """That the interrupted run wrote this table, so that the same command may write it again."""
-    with contextlib.suppress(OSError):  # a run that cannot be gone on with has no home any more
+    """Store that the interrupted run wrote this table, so that the same command may overwrite it."""
+    with contextlib.suppress(OSError):  # a run that cannot be continued has no home
         (home / TABLE).write_text(_mark(out), "utf-8")
 
 
 def wrote(home: Path, out: Path) -> str | None:
-    """The digest of the table, where it stands as the interrupted run left it; None where somebody has worked on it since."""
+    """The digest of the table if it is unchanged since the interrupted run; None if it was changed."""
     try:
         same = (home / TABLE).read_text("utf-8") == _mark(out)
     except OSError:
@@ -74,7 +74,7 @@ def _mark(out: Path) -> str:
 
 
 def _sweep(home: Path) -> None:
-    """Runs that were interrupted long ago go."""
+    """Delete runs that were interrupted long ago."""
     oldest = time.time() - KEPT_DAYS * 86_400
     for other in home.parent.iterdir():
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The table that `tagger describe` writes: one picture a line, its words in every locale that was asked for."""
+"""The table of `tagger describe`: one line per image, with its texts in every requested locale."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ VERDICT = {"publish": "may be published", "review": "a person must decide", "sup
 
 
 def row(job: Job, review: bool) -> dict[str, Any]:
-    """One line: the words of the first locale under their plain names, those of the others as `caption_de`.
+    """One line. The first locale has plain column names; the others have names such as `caption_de`.
 
-    Texts for review only when they are wanted, and then the line's verdict is `review`.
+    Texts for review are included only on request; then the verdict of the line is `review`.
     """
     locales = job.request.locales
     words: dict[str, Any] = {"file": job.asset_id, "status": job.status}
@@ -40,7 +40,7 @@ def row(job: Job, review: bool) -> dict[str, Any]:
                 words[name] = [{"id": t.id, "label": t.label, "score": round(t.score, 3)} for t in found.value]
             else:
                 words[name] = found.value
-            if found.value == "":  # on purpose, which an empty cell alone does not say
+            if found.value == "":  # empty on purpose; an empty cell alone does not show this
                 reasons.extend(found.verdict.reasons)
     error = f"{job.error.title}: {job.error.detail}" if job.error else None
     return {**words, "verdict": verdict, "reasons": ", ".join(dict.fromkeys(reasons)), "error": error}
@@ -64,7 +64,7 @@ def columns(locales: Sequence[str]) -> list[Column]:
 
 
 def content(rows: Sequence[dict[str, Any]], locales: Sequence[str], suffix: str) -> bytes:
-    """CSV and XLSX hold the tags as text, JSON holds them with scores; XLSX has words where the others have codes."""
+    """CSV and XLSX hold the tags as text, JSON holds them with scores. XLSX has texts instead of codes."""
     return tables.content(rows, columns(locales), suffix, title="captions", body={"data": rows, "next_cursor": None})
 
 

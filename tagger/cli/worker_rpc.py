@@ -1,4 +1,4 @@
-"""Questions to the workers from the command line: one process per question, never an import."""
+"""Calls of the command line to the models: one process per call, never an import."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tagger.system.children import start_child
 
 
 class ModelsRefused(TaggerError):
-    """What the process answered with. Carries its own code, title and remedy."""
+    """The error that the process answered, with its own code, title and remedy."""
 
     def __init__(self, told: ErrorInfo) -> None:
         super().__init__(told.detail, told.remedy)
@@ -26,12 +26,12 @@ class ModelsRefused(TaggerError):
 
 
 def ask(question: str, body: Mapping[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
-    """Asks the models. One answer per line, as they come. Errors: ModelsRefused; EngineStopped where the process died."""
+    """Ask the models. Yields one answer per line. Errors: ModelsRefused; EngineStopped if the process died."""
     return run(["workers.ask", question], body, settings)
 
 
 def run(module: Sequence[str], body: Mapping[str, Any], settings: Settings) -> Iterator[dict[str, Any]]:
-    """`python -m` a module of the workers, with its arguments; the same answers and errors."""
+    """Run `python -m` with a module of the workers and its arguments. Same answers and errors as `ask`."""
     argv = interpreter.module(*module)
     env = child_env(settings)
     with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as log:

@@ -104,10 +104,8 @@ class Body(BaseModel):
 
 
 class ImageIn(Body):
-    url: Url | None = Field(None, max_length=URL_CHARS, description="Where to fetch the image; http or https.")
-    base64: str | None = Field(
-        None, description="The bytes themselves, in base64; line breaks and a data: prefix are taken as they come."
-    )
+    url: Url | None = Field(None, max_length=URL_CHARS, description="URL of the image, http or https.")
+    base64: str | None = Field(None, description="The image bytes in base64. Line breaks and a data: prefix are allowed.")
 
     @model_validator(mode="before")
     @classmethod
@@ -133,7 +131,7 @@ class ContextIn(Body):
 class Wanted(Body):
     """What is asked for, however the image comes."""
 
-    profile: Text | None = Field(None, max_length=63, description="A kind of business; the site's own when not given.")
+    profile: Text | None = Field(None, max_length=63, description="Kind of business. Default: the profile of the site.")
     locales: list[Locale] | None = Field(None, min_length=1, max_length=16)
     fields: Fields = ALL_FIELDS
     context: ContextIn = ContextIn()

@@ -1,1 +1,1 @@
-"""The demo: a small media library of its own (`media_library`), which knows tagger only by its public hook and callback."""
+"""The demo: a small media library (`media_library`) that uses only the public hook and callback of tagger."""

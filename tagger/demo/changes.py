@@ -1,4 +1,4 @@
-"""When an asset last changed, and what tagger's last write to a text replaced, so that it can be undone."""
+"""The time of the last change of an asset, and the text that tagger's last write replaced, so that it can be undone."""
 
 from __future__ import annotations
 

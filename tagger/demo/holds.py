@@ -1,6 +1,6 @@
-"""A barrier for demonstrations: the callback of a held asset waits at the door until somebody lets it in.
+"""A barrier for the demo: the callback of a held asset waits until the asset is released.
 
-So an editor's words can be typed *between* description and write, every time, and not by luck with the clock.
+So an editor can always save a text *between* description and write. It does not depend on the timing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import threading
 from dataclasses import dataclass, field
 
-WAIT_SECONDS = 8.0  # less than a deliverer's patience; afterwards it is asked to come again
+WAIT_SECONDS = 8.0  # shorter than the deadline of a delivery attempt; after it the delivery is retried
 
 
 @dataclass
@@ -20,7 +20,7 @@ class _Hold:
 
 
 class Holds:
-    """Which assets are held, and whose callback has arrived. Usable from any thread; lives as long as the process."""
+    """The held assets, and those whose callback has arrived. Thread-safe; kept only in memory."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -31,7 +31,7 @@ class Holds:
             self._holds.setdefault(asset_id, _Hold())
 
     def release(self, asset_id: str) -> bool:
-        """Lets the asset's callbacks in; False if it was not held."""
+        """Release the callbacks of the asset. False if it was not held."""
         with self._lock:
             hold = self._holds.pop(asset_id, None)
         if hold is None:
@@ -46,13 +46,13 @@ class Holds:
             self.release(asset_id)
 
     def state(self, asset_id: str) -> str:
-        """ "free", "held" (nothing came yet) or "waiting" (a callback has arrived and waits)."""
+        """ "free", "held" (no callback arrived yet) or "waiting" (a callback arrived and waits)."""
         with self._lock:
             hold = self._holds.get(asset_id)
             return "free" if hold is None else "waiting" if hold.arrived else "held"
 
     async def pass_through(self, asset_id: str) -> bool:
-        """Waits until the asset is free, at most WAIT_SECONDS; False when it is still held then."""
+        """Wait until the asset is released, at most WAIT_SECONDS. False if it is still held."""
         event = asyncio.Event()
         with self._lock:
             hold = self._holds.get(asset_id)

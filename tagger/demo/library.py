@@ -1,4 +1,4 @@
-"""What the sample media library can do, apart from HTTP: take a picture, store it with its hook, replace it."""
+"""The functions of the sample media library without HTTP: store an image with its hook, replace it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tagger.demo.holds import Holds
 from tagger.demo.media_store import MediaStore, Writer
 from tagger.demo.outbox import Outbox
 
-# how a file begins → what it is; WebP has its length in between
+# first bytes of a file → its type; WebP has its length in between
 MEDIA_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png", b"GIF87a": "image/gif", b"GIF89a": "image/gif"}
 MAX_BYTES = 32 << 20
 
 
 class NotAnImage(Exception):
-    """The bytes are none of the kinds of picture that this library keeps."""
+    """The bytes are not an image of a supported type."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class Config:
 
 
 class Library:
-    """Everything that the pages and the programs' routes share."""
+    """Shared by the pages and the JSON routes."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -48,9 +48,9 @@ class Library:
         self.holds = Holds()
 
     def upload(self, content: bytes, filename: str, role: Role, title: str, caption: str, *, hold: bool = False) -> str:
-        """Stores a picture and its hook; the new asset's id. `hold`: its callback waits for `Holds.release`.
+        """Store an image and its hook. Returns the id of the new asset. `hold`: its callback waits for `Holds.release`.
 
-        A title that nobody typed is the file's name, as in most CMSes: not empty, and yet nobody's words. Errors: NotAnImage.
+        If no title is given, the title is the file name, as in most CMSes. It is not a person's text. Errors: NotAnImage.
         """
         media_type = media_type_of(content)
         asset_id = secrets.token_hex(5)
@@ -68,7 +68,7 @@ class Library:
         return asset_id
 
     def replace(self, asset_id: str, content: bytes) -> int:
-        """A new picture for an asset; its new revision. Errors: NotAnImage, NoSuchAsset."""
+        """Replace the image of an asset. Returns the new revision. Errors: NotAnImage, NoSuchAsset."""
         media_type = media_type_of(content)
         asset = self.store.asset(asset_id)
         revision: int = asset["revision"] + 1
@@ -81,7 +81,7 @@ class Library:
     def edit(
         self, asset_id: str, texts: Mapping[tuple[str, str], str], add: Sequence[str] = (), remove: Sequence[str] = ()
     ) -> None:
-        """A person's change, with the hook that tells tagger whose the words are now. Errors: NoSuchAsset."""
+        """Store a person's change, with the hook that reports it to tagger. Errors: NoSuchAsset."""
         fields: dict[str, Any] = {"tags": {"added": list(add), "removed": list(remove)}} if add or remove else {}
         for (field, locale), value in texts.items():
             fields.setdefault(field, {})[locale] = {"value": value}
@@ -98,7 +98,7 @@ class Library:
         with self.picture(asset_id, revision).open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())  # the hook names these bytes, so they must not be less durable than it
+            os.fsync(file.fileno())  # the hook names these bytes, so they must be on the disk before it
 
     def _hook(self, kind: str, asset_id: str, revision: int, context: Context) -> tuple[str, bytes]:
         url = f"{self.config.public_url}/media/{asset_id}/{revision}"
@@ -108,7 +108,7 @@ class Library:
 
 
 def media_type_of(content: bytes) -> str:
-    """By the bytes, never by a name that a browser sent. Errors: NotAnImage."""
+    """The type from the bytes, never from the name that a browser sent. Errors: NotAnImage."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
     found = next((kind for head, kind in MEDIA_TYPES.items() if content.startswith(head)), None)

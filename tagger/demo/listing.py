@@ -1,4 +1,4 @@
-"""What the sample media library tells tagger of itself: its assets, a page at a time, and what it can do."""
+"""The answers of the sample media library to tagger's queries: its assets, page by page, and its abilities."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def capabilities(locales: Sequence[str]) -> dict[str, Any]:
 
 
 def page(store: MediaStore, public_url: str, query: Query) -> dict[str, Any]:
-    """By the id, which never changes. One more row than the limit tells whether there is another page."""
+    """Sorted by the id, which never changes. One row more than the limit shows that there is another page."""
     wanted = {
         "since": None if query.since is None else parse_instant(query.since),
         "ids": None if query.ids is None else json.dumps(query.ids),

@@ -51,11 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--hook-url", required=True, help="tagger's address for this site's hooks, …/v1/hooks/SITE")
-    parser.add_argument("--locales", type=_locales, default="en", help="languages of its fields, with commas between")
+    parser.add_argument("--locales", type=_locales, default="en", help="Languages of its fields, separated by commas.")
     parser.add_argument("--hosts", default="", help="names by which it is reached, with commas; plain addresses always may")
     options = parser.parse_args(arguments)
     listener = socket.create_server((options.host, options.port), reuse_port=False)
-    # asyncio does not set this on connections of a listener that it did not make; without it an answer waits 40 ms for an ACK.
+    # asyncio does not set this for a listener that it did not create. Without it an answer waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     host, port = listener.getsockname()[:2]
     config = Config(
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     server = uvicorn.Server(connections.config(create_app(config), log_level="warning"))
     ready = {"ready": True, "url": config.public_url, "callback_url": config.public_url + "/tagger/callback", "pid": os.getpid()}
-    # Connections wait in the listener's backlog until the server takes them, so the address is good from here on.
+    # Connections wait in the backlog of the listener until the server accepts them, so the address works from here on.
     print(json.dumps(ready), flush=True)  # noqa: T201
     server.run(sockets=[listener])
 

@@ -1,7 +1,7 @@
-"""The store of the sample media library: a SQLite file of its own with assets, their texts and tags, and who wrote what.
+"""The store of the sample media library: an SQLite file with assets, texts and tags, and the writer of each.
 
-A separate application: it shares no table and no code with the ledger, which is why SQL stands here. What a receiver of
-tagger's callback must do is in `receiver.py`, in one transaction of this class.
+The library is a separate application. It shares no table and no code with the ledger, so it has its own SQL. `receiver.py` shows
+what a receiver of tagger's callback must do, in one transaction of this class.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Text:
 
 
 class NoSuchAsset(Exception):
-    """There is no asset with that id, or it was deleted."""
+    """There is no asset with this id, or it was deleted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class Event:
 
 
 class MediaStore:
-    """One connection behind one lock: every method is one transaction, seen whole or not at all."""
+    """One connection behind one lock. Every method is one atomic transaction."""
 
     def __init__(self, path: Path, locales: Sequence[str]) -> None:
         self.locales = tuple(locales)
@@ -86,7 +86,7 @@ class MediaStore:
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
-        """One transaction, alone; rolled back if the body raises."""
+        """One exclusive transaction. It is rolled back if the body raises."""
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -96,7 +96,7 @@ class MediaStore:
                 raise
             self._db.execute("COMMIT")
 
-    # --- assets and the hooks that they cause, in one transaction: no picture without its hook -----------------
+    # --- assets and their hooks, in one transaction: no image without its hook ---------------------------------
 
     def add(self, asset: Mapping[str, Any], texts: Mapping[str, tuple[str, Writer]], event: str, hook: bytes) -> None:
         """A new asset; `texts`: field → (value, writer) in the first locale."""
@@ -156,7 +156,8 @@ class MediaStore:
         remove: Sequence[str] = (),
         hook: tuple[str, bytes] | None = None,
     ) -> None:
-        """A person sets texts by (field, locale) and adds and takes off tags. Clearing is an edit. `hook`: tells tagger of it.
+        """A person sets texts by (field, locale), adds tags and removes tags. Clearing a text is an edit. `hook`: reports it to
+        tagger.
 
         Errors: NoSuchAsset.
         """
@@ -174,7 +175,7 @@ class MediaStore:
     # --- counting, for the tests and the demo ---------------------------------------------------------------------
 
     def writes(self) -> dict[str, Any]:
-        """Effective writes: how often a callback changed this library, in all, and per asset, field and locale."""
+        """Effective writes: how often a callback changed this library, in total and per asset, field and locale."""
         with self._lock:
             rows = self._db.execute(
                 "SELECT asset, field, locale, count(*) AS n FROM writes GROUP BY asset, field, locale ORDER BY asset, field"
@@ -193,7 +194,7 @@ class MediaStore:
         return [Event(number=r["id"], event=r["event"], body=r["body"], attempts=r["tries"]) for r in rows]
 
     def sent(self, number: int, refusal: str = "") -> None:
-        """Taken by tagger; or refused for good, with the reason."""
+        """Mark a hook as accepted by tagger, or as refused finally, with the reason."""
         with self.change() as db:
             db.execute("UPDATE outbox SET sent = 1, refusal = ? WHERE id = ?", (refusal, number))
 
@@ -223,7 +224,7 @@ def set_text(db: sqlite3.Connection, asset_id: str, text: Text) -> None:
 
 
 def term_of(db: sqlite3.Connection, asset_id: str, label: str) -> str | None:
-    """The vocabulary's term of a tag that tagger put on: it stays off under another label too."""
+    """The vocabulary term of a tag that tagger added, so that a removed tag stays removed under another label too."""
     row = db.execute("SELECT term FROM tags WHERE asset = ? AND label = ?", (asset_id, label)).fetchone()
     return None if row is None else row["term"]
 
@@ -232,7 +233,7 @@ def set_tag(
     db: sqlite3.Connection, asset_id: str, label: str, term: str | None, writer: Writer, score: float | None,
     *, present: bool,
 ) -> None:  # fmt: skip
-    """`present` False remembers that a person took the tag off."""
+    """`present` False: a person removed the tag."""
     db.execute(
         "INSERT OR REPLACE INTO tags (asset, label, term, writer, score, present) VALUES (?, ?, ?, ?, ?, ?)",
         (asset_id, label, term, writer, score, int(present)),

@@ -1,4 +1,4 @@
-"""Sends the hooks of the sample media library. They wait in its database, so none is lost while tagger is away."""
+"""Sends the hooks of the sample media library. They wait in its database, so none is lost if tagger does not run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IDLE_SECONDS = 0.5
 
 
 class Outbox:
-    """One thread; `notify` wakes it, and it looks by itself twice a second for what is due again."""
+    """One thread. `notify` wakes it. It also looks twice a second for hooks that are due again."""
 
     def __init__(self, store: MediaStore, hook_url: str, secret: str) -> None:
         self._store, self._url, self._secret = store, hook_url, secret
@@ -35,7 +35,7 @@ class Outbox:
         self._wake.set()
 
     def close(self) -> None:
-        """Ends the thread after the hook in hand; the others stay in the database."""
+        """End the thread after the present hook. The others stay in the database."""
         self._stop.set()
         self._wake.set()
         self._thread.join()
@@ -52,7 +52,7 @@ class Outbox:
             self._wake.wait(IDLE_SECONDS)
 
     def _send(self, event: Event) -> bool:
-        """False: tagger is away, so that the others need not try now."""
+        """False: tagger does not answer, so the other hooks are not sent now."""
         headers = signing.sign([self._secret], event.event, _now_ms() // 1000, event.body)
         headers["Content-Type"] = "application/json"
         try:
@@ -65,7 +65,7 @@ class Outbox:
             return False
         if answer.ok:
             self._store.sent(event.number)
-        elif answer.status_code in (400, 413, 422):  # this body will never be taken; anything else may be mended over there
+        elif answer.status_code in (400, 413, 422):  # this body will never be accepted; other errors may disappear
             LOG.warning("hook.refused", event_id=event.event, status=answer.status_code)
             self._store.sent(event.number, refusal=f"HTTP {answer.status_code}")
         else:

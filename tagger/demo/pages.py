@@ -1,4 +1,4 @@
-"""The sample media library for people: a grid with an upload form, and a page per picture with an edit form."""
+"""The pages of the sample media library: a grid with an upload form, and a page per image with an edit form."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEMPLATES.env.filters["explained"] = lambda reason: REASONS.get(reason, reason)
 
 
 class OwnPages(BaseHTTPMiddleware):
-    """Refuses what another site's page sent with this browser, under whatever name, and requests of two lengths."""
+    """Refuses requests that a page of another site sent through this browser, and requests with two lengths."""
 
     async def dispatch(self, request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
         if ambiguous(request.scope):
@@ -48,13 +48,13 @@ def grid(request: Request) -> HTMLResponse:
 
 @router.get("/grid")
 def grid_alone(request: Request) -> HTMLResponse:
-    """The grid without its page, for the script that keeps it fresh."""
+    """The grid without its page, for the script that updates it."""
     return _page(request, "_grid.html", assets=library_of(request).store.assets())
 
 
 @router.get("/assets/{asset_id}/live")
 def asset_alone(request: Request, asset_id: str) -> HTMLResponse:
-    """What changes of a picture's page, for the script that keeps it fresh."""
+    """The changing part of the page of an image, for the script that updates it."""
     library = library_of(request)
     return _page(request, "_asset.html", asset=_asset(library, asset_id), locales=library.config.locales)
 
@@ -97,9 +97,9 @@ def page(request: Request, asset_id: str) -> HTMLResponse:
 
 @router.post("/assets/{asset_id}/edit")
 async def edit(request: Request, asset_id: str) -> Response:
-    """Form fields are "alt_text.en"; only what differs from what the page showed ("was.alt_text.en") is the editor's.
+    """Form fields have names such as "alt_text.en". A value that differs from the shown one ("was.alt_text.en") is the editor's.
 
-    A form sends all its fields. Taking them all as typed would turn tagger's texts into a person's by merely saving a tag.
+    A form sends all its fields. If all of them counted as typed, saving a tag would turn tagger's texts into a person's texts.
     """
     library = library_of(request)
     form = {key: value for key, value in (await request.form()).items() if isinstance(value, str)}
@@ -129,7 +129,7 @@ def delete(request: Request, asset_id: str) -> Response:
 
 
 def _plain(text: str) -> str:
-    return text.replace("\r\n", "\n").strip()  # browsers send CRLF, whatever the page held
+    return text.replace("\r\n", "\n").strip()  # browsers always send CRLF
 
 
 def _asset(library: Library, asset_id: str) -> dict[str, Any]:

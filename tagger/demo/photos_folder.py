@@ -1,4 +1,4 @@
-"""The photographs that come with the demo, or those of a folder of yours; and renditions of them."""
+"""The sample photographs, or the images of a folder, and renditions of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tagger.services.renditions import Renditions
 
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp")
 TYPES = {**dict.fromkeys(JPEG, "image/jpeg"), ".png": "image/png", ".webp": "image/webp", ".gif": "image/gif"}
-MOST = 300  # a demo is a matter of minutes
+MOST = 300  # a demo takes minutes
 MOST_BYTES = 16 << 20
 
 
@@ -21,7 +21,7 @@ def media_type(name: str) -> str:
 
 
 def photographs(folder: Path | None, renditions: Renditions, left_out: LeftOut = lambda _why, _name: None) -> list[Path]:
-    """Pictures in name order that open and that the sample media library takes. Errors: BadRequest when there are none."""
+    """The readable images in order of name that the sample media library accepts. Errors: BadRequest if there are none."""
     root = folder if folder is not None else Path(str(resources.files("tagger.demo"))) / "photos"
     if not root.is_dir():
         raise BadRequest(f"{folder} is not a folder.", "Name a folder that holds images.")
@@ -43,7 +43,7 @@ def _taken(picture: Picture, renditions: Renditions, left_out: LeftOut) -> bool:
 
 
 def _opens(path: Path, renditions: Renditions) -> bool:
-    """The demo brings its own broken picture; those of a person's folder are none of its checks."""
+    """The demo has its own broken image; broken images of a user's folder are skipped."""
     try:
         return path.stat().st_size <= MOST_BYTES and renditions.opens(path)
     except OSError:
@@ -51,12 +51,12 @@ def _opens(path: Path, renditions: Renditions) -> bool:
 
 
 def rendition(renditions: Renditions, photograph: Path, width: int) -> bytes:
-    """A smaller JPEG of a photograph: other bytes, so another picture to describe. Errors: DecodeError."""
+    """A smaller JPEG of a photograph. It has other bytes, so it is another image for tagger. Errors: DecodeError."""
     return renditions.jpeg(photograph, (width, width), quality=88)
 
 
 def broken(renditions: Renditions, photograph: Path) -> bytes:
-    """A picture that opens and then ends too soon."""
+    """An image that opens, but ends too early."""
     whole = rendition(renditions, photograph, 400)
-    behind_the_header = whole.index(b"\xff\xda") + 16  # start of scan: up to here any reader takes it for a picture
+    behind_the_header = whole.index(b"\xff\xda") + 16  # start of scan: up to here any reader accepts it as an image
     return whole[: max(behind_the_header, len(whole) // 3)]

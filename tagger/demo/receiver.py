@@ -1,6 +1,6 @@
-"""What a receiver of tagger's callback does, so that a person's words always win. Written to be copied into another system.
+"""A receiver of tagger's callback that never overwrites a person's text. Copy it into another system.
 
-All of one callback happens in one transaction: the comparison and the write cannot be told apart by an editor who saves.
+One transaction handles a whole callback. So an editor cannot save between the comparison and the write.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class TagsOffer(BaseModel):
 
 
 class Proposal(BaseModel):
-    """For a person's eye. This library shows it and never writes it by itself."""
+    """A proposal for a person. This library shows it and never writes it by itself."""
 
     value: Any
     reasons: list[str] = []
@@ -71,25 +71,25 @@ class Data(BaseModel):
 
 
 class Envelope(BaseModel):
-    """What every message has; one of a type that is not known here is taken and left alone."""
+    """The fields of every message. A message of an unknown type is accepted and ignored."""
 
     type: str
 
 
 class Message(Envelope):
-    """The parts of `asset.described`, `asset.failed` and `asset.reverted` that this library looks at; it ignores others."""
+    """The parts of `asset.described`, `asset.failed` and `asset.reverted` that this library uses. It ignores other parts."""
 
     data: Data
 
 
 def apply(store: MediaStore, data: Data, delivery: str, kind: str = "asset.described") -> dict[str, Any]:
-    """The answer to a callback, after doing what may be done of it. `delivery` is its webhook-id."""
+    """Handle a callback and return the answer. `delivery` is its webhook-id."""
     with store.change() as db:
         try:
             asset = living(db, data.asset.id)
         except NoSuchAsset:
             return {"fields": {name: _for_each(offer, {"outcome": "gone"}) for name, offer in data.fields.items()}}
-        # The same sequence under another id: the sender was set back to an older state, and counts anew.
+        # The same sequence with another id: the sender was restored from a backup, and counts again.
         if data.sequence < asset["sequence"] or (data.sequence == asset["sequence"] and delivery != asset["delivery"]):
             late = {"outcome": "rejected", "reason": "stale_sequence"}
             return {"fields": {name: _for_each(offer, late) for name, offer in data.fields.items()}}
@@ -104,7 +104,7 @@ def _for_each(offer: dict[str, TextOffer] | TagsOffer, answer: dict[str, Any]) -
 
 
 class _Turn:
-    """One callback's turn inside its transaction."""
+    """The handling of one callback inside its transaction."""
 
     def __init__(self, db: sqlite3.Connection, locales: tuple[str, ...], asset: str, delivery: str, sequence: int) -> None:
         self._db, self._locales, self._asset, self._delivery, self._sequence = db, locales, asset, delivery, sequence
@@ -127,9 +127,9 @@ class _Turn:
         return self._changed(field, locale, offer, now)
 
     def _changed(self, field: str, locale: str, offer: TextOffer, now: sqlite3.Row | None) -> dict[str, Any]:
-        """`now`: the text as it stands; None: the field was never set."""
+        """`now`: the present text; None: the field was never set."""
         value = stored(offer.value or "")
-        if now is not None and now["writer"] == "person":  # also when a person typed the very same words, or cleared the field
+        if now is not None and now["writer"] == "person":  # also if a person typed the same text, or cleared the field
             return {"outcome": "kept", "reason": "edited_by_person", "value": now["value"]}
         if now is not None and now["writer"] == "tagger" and now["value"] == value:
             return {"outcome": "unchanged", "value": value, **previous(self._db, self._asset, field, locale, self._delivery)}
@@ -142,7 +142,7 @@ class _Turn:
         return {"outcome": "written", "value": value, "previous": replaced}
 
     def _tags(self, offer: TagsOffer) -> dict[str, Any]:
-        """Adds what nobody has put on or taken off, and removes only what tagger itself put on."""
+        """Add tags that no person added or removed. Remove only tags that tagger added."""
         known = {row["label"]: row for row in self._db.execute("SELECT * FROM tags WHERE asset = ?", (self._asset,))}
         ours = {row["term"]: label for label, row in known.items() if row["writer"] == "tagger"}
         taken_off = {row["term"] for row in known.values() if not row["present"]}
@@ -158,7 +158,7 @@ class _Turn:
                 set_tag(self._db, self._asset, tag.label, tag.id, "tagger", tag.score, present=True)
                 ours[tag.id] = tag.label
                 changed = True
-        added = [tag.id for tag in offer.add if tag.id in ours]  # also by an earlier try of this delivery
+        added = [tag.id for tag in offer.add if tag.id in ours]  # also by an earlier attempt of this delivery
         if changed:
             self._count("tags", "")
         rows = self._db.execute("SELECT label FROM tags WHERE asset = ? AND present = 1 ORDER BY label", (self._asset,))
@@ -174,7 +174,7 @@ class _Turn:
 
 
 class _Undo(_Turn):
-    """One `asset.reverted`: puts back a text where tagger's own still stands. Tags go the same way as in a description."""
+    """One `asset.reverted`: restores a text if tagger's text is still present. Tags are handled as in a description."""
 
     def _changed(self, field: str, locale: str, offer: TextOffer, now: sqlite3.Row | None) -> dict[str, Any]:
         if (None if now is None else now["value"]) == offer.value:
@@ -191,5 +191,5 @@ class _Undo(_Turn):
 
 
 def stored(text: str) -> str:
-    """As this library stores texts: without markup and line breaks, so what is read back may differ from what was sent."""
+    """The text as this library stores it: without markup and line breaks. So it may differ from the text that was sent."""
     return " ".join(MARKUP.sub("", text).split())

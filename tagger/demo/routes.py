@@ -1,4 +1,4 @@
-"""The sample media library for programs: tagger's callback, and a small JSON API for the demo and the tests."""
+"""The JSON routes of the sample media library: tagger's callback, and a small API for the demo and the tests."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def library_of(request: Request) -> Library:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """Errors: HTTPException 413, before more than the limit was read."""
+    """Errors: HTTPException 413, before more than the limit is read."""
     parts = bytearray()
     async for part in request.stream():
         parts += part
@@ -153,7 +153,7 @@ def release(request: Request, asset_id: str) -> dict[str, str]:
 
 @router.get("/api/writes")
 def writes(request: Request) -> dict[str, Any]:
-    """Effective writes: `effective` in all, `deliveries` that caused them, `by_field` for each asset, field and locale."""
+    """Effective writes: `effective` in total, `deliveries` that caused them, `by_field` for each asset, field and locale."""
     return library_of(request).store.writes()
 
 

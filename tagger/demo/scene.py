@@ -1,4 +1,4 @@
-"""The demo's stage: the embedded stack and the sample media library beside it, as real processes talking real HTTP."""
+"""The set-up of the demo: the embedded stack and the sample media library, as real processes with real HTTP."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WAIT_SECONDS = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What the steps of the tour talk to."""
+    """The services that the steps of the tour use."""
 
     stack: Stack
     library: str  # address of the media library
@@ -43,7 +43,7 @@ class Scene:
     http: requests.Session = field(default_factory=local_session)
 
     def api(self, method: str, path: str, **options: Any) -> Any:
-        """JSON of tagger's API. Errors: Unavailable, with what it answered."""
+        """JSON from tagger's API. Errors: Unavailable, with the answer."""
         return _json(
             self.http.request(
                 method, self.stack.api_url + path, headers={"Authorization": f"Bearer {self.key}"}, timeout=30, **options
@@ -55,7 +55,7 @@ class Scene:
         return _json(self.http.request(method, self.library + path, timeout=30, **options))
 
     def metric(self, name: str) -> float:
-        """Sum over the labels of one of tagger's metrics, as Prometheus would scrape it."""
+        """The sum over all labels of one metric of tagger, from `/metrics`."""
         text = self.http.get(self.stack.api_url + "/metrics", timeout=30).text
         return sum(s.value for family in text_string_to_metric_families(text) for s in family.samples if s.name == name)
 
@@ -72,7 +72,7 @@ class Scene:
 
 
 def wait_for(what: str, look: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
-    """The first true answer of `look`. Errors: Unavailable that names what never came."""
+    """The first true result of `look`. Errors: Unavailable, which names the missing condition."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         if time.monotonic() > deadline:
@@ -83,7 +83,7 @@ def wait_for(what: str, look: Callable[[], Any], seconds: float = WAIT_SECONDS) 
 
 @contextlib.contextmanager
 def open_scene(settings: Settings, stack: Stack, renditions: Renditions, say: Callable[[str], None]) -> Iterator[Scene]:
-    """Start everything, hand out the scene, end everything."""
+    """Start everything, yield the scene, stop everything."""
     library: subprocess.Popen[bytes] | None = None
     try:
         stack.start()
@@ -112,14 +112,14 @@ def end_library(process: subprocess.Popen[bytes]) -> None:
 
 
 def _add_site(settings: Settings, ready: dict[str, Any], hook_secret: str, callback_secret: str) -> str:
-    """What an operator does with `tagger sites add` and `tagger keys create`; the key."""
+    """Do the same as `tagger sites add` and `tagger keys create`. Returns the key."""
     host = ready["url"].removeprefix("http://")
     site = Site(id=SITE, name="Sample media library", allowed_hosts=(host,), hook_secrets=(hook_secret,))
     endpoint = Endpoint(id=new_id("end"), site_id=SITE, url=ready["callback_url"], secrets=(callback_secret,), allow_private=True)
     key = new_key()
     ledger = open_ledger(settings.ledger)
     try:
-        ledger.put_site(site)  # a home that lasts may know it already, at another port
+        ledger.put_site(site)  # a home that stays may already have the site, with another port
         ledger.put_endpoint(endpoint)
         ledger.add_key(SITE, "demo", hash_key(key))
     finally:

@@ -1,4 +1,4 @@
-"""The demo's result as a contact sheet: one HTML file with the pictures inside, so that it can be sent to somebody."""
+"""The result of the demo as a contact sheet: one HTML file that contains the images."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def tags_of(job: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def thumbnail(picture: Path, renditions: Renditions) -> str | None:
-    """A data: URL; None for a picture that does not open: one picture never costs the page."""
+    """A data: URL. None for an image that does not open, so that the page is still written."""
     try:
         made = renditions.jpeg(picture, THUMB)
     except TaggerError:

@@ -1,4 +1,4 @@
-"""What tagger told this library of a picture, and how an editor sees it: in one of four states, or still waiting."""
+"""The last message of tagger about an image, and the state that an editor sees: one of four, or waiting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 State = Literal["waiting", "written", "for review", "nothing to say", "failed", "kept"]
 
 SCHEMA = """
--- The last message about an asset's present picture, without what it wrote. '{}': none came for this picture yet.
+-- The last message about the present image of an asset, without the written values. '{}': none arrived for this image yet.
 CREATE TABLE IF NOT EXISTS told (asset TEXT PRIMARY KEY, body TEXT NOT NULL);
 """
 
@@ -22,7 +22,7 @@ def remember(db: sqlite3.Connection, asset_id: str, body: Mapping[str, Any]) -> 
 def shown(
     db: sqlite3.Connection, asset_id: str, fields: Mapping[str, Mapping[str, Any]], tags: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """State, reasons, error, and the proposals for places that no person has filled since."""
+    """State, reasons, error, and the proposals for fields that no person has set since."""
     row = db.execute("SELECT body FROM told WHERE asset = ?", (asset_id,)).fetchone()
     body = {} if row is None else json.loads(row["body"])
     proposals = [

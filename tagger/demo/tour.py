@@ -1,4 +1,4 @@
-"""The tour of `tagger demo`: each step does something real, checks it, and says what it saw."""
+"""The tour of `tagger demo`. Each step runs a real action, checks the result, and prints it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EDITORS_WORDS = "Our press photo of the year"
 RENDITION_WIDTHS = (200, 260, 320, 380, 440, 500)
 KILL_IMAGES = 40
 METRICS_SECONDS = 5.0  # several of the periods in which a process publishes its metrics
-A_HANDFUL = 4  # images in one worker's hands, worth a kill
+A_HANDFUL = 4  # running images of one worker that make a kill worthwhile
 ENDED = frozenset({"done", "dead", "superseded", "cancelled"})
 
 
@@ -65,7 +65,7 @@ def one_live(scene: Scene, photograph: Path, say: Callable[[str], None], report:
     job = wait_for("the description", lambda: _beyond(scene, asset_id, {"accepted", "running"}))
     stamp("described: " + words_of(job))
     job = wait_for("the callback", lambda: ended_job(scene, asset_id))
-    stamp("written back by the signed callback" if publishes(job) else "told by the signed callback: nothing is to be written")
+    stamp("written back by the signed callback" if publishes(job) else "reported by the signed callback: nothing to write")
     report.check(job["status"] == "done", f"{photograph.name} ended as {job['status']}")
     return asset_id
 
@@ -76,7 +76,7 @@ def _beyond(scene: Scene, asset_id: str, states: set[str]) -> dict[str, Any] | N
 
 
 def publishes(job: dict[str, Any]) -> bool:
-    """Whether anything is to be written into the media library."""
+    """Whether there is a value to write to the media library."""
     return any(a["verdict"]["action"] == "publish" and a["value"] is not None for a in job["annotations"])
 
 
@@ -84,7 +84,7 @@ def words_of(job: dict[str, Any]) -> str:
     """The first text and the tags of a job, in one line."""
     texts = [a["value"] for a in job["annotations"] if isinstance(a["value"], str) and a["value"]]
     tags = [t["label"] for a in job["annotations"] if isinstance(a["value"], list) for t in a["value"]]
-    return "; ".join([*texts[:1], ", ".join(tags)]) or "no words"
+    return "; ".join([*texts[:1], ", ".join(tags)]) or "no text"
 
 
 def the_rest(scene: Scene, photographs: list[Path], advance: Advance, report: Report) -> dict[str, Path]:
@@ -112,7 +112,7 @@ def finish(scene: Scene, assets: dict[str, str], advance: Advance, report: Repor
 
 
 def with_published_text(scene: Scene, by_asset: dict[str, Path]) -> Path | None:
-    """A photograph for which tagger wrote an alt text, so that an editor's words have something to win against."""
+    """A photograph for which tagger wrote an alt text, so that the editor's text has something to compete with."""
     for asset_id, photograph in by_asset.items():
         if text_of(scene.cms("GET", f"/api/assets/{asset_id}"), "alt_text"):
             return photograph
@@ -120,10 +120,10 @@ def with_published_text(scene: Scene, by_asset: dict[str, Path]) -> Path | None:
 
 
 def an_editors_words(scene: Scene, photograph: Path, say: Callable[[str], None], report: Report) -> str:
-    """The callback is held at the library's door until an editor has typed: a barrier, not a race."""
+    """The library holds the callback until the editor has saved. So the order does not depend on timing."""
     asset_id = scene.upload(photograph.name, rendition(scene.renditions, photograph, 480), hold=True)
-    wait_for("the callback at the door", lambda: scene.cms("GET", f"/api/assets/{asset_id}")["callback"] == "waiting")
-    say("tagger's callback stands at the door; now an editor types the alt text and clears nothing else")
+    wait_for("the held callback", lambda: scene.cms("GET", f"/api/assets/{asset_id}")["callback"] == "waiting")
+    say("the callback of tagger waits; now an editor saves an alt text and a caption")
     words = {"alt_text": {"en": EDITORS_WORDS}, "caption": {"en": EDITORS_WORDS + "."}}
     scene.cms("POST", f"/api/assets/{asset_id}/edit", json={"fields": words})
     scene.cms("POST", f"/api/assets/{asset_id}/release")
@@ -148,23 +148,23 @@ def one_broken(scene: Scene, photograph: Path, say: Callable[[str], None], repor
     job = wait_for("the dead letter", lambda: ended_job(scene, asset_id))
     letters = scene.api("GET", "/v1/dead-letters")["data"]
     cause = next((letter["error"] for letter in letters if letter["job"] == job["id"]), None)
-    report.check(job["status"] == "dead" and cause is not None, "the broken picture is no dead letter")
+    report.check(job["status"] == "dead" and cause is not None, "the broken image is not a dead letter")
     if cause is not None:
         say(f"dead letter: {cause['title']} ({cause['code']}, stage {cause['stage']}). {cause['remedy']}")
     wait_for("the media library to hear of it", lambda: scene.cms("GET", f"/api/assets/{asset_id}")["told"]["state"] == "failed")
-    say("the media library was told by the signed callback, and shows it beside the picture")
+    say("the signed callback told the media library, which shows the error beside the image")
     return asset_id
 
 
 @dataclass(frozen=True, kw_only=True)
 class Count:
-    """What came of the images that were under way when a worker was killed."""
+    """The results of the images that were in progress when a worker was killed."""
 
     accepted: int
     lost: int
     written_once: int
     written_twice: int
-    nothing_to_write: int  # described, but no word was good enough to publish
+    nothing_to_write: int  # described, but no text was good enough to publish
     taken_back: int  # jobs that the dead worker held
 
 
@@ -173,18 +173,18 @@ def a_worker_dies(scene: Scene, photographs: list[Path], advance: Advance, say: 
     freed_before = scene.metric("tagger_freed_jobs_total")
     assets: dict[str, str] = {}
     killed = False
-    for photograph, name, content in _renditions(scene, photographs):  # made beforehand: workers are faster than the making
+    for photograph, name, content in _renditions(scene, photographs):  # made before the upload, because workers are faster
         assets[scene.upload(name, content)] = photograph.name
         killed = killed or _kill_one(scene, say, least=A_HANDFUL)
     if not killed:
-        wait_for("a worker with images in its hands", lambda: _kill_one(scene, say, least=1))
+        wait_for("a worker with running images", lambda: _kill_one(scene, say, least=1))
     jobs = finish(scene, assets, advance, report, "done")
     count = _count(scene, jobs, _freed_since(scene, freed_before))
     report.check(count.lost == 0 and count.written_twice == 0, f"after the kill: {count}")
     report.check(count.taken_back > 0, "the killed worker held no image: the kill proved nothing")
-    for asset_id in assets:  # nobody wants to see forty times the same ten pictures
+    for asset_id in assets:  # forty copies of the same ten images would fill the page
         scene.cms("DELETE", f"/api/assets/{asset_id}")
-    say(f"the {len(assets)} copies are out of the media library again; their jobs stay in tagger")
+    say(f"removed the {len(assets)} copies from the media library; their jobs stay in tagger")
     return count
 
 
@@ -196,7 +196,7 @@ def _freed_since(scene: Scene, before: float) -> int:
 
 
 def _renditions(scene: Scene, photographs: list[Path]) -> list[tuple[Path, str, bytes]]:
-    """Pictures with bytes of their own: (photograph, file name, content)."""
+    """Images with different bytes: (photograph, file name, content)."""
     made = []
     for index in range(KILL_IMAGES):
         photograph = photographs[index % len(photographs)]
@@ -206,7 +206,8 @@ def _renditions(scene: Scene, photographs: list[Path]) -> list[tuple[Path, str, 
 
 
 def _kill_one(scene: Scene, say: Callable[[str], None], *, least: int) -> bool:
-    """Kill the worker that holds most, if it holds so many. It is stopped for the look: it cannot finish first."""
+    """Kill the worker with the most running images, if it has at least `least`. It is stopped first, so that it cannot finish
+    them."""
     held = scene.stack.in_hands()
     victim = max(held, key=lambda pid: held[pid], default=0)
     if held.get(victim, 0) < least:
@@ -217,12 +218,12 @@ def _kill_one(scene: Scene, say: Callable[[str], None], *, least: int) -> bool:
         os.kill(victim, signal.SIGCONT)
         return False
     os.kill(victim, signal.SIGKILL)
-    say(f"killed worker process {victim} with {count} images in its hands")
+    say(f"killed worker process {victim} with {count} running images")
     return True
 
 
 def _count(scene: Scene, jobs: dict[str, dict[str, Any]], taken_back: int) -> Count:
-    """By the media library's own book of effective writes, one entry per field that a callback changed."""
+    """Count with the effective writes of the media library: one entry per field that a callback changed."""
     most: dict[str, int] = {}
     for entry in scene.cms("GET", "/api/writes")["by_field"]:
         most[entry["asset"]] = max(most.get(entry["asset"], 0), entry["n"])

@@ -1,1 +1,1 @@
-"""What the API and the command line both do, written once."""
+"""Functions that both the API and the command line use."""

@@ -1,4 +1,4 @@
-"""Check many texts against their images: rows in, the same rows with results out. Nothing is ever written to a CMS."""
+"""Checks many texts against their images. It returns the rows with results and never writes to a CMS."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ TEXT_FIELDS = ("alt_text", "caption", "title")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One text and its image; the last three are filled when it was checked."""
+    """One text and its image. The last three fields are set by the check."""
 
     index: int  # from 1, in the order of the input
     image: str  # as the input names it
     text: str
-    source: ImageSource | None  # None: `status` says why there is none
+    source: ImageSource | None  # None: `status` gives the reason
     result: str = ""  # yes | maybe | no; empty: not checked
     confidence: float | None = None
     status: str = ""  # "ok", "warning: …" or "failed: …"
@@ -45,7 +45,7 @@ class Row:
 
 
 def pairs(file: Path) -> list[Row]:
-    """Rows of a CSV with the columns `image` (path or URL) and `text`. Errors: BadRequest for a file that is no such table."""
+    """Rows of a CSV with the columns `image` (path or URL) and `text`. Errors: BadRequest if the file is not such a table."""
     table = table_file.load(file, ("image", "text"), BadRequest)
     folder = file.resolve().parent
     return [_row(number, line.cells["image"], line.cells["text"], folder) for number, line in enumerate(table.lines, start=1)]
@@ -66,7 +66,7 @@ def _row(index: int, image: str, text: str, folder: Path) -> Row:
 
 
 def written(ledger: Ledger, site_id: str) -> Iterator[Row]:
-    """The English texts that stand in a site by our hand: the newest of each field, newest first."""
+    """The English texts that tagger wrote to a site: the newest of each field, newest first."""
     seen: set[tuple[str, str, str]] = set()
     cursor: str | None = None
     while True:
@@ -94,9 +94,9 @@ def _stored(ledger: Ledger, index: int, asset_id: str, text: str, job_id: str) -
 
 
 def run(ledger: Ledger, site_id: str, profile: str, rows: Sequence[Row], on_row: Callable[[Row], None]) -> list[Row]:
-    """Check all rows in the backfill lane; one that fails says why and does not end the rest. In the order of `rows`.
+    """Check all rows in the backfill lane, in the order of `rows`. A row that fails has the reason; the other rows are checked.
 
-    Errors: NotChecked where a worker says that no model can check; what was not begun is cancelled then.
+    Errors: NotChecked if no model of a worker checks texts. Then unclaimed jobs are cancelled.
     """
     done: dict[int, Row] = {}
     running: dict[str, Row] = {}
@@ -138,7 +138,7 @@ def _give_up(ledger: Ledger, job_ids: Iterable[str]) -> NoReturn:
 
 
 def _refused(row: Row) -> Row | None:
-    """The row with its reason, if there is nothing to ask the model."""
+    """The row with the reason, if the model need not check it."""
     if row.source is None:
         return row
     try:

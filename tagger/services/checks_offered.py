@@ -1,4 +1,4 @@
-"""May texts be checked here? Asked before the first job, so that nobody learns it from a row of failed ones."""
+"""Asks before the first job whether texts can be checked, so that not every job fails."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from tagger.settings import Settings
 
 
 def require_checks(ledger: Ledger, settings: Settings, lane: Lane) -> None:
-    """Refuses to check texts in this lane if no living tag worker of it offers that. Workers may have settings of their own.
+    """Refuse to check texts in this lane if no living tag worker offers it. Workers may have other settings than this process.
 
-    While no worker of the lane is alive, nobody can say; then a job waits for a worker, as any other does, if the setting
-    `check` of this process names a model. Errors: NotChecked.
+    If no worker of the lane is alive, this is unknown. Then a job waits for a worker if the setting `check` of this process names
+    a model. Errors: NotChecked.
     """
     offered = ledger.checks_offered(lane)
     if offered is None:

@@ -1,4 +1,4 @@
-"""Accepting work: bytes made durable, a job row committed, and only then a hint to the broker, off the request's path."""
+"""Accepts work: stores the bytes, commits the job, then sends a hint to the broker from another thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Send = Callable[[str, Lane], None]
 
 
 class Hinter:
-    """Sends hints from a thread of its own. A hint that is dropped costs a second: the reconciler counts and tops up."""
+    """Sends hints from its own thread. If a hint is lost, the reconciler sends another one about a second later."""
 
     def __init__(self, send: Send, *, capacity: int = 10_000) -> None:
         self._send = send
@@ -38,7 +38,7 @@ class Hinter:
             log.warning("hint.dropped", job=job_id, lane=lane)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Sends what waits, for `timeout` seconds at most: a broker that does not answer must not keep the process."""
+        """Send the waiting hints, for `timeout` seconds at most. A broker that does not answer must not block the process."""
         last = time.monotonic() + timeout
         try:
             self._waiting.put(None, timeout=timeout)
@@ -53,7 +53,7 @@ class Hinter:
                 self._send(*item)
             except BrokerUnavailable as err:
                 log.warning("hint.failed", job=item[0], lane=item[1], error=str(err))
-            except Exception as err:  # whatever it is: without this thread every later hint would be lost
+            except Exception as err:  # any error: without this thread every later hint would be lost
                 log.exception("hint.broke", job=item[0], lane=item[1], error=type(err).__name__)
 
 
@@ -79,17 +79,17 @@ class Ingest:
             for ended in accepted.superseded:
                 self.tell_of(ended)
         elif data is not None:
-            self.blobs.delete(request.source.location)  # the job that exists already has its own copy
+            self.blobs.delete(request.source.location)  # the existing job has its own copy
         return accepted
 
     def tell_of(self, job_id: str) -> None:
-        """A job ended here that no worker holds. The worker that gets this hint finds nothing to claim, and tells Flower."""
+        """Send a hint for a job that ended without a worker. The worker that gets it cannot claim the job and informs Flower."""
         self.hinter.hint(job_id, "upload")
 
     def erase(self, site_id: str, asset_id: str) -> int:
-        """The asset was deleted in its CMS: forget it, with its uploaded bytes. Returns how many jobs went.
+        """The CMS deleted the asset: erase it, with its uploaded bytes. Returns how many jobs were erased.
 
-        Bytes that cannot be removed now are left to the hourly sweep. Errors: LedgerUnavailable; then nothing was erased.
+        If bytes cannot be deleted now, the hourly sweep deletes them. Errors: LedgerUnavailable; then nothing was erased.
         """
         erased = self.ledger.erase_asset(site_id, asset_id, deleted=True)
         try:

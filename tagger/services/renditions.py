@@ -1,4 +1,4 @@
-"""Small JPEGs of pictures that are not ours: made by a process of the workers, so that no parser of images runs in this one."""
+"""Small JPEGs of foreign images. A process of the workers makes them, so that no image parser runs in this process."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ CLOSE_SECONDS = 5.0
 
 
 class Renditions:
-    """One process, started with the first picture; used by one thread. Close it, or use it as a context manager."""
+    """One process, started with the first image and used by one thread. Close it, or use it as a context manager."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
     def jpeg(self, picture: Path, size: tuple[int, int], *, quality: int = 82) -> bytes:
-        """A JPEG that fits into `size`, neither side over `LARGEST`, upright; never enlarged.
+        """An upright JPEG that fits into `size`, with no side above `LARGEST`. It is never enlarged.
 
-        Errors: DecodeError; DecoderUnavailable where the process ended (the next call starts another).
+        Errors: DecodeError; DecoderUnavailable if the process ended (the next call starts another).
         """
         request = {"path": str(picture.absolute()), "size": size, "quality": quality}
         try:
@@ -55,7 +55,7 @@ class Renditions:
         assert process.stdout is not None
         process.stdin.write(request)
         process.stdin.flush()
-        answer: dict[str, Any] = json.loads(process.stdout.readline())  # nothing, where the process ended: ValueError
+        answer: dict[str, Any] = json.loads(process.stdout.readline())  # empty if the process ended: ValueError
         length = int(answer.get("bytes", 0))
         made = process.stdout.read(length)
         if len(made) < length:
@@ -68,7 +68,7 @@ class Renditions:
             env=child_env(self._settings),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            own_session=True,  # Ctrl-C is the command's business
+            own_session=True,  # the command handles Ctrl-C
         )
         return self._process
 
@@ -78,7 +78,7 @@ class Renditions:
             return
         for stream in (process.stdin, process.stdout):
             if stream is not None:
-                with contextlib.suppress(OSError):  # a request that it did not read any more
+                with contextlib.suppress(OSError):  # the process did not read this request
                     stream.close()
         try:
             process.wait(CLOSE_SECONDS)  # without requests it ends its decoder and itself

@@ -43,76 +43,90 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    home: Path = Field(default=Path("~/.tagger"), description="Folder of the embedded stack: ledger, broker, blobs, logs.")
-    ledger_url: str = Field(default="", description="SQLAlchemy URL; empty: SQLite in `home`.")
-    broker_url: str = Field(default="", description="Redis URL; empty: the embedded broker on a socket in `home`.")
+    home: Path = Field(default=Path("~/.tagger"), description="Folder of `tagger up`: ledger, broker, uploaded bytes, logs.")
+    ledger_url: str = Field(default="", description="SQLAlchemy URL of the ledger. Empty: SQLite in `home`.")
+    broker_url: str = Field(default="", description="Redis URL of the broker. Empty: the embedded broker on a socket in `home`.")
     ledger_password: SecretStr | None = Field(default=None, description="Password for `ledger_url`, if the URL holds none.")
     broker_password: SecretStr | None = Field(default=None, description="Password for `broker_url`, if the URL holds none.")
-    blob_dir: Path | None = Field(default=None, description="Folder for uploaded bytes; empty: `home`/blobs.")
+    blob_dir: Path | None = Field(default=None, description="Folder for uploaded bytes. Empty: `home`/blobs.")
 
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
-    api_port: int = Field(default=8400, ge=0, le=65535, description="Port that the API listens on; 0 takes a free one.")
-    admin_key: SecretStr | None = Field(default=None, description="Bearer key that may act for every site; empty: none may.")
-    max_body_bytes: int = Field(default=32 * MIB, gt=0, description="Largest request body, and largest image fetched.")
+    api_port: int = Field(default=8400, ge=0, le=65535, description="Port that the API listens on. 0 takes a free one.")
+    admin_key: SecretStr | None = Field(
+        default=None, description="Bearer key of the operator, valid for every site. Empty: no such key."
+    )
+    max_body_bytes: int = Field(default=32 * MIB, gt=0, description="Largest request body, and largest image to fetch.")
     body_memory_bytes: int = Field(
         default=192 * MIB,
         gt=0,
-        description="Request bodies that the API holds at once; further ones wait, and get 429 after 20 s.",
+        description="Total size of the request bodies that the API holds at one time. Further "
+        "bodies wait; after 20 s they get 429.",
     )
-    max_pixels: int = Field(default=100_000_000, gt=0, description="Largest width × height that is decoded.")
-    compat_site: str = Field(default="", description="Site that the routes for existing callers act for; empty: no such routes.")
+    max_pixels: int = Field(default=100_000_000, gt=0, description="Largest width × height of an image to decode.")
+    compat_site: str = Field(default="", description="Site of the routes for existing callers. Empty: these routes do not exist.")
     compat_review: bool = Field(
         default=False,
-        description="Those routes also answer words for review; by default only what would be published.",
+        description="These routes also return texts for review. By default they return only texts that would be published.",
     )
     compat_addresses: str = Field(
-        default="127.0.0.1,::1", description="Addresses and networks, with commas, that may call those routes without a key."
+        default="127.0.0.1,::1",
+        description="Addresses and networks that may call these routes without a key, separated by commas.",
     )
     compat_hosts: str = Field(
         default="",
-        description="Names, with commas, by which callers reach those routes; localhost and plain addresses always may.",
+        description="Host names for these routes, separated by commas. localhost and plain addresses are always allowed.",
     )
     trusted_proxies: str = Field(
-        default="", description="Proxies, as addresses and networks with commas, whose X-Forwarded-For those routes believe."
+        default="", description="Addresses and networks of proxies whose X-Forwarded-For these routes trust, separated by commas."
     )
-    describe_wait_seconds: float = Field(default=10.0, gt=0, le=60, description="How long /v1/describe waits before 202.")
+    describe_wait_seconds: float = Field(
+        default=10.0, gt=0, le=60, description="How long /v1/describe waits for the result. After that it answers 202."
+    )
 
-    tag_processes: int = Field(default=0, ge=0, description="Tag worker processes per lane; 0: one per usable processor.")
-    threads: int = Field(default=64, ge=1, le=512, description="Task threads of a tag worker; at least twice `max_batch`.")
-    max_batch: int = Field(default=16, ge=1, le=1024, description="Most images in a batch, whatever the budget says.")
-    batch_wait_ms: float = Field(
-        default=15.0, ge=0, le=1000, description="A batch waits so long to fill; of lite models at least 120."
+    tag_processes: int = Field(default=0, ge=0, description="Tag worker processes per lane. 0: one per usable processor.")
+    threads: int = Field(
+        default=64, ge=1, le=512, description="Task threads of a tag worker. Must be at least twice `max_batch`."
     )
-    decode_processes: int = Field(default=0, ge=0, description="Decoders per tag worker; 0: one per usable processor but one.")
+    max_batch: int = Field(default=16, ge=1, le=1024, description="Most images in a batch. A model may use smaller batches.")
+    batch_wait_ms: float = Field(
+        default=15.0, ge=0, le=1000, description="How long a batch waits for more images. With lite models at least 120."
+    )
+    decode_processes: int = Field(
+        default=0, ge=0, description="Decoder processes per tag worker. 0: one less than the usable processors."
+    )
     decode_seconds: float = Field(default=10.0, gt=0, description="Deadline for decoding one image.")
     decode_memory_bytes: int = Field(default=1024 * MIB, gt=0, description="Memory limit of one decoder process.")
-    fetch_seconds: float = Field(default=20.0, gt=0, description="Total deadline for fetching one image, redirects included.")
+    fetch_seconds: float = Field(default=20.0, gt=0, description="Deadline for fetching one image, with its redirects.")
     job_seconds: float = Field(default=120.0, gt=0, description="Hard deadline of one job in a worker.")
-    window: int = Field(default=5_000, ge=1, description="Most unclaimed jobs of one backfill, and most hints of one lane.")
+    window: int = Field(
+        default=5_000, ge=1, description="Most waiting jobs of one backfill, and most hints in the queue of one lane."
+    )
 
-    caption: Literal["auto", "ofa", "lite", "fake", "none"] = Field(default="auto", description="Model of the captions.")
-    embed: Literal["auto", "gme", "lite", "fake", "none"] = Field(default="auto", description="Model of vectors and tags.")
+    caption: Literal["auto", "ofa", "lite", "fake", "none"] = Field(default="auto", description="Model for the captions.")
+    embed: Literal["auto", "gme", "lite", "fake", "none"] = Field(default="auto", description="Model for vectors and tags.")
     check: Literal["ofa-entailment", "fake", "none"] = Field(
-        default="none", description="Model with which the tag workers check texts; if none of them has one, checks are refused."
+        default="none", description="Model with which the tag workers check texts. If no worker has one, checks are refused."
     )
-    model_dir: Path | None = Field(default=None, description="Folder of downloaded weights; empty: `home`/models.")
-    model_mirror: Path | None = Field(default=None, description="Folder with copies of weights, for machines without internet.")
-    model_pull: bool = Field(
-        default=False, description="A worker fetches weights that it was told to use and that are not there."
-    )
+    model_dir: Path | None = Field(default=None, description="Folder of downloaded weights. Empty: `home`/models.")
+    model_mirror: Path | None = Field(default=None, description="Folder with copies of weights, for a machine without internet.")
+    model_pull: bool = Field(default=False, description="A worker downloads missing weights of its models at the start.")
     visual_tokens_least: int = Field(default=256, ge=4, le=16_384, description="Fewest visual tokens of an image for `gme`.")
-    visual_tokens_most: int = Field(default=1_280, ge=4, le=16_384, description="Most visual tokens; its biggest cost.")
+    visual_tokens_most: int = Field(
+        default=1_280, ge=4, le=16_384, description="Most visual tokens of an image for `gme`. More tokens cost more time."
+    )
 
     deliver_seconds: float = Field(
-        default=15.0, gt=0, le=MAX_DELIVER_SECONDS, description="Total deadline of one delivery attempt, body included."
+        default=15.0, gt=0, le=MAX_DELIVER_SECONDS, description="Deadline of one delivery attempt, with the body of the answer."
     )
-    deliver_threads: int = Field(default=16, ge=1, le=256, description="Deliveries under way at once in one process.")
-    events_url: str = Field(default="", description="URL that takes the signed operator events; empty: log and metrics only.")
+    deliver_threads: int = Field(default=16, ge=1, le=256, description="Most deliveries that one process sends at the same time.")
+    events_url: str = Field(
+        default="", description="URL that receives the signed operator events. Empty: events go only to the log and the metrics."
+    )
     events_secret: SecretStr | None = Field(default=None, description="The whsec_… secret that signs the operator events.")
-    events_private: bool = Field(default=False, description="That URL may be at a private or loopback address.")
+    events_private: bool = Field(default=False, description="`events_url` may have a private or loopback address.")
 
     retention_days: int = Field(
-        default=90, ge=1, description="How long ended jobs, deliveries, attempts and cached predictions are kept."
+        default=90, ge=1, description="How long ended jobs, deliveries, attempts and cached predictions stay in the ledger."
     )
 
     metrics_host: str = Field(default="127.0.0.1", description="Address that `metrics_port` listens on.")
@@ -120,18 +134,20 @@ class Settings(BaseModel):
         default=0,
         ge=0,
         le=65535,
-        description="Port of a process's metrics and probes; `tagger up` gives each worker its own, from this one on. 0: none.",
+        description="Port of a process's metrics and probes. `tagger up` gives each worker the "
+        "next port, from this one on. 0: none.",
     )
     flower_password: SecretStr | None = Field(
-        default=None, description="Password of Flower's pages, for the user `tagger`; without one Flower is on loopback only."
+        default=None,
+        description="Password of Flower's pages, for the user `tagger`. Without it, Flower listens on the loopback address only.",
     )
     log_file_bytes: int = Field(
         default=16 * MIB,
         ge=64 * 1024,
-        description="A log file of `tagger up` is set aside at this size; two older ones stay.",
+        description="A log file of `tagger up` is rotated at this size. Two older files stay.",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level that is logged.")
-    log_format: Literal["json", "console"] = Field(default="json", description="Form of a log line.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Lowest level that is logged.")
+    log_format: Literal["json", "console"] = Field(default="json", description="Format of a log line.")
 
     @field_validator("broker_url", "events_url")
     @classmethod

@@ -15,33 +15,39 @@ from tagger.telemetry import metric_files  # import it before the first metric i
 SETTLEMENTS = ("described", "failed", "dead", "released", "stale", "abandoned")  # how a worker settles a job
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
-STAGE_SECONDS = Histogram("tagger_stage_seconds", "Time of one image in one stage", ["lane", "stage"], buckets=SECONDS)
-JOBS = Counter("tagger_jobs_total", "Jobs that left a worker", ["lane", "status"])
-ERRORS = Counter("tagger_errors_total", "Typed errors of jobs", ["lane", "stage", "code"])
+STAGE_SECONDS = Histogram("tagger_stage_seconds", "Seconds of one image in one stage", ["lane", "stage"], buckets=SECONDS)
+JOBS = Counter("tagger_jobs_total", "Jobs that a worker settled, by settlement", ["lane", "status"])
+ERRORS = Counter("tagger_errors_total", "Errors of jobs, by stage and code", ["lane", "stage", "code"])
 BATCH_SIZE = Histogram("tagger_batch_size", "Images in a batch", ["model"], buckets=(1, 2, 4, 8, 12, 16, 24, 32, 64, 128))
 BATCH_FILL = Histogram(
-    "tagger_batch_fill_ratio", "Share of the batch's budget that was used", ["model"], buckets=tuple(i / 10 for i in range(1, 11))
+    "tagger_batch_fill_ratio",
+    "Used share of the budget of a batch, 0 to 1",
+    ["model"],
+    buckets=tuple(i / 10 for i in range(1, 11)),
 )
-BATCH_SECONDS = Histogram("tagger_batch_seconds", "Time of one batch on the device", ["model"], buckets=SECONDS)
-LANE_DEPTH = Gauge("tagger_lane_depth", "Hints in the broker's queue", ["lane"], multiprocess_mode="livemostrecent")
+BATCH_SECONDS = Histogram("tagger_batch_seconds", "Seconds of one batch on the device", ["model"], buckets=SECONDS)
+LANE_DEPTH = Gauge("tagger_lane_depth", "Hints in the queue of the broker", ["lane"], multiprocess_mode="livemostrecent")
 LANE_CLAIMABLE = Gauge(
     "tagger_lane_claimable", "Jobs in the ledger that a worker may claim now", ["lane"], multiprocess_mode="livemostrecent"
 )
 LANE_OLDEST_SECONDS = Gauge(
-    "tagger_lane_oldest_seconds", "Age of the oldest claimable job", ["lane"], multiprocess_mode="livemostrecent"
+    "tagger_lane_oldest_seconds", "Age of the oldest claimable job, in seconds", ["lane"], multiprocess_mode="livemostrecent"
 )
 REHINTS = Counter("tagger_rehints_total", "Hints sent by the reconciler", ["lane"])
-FREED = Counter("tagger_freed_jobs_total", "Jobs taken back from dead workers", ["ruling"])
+FREED = Counter("tagger_freed_jobs_total", "Jobs freed from dead workers, by their next state", ["ruling"])
 DELIVERY_ATTEMPTS = Counter(
-    "tagger_delivery_attempts_total", "Attempts to deliver, by the type of the message", ["result", "type"]
+    "tagger_delivery_attempts_total", "Delivery attempts, by result and type of message", ["result", "type"]
 )
-EVENTS = Counter("tagger_operator_events", "What an operator should know of; see operator_event.py.", ["event"])
-DELIVERY_SECONDS = Histogram("tagger_delivery_seconds", "Time of one attempt", buckets=SECONDS)
+EVENTS = Counter("tagger_operator_events", "Operator events, by type", ["event"])
+DELIVERY_SECONDS = Histogram("tagger_delivery_seconds", "Seconds of one delivery attempt", buckets=SECONDS)
 WORKER_READY = Gauge(
-    "tagger_worker_ready", "1 when this worker's models are loaded and pass their canary", ["lane"], multiprocess_mode="livesum"
+    "tagger_worker_ready",
+    "1 if the models of this worker are loaded and pass the canary check",
+    ["lane"],
+    multiprocess_mode="livesum",
 )
 HTTP_REQUESTS = Counter("http_requests_total", "Requests to the API", ["method", "route", "status"])
-HTTP_SECONDS = Histogram("http_request_seconds", "Time of a request to the API", ["method", "route"], buckets=SECONDS)
+HTTP_SECONDS = Histogram("http_request_seconds", "Seconds of a request to the API", ["method", "route"], buckets=SECONDS)
 
 
 def start() -> None:

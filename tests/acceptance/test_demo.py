@@ -25,7 +25,7 @@ def test_the_demo_shows_what_was_promised(tmp_path: Path) -> None:
         "written back by the signed callback",
         "image_unreadable",
         "`kept`",
-        "the media library was told by the signed callback",
+        "the signed callback told the media library",
         "lost 0",
         "written twice 0",
         "All checks passed",

@@ -18,7 +18,7 @@ from tagger.instants import parse_instant
 router = APIRouter(tags=["deliveries"])
 
 Limit = Annotated[int, Query(ge=1, le=200)]
-SiteQuery = Annotated[str | None, Query(description="Only this site's; the operator's key sees all.")]
+SiteQuery = Annotated[str | None, Query(description="Only of this site. The operator's key reads all sites.")]
 
 
 @router.get("/v1/deliveries", summary="Deliveries, newest first", responses=answered(answers.DeliveryList), response_model=None)
@@ -59,7 +59,7 @@ def list_attempts(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[
     response_model=None,
 )
 def replay_deliveries(body: ReplayDeliveriesIn, state: StateDep, caller: CallerDep) -> dict[str, Any]:
-    """All that waits for the endpoint of any of them goes out with it."""
+    """All deliveries that wait for the same endpoint are sent too."""
     site_id = _site_to_replay(body, caller, "deliveries")
     if body.unconfirmed:
         if site_id is None or body.ids or body.reason:
@@ -72,7 +72,7 @@ def replay_deliveries(body: ReplayDeliveriesIn, state: StateDep, caller: CallerD
 
 @router.get(
     "/v1/dead-letters",
-    summary="Jobs and deliveries that ended badly, each with its cause",
+    summary="Failed jobs and deliveries, each with its cause",
     responses=answered(answers.DeadLetterList),
     response_model=None,
 )
@@ -94,7 +94,7 @@ def list_dead_letters(
 
 @router.post(
     "/v1/dead-letters/replay",
-    summary="Send dead letters on their way again",
+    summary="Replay dead letters",
     responses=answered(answers.Replayed),
     response_model=None,
 )

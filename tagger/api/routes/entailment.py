@@ -54,8 +54,8 @@ BODY: dict[str, Any] = {
 @router.post(
     "/v1/entailment",
     summary="Say whether an English text describes an image",
-    description="Goes through the upload lane and waits; when the time is up it answers 202 with the job, which goes on. "
-    "`result` is yes, maybe or no; `action` is what the profile makes of it; `warnings` name words that no pixel can show.",
+    description="Goes through the upload lane and waits. After that time it answers 202 with the job, which continues. "
+    "`result` is yes, maybe or no; `action` is the decision of the profile; `warnings` name words that pixels cannot show.",
     dependencies=[known_query("wait")],
     openapi_extra=BODY,
     responses={200: {"model": answers.EntailmentOut}, **RECEIPT},

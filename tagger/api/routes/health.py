@@ -31,14 +31,14 @@ router = APIRouter(tags=["operations"])
 
 GLANCE_SECONDS = 0.3
 LEDGER_GAUGES = {  # read from the ledger at the moment of the scrape
-    "tagger_ledger_up": "1 when the ledger answers",
+    "tagger_ledger_up": "1 if the ledger answers",
     "tagger_jobs": "Jobs in the ledger",
     "tagger_deliveries": "Deliveries in the ledger",
     "tagger_workers": "Living worker processes",
-    "tagger_endpoints_unconfirmed": "Endpoints whose last answers, five or more in a row, confirmed nothing",
+    "tagger_endpoints_unconfirmed": "Endpoints whose last five or more answers confirmed no delivery",
     "tagger_dead_letters_open": "Dead letters that were neither replayed nor discarded",
 }
-LEDGER_COUNTERS = {"tagger_dead_letters_total": "Jobs and deliveries that ever became dead letters"}
+LEDGER_COUNTERS = {"tagger_dead_letters_total": "Jobs and deliveries that became dead letters since the ledger was created"}
 LEDGER_LABELS = {
     "tagger_jobs": "status",
     "tagger_deliveries": "status",

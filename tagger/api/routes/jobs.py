@@ -118,7 +118,7 @@ def _whereabouts(job_id: str) -> dict[str, str]:
 @router.post(
     "/v1/jobs",
     status_code=202,
-    summary="Ask for an image to be described",
+    summary="Describe an image",
     openapi_extra=JOB_BODY,
     responses=RECEIPT,
     dependencies=[known_query()],
@@ -189,9 +189,9 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 
 @router.post(
     "/v1/describe",
-    summary="Describe an image and wait for the words",
+    summary="Describe an image and wait for the texts",
     description="Goes through the upload lane like any job and is not delivered to the CMS. The API waits by polling the "
-    "ledger; when the time is up it answers 202 with the job, which goes on.",
+    "ledger. After that time it answers 202 with the job, which continues.",
     dependencies=[known_query("wait")],
     openapi_extra=JOB_BODY,
     responses={200: {"model": answers.JobOut, "description": "The job has ended."}, **RECEIPT},
@@ -219,7 +219,7 @@ def _job_body(state: AppState, job_id: str) -> dict[str, Any]:
 
 @router.get(
     "/v1/jobs/{job_id}",
-    summary="One job, with its words, its delivery and its error",
+    summary="One job, with its texts, its delivery and its error",
     responses=answered(answers.JobOut),
     response_model=None,
 )
@@ -235,9 +235,9 @@ def list_jobs(
     caller: CallerDep,
     asset: str | None = None,
     status: JobStatus | None = None,
-    verdict: Annotated[Action | None, Query(description="Only with this verdict; `review`: a person should look.")] = None,
-    reason: Annotated[str | None, Query(description="Only where the verdict has this reason, e.g. `low_score`.")] = None,
-    site: Annotated[str | None, Query(description="Only this site's; the operator's key sees all.")] = None,
+    verdict: Annotated[Action | None, Query(description="Only with this verdict. `review`: a person must decide.")] = None,
+    reason: Annotated[str | None, Query(description="Only if the verdict has this reason, e.g. `low_score`.")] = None,
+    site: Annotated[str | None, Query(description="Only of this site. The operator's key reads all sites.")] = None,
     cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> dict[str, Any]:

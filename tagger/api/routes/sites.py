@@ -28,7 +28,7 @@ def _body(state: AppState, site: Site) -> dict[str, Any]:
     return serializers.site(site, shown, *state.ledger.capabilities_of(site.id))
 
 
-@router.get("/v1/sites", summary="The sites that the key may see", responses=answered(answers.SiteList), response_model=None)
+@router.get("/v1/sites", summary="The sites that the key may read", responses=answered(answers.SiteList), response_model=None)
 def list_sites(state: StateDep, caller: CallerDep) -> dict[str, Any]:
     sites = state.ledger.sites() if caller.site_id is None else [state.ledger.get_site(caller.site_id)]
     return {"data": [_body(state, site) for site in sites], "next_cursor": None}
@@ -43,7 +43,7 @@ def get_site(site_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]
 @router.post(
     "/v1/sites",
     status_code=201,
-    summary="Add a site; the answer shows its secrets, this once",
+    summary="Add a site; the answer shows its secrets, once",
     responses={201: {"model": answers.SiteAdded}},
 )
 def add_site(body: SiteIn, state: StateDep, _operator: OperatorDep) -> JSONResponse:

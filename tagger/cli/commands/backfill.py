@@ -22,15 +22,14 @@ app = typer.Typer(help="Describe the images that a site already has.", no_args_i
 BackfillId = Annotated[str, typer.Argument(help="Id of the backfill; `tagger backfill list` shows it.")]
 
 FOLLOW_SECONDS = 0.5
-RATE_SECONDS = 60.0  # of the window over which a watched rate is taken
+RATE_SECONDS = 60.0  # window of the displayed rate
 
 
 def row(found: Backfill, now_ms: int) -> dict[str, Any]:
-    """One backfill for people and programs.
+    """One backfill as a table row and as JSON.
 
-    `waiting`: jobs that nobody has begun. `ended`: images that need no more work, those that were `known` before included.
-    `rate`: images a second that ended since the start, without the known ones, while it runs; so `seconds_left` errs on the long
-    side.
+    `waiting`: jobs that no worker claimed yet. `ended`: images that need no more work, with the `known` ones. `rate`: images per
+    second that ended since the start, without the known ones, while the backfill runs. So `seconds_left` is rather too high.
     """
     counts = found.counts
     worked = sum(counts.get(status, 0) for status in ENDED)
@@ -106,7 +105,7 @@ def _say_left_out(plan: Backfill) -> None:
 
 
 def _rehearsed(ledger: Ledger, plan: Backfill) -> tuple[int, int]:
-    """Images of the folder, and those of them that are known."""
+    """The number of images of the folder, and of those that are known."""
     found = (0, 0)
     with Progress(console=console.err, transient=True) as progress:
         task = progress.add_task("counting", total=plan.spec["total"])
@@ -116,7 +115,7 @@ def _rehearsed(ledger: Ledger, plan: Backfill) -> tuple[int, int]:
 
 
 def watch(ledger: Ledger, backfill_id: str) -> Backfill:
-    """A progress bar until the backfill is no longer running. Before, it names what would keep the backfill from getting on."""
+    """Show a progress bar until the backfill no longer runs. First name problems that stop the backfill."""
     for trouble in (attention.no_worker(ledger.stats()), attention.paused(ledger, ledger.backfill(backfill_id).site_id)):
         if trouble is not None:
             console.err.print(f"{trouble.detail}. {trouble.remedy}", style="yellow")
@@ -128,7 +127,7 @@ def watch(ledger: Ledger, backfill_id: str) -> Backfill:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console.err) as progress:  # standard output is for the answer
+    with Progress(*columns, console=console.err) as progress:  # standard output holds only the result
         seen: deque[tuple[int, int]] = deque()  # (when, ended)
         task = progress.add_task("describing", total=None, rate=0.0)
         while True:
@@ -142,7 +141,7 @@ def watch(ledger: Ledger, backfill_id: str) -> Backfill:
 
 
 def recent_rate(seen: deque[tuple[int, int]], now_ms: int, worked: int) -> float:
-    """Images a second over the last minute that was watched, so that a pause before it does not count. Keeps `seen`."""
+    """Images per second over the last displayed minute, so an earlier pause does not count. Updates `seen`."""
     seen.append((now_ms, worked))
     while now_ms - seen[0][0] > RATE_SECONDS * 1000:
         seen.popleft()
@@ -196,7 +195,7 @@ def status(
 
 
 def told(found: Backfill, now_ms: int) -> str:
-    """How far it is; where it is paused, also what waits, and for what."""
+    """The progress in one sentence. If the backfill is paused, also the number of waiting images."""
     body = row(found, now_ms)
     rate = f", {body['rate']} images/s" if body["rate"] is not None else ""
     remaining = f", about {body['seconds_left']} s remain" if body["seconds_left"] is not None else ""

@@ -1,4 +1,4 @@
-"""`tagger check pairs.csv --out report.xlsx` and `tagger check --site SITE`: do texts describe their images?"""
+"""`tagger check pairs.csv --out report.xlsx` and `tagger check --site SITE`: check whether texts describe their images."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def show(json: console.Json = False) -> None:
 
 
 def shown(value: object) -> str | None:
-    """A value without its secrets: a password within a URL is one, too."""
+    """A value without secrets. A password inside a URL is masked too."""
     if value is None:
         return None
     return "***" if isinstance(value, SecretStr) else mask_passwords(str(value))

@@ -97,7 +97,7 @@ def _ids(ledger: Ledger, ids: list[str] | None, by: Filter, everything: bool) ->
 
 
 def _act(verb: str, act: Callable[[Ledger, list[str]], int], ids: list[str] | None, by: Filter, everything: bool) -> None:
-    """Errors: NotFound when letters were named by id and none of them was there to act on."""
+    """Errors: NotFound if ids are given and none of them is an open dead letter."""
     with console.ledger() as ledger:
         chosen = _ids(ledger, ids, by, everything)
         done = act(ledger, chosen)

@@ -13,7 +13,7 @@ from tagger.instants import parse_instant
 
 app = typer.Typer(help="List, show and replay deliveries.", no_args_is_help=True)
 
-DROP = ("attempts", "next_attempt_at", "type", "site")  # of a list that is too wide, the first one first
+DROP = ("attempts", "next_attempt_at", "type", "site")  # columns that a narrow list leaves out, in this order
 
 Status = Literal["pending", "sending", "delivered", "parked", "superseded", "dead", "discarded"]
 

@@ -1,4 +1,4 @@
-"""`tagger demo`: the whole way of a photograph, seen in under a minute."""
+"""`tagger demo`: shows all steps for a photograph in under a minute."""
 
 from __future__ import annotations
 

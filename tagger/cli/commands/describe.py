@@ -1,4 +1,4 @@
-"""`tagger describe DIR --out captions.csv`: a folder of pictures in, a table of words out; for people without a CMS."""
+"""`tagger describe DIR --out captions.csv`: describes a folder of images and writes a table, without a CMS."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def describe(
 
 
 def _described(home: Path, folder: Path, site: Site, seen: Survey) -> tuple[list[Job], bool]:
-    """The newest job of each picture, in the order of their names; and whether Ctrl-C came before the end."""
+    """The newest job of each image, in the order of the names, and whether Ctrl-C ended the run early."""
     jobs: list[Job] | None = None
     try:
         with ephemeral(home) as (settings, ledger):
@@ -96,7 +96,7 @@ def _described(home: Path, folder: Path, site: Site, seen: Survey) -> tuple[list
                 raise
             return _newest(ledger, folder), False
     except KeyboardInterrupt:
-        if jobs is None:  # it came before the work began: a table of an earlier run stays as it is
+        if jobs is None:  # before the work began: the table of an earlier run does not change
             raise
         return jobs, True
 
@@ -105,7 +105,7 @@ def _run(ledger: Ledger, folder: Path, site: Site, seen: Survey, window: int) ->
     for earlier in ledger.backfills(status="running"):
         console.out.print(f"Continuing the interrupted run of {earlier.spec['total']} images.")
         watch(ledger, earlier.id)
-    # After an earlier run, this finds what is new since and passes over what is known.
+    # After an earlier run, this finds new images and skips known ones.
     plan = plan_folder(site, folder, window=window, now_ms=ledger.now_ms(), deliver=False, seen=seen)
     ledger.start_backfill(plan)
     watch(ledger, plan.id)
@@ -122,9 +122,9 @@ def _newest(ledger: Ledger, folder: Path) -> list[Job]:
 
 @contextlib.contextmanager
 def ephemeral(home: Path | None = None, changes: Mapping[str, Any] = MappingProxyType({})) -> Iterator[tuple[Settings, Ledger]]:
-    """A stack for this run alone. `home`: its folder, which stays after an interruption; else one that always goes.
+    """A stack for this run only. `home`: its folder, which stays after an interruption. None: a temporary folder.
 
-    `changes`: to the settings, for this run.
+    `changes`: changes of the settings for this run.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(cleaning_up())

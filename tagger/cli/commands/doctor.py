@@ -32,7 +32,7 @@ STYLES = {"ok": "green", "warning": "yellow", "broken": "red"}
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that the doctor looked at."""
+    """The result of one check."""
 
     what: str
     state: Literal["ok", "warning", "broken"]
@@ -49,7 +49,7 @@ def doctor(json: console.Json = False) -> None:
     """
     settings = console.settings()
     findings = [_python(settings), home := _home(settings)]
-    # everything else lies in the home: without it one finding is enough
+    # all other parts are in the home, so without it one finding is enough
     findings += [check(settings) for check in CHECKS] if home.state != "broken" else []
     if all(found.state != "broken" for found in findings):
         findings += _sites(settings) + _attention(settings)
@@ -110,7 +110,7 @@ def _ledger(settings: Settings) -> Finding:
 
 
 def _connections(settings: Settings) -> Finding:
-    """Whether the database server has room for a stack as `tagger up` would run it here."""
+    """Whether the database server allows enough connections for `tagger up` on this machine."""
     plan = ProcessPlan.of(settings)
     wanted = needed(plan.processes)
     state: Literal["ok", "warning"] = "ok"
@@ -172,7 +172,7 @@ def _stack(settings: Settings) -> Finding:
 
 
 def _port(settings: Settings) -> Finding:
-    """The stack does not run here. Do its roles run apart, and if not, could it?"""
+    """The stack does not run on this home. Check whether its processes run separately, else whether the port is free."""
     workers = _workers(settings)
     try:
         if settings.api_port:
@@ -193,7 +193,7 @@ def _port(settings: Settings) -> Finding:
 
 
 def _apart(url: str, told: dict[str, int], workers: dict[str, int], taken: PortTaken) -> Finding:
-    """An API of tagger that no stack of this home has started. That it is of this ledger shows in its workers."""
+    """The finding for an API that this home did not start. If it counts the same workers, it uses the same ledger."""
     if told != workers:
         there, here = numbers(told) or "no workers", numbers(workers) or "none"
         detail = f"the API at {url} uses another ledger: it counts {there}, this ledger has {here}"
@@ -205,7 +205,7 @@ def _apart(url: str, told: dict[str, int], workers: dict[str, int], taken: PortT
 
 
 def _ready(url: str) -> dict[str, int] | int | None:
-    """The workers that an API counts, its status when it is not ready, or None for what is no API of tagger."""
+    """The workers that the API counts; its status if it is not ready; None if it is not an API of tagger."""
     try:
         with local_session() as http:
             answer = http.get(f"{url}/readyz", timeout=3)
@@ -229,7 +229,7 @@ def _workers(settings: Settings) -> dict[str, int]:
         finally:
             ledger.close()
     except TaggerError:
-        return {}  # what is wrong with the ledger is a finding of its own
+        return {}  # a problem of the ledger is a finding of its own
 
 
 def _models(settings: Settings) -> Finding:
@@ -249,7 +249,7 @@ def _sites(settings: Settings) -> list[Finding]:
 
 
 def _attention(settings: Settings) -> list[Finding]:
-    """What lies waiting in the ledger for a person."""
+    """Findings for the problems in the ledger that a person must solve."""
     ledger = open_ledger(settings.ledger)
     try:
         told = attention.troubles(ledger)

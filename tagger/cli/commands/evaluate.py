@@ -1,4 +1,4 @@
-"""`tagger evaluate`: how good the words are on labelled images, as figures, a reliability plot and a contact sheet."""
+"""`tagger evaluate`: measures quality on labelled images; writes figures, a reliability plot and a contact sheet."""
 
 from __future__ import annotations
 
@@ -131,14 +131,14 @@ class _Evaluator:
         return evaluation_run(profile.name + suffix, answers, vocabulary=vocabulary, profile=profile, terms=terms)
 
     def covers(self, earlier: EvaluationRun, source: str) -> None:
-        """Errors: BadRequest where an earlier run saw other images: its figures would count those as failures."""
+        """Errors: BadRequest if an earlier run has other images, because its figures would count them as failures."""
         unseen = [f for f in self._labelled.files if f not in earlier.answers and f not in earlier.failed]
         if unseen:
             raise BadRequest(f"{source} has no result for {unseen[0]}.", "Compare runs on the same labelled images.")
 
 
 def _calibrate(run: EvaluationRun, files: Sequence[str], labelled: Labels, file: Path) -> Calibration:
-    """Fits and writes. Errors: BadRequest where GME did not score the terms."""
+    """Fits and writes the calibration. Errors: BadRequest if GME did not score the terms."""
     model = next((m for m in run.models if m.startswith("gme-tags@")), None)
     if model is None:
         raise BadRequest(
@@ -193,7 +193,7 @@ def _tuned(wanted: str | None, labelled: Labels) -> Sequence[str] | None:
 
 
 def _placed(images: Path, labelled: Labels) -> Labels:
-    """The labels under the names that the files have. Errors: LabelsInvalid where an image is not there."""
+    """The labels under the names of the files. Errors: LabelsInvalid if an image is missing."""
     names = named_files.relative(images, labelled.files)
     missing = [file for file in labelled.files if file not in names]
     if missing:
@@ -280,7 +280,7 @@ def _say(one: EvaluationRun, some: Measured) -> None:
             ("calibration error, offered tags", t.calibration_offered.error, MOST_ERROR, False),
             ("CIDEr-D of captions", f.cider, None, True),
         ):
-            judged = _bar(value, bar, high) if name != "tuned" else ""  # what was tuned on proves nothing
+            judged = _bar(value, bar, high) if name != "tuned" else ""  # images used for tuning prove nothing
             console.out.print(f"    {label:32} {_number(value)}{judged}")
         clean = "ok" if f.broken_alt_texts == 0 else "NOT MET"
         console.out.print(f"    alt texts that break a text rule {f.broken_alt_texts} of {f.alt_texts} published  (0: {clean})")

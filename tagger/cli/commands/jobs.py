@@ -19,7 +19,7 @@ app = typer.Typer(help="List, show and cancel jobs.", no_args_is_help=True)
 
 JobId = Annotated[str, typer.Argument(help="Id of the job, e.g. job_01J9Z3….")]
 
-DROP = ("attempts", "lane", "created_at", "site")  # of a list that is too wide, the first one first
+DROP = ("attempts", "lane", "created_at", "site")  # columns that a narrow list leaves out, in this order
 
 Verdict = Literal["publish", "review", "suppress"]
 Status = Literal["accepted", "running", "described", "done", "dead", "superseded", "cancelled"]
@@ -129,7 +129,7 @@ def cancel_job(job_id: JobId) -> None:
 
 
 def _tell_of(job_id: str) -> None:
-    """A worker that gets a hint for a job that has ended tells Flower; without a broker nobody needs to know."""
+    """Send a hint for the ended job, so that the worker that gets it informs Flower. Without a broker nothing is sent."""
     hints = Hints(console.settings().broker)
     with contextlib.suppress(BrokerUnavailable):
         hints.send(job_id, "upload")

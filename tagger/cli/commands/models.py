@@ -1,4 +1,4 @@
-"""`tagger models pull | list | check | convert`: the weights of the large models. The lite ones come with tagger."""
+"""`tagger models pull | list | check | convert`: the weights of the large models. The lite weights are part of tagger."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def convert(names: Names = None, json: console.Json = False) -> None:
 
 
 def check_chosen(settings: Settings) -> list[str]:
-    """The large models that `settings` name, once it is sure that they can be loaded. What is `auto` takes what is there.
+    """The large models that `settings` name, after a check that they can be loaded. `auto` uses the models that are present.
 
-    Errors: SettingsError without torch; WeightsNotFetched where weights lack or are broken.
+    Errors: SettingsError without torch; WeightsNotFetched if weights are missing or broken.
     """
     chosen = [("caption", settings.caption, "ofa", "ofa-caption"), ("embed", settings.embed, "gme", "gme"),
               ("check", settings.check, "ofa-entailment", "ofa-entailment")]  # fmt: skip
@@ -78,7 +78,7 @@ def check_chosen(settings: Settings) -> list[str]:
     if importlib.util.find_spec("torch") is None:
         raise SettingsError(f"torch is not installed; {', '.join(names)} needs it.", "Install torch, or choose the model `lite`.")
     if settings.model_pull:
-        return names  # a worker fetches what lacks
+        return names  # a worker downloads missing weights
     rows, _ = _asked("list", names, settings)
     for row in rows:
         if "error" in row or not str(row["status"]).startswith("there"):
@@ -88,7 +88,7 @@ def check_chosen(settings: Settings) -> list[str]:
 
 
 def _asked(verb: str, names: list[str] | None, settings: Settings, *more: str) -> tuple[list[dict[str, Any]], int]:
-    """Rows and exit status. The work is the workers' package; this process has no torch."""
+    """Rows and exit status. A process of the workers does the work, because this process has no torch."""
     argv = module("workers.models.weights", verb, *(names or []), *more)
     with start_child(argv, env=child_env(settings), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -97,7 +97,7 @@ def _asked(verb: str, names: list[str] | None, settings: Settings, *more: str) -
 
 
 def _run(verb: str, names: list[str] | None, json: bool, *more: str) -> None:
-    """Exit 1 where something is wrong."""
+    """The exit status is 1 if a row has an error."""
     rows, status = _asked(verb, names, console.settings(), *more)
     if json:
         console.print_json({"data": rows, "next_cursor": None})

@@ -52,7 +52,7 @@ def purge(
 
 
 def _erase(ledger: Ledger, site: str | None, asset: str | None, before_ms: int | None, expected: int) -> int:
-    """Jobs with their bytes, batch by batch, with a bar on the terminal. Returns how many went."""
+    """Erase jobs with their bytes, batch by batch, with a progress bar. Returns how many were erased."""
     blobs = open_blobs(console.settings())
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console.err, transient=True) as bar:
         task = bar.add_task("Erasing", total=expected)

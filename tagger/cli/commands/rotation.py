@@ -1,4 +1,4 @@
-"""`tagger sites rotate`: a new secret beside the old one, and later the end of the old one."""
+"""`tagger sites rotate`: adds a new secret beside the old one, and later removes the old one."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ TELL_FAILED = "Send asset.failed for an image that could not be described."
 
 app = typer.Typer(help="Manage sites: the CMS instances that tagger serves.", no_args_is_help=True)
 
-DROP = ("name", "locales", "profile")  # of a list that is too wide, the first one first
+DROP = ("name", "locales", "profile")  # columns that a narrow list leaves out, in this order
 
 
 def _row(ledger: Ledger, site: Site) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def change(
 
 
 def _vocabulary(name: str) -> str | None:
-    """Errors: BadRequest for a name that no vocabulary has."""
+    """Errors: BadRequest if the vocabulary does not exist."""
     known = console.catalog().vocabularies
     if name and name not in known:
         raise BadRequest(f"There is no vocabulary {name!r}.", f"Choose one of: {', '.join(sorted(known))}.")
@@ -161,7 +161,7 @@ def _vocabulary(name: str) -> str | None:
 
 
 def _check_address(endpoint: str | None, allow_private: bool) -> None:
-    """What no delivery could reach is refused here, and not with each delivery. Errors: BadRequest."""
+    """Refuses an address here that every delivery would refuse. Errors: BadRequest."""
     kind = unreachable(endpoint, allow_private) if endpoint else None
     if kind is None:
         return
@@ -180,7 +180,7 @@ def _checked(
     locales: list[str] | None,
     hosts: list[str] | None,
 ) -> SiteIn:
-    """What the API would check, checked here too. Errors: BadRequest."""
+    """The same checks as in the API. Errors: BadRequest."""
     from pydantic import ValidationError
 
     from tagger.api.shapes import EndpointIn, SiteIn  # only a new site needs them

@@ -155,7 +155,7 @@ def import_(
         raise BadRequest(f"{out} already exists.", "Name another file; `tagger vocabulary diff` compares the two.")
     known = _skos(source, name, scheme)
     text = vocabulary_file.dump(known)
-    vocabulary_file.parse(text, source=out.name)  # what we write, we can read
+    vocabulary_file.parse(text, source=out.name)  # the written file must be readable
     file = Output(place=out)
     file.write(text.encode())
     console.out.print(f"{known.name}: {len(known)} terms in {len(known.categories)} categories → {file.place}")

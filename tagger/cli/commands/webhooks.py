@@ -1,4 +1,4 @@
-"""`tagger webhooks listen | test | verify`: see callbacks arrive, try an endpoint, find out why a signature does not fit."""
+"""`tagger webhooks listen | test | verify`: print callbacks, test an endpoint, verify a signature."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def verify(
 
     Example:  tagger webhooks verify headers.txt body.json --secret whsec_…
     """
-    signing.key_of(secret)  # a malformed secret is told apart
+    signing.key_of(secret)  # a malformed secret has its own error
     try:
         pairs = [line.partition(":") for line in headers.read_text("latin-1").splitlines()]
         data = sys.stdin.buffer.read() if body == "-" else Path(body).read_bytes()
@@ -90,7 +90,7 @@ def listen(
 
 
 def handler(secrets: list[str]) -> type[BaseHTTPRequestHandler]:
-    """A request handler that prints what any of these secrets signed, and answers 401 to all else."""
+    """A request handler that prints messages signed with one of these secrets, and answers 401 to others."""
 
     class Receiver(BaseHTTPRequestHandler):
         timeout = SECONDS
@@ -120,6 +120,6 @@ def handler(secrets: list[str]) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
-            """Silent: what arrives is printed already."""
+            """Logs nothing, because the messages are already printed."""
 
     return Receiver
