@@ -11,7 +11,6 @@ from tagger.errors import BadRequest, TaggerError
 from tagger.ledger import Ledger
 
 SiteId = Annotated[str, typer.Argument(help="Id of the site, e.g. blog.")]
-SiteId = Annotated[str, typer.Argument(help="Id of the site, e.g. blog.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="Most rows to print.")]
 Cursor = Annotated[str | None, typer.Option(help="Continue after this id. The last line of a list that was cut off names it.")]
 
