@@ -122,6 +122,7 @@ def site(
     return {
         "id": found.id,
         "name": found.name,
+        "cms": found.cms,
         "profile": found.profile,
         "locales": list(found.locales),
         "vocabulary": found.vocabulary,

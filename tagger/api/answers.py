@@ -198,6 +198,7 @@ class EndpointOut(Answer):
 class SiteOut(Answer):
     id: str
     name: str
+    cms: str
     profile: str
     locales: list[str]
     vocabulary: str | None

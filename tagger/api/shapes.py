@@ -46,6 +46,7 @@ class EndpointIn(Body):
 class SiteIn(Body):
     id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     name: Text = Field(min_length=1, max_length=200)
+    cms: Text = Field("generic", description="Whose hooks it sends and whose answers it gives.")
     profile: Text = "general"
     locales: list[Locale] = Field(default=["en"], min_length=1, max_length=16)
     vocabulary: Text | None = None

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from tagger.cli import console
-from tagger.errors import BadRequest, TaggerError
 from tagger.ledger import Ledger
 
 SiteId = Annotated[str, typer.Argument(help="Id of the site, e.g. blog.")]
@@ -25,25 +24,6 @@ def check_backfill(ledger: Ledger, backfill_id: str | None) -> None:
     """Errors: NotFound if the backfill does not exist."""
     if backfill_id is not None:
         ledger.backfill(backfill_id)
-
-
-def check_reason(code: str | None) -> None:
-    """Errors: BadRequest if it is not an error code of tagger."""
-    if code is not None and code not in TaggerError.by_code():
-        raise BadRequest(
-            f"{code!r} is not an error code.",
-            "docs/errors.md lists all codes; `tagger dead-letters list` shows those of your dead letters.",
-        )
-
-
-def check_verdict_reason(reason: str | None) -> None:
-    """Errors: BadRequest if it is not a reason of a verdict."""
-    if reason is None:
-        return
-    from tagger.judge.gate import REASONS  # with all text rules, which no other list needs
-
-    if reason not in REASONS:
-        raise BadRequest(f"{reason!r} is not a reason of a verdict.", "docs/errors.md lists them under Reasons.")
 
 
 def say_more(next_cursor: str | None) -> None:

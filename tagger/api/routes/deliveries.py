@@ -12,8 +12,11 @@ from tagger.api.answers import answered
 from tagger.api.deps import Caller, CallerDep, Cursor, StateDep
 from tagger.api.shapes import ReplayDeliveriesIn, ReplayIn, Since
 from tagger.delivery import DeliveryStatus
-from tagger.errors import BadRequest, Pointer, TaggerError
+from tagger.errors import BadRequest, Pointer
 from tagger.instants import parse_instant
+from tagger.services import dead_letters
+from tagger.services.dead_letters import LetterFilter
+from tagger.services.list_filters import check_error_code
 
 router = APIRouter(tags=["deliveries"])
 
@@ -85,7 +88,7 @@ def list_dead_letters(
     cursor: Cursor = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
-    _check_reason(reason)
+    check_error_code(reason)
     page = state.ledger.dead_letters(
         site_id=caller.narrowed(site), since_ms=parse_instant(since), code=reason, cursor=cursor, limit=limit
     )
@@ -100,27 +103,13 @@ def list_dead_letters(
 )
 def replay(body: ReplayIn, state: StateDep, caller: CallerDep) -> dict[str, Any]:
     site_id = _site_to_replay(body, caller, "dead letters")
-    chosen: dict[str, Any] = {"site_id": site_id, "since_ms": parse_instant(body.since), "code": body.reason, "ids": body.ids}
-    replayed, cursor = 0, None
-    while True:
-        page = state.ledger.dead_letters(**chosen, cursor=cursor, limit=200)
-        replayed += state.ledger.replay([letter.id for letter in page.data])
-        if page.next_cursor is None:
-            return {"replayed": replayed}
-        cursor = page.next_cursor
-
-
-def _check_reason(code: str | None) -> None:
-    """Errors: BadRequest for what is no error code of tagger."""
-    if code is not None and code not in TaggerError.by_code():
-        raise BadRequest(
-            f"{code!r} is not an error code.", "docs/errors.md lists all of them.", errors=(Pointer(pointer="/reason"),)
-        )
+    chosen = LetterFilter(ids=body.ids, site_id=site_id, since_ms=parse_instant(body.since), code=body.reason)
+    return {"replayed": dead_letters.replay(state.ledger, chosen)}
 
 
 def _site_to_replay(body: ReplayIn, caller: Caller, what: str) -> str | None:
     """The site whose `what` are replayed; None for all sites. Errors: BadRequest for another site, or where nothing is chosen."""
-    _check_reason(body.reason)
+    check_error_code(body.reason)
     site_id = caller.site_id or body.site
     if body.site not in (None, site_id):
         raise BadRequest(f"A site's key replays only its own {what}.", errors=(Pointer(pointer="/site"),))

@@ -34,11 +34,10 @@ from tagger.cms.job_body import (
     Title,
     Wanted,
 )
-from tagger.errors import BadRequest, Pointer
 from tagger.ids import new_id
 from tagger.job import JobRequest, JobStatus
-from tagger.judge.gate import REASONS
 from tagger.ledger import Accepted
+from tagger.services.list_filters import check_verdict_reason
 from tagger.site import Site
 
 router = APIRouter(tags=["jobs"])
@@ -241,10 +240,7 @@ def list_jobs(
     cursor: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> dict[str, Any]:
-    if reason is not None and reason not in REASONS:
-        raise BadRequest(
-            f"{reason!r} is not a reason of a verdict.", "docs/errors.md lists all of them.", errors=(Pointer(pointer="/reason"),)
-        )
+    check_verdict_reason(reason)
     page = state.ledger.jobs(
         site_id=caller.narrowed(site), asset_id=asset, status=status, verdict=verdict, reason=reason, cursor=cursor, limit=limit
     )

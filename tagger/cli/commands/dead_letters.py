@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from tagger.delivery import DeadLetter
 from tagger.errors import BadRequest, NotFound
 from tagger.instants import parse_instant
 from tagger.ledger import Ledger
+from tagger.services import dead_letters
+from tagger.services.dead_letters import LetterFilter
+from tagger.services.list_filters import check_error_code
 
 app = typer.Typer(help="List, replay and discard failed jobs and deliveries.", no_args_is_help=True)
 
@@ -34,19 +37,11 @@ class Filter:
 
 
 def _select(ledger: Ledger, by: Filter) -> list[DeadLetter]:
-    filters.check_reason(by.reason)
+    check_error_code(by.reason)
     filters.check_site(ledger, by.site)
     filters.check_backfill(ledger, by.backfill)
-    since_ms = parse_instant(by.since)
-    chosen: dict[str, Any] = {"site_id": by.site, "since_ms": since_ms, "code": by.reason, "backfill_id": by.backfill}
-    found: list[DeadLetter] = []
-    cursor: str | None = None
-    while True:
-        page = ledger.dead_letters(**chosen, cursor=cursor, limit=500)
-        found += page.data
-        if page.next_cursor is None:
-            return found
-        cursor = page.next_cursor
+    chosen = LetterFilter(site_id=by.site, since_ms=parse_instant(by.since), code=by.reason, backfill_id=by.backfill)
+    return dead_letters.selected(ledger, chosen)
 
 
 @app.command("list")

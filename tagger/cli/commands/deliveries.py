@@ -10,6 +10,7 @@ from tagger import serializers
 from tagger.cli import console, filters
 from tagger.errors import BadRequest, NotFound
 from tagger.instants import parse_instant
+from tagger.services.list_filters import check_error_code
 
 app = typer.Typer(help="List, show and replay deliveries.", no_args_is_help=True)
 
@@ -111,7 +112,7 @@ def replay(
         return
     if not (ids or site or since or reason or everything):
         raise BadRequest("Nothing selects deliveries.", "Give ids, --site, --since, --reason or --all.")
-    filters.check_reason(reason)
+    check_error_code(reason)
     with console.ledger() as ledger:
         filters.check_site(ledger, site)
         released = ledger.replay_parked(ids or (), site_id=site, since_ms=parse_instant(since), code=reason)

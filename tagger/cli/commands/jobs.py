@@ -14,6 +14,7 @@ from tagger.errors import BrokerUnavailable, Conflict, NotFound
 from tagger.job import JobStatus
 from tagger.judge.gate import REASONS
 from tagger.queue.hints import Hints
+from tagger.services.list_filters import check_verdict_reason
 
 app = typer.Typer(help="List, show and cancel jobs.", no_args_is_help=True)
 
@@ -45,7 +46,7 @@ def list_jobs(
       tagger jobs list --site blog --verdict review
     """
     wanted: JobStatus | None = status
-    filters.check_verdict_reason(reason)
+    check_verdict_reason(reason)
     with console.ledger(reading=True) as ledger:
         filters.check_site(ledger, site)
         if backfill is not None:

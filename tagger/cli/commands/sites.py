@@ -9,12 +9,9 @@ import typer
 from tagger import serializers
 from tagger.cli import console, filters
 from tagger.cli.commands import rotation, site_probe
-from tagger.delivery import Endpoint
 from tagger.errors import BadRequest
-from tagger.ids import new_id
 from tagger.ledger import Ledger
-from tagger.net.addresses import PRIVATE, unreachable
-from tagger.net.signing import new_secret
+from tagger.services import sites as services
 from tagger.site import Site
 
 if TYPE_CHECKING:
@@ -40,6 +37,7 @@ def add(
     name: Annotated[str, typer.Option(help="Full name of the site.")] = "",
     endpoint: Annotated[str | None, typer.Option(help="URL that receives the signed callbacks.")] = None,
     allow_private: Annotated[bool, typer.Option(help="The endpoint may be at a private or loopback address.")] = False,
+    cms: Annotated[str, typer.Option(help="Whose hooks the site sends and whose answers it gives.")] = "generic",
     profile: Annotated[str, typer.Option(help="Kind of business: general, news, ecommerce, …")] = "general",
     locale: Annotated[list[str] | None, typer.Option(help="Language of the texts, e.g. de. Repeat for several.")] = None,
     allow_host: Annotated[
@@ -55,32 +53,27 @@ def add(
     Example:  tagger sites add blog --endpoint https://blog.example/tagger --locale en
     """
     wanted = _checked(site_id, name, endpoint, allow_private, profile, locale, allow_host)
-    _check_address(endpoint, allow_private)
-    hook_secret, callback_secret = new_secret(), new_secret()
     site = Site(
         id=wanted.id,
         name=wanted.name,
-        profile=console.catalog().require(wanted.profile).name,
+        cms=cms,
+        profile=wanted.profile,
         locales=tuple(wanted.locales),
         allowed_hosts=tuple(wanted.allowed_hosts),
-        hook_secrets=(hook_secret,),
         tell_unwritten=tell_unwritten,
         tell_failed=tell_failed,
     )
     with console.ledger() as ledger:
-        ledger.add_site(site)
-        if endpoint:
-            ledger.put_endpoint(
-                Endpoint(id=new_id("end"), site_id=site.id, url=endpoint, secrets=(callback_secret,), allow_private=allow_private)
-            )
-        body = {**_row(ledger, site), "hook_secret": hook_secret, "callback_secret": callback_secret if endpoint else None}
+        added = services.add_site(ledger, console.catalog(), site, endpoint or None, allow_private=allow_private)
+        secrets = {"hook_secret": added.hook_secret, "callback_secret": added.callback_secret}
+        body = {**_row(ledger, added.site), **secrets}
     if json:
         console.print_json(body)
         return
     console.out.print(f"Added {site.id}. Store these secrets; they are not shown again:")
-    console.out.print(f"  hook secret      {hook_secret}   (the CMS signs its hooks with it)")
-    if endpoint:
-        console.out.print(f"  callback secret  {callback_secret}   (the CMS verifies tagger's callbacks with it)")
+    console.out.print(f"  hook secret      {added.hook_secret}   (the CMS signs its hooks with it)")
+    if added.callback_secret:
+        console.out.print(f"  callback secret  {added.callback_secret}   (the CMS verifies tagger's callbacks with it)")
     console.out.print(f"Next:  tagger keys create --site {site.id}")
 
 
@@ -93,6 +86,7 @@ def change(
         bool | None,
         typer.Option("--allow-private/--no-allow-private", help="The endpoint may be at a private or loopback address."),
     ] = None,
+    cms: Annotated[str | None, typer.Option(help="Whose hooks the site sends and whose answers it gives.")] = None,
     profile: Annotated[str | None, typer.Option(help="Kind of business: general, news, ecommerce, …")] = None,
     locale: Annotated[
         list[str] | None, typer.Option(help="Language of the texts, e.g. de. Replaces all earlier ones. Repeat for several.")
@@ -124,23 +118,26 @@ def change(
         private = allow_private if allow_private is not None else bool(old and old.allow_private)
         wanted = _checked(site_id, name or site.name, url, private, profile or site.profile, locale or list(site.locales), hosts)
         if endpoint or allow_private is not None:
-            _check_address(url, private)
+            services.check_address(url, private)
         changes: dict[str, Any] = {"name": wanted.name, "locales": wanted.locales}
         told = {"tell_unwritten": tell_unwritten, "tell_failed": tell_failed}
         changes |= {option: value for option, value in told.items() if value is not None}
+        if cms is not None:
+            services.check_cms(cms)
+            changes["cms"] = cms
         if profile is not None:
             changes["profile"] = console.catalog().require(profile).name
         if hosts is not None:
             changes["allowed_hosts"] = wanted.allowed_hosts
         if vocabulary is not None:
-            changes["vocabulary"] = _vocabulary(vocabulary)
-        secret = new_secret() if endpoint and old is None else None
+            services.check_vocabulary(console.catalog(), vocabulary or None)
+            changes["vocabulary"] = vocabulary or None
         if old is None and endpoint is None and allow_private is not None:
             raise BadRequest(f"{site_id} has no endpoint.", "Add one with --endpoint URL.")
         ledger.change_site(site_id, changes)
-        if endpoint and secret:
-            made = Endpoint(id=new_id("end"), site_id=site_id, url=endpoint, secrets=(secret,), allow_private=private)
-            ledger.put_endpoint(made)
+        secret: str | None = None
+        if endpoint and old is None:
+            secret = services.add_endpoint(ledger, site_id, endpoint, allow_private=private)
         elif endpoint or allow_private is not None:
             ledger.change_endpoint(site_id, url=endpoint, allow_private=allow_private)
         body = {**_row(ledger, ledger.get_site(site_id)), **({"callback_secret": secret} if secret else {})}
@@ -150,25 +147,6 @@ def change(
     console.out.print(f"{site_id} was changed; `tagger sites show {site_id}` prints it.")
     if secret:
         console.out.print(f"  callback secret  {secret}   (the CMS verifies tagger's callbacks with it; not shown again)")
-
-
-def _vocabulary(name: str) -> str | None:
-    """Errors: BadRequest if the vocabulary does not exist."""
-    known = console.catalog().vocabularies
-    if name and name not in known:
-        raise BadRequest(f"There is no vocabulary {name!r}.", f"Choose one of: {', '.join(sorted(known))}.")
-    return name or None
-
-
-def _check_address(endpoint: str | None, allow_private: bool) -> None:
-    """Refuses an address here that every delivery would refuse. Errors: BadRequest."""
-    kind = unreachable(endpoint, allow_private) if endpoint else None
-    if kind is None:
-        return
-    remedy = (
-        "If that is intended, add --allow-private." if kind in PRIVATE else "Choose another address; this one is never allowed."
-    )
-    raise BadRequest(f"{endpoint} is a {kind} address.", remedy)
 
 
 def _checked(
