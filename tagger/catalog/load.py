@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagger.catalog import vocabulary_file
+from tagger.catalog import vocabulary_file, yaml_document
 from tagger.catalog.profile import Profile, Profiles
 from tagger.catalog.vocabulary import Vocabulary
-from tagger.errors import ProfileInvalid
+from tagger.errors import ProfileInvalid, VocabularyInvalid
+
+FOLDERS = ("vocabularies", "profiles")  # in the home
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,20 +39,38 @@ class Catalog:
 
 
 def load_catalog(folder: Path | None = None) -> Catalog:
-    """The built-in files, then `folder`/vocabularies/*.yaml and `folder`/profiles/*.yaml, which win where names are the same.
+    """The built-in files, then those (.yaml, .yml) in its folders vocabularies and profiles, which win.
 
-    Hidden files are passed over: a Mac leaves a `._newsroom.yaml` beside each file that it copies.
+    Hidden files are passed over.
 
     Errors: VocabularyInvalid, ProfileInvalid; each names file, line, column, reason and remedy.
     """
     vocabularies = {name: vocabulary_file.built_in(name) for name in vocabulary_file.BUILT_IN}
     if folder is not None:
-        own = [vocabulary_file.load(path) for path in sorted(folder.glob("vocabularies/[!.]*.yaml"))]
-        vocabularies |= {v.name: v for v in own}
+        vocabularies |= _own(yaml_document.files_in(folder / "vocabularies"))
     catalog = Catalog(profiles=Profiles.load(folder), vocabularies=vocabularies)
     for profile in catalog.profiles:
         _fit(profile, catalog.vocabulary(profile))
     return catalog
+
+
+def _own(files: Sequence[Path]) -> dict[str, Vocabulary]:
+    own: dict[str, Vocabulary] = {}
+    file_of: dict[str, str] = {}
+    for path in files:
+        found = vocabulary_file.load(path)
+        if (other := file_of.setdefault(found.name, path.name)) != path.name:
+            raise VocabularyInvalid(
+                f"{other} and {path.name} both hold the vocabulary `{found.name}`.", remedy="Remove one of them, or rename it."
+            )
+        own[found.name] = found
+    return own
+
+
+def passed_over(home: Path) -> list[Path]:
+    """Files that look like vocabularies or profiles and are not read, because of their endings or their folder."""
+    found = [path for name in FOLDERS for path in yaml_document.passed_over(home / name)]
+    return found + [path for name in FOLDERS for path in yaml_document.files_in(home / "catalog" / name)]
 
 
 def _fit(profile: Profile, vocabulary: Vocabulary) -> None:

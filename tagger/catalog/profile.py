@@ -104,8 +104,8 @@ class Profiles:
 
     @classmethod
     def load(cls, home: Path | None) -> Profiles:
-        """The built-in ones and those of `home`/profiles/*.yaml, which win. Errors: ProfileInvalid."""
-        own = [load(path) for path in sorted(home.glob("profiles/[!.]*.yaml"))] if home is not None else []
+        """The built-in ones and those of `home`/profiles (.yaml or .yml), which win. Errors: ProfileInvalid."""
+        own = [load(path) for path in yaml_document.files_in(home / "profiles")] if home is not None else []
         return cls({**cls.built_in()._known, **{profile.name: profile for profile in own}})
 
     def __iter__(self) -> Iterator[Profile]:

@@ -16,6 +16,7 @@ from tagger.catalog.yaml_reader import MAX_PROBLEMS, Path, Place, Problem, Unrea
 from tagger.errors import BadRequest, Pointer
 
 MAX_BYTES = 2 << 20
+ENDINGS = (".yaml", ".yml")  # in any case of letters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +53,25 @@ def refuse(document: Document, problems: Sequence[Problem], fault: type[BadReque
     raise fault(lines[0] + more, remedy=placed[0][1].remedy, errors=errors)
 
 
+def files_in(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The YAML files of `folder`, by name. A Mac leaves a hidden `._newsroom.yaml` beside each file that it copies."""
+    return [path for path in _shown(folder) if path.suffix.lower() in ENDINGS]
+
+
+def passed_over(folder: pathlib.Path) -> list[pathlib.Path]:
+    """What else is there, and is not read."""
+    notes = ("readme", "licence", "license", "notice")
+    return [path for path in _shown(folder) if path.suffix.lower() not in ENDINGS and path.stem.lower() not in notes]
+
+
+def _shown(folder: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(path for path in folder.glob("*") if not path.name.startswith("."))
+
+
 def file_bytes(path: pathlib.Path, fault: type[BadRequest]) -> bytes:
     """The file, or so much of it that `read` refuses it as too large. Errors: `fault` when it cannot be opened."""
+    if path.exists() and not path.is_file():
+        raise fault(f"{path.name} is no plain file.", remedy="Move it away, or put a YAML file there.")
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)

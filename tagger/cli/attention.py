@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from tagger.instants import format_instant
 from tagger.ledger import Ledger, Stats
 from tagger.operator_event import REMEDIES
+from tagger.system.home import Phase, phase
 
 LETTERS = 1_000  # dead letters that are counted
 
@@ -19,11 +22,20 @@ class Trouble(NamedTuple):
     remedy: str
 
 
-def no_worker(stats: Stats) -> Trouble | None:
+WORKERS_ARE: Mapping[Phase | None, tuple[str, str]] = {
+    None: ("no worker is alive", "Start one with `tagger up`"),
+    "starting": ("no worker is alive yet: `tagger up` is starting", "Wait until its models are loaded"),
+    "running": ("no worker is alive; `tagger up` starts them again", "Read logs/ in the home if this lasts"),
+    "draining": ("no worker is alive: `tagger up` is stopping", "Start it again when it has stopped"),
+}
+
+
+def no_worker(stats: Stats, home: Path) -> Trouble | None:
     """The problem that no tag worker is alive, or None."""
     if any(count for role, count in stats.workers.items() if role.startswith("tag")):
         return None
-    return Trouble("Workers", "no worker is alive", "Start one with `tagger up`.")
+    detail, remedy = WORKERS_ARE[phase(home)]
+    return Trouble("Workers", detail, f"{remedy}.")
 
 
 def paused(ledger: Ledger, site_id: str) -> Trouble | None:
@@ -33,10 +45,10 @@ def paused(ledger: Ledger, site_id: str) -> Trouble | None:
     return Trouble("Site", f"writes to {site_id} are paused", f"Run `tagger sites resume {site_id}`.")
 
 
-def troubles(ledger: Ledger) -> list[Trouble]:
+def troubles(ledger: Ledger, home: Path) -> list[Trouble]:
     """All problems, the most urgent first."""
     stats = ledger.stats()
-    found = [no_worker(stats)]
+    found = [no_worker(stats, home)]
     for site in ledger.sites():
         found.append(paused(ledger, site.id))
         endpoint = ledger.endpoint_of(site.id)

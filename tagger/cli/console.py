@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -52,6 +53,18 @@ AlwaysJson = Annotated[bool, typer.Option("--json", help="Has no effect: the out
 HOME: dict[str, Path | None] = {"home": None}  # the global option --home, set once by the root command
 
 
+def path(text: str | Path) -> Path:
+    """The value of an option or argument that names a file or a folder. `Path("")`, from an unset variable in a script, would
+    be the folder that the command runs in."""
+    if not str(text):
+        raise typer.BadParameter("it is empty; name a file or a folder.")
+    return Path(text)
+
+
+PATH: dict[str, Any] = {"parser": path, "metavar": "PATH"}  # of such an option or argument
+NO_TAGGER = "`tagger up` or `tagger sites add` creates one. If yours is elsewhere, name its home with --home or TAGGER_HOME."
+
+
 def settings(**overrides: Any) -> Settings:
     """The settings of this call. Errors: SettingsError."""
     from tagger.settings import load
@@ -75,25 +88,34 @@ def locales(given: Sequence[str] | None, default: Sequence[str] = ("en",)) -> tu
 
 
 @contextmanager
-def ledger(*, reading: bool = False) -> Iterator[Ledger]:
-    """The ledger of this call, with the newest schema. `reading`: a home given by --home must exist, because a misspelt one would
-    look empty. Errors: SettingsError, LedgerUnavailable.
+def ledger(*, making: bool = False) -> Iterator[Ledger]:
+    """The ledger of this call, brought to the newest schema. It must be there already unless `making`: a misspelt home would
+    look like an empty one. Errors: SettingsError, LedgerUnavailable.
     """
     from tagger.ledger import open_ledger
     from tagger.system.home import make_home
 
     chosen = settings()
-    if reading and HOME["home"] is not None and not chosen.ledger_url and not chosen.home.exists():
-        raise SettingsError(
-            f"The home {chosen.home} does not exist.", "Check --home; `tagger up` and `tagger sites add` create a home."
-        )
-    make_home(chosen.home)
+    if making or os.path.lexists(chosen.home):
+        make_home(chosen.home)
+    if not making and (missing := missing_ledger(chosen)) is not None:
+        raise SettingsError(missing, NO_TAGGER)
     opened = open_ledger(chosen.ledger)
     try:
         opened.migrate()
         yield opened
     finally:
         opened.close()
+
+
+def missing_ledger(chosen: Settings) -> str | None:
+    """What to say where there is no ledger; None where there is one, or where only a server can tell."""
+    from tagger.ledger import file_of
+
+    file = file_of(chosen.ledger)
+    if file is None or file.exists():
+        return None
+    return f"There is no ledger {file}." if chosen.ledger_url else f"There is no tagger in {chosen.home}."
 
 
 def print_json(value: Any) -> None:

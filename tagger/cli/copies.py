@@ -7,6 +7,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,16 @@ from tagger.errors import BadRequest, EmbedRefused
 from tagger.imagemeta.embed import Embedded, embed, origin
 from tagger.imagemeta.xmp_packet import Words
 from tagger.system import whole_file
+
+NAMED = 10  # files that one line names; each has a line of its own before
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copies:
+    """What became of the copies of a run."""
+
+    sentence: str
+    failed: tuple[str, ...]  # the images that have no copy with their texts, or no new one
 
 
 def check_target(folder: Path, target: Path) -> None:
@@ -34,14 +45,14 @@ def check_target(folder: Path, target: Path) -> None:
         raise BadRequest(f"You may not write to {there}.", remedy)
 
 
-def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale: str) -> str:
-    """Write one copy per row that has texts, under the same relative path. Returns a sentence with the result.
+def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale: str) -> Copies:
+    """Write one copy per row that has texts, under the same relative path.
 
     Texts that a person wrote stay, in the original and in a copy from an earlier run. A file is skipped with a message if its
     format cannot hold texts, or if another file has its place.
     """
     kept: Counter[str] = Counter()
-    written = 0
+    written, failed = 0, list[str]()
     for row in rows:
         words = Words(
             locale=locale,
@@ -57,11 +68,15 @@ def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale:
             _put(made.data, place, folder / row["file"])
         except EmbedRefused as err:
             console.err.print(f"not embedded: {row['file']}: {err} {err.info().remedy}", markup=False)
+            failed.append(row["file"])
             continue
         written += 1
         kept.update(name for name, outcome in made.outcomes.items() if outcome == "kept")
     told = ", ".join(f"{count} {name.replace('_', ' ')}{'s' if count > 1 else ''}" for name, count in kept.items())
-    return f"{written} copies with texts → {target}" + (f" (texts that stayed in the files: {told})" if told else "")
+    sentence = f"{written} copies with texts → {target}" + (f" (texts that stayed in the files: {told})" if told else "")
+    if failed:
+        sentence += f"\n{len(failed)} images have no copy: {', '.join(failed[:NAMED])}{', …' if len(failed) > NAMED else ''}"
+    return Copies(sentence=sentence, failed=tuple(failed))
 
 
 def _made(original: Path, place: Path, words: Words) -> Embedded:

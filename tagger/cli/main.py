@@ -16,7 +16,7 @@ import typer
 import tagger
 from tagger.cli import console
 from tagger.cli.registry import Root
-from tagger.errors import BadRequest, TaggerError
+from tagger.errors import BadRequest, DiskFull, TaggerError
 from tagger.telemetry.control_characters import escape_controls
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG})  # of standard output; typer handles a closed pipe
 
 
@@ -43,7 +44,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def root(
     home: Annotated[
-        Path | None, typer.Option(help="Folder of ledger, broker, bytes and logs. Default: TAGGER_HOME, else ~/.tagger.")
+        Path | None,
+        typer.Option(**console.PATH, help="Folder of ledger, broker, bytes and logs. Default: TAGGER_HOME, else ~/.tagger."),
     ] = None,
     _version_wanted: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
@@ -83,6 +85,9 @@ def main() -> None:
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             console.complain(BadRequest(f"{error.filename}: {error.strerror}.", "Use a shorter name."))
+            sys.exit(1)
+        if error.errno in FULL and error.filename is not None:
+            console.complain(DiskFull(f"{error.filename}: {error.strerror}."))
             sys.exit(1)
         if error.errno not in UNWRITABLE or error.filename is not None:
             raise

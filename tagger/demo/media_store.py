@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -168,6 +169,7 @@ class MediaStore:
             for (field, locale), value in texts.items():
                 set_text(db, asset_id, Text(field, locale, value, "person"))
             for label in add:
+                replace_alike(db, asset_id, label)
                 set_tag(db, asset_id, label, None, "person", None, present=True)
             for label in remove:
                 set_tag(db, asset_id, label, term_of(db, asset_id, label), "person", None, present=False)
@@ -221,6 +223,18 @@ def set_text(db: sqlite3.Connection, asset_id: str, text: Text) -> None:
         (asset_id, text.field, text.locale, text.value, text.writer, text.model, text.score),
     )
     changes.touch(db, asset_id)
+
+
+def same(label: str) -> str:
+    """The same for two labels that differ only in case or in Unicode form: an editor's "Coffee" is tagger's "coffee"."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", label).casefold())
+
+
+def replace_alike(db: sqlite3.Connection, asset_id: str, label: str) -> None:
+    """A tag that a person types takes the place of one that is the same but for its spelling."""
+    rows = db.execute("SELECT label FROM tags WHERE asset = ?", (asset_id,)).fetchall()
+    alike = [(asset_id, row["label"]) for row in rows if same(row["label"]) == same(label)]
+    db.executemany("DELETE FROM tags WHERE asset = ? AND label = ?", alike)
 
 
 def term_of(db: sqlite3.Connection, asset_id: str, label: str) -> str | None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from tagger.cms.generic.callback import text_hash
 from tagger.demo.changes import keep_replaced, previous
-from tagger.demo.media_store import TEXT_FIELDS, MediaStore, NoSuchAsset, Text, living, set_tag, set_text
+from tagger.demo.media_store import TEXT_FIELDS, MediaStore, NoSuchAsset, Text, living, same, set_tag, set_text
 from tagger.demo.told import remember
 
 MAX_TEXT = 2_000
@@ -153,8 +153,10 @@ class _Turn:
                 del known[ours.pop(term)]
                 removed.append(term)
         changed = bool(removed)
+        labels = {same(label) for label in known}  # also those that a person took off
         for tag in offer.add:
-            if tag.label not in known and tag.id not in ours and tag.id not in taken_off:
+            if same(tag.label) not in labels and tag.id not in ours and tag.id not in taken_off:
+                labels.add(same(tag.label))
                 set_tag(self._db, self._asset, tag.label, tag.id, "tagger", tag.score, present=True)
                 ours[tag.id] = tag.label
                 changed = True
@@ -162,8 +164,8 @@ class _Turn:
         if changed:
             self._count("tags", "")
         rows = self._db.execute("SELECT label FROM tags WHERE asset = ? AND present = 1 ORDER BY label", (self._asset,))
-        labels = [row["label"] for row in rows]
-        return {"outcome": "written" if changed else "unchanged", "value": labels, "added": added, "removed": removed}
+        shown = [row["label"] for row in rows]
+        return {"outcome": "written" if changed else "unchanged", "value": shown, "added": added, "removed": removed}
 
     def _count(self, field: str, locale: str) -> None:
         """An effective write: this library changed its state."""

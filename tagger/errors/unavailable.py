@@ -34,9 +34,25 @@ class LedgerFull(LedgerUnavailable):
     )
 
 
+class LedgerDamaged(LedgerUnavailable):
+    code = "ledger_damaged"
+    title = "The ledger's file is damaged, or is no ledger"
+    retryable = False
+    default_remedy = (
+        "If the path is wrong, correct `ledger_url` or the home. Otherwise stop tagger, move the file away and restore a backup."
+    )
+
+
 class BrokerUnavailable(Unavailable):
     code = "broker_unavailable"
     title = "The broker cannot be reached"
+
+
+class DiskFull(Unavailable):
+    code = "disk_full"
+    title = "The disk is full"
+    retryable = False
+    default_remedy = "Make room on this disk, or choose a home on another one with --home."
 
 
 class StorageUnavailable(Unavailable):

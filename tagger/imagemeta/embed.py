@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tagger.errors import EmbedRefused
@@ -75,8 +76,17 @@ def _elsewhere(blocks: Blocks) -> Elsewhere:
     """What the file says outside of the three properties that we write. Errors: XmpRefused."""
     said = read_metadata(exif_block=blocks.exif, iptc_block=blocks.iptc, texts=blocks.texts)
     packet = xmp.read(blocks.xmp) if blocks.xmp else {}
-    mirrors = [value.text for name in (xmp.TIFF_DESCRIPTION, xmp.USER_COMMENT) for value in packet.get(name, ())]
+    extended = xmp.read(blocks.extended, xmp.MAX_EXTENDED) if blocks.extended else {}
+    captions = [
+        *_texts(packet, xmp.TIFF_DESCRIPTION, xmp.USER_COMMENT),
+        *_texts(extended, xmp.DESCRIPTION, xmp.TIFF_DESCRIPTION, xmp.USER_COMMENT),
+    ]
     return Elsewhere(
-        caption=said.caption is not None or any(map(meant, mirrors)),
-        keywords=tuple(keyword.text for keyword in said.keywords),
+        caption=said.caption is not None or bool(captions),
+        alt_text=bool(_texts(extended, xmp.ALT_TEXT)),
+        keywords=(*(keyword.text for keyword in said.keywords), *_texts(extended, xmp.SUBJECT)),
     )
+
+
+def _texts(packet: Mapping[str, list[xmp.Value]], *names: str) -> list[str]:
+    return [value.text for name in names for value in packet.get(name, ()) if meant(value.text)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,6 +17,8 @@ HEAD, XMP = b"\xff\xd8", b"http://ns.adobe.com/xap/1.0/\0"
 MOST_XMP = 65_533 - len(XMP)  # bytes of a packet in one segment
 EXIF, PHOTOSHOP = b"Exif\0", b"Photoshop 3.0\0"
 APP0, APP1, APP2, APP13, COMMENT = 0xE0, 0xE1, 0xE2, 0xED, 0xFE
+EXTENDED = b"http://ns.adobe.com/xmp/extension/\0"
+NAMES_EXTENDED = re.compile(rb"HasExtendedXMP(?:\s*=\s*[\"']|\s*>)\s*([0-9A-Fa-f]{32})")
 FILL, START_OF_SCAN, END = 0xFF, 0xDA, 0xD9
 BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 
@@ -42,7 +46,17 @@ class JpegFile:
             iptc=b"".join(self._body(s).removeprefix(PHOTOSHOP) for s in self._segments if self._is(s, APP13, PHOTOSHOP)),
             xmp=b"".join(self._body(s).removeprefix(XMP) for s in self._packets),
             texts={"caption": comments} if comments else {},
+            extended=self._extended(),
         )
+
+    def _extended(self) -> bytes:
+        """What the packet did not hold: it names the parts by an MD5, and each part says where it belongs."""
+        named = NAMES_EXTENDED.search(b"".join(self._body(s) for s in self._packets))
+        if named is None:
+            return b""
+        bodies = (self._body(s).removeprefix(EXTENDED) for s in self._segments if self._is(s, APP1, EXTENDED))
+        parts = {body[36:40]: body[40:] for body in bodies if body[:32].upper() == named[1].upper()}
+        return b"".join(parts[offset] for offset in sorted(parts))
 
     def with_xmp(self, packet: bytes) -> bytes:
         """Pictures that lie behind the first one (MPF) keep their bytes, and the index of them is brought into step."""
@@ -75,6 +89,14 @@ class JpegFile:
 
     def _is(self, segment: _Segment, marker: int, head: bytes) -> bool:
         return segment.marker == marker and self._data.startswith(head, segment.start + 4, segment.stop)
+
+
+def extended_xmp(data: bytes) -> bytes:
+    """That of a file which may be anything."""
+    with contextlib.suppress(EmbedRefused, struct.error, IndexError):
+        if data.startswith(HEAD):
+            return JpegFile(data).blocks().extended
+    return b""
 
 
 def _segments(data: bytes) -> Iterator[_Segment]:

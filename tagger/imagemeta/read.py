@@ -23,11 +23,14 @@ BOILERPLATE = ("olympus digital camera", "digital camera", "sony dsc", "minolta 
                "exif_jpeg_picture", "created with gimp", "screenshot", "default", "jpeg", "charset=ascii")  # fmt: skip
 # Descriptions of scientific TIFF files, and what encoders write into the comments of JPEG, GIF and PNG.
 FROM_PROGRAMS = re.compile(r'ImageJ=|<\?xml|<OME|\{\s*"')
+# A person also writes "made by" and "drawn by", so those are left; "with love" is a program's, or says nothing of the picture.
 FROM_ENCODERS = re.compile(
-    r"creator:|(?:created|made|edited) (?:with|using)\b"
-    r"|(?:generated|encoded|processed|resized|optimi[sz]ed|compressed) (?:with|by|using)\b"
+    r"[\W\d_]*(?:(?:this )?(?:image|picture|photo|file|graphic) (?:was |is |has been )?)?(?:creator:"
+    r"|(?:created|made|edited|designed|drawn|rendered|scanned|built) (?:with|using)\b"
+    r"|(?:generated|encoded|processed|resized|optimi[sz]ed|compressed|converted|exported|powered|uploaded)"
+    r" (?:with|by|using|from|via)\b"
     r"|file (?:written|source)|lead technologies|intel\(r\)|lavc|lavf|apple ?mark|handmade software|gd-jpeg|xv version|paint\.net"
-    r"|adobe (?:image|photoshop)|(?:jpeg )?quality\s*[=:]|[\W\d_]*$",
+    r"|adobe (?:image|photoshop)|(?:jpeg )?quality\s*[=:]|(?:software|encoder|program)\s*:|(?:https?://|www\.)\S+$|$)",
     re.I,
 )
 
@@ -39,6 +42,7 @@ class Blocks:
     exif: bytes = b""
     iptc: bytes = b""
     xmp: bytes = b""
+    extended: bytes = b""  # XMP that does not fit into one segment of a JPEG
     # "caption", "title" → what the text fields of the format itself hold, in order: a program and a person may each have one
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -66,14 +70,20 @@ def from_info(info: Mapping[str, Any]) -> FileMetadata:
 
 
 def read_metadata(
-    *, exif_block: bytes = b"", xmp_packet: bytes = b"", iptc_block: bytes = b"", texts: Mapping[str, Sequence[str]] = NO_TEXTS
+    *,
+    exif_block: bytes = b"",
+    xmp_packet: bytes = b"",
+    iptc_block: bytes = b"",
+    texts: Mapping[str, Sequence[str]] = NO_TEXTS,
+    extended_xmp: bytes = b"",
 ) -> FileMetadata:
     """XMP wins over IPTC, IPTC over EXIF, and EXIF over a plain comment: editors' programs write the newer standards."""
     warnings: list[str] = []
-    by_xmp: Mapping[str, list[xmp.Value]] = {}
-    if xmp_packet:
+    by_xmp: dict[str, list[xmp.Value]] = {}
+    for packet, limit in ((xmp_packet, xmp.MAX_BYTES), (extended_xmp, xmp.MAX_EXTENDED)):
         try:
-            by_xmp = xmp.read(xmp_packet)
+            for name, values in xmp.read(packet, limit).items() if packet else ():
+                by_xmp.setdefault(name, []).extend(values)
         except xmp.XmpRefused as err:
             warnings.append(str(err))
     by_iptc = iptc.read(iptc_block) if iptc_block else {}

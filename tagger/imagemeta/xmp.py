@@ -8,6 +8,7 @@ from typing import Any
 from xml.parsers import expat
 
 MAX_BYTES = 1 << 20
+MAX_EXTENDED = 16 << 20  # phones keep a depth map there
 MAX_DEPTH = 64
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XML_LANG = "http://www.w3.org/XML/1998/namespace lang"
@@ -81,10 +82,10 @@ class _Reader:
             self.text.append(text)
 
 
-def read(packet: bytes) -> Mapping[str, list[Value]]:
+def read(packet: bytes, limit: int = MAX_BYTES) -> Mapping[str, list[Value]]:
     """ "namespace name" → values in order. Errors: XmpRefused."""
-    if len(packet) > MAX_BYTES:
-        raise XmpRefused("The XMP packet is larger than 1 MiB.")
+    if len(packet) > limit:
+        raise XmpRefused(f"The XMP packet is larger than {limit >> 20} MiB.")
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartElementHandler = reader.start

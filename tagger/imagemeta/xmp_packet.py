@@ -43,9 +43,10 @@ class Words:
 
 @dataclass(frozen=True, kw_only=True)
 class Elsewhere:
-    """What people wrote into other places of the same file: IPTC, EXIF, comments."""
+    """What people wrote into other places of the same file: IPTC, EXIF, comments, XMP that is continued elsewhere."""
 
     caption: bool = False
+    alt_text: bool = False
     keywords: Sequence[str] = ()
 
 
@@ -76,7 +77,7 @@ def with_words(
     if words.caption is not None:
         outcomes["caption"] = "kept" if elsewhere.caption else _put_text(rdf, ours, CAPTION, words.caption, words.locale)
     if words.alt_text is not None:
-        outcomes["alt_text"] = _put_text(rdf, ours, ALT_TEXT, words.alt_text, words.locale)
+        outcomes["alt_text"] = "kept" if elsewhere.alt_text else _put_text(rdf, ours, ALT_TEXT, words.alt_text, words.locale)
     if words.keywords:
         outcomes["keywords"] = _add_keywords(rdf, words.keywords, elsewhere.keywords)
     _note_list(rdf, WROTE, [f"{tag} {digest}" for tag, digest in sorted(ours.items())])

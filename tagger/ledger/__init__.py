@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tagger.ledger.backfills import Backfills
 from tagger.ledger.bytes import Bytes
+from tagger.ledger.db.engine import file_of
 from tagger.ledger.db.schema import newest as newest_schema
 from tagger.ledger.db.writer import GROUP_PAUSE_SECONDS
 from tagger.ledger.dead import DeadLetters
@@ -37,6 +38,7 @@ __all__ = [
     "Review",
     "Stats",
     "StoredVector",
+    "file_of",
     "newest_schema",
     "open_ledger",
 ]

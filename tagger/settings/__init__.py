@@ -240,8 +240,13 @@ def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     env = read_files(environment.settings_in(os.environ if env is None else env), Settings.model_fields.keys() - {"home"})
     values: dict[str, Any] = {}
     origin: dict[str, str] = {}
+    if overrides.get("home") is None and env.get(ENV_PREFIX + "HOME") == "":
+        raise SettingsError("TAGGER_HOME is empty.", "Unset it, or name a folder.")
     home = usable_home(Path(overrides.get("home") or env.get(ENV_PREFIX + "HOME") or Settings.model_fields["home"].default))
     file = Path(env[CONFIG_ENV]) if env.get(CONFIG_ENV) else home / "tagger.toml"
+    if os.path.lexists(file) and not os.path.isfile(file):  # a FIFO would be waited for, and a folder be passed over
+        kind = "a folder" if os.path.isdir(file) else "no plain file"
+        raise SettingsError(f"{file} is {kind}; the settings are read from a file.", "Move it away, or put a file there.")
     if os.path.isfile(file):  # False for a path that is too long, where Path.is_file raises
         try:
             table = tomllib.loads(file.read_text("utf-8-sig"))

@@ -13,7 +13,7 @@ import structlog
 
 from tagger.errors import TaggerError
 from tagger.supervisor.process import Child
-from tagger.system.home import write_state
+from tagger.system.home import Phase, write_state
 from tagger.telemetry import log_files, metric_files
 
 log = structlog.get_logger()
@@ -25,6 +25,7 @@ OWN_LOGS = ("logs-supervisor.log", "supervisor.log", "broker.log")  # in the hom
 class HomeFiles:
     home: Path
     log_bytes: int  # of one log file; a longer one is set aside
+    phase: Phase = "starting"
     told: bool = True  # False: `stack.json` is behind
     folded: bool = True  # False: the metrics of ended processes wait for room on the disk
 
@@ -44,7 +45,7 @@ class HomeFiles:
         """Write `stack.json`; on a full disk the next closer look tries again."""
         pids = {c.name: c.process.pid for c in children if c.process is not None}
         try:
-            write_state(self.home, {"supervisor": os.getpid(), "api": api_url, "children": pids})
+            write_state(self.home, {"supervisor": os.getpid(), "api": api_url, "children": pids, "phase": self.phase})
         except OSError as err:
             if self.told:
                 log.warning("stack.state_not_written", error=err.strerror)

@@ -25,7 +25,7 @@ from tagger.supervisor.broker_watch import BrokerWatch
 from tagger.supervisor.home_files import HomeFiles
 from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.process import Child, end, popen
-from tagger.system.home import listens, local_url, lock_home, make_home
+from tagger.system.home import Phase, check_room, listens, local_url, lock_home, make_home
 from tagger.telemetry import metric_files
 
 log = structlog.get_logger()
@@ -73,12 +73,14 @@ class Stack:
     def start(self) -> None:
         """Start everything and return; `wait_ready` waits.
 
-        Errors: SettingsError for a home that cannot be used, Conflict when a stack runs on it, PortTaken, Unavailable when a
-        part cannot start.
+        Errors: SettingsError for a home that cannot be used, Conflict when a stack runs on it, DiskFull, PortTaken, Unavailable
+        when a part cannot start.
         """
         home = self.settings.home
         make_home(home)
+        check_room(home)
         self._lock = lock_home(home)
+        self._files.forget()  # of one that was killed
         self._life = os.pipe()
         if self.plan.api:
             self.settings = ports.with_api_port(self.settings)
@@ -132,13 +134,19 @@ class Stack:
             if time.monotonic() > deadline:
                 if all(role.startswith("tag:") for role in missing):
                     log.warning("stack.still_starting", roles=missing, seconds=seconds)
+                    self._enter("running")
                     return missing
                 raise Unavailable(
                     f"Not ready after {seconds:.0f} s: {', '.join(missing)}.", "Read the files in logs/ of the home."
                 )
             on_wait(missing[0])
             time.sleep(0.05)
+        self._enter("running")
         return []
+
+    def _enter(self, phase: Phase) -> None:
+        self._files.phase = phase
+        self._files.tell(self.api_url, self.children)
 
     def _missing(self) -> list[str]:
         assert self._ledger is not None
@@ -240,6 +248,7 @@ class Stack:
         self._stop.set()
         if self._watcher is not None:
             self._settled.wait()
+            self._enter("draining")
         workers = [c for c in self.children if c.name != "api"]
         killed = end(workers, grace) + end([c for c in self.children if c.name == "api"], grace)
         self._broker.stop()

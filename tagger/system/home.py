@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import ipaddress
 import json
 import os
 import random
+import shutil
 import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal, get_args
 
-from tagger.errors import Conflict, PortTaken, SettingsError
+from tagger.errors import Conflict, DiskFull, PortTaken, SettingsError
 
+Phase = Literal["starting", "running", "draining"]
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+LEAST_BYTES = 4 << 20
 LOCK_SECONDS = 1.0  # `read_state` holds the lock for an instant
 PORTS = range(20_000, 32_768)  # below the ephemeral ports of Linux (32768) and macOS (49152)
 TRIES = 50
@@ -33,6 +39,28 @@ def make_home(home: Path) -> None:
         ) from err
 
 
+def check_room(home: Path) -> None:
+    """Room for a ledger, a broker and their logs. Each of them would say of a full disk something else. Errors: DiskFull."""
+    probe = home / ".room"
+    try:
+        if shutil.disk_usage(home).free < LEAST_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        probe.write_bytes(b"\0" * 65_536)  # a quota does not show in the disk's numbers
+    except OSError as err:
+        if err.errno not in NO_ROOM:
+            raise
+        raise DiskFull(f"The home {home} cannot be written: {err.strerror}.") from err
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def taken(home: Path) -> Conflict:
+    """What to say to a second `tagger up`."""
+    if phase(home) == "draining":
+        return Conflict(f"The tagger on {home} is still stopping.", "Wait until it has finished its work, then start again.")
+    return Conflict(f"tagger already runs on {home}.", "Stop it first, or choose another --home.")
+
+
 def lock_home(home: Path) -> IO[str]:
     """Held while a stack runs on this home; the kernel lets go of it, however the supervisor ends. Errors: Conflict."""
     lock = (home / "stack.lock").open("a")
@@ -43,7 +71,7 @@ def lock_home(home: Path) -> IO[str]:
         except BlockingIOError as err:
             if time.monotonic() > deadline:
                 lock.close()
-                raise Conflict(f"tagger already runs on {home}.", "Stop it first, or choose another --home.") from err
+                raise taken(home) from err
             time.sleep(0.05)
         else:
             return lock
@@ -56,22 +84,35 @@ def write_state(home: Path, state: Mapping[str, object]) -> None:
     draft.replace(home / "stack.json")
 
 
-def read_state(home: Path) -> dict[str, object] | None:
-    """The running stack of this home, or None."""
-    try:
-        with (home / "stack.lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pass  # somebody holds it, so `stack.json` speaks of a living stack
-    except OSError:
+def phase(home: Path) -> Phase | None:
+    """What the stack of this home does; None where none runs."""
+    if not _is_locked(home):
         return None
-    else:
+    told = (read_state(home) or {}).get("phase")
+    return next((known for known in get_args(Phase) if known == told), "starting")
+
+
+def read_state(home: Path) -> dict[str, object] | None:
+    """The living stack of this home, or None."""
+    if not _is_locked(home):
         return None
     try:
         state: dict[str, object] = json.loads((home / "stack.json").read_text("utf-8"))
     except (OSError, ValueError):
         return None  # it is just starting
     return state
+
+
+def _is_locked(home: Path) -> bool:
+    """Whether a supervisor holds the lock: then `stack.json` speaks of a living stack."""
+    try:
+        with (home / "stack.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def free_port(host: str = "127.0.0.1") -> int:

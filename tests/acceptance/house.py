@@ -56,7 +56,7 @@ def tagger(*args: str, home: Path, seconds: float = 120, **more: str) -> subproc
     return subprocess.run([*TAGGER, *args], env=env, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
 
 
-def called(*args: str, home: Path, **more: str) -> subprocess.CompletedProcess[str]:
+def called(*args: str, home: Path | str, **more: str) -> subprocess.CompletedProcess[str]:
     """The same within this process: without the second or two in which a new one imports what it needs."""
     return _called(args, clean_env(TAGGER_HOME=str(home), NO_COLOR="1", COLUMNS="160", **more))
 

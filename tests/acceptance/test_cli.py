@@ -83,8 +83,9 @@ def test_the_doctor_on_a_fresh_home_and_without_a_broker(tmp_path: Path) -> None
     fresh = tagger("doctor", "--json", home=tmp_path, TAGGER_API_PORT="0")
     assert fresh.returncode == 0, fresh.stdout
     states = {finding["what"]: finding["state"] for finding in json.loads(fresh.stdout)["data"]}
-    assert states["Stack"] == "warning"
-    assert states["Ledger"] == states["Broker"] == "ok"
+    assert states["Stack"] == states["Ledger"] == "warning"
+    assert states["Broker"] == "ok"
+    assert list(tmp_path.iterdir()) == [], "the doctor only looks"
     broken = called("doctor", home=tmp_path, TAGGER_API_PORT="0", TAGGER_BROKER_URL="redis://127.0.0.1:1")
     assert broken.returncode == 1
     assert "broken  Broker" in broken.stdout

@@ -157,3 +157,20 @@ def test_q20_the_disk_is_full_and_then_not(build: Build, report: Report, disk: P
     report(figures)
     assert (figures.lost, figures.duplicates, rig.effective()) == (0, 0, len(rig.accepted))
     assert work_s <= RECOVERY_SECONDS
+
+
+@pytest.mark.parametrize("fresh", [True, False], ids=["a new home", "a home that was used"])
+def test_a_start_on_a_full_disk_says_that_the_disk_is_full(disk: Path, fresh: bool) -> None:
+    """And not what the first part says that cannot write."""
+    env = {name: text for name, text in os.environ.items() if not name.startswith("TAGGER_")}
+    env |= {"TAGGER_HOME": str(disk / "home"), "TAGGER_API_PORT": "0"}
+    if not fresh:
+        subprocess.run([sys.executable, "-m", "tagger", "sites", "add", "blog"], env=env, check=True, capture_output=True)
+    fill(disk / "ballast")
+    done = subprocess.run(
+        [sys.executable, "-m", "tagger", "up"], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, "disk_full" in done.stderr) == (1, True), done.stderr
+    assert "No space left on device" in done.stderr
+    assert "Make room" in done.stderr
+    assert "Traceback" not in done.stderr

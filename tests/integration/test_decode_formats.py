@@ -13,7 +13,9 @@ import numpy as np
 import pillow_heif
 import pytest
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from support.blocks import extended
 
+from tagger.imagemeta.read import read_metadata
 from workers.decode.pool import Decoded, DecoderPool
 
 pillow_heif.register_heif_opener()
@@ -269,3 +271,11 @@ def test_texts_of_the_format_and_what_the_picture_shows_come_along(pool: Decoder
     assert (decoded.content, decoded.texts) == ("blank", b"")
     decoded = decode(pool, encoded(quarters(), "GIF", comment=b"Grandma"))
     assert (decoded.content, decoded.texts) == ("shown", b'{"caption": ["Grandma"]}')  # a file may hold several
+
+
+def test_the_xmp_that_one_segment_of_a_jpeg_does_not_hold_comes_along(pool: DecoderPool) -> None:
+    data = extended("<dc:description>Board meeting</dc:description>")
+    decoded = decode(pool, data)
+    found = read_metadata(xmp_packet=decoded.xmp, extended_xmp=decoded.extended)
+    assert found.caption is not None
+    assert found.caption.text == "Board meeting"

@@ -246,3 +246,27 @@ def test_taggers_tags_go_and_a_persons_stay(store: MediaStore) -> None:
     send(store, replace(claim_of(2, tags("lamp", "dog")), provenance_tags=("t:cat", "t:sofa", "t:lamp")))
     shown = {tag["label"]: tag["writer"] for tag in store.asset("a")["tags"]}
     assert shown == {"cat": "person", "Tibby": "person", "dog": "tagger"}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [("Coffee", "coffee"), ("CAF\u00c9", "cafe\u0301"), ("Stra\u00dfe", "STRASSE")],
+    ids=["case", "NFC", "folded"],
+)
+def test_a_tag_that_an_editor_typed_is_not_put_on_again_in_another_spelling(store: MediaStore, theirs: str, ours: str) -> None:
+    offer = {"tags": {"add": [{"id": "t:1", "label": ours, "score": 0.9}], "remove": []}}
+    store.edit("a", {}, [theirs])
+    answer = send(store, claim_of(1, offer))
+    assert [tag["label"] for tag in store.asset("a")["tags"]] == [theirs]
+    assert [outcome.added for outcome in answer.outcomes] == [()], "so that tagger neither adds nor removes it again"
+    store.edit("a", {}, [], [theirs])
+    send(store, claim_of(2, offer))
+    assert store.asset("a")["tags"] == [], "taken off in one spelling, it stays off in the other"
+
+
+def test_a_tag_that_an_editor_types_replaces_taggers_own_spelling(store: MediaStore) -> None:
+    send(store, claim_of(1, {"tags": {"add": [{"id": "t:1", "label": "coffee", "score": 0.9}], "remove": []}}))
+    store.edit("a", {}, ["Coffee"])
+    assert [(tag["label"], tag["writer"]) for tag in store.asset("a")["tags"]] == [("Coffee", "person")]
+    send(store, replace(claim_of(2, {"tags": {"add": [], "remove": ["t:1"]}}), provenance_tags=("t:1",)))
+    assert [tag["label"] for tag in store.asset("a")["tags"]] == ["Coffee"]

@@ -42,7 +42,7 @@ def modules(home: Path, *argv: str) -> set[str]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With a ledger: a migration imports Alembic."""
     made = tmp_path_factory.mktemp("home")
-    modules(made, "-c", RUN, "tagger", "status")
+    modules(made, "-c", RUN, "tagger", "migrate")
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 import zlib
@@ -71,3 +72,28 @@ IPTC_FORMS: dict[str, Callable[[bytes], bytes]] = {
     "png-iTXt": lambda block: png_with("Raw profile type iptc", raw_profile("iptc", block), "iTXt"),
     "png-iTXt-z": lambda block: png_with("Raw profile type 8bim", raw_profile("8bim", photoshop(block)[14:]), "iTXt-z"),
 }
+
+
+XMP_HEAD, EXTENDED_HEAD = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+
+
+def xmp_packet(inside: str, more: str = "") -> bytes:
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" '
+        'xmlns:Iptc4xmpCore="http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/" '
+        f'xmlns:xmpNote="http://ns.adobe.com/xmp/note/" {more}>{inside}</rdf:Description></rdf:RDF></x:xmpmeta>'
+    ).encode()
+
+
+def extended(inside: str, *, as_element: bool = False, backwards: bool = False) -> bytes:
+    """A JPEG whose XMP goes on in segments of its own, as Adobe's programs write it beyond 64 KiB."""
+    whole = xmp_packet(inside + f"<dc:rights>{'x' * 100_000}</dc:rights>")
+    digest = hashlib.md5(whole, usedforsecurity=False).hexdigest().upper()
+    note = f"<xmpNote:HasExtendedXMP>{digest}</xmpNote:HasExtendedXMP>" if as_element else ""
+    packet = xmp_packet(note, "" if as_element else f'xmpNote:HasExtendedXMP="{digest}"')
+    cuts = [(at, whole[at : at + 40_000]) for at in range(0, len(whole), 40_000)]
+    jpeg = picture("JPEG")
+    for at, part in cuts if backwards else reversed(cuts):
+        jpeg = jpeg_with(0xE1, EXTENDED_HEAD + digest.encode() + struct.pack(">II", len(whole), at) + part, jpeg)
+    return jpeg_with(0xE1, XMP_HEAD + packet, jpeg)

@@ -227,3 +227,12 @@ def test_a_strangers_message_is_refused(receiver: dict[str, Any]) -> None:
     headers = signing.sign([signing.new_secret()], "dlv_1", int(time.time()), body)
     with pytest.raises(PermissionError):
         receiver["verified"](headers, body, [signing.new_secret()])
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("Coffee", "coffee"), ("CAF\u00c9", "cafe\u0301")], ids=["case", "NFC"])
+def test_it_puts_no_tag_beside_the_same_one_of_an_editor(receiver: dict[str, Any], theirs: str, ours: str) -> None:
+    cms = Cms(receiver)
+    cms.asset["tags"][theirs] = (None, "person")
+    tags = cms.answers(claim(CAT, 1, "dlv_1", tags=(ours, "sofa")))["tags"]
+    assert sorted(cms.asset["tags"]) == sorted([theirs, "sofa"])
+    assert tags.added == ("sofa",)

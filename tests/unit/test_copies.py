@@ -33,8 +33,10 @@ def test_each_described_picture_gets_a_copy_and_stays_as_it_was(tmp_path: Path, 
     picture(source / "b.gif", "GIF")
     picture(source / "c.png", "PNG")
     rows = [row("2026/a.jpg", "Red square", "red"), row("b.gif", "x"), row("c.png"), row("gone.png", "x")]
-    told = copies.write(rows, source, target, "en")
-    assert told.startswith("1 copies with texts")
+    made = copies.write(rows, source, target, "en")
+    assert made.sentence.startswith("1 copies with texts")
+    assert made.failed == ("b.gif", "gone.png")
+    assert "2 images have no copy: b.gif, gone.png" in made.sentence
     assert (source / "2026" / "a.jpg").read_bytes() == original
     assert sorted(p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()) == ["2026/a.jpg"]
     with Image.open(io.BytesIO((target / "2026" / "a.jpg").read_bytes())) as image:
@@ -77,7 +79,7 @@ CAPTION = {"caption": "A red square.", "alt_text": "Red square", "tags": [{"id":
 
 
 def embedded(tmp_path: Path, **changes: Any) -> str:
-    return copies.write([{"file": "a.jpg", **CAPTION, **changes}], tmp_path / "in", tmp_path / "out", "en")
+    return copies.write([{"file": "a.jpg", **CAPTION, **changes}], tmp_path / "in", tmp_path / "out", "en").sentence
 
 
 def said(path: Path) -> FileMetadata:
@@ -178,5 +180,5 @@ def test_nobody_may_read_a_copy_who_may_not_read_its_original(tmp_path: Path) ->
 def test_a_copy_may_have_as_long_a_name_as_its_original(tmp_path: Path) -> None:
     name = "n" * 251 + ".jpg"
     picture(tmp_path / "in" / name, "JPEG")
-    told = copies.write([{"file": name, **CAPTION}], tmp_path / "in", tmp_path / "out", "en")
+    told = copies.write([{"file": name, **CAPTION}], tmp_path / "in", tmp_path / "out", "en").sentence
     assert told.startswith("1 copies")

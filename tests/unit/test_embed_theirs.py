@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from PIL import Image
-from support.blocks import IPTC_FORMS, exif, iim, jpeg_with, picture, png_chunk, png_with, raw_profile
+from support.blocks import IPTC_FORMS, exif, extended, iim, jpeg_with, picture, png_chunk, png_with, raw_profile
 
 from tagger.errors import EmbedRefused
 from tagger.file_metadata import FileMetadata
@@ -204,3 +204,31 @@ def test_a_keyword_of_iptc_that_somebody_took_off_a_copy_stays_off() -> None:
 
 def xmp_of(data: bytes) -> bytes:
     return data[data.index(b"<x:xmpmeta") : data.index(b"</x:xmpmeta>") + len(b"</x:xmpmeta>")]
+
+
+ALT = "<rdf:Alt><rdf:li xml:lang='x-default'>{}</rdf:li></rdf:Alt>"
+CAPTION = f"<dc:description>{ALT.format(THEIRS)}</dc:description>"
+
+
+@pytest.mark.parametrize("form", [{}, {"as_element": True}, {"backwards": True}], ids=["attribute", "element", "any order"])
+def test_texts_in_extended_xmp_are_kept(form: dict[str, bool]) -> None:
+    alt = f"<Iptc4xmpCore:AltTextAccessibility>{ALT.format('Their alt text')}</Iptc4xmpCore:AltTextAccessibility>"
+    words = "<dc:subject><rdf:Bag><rdf:li>Jury</rdf:li></rdf:Bag></dc:subject>"
+    data = extended(CAPTION + alt + words, **form)
+    made = embed(data, WORDS)
+    assert (made.outcomes["caption"], made.outcomes["alt_text"]) == ("kept", "kept")
+    assert opened(made.data).blocks.extended == opened(data).blocks.extended
+    assert b"A cup of espresso." not in made.data
+    found = read_metadata(xmp_packet=opened(data).blocks.xmp, extended_xmp=opened(data).blocks.extended)
+    assert found.caption is not None
+    assert (found.caption.text, [word.text for word in found.keywords]) == (THEIRS, ["Jury"])
+
+
+def test_extended_xmp_without_a_text_leaves_room_for_ours() -> None:
+    made = embed(extended("<dc:format>image/jpeg</dc:format>"), WORDS)
+    assert (made.outcomes["caption"], made.outcomes["alt_text"]) == ("written", "written")
+
+
+def test_extended_xmp_that_cannot_be_read_is_not_taken_for_none() -> None:
+    with pytest.raises(EmbedRefused, match="well-formed"):
+        embed(extended("<broken>"), WORDS)

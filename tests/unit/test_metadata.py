@@ -202,3 +202,45 @@ def test_any_bytes_are_read_or_passed_over(noise: bytes, cut: int) -> None:
     ):
         found = read_metadata(exif_block=block, iptc_block=block, xmp_packet=block)
         assert 1 <= found.orientation <= 8
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Made with love",
+        "\u2764 Made with love \u2764",
+        "*** made with Canva ***",
+        "This image was created with Tool 3",
+        "Powered by Site",
+        "Photo edited using App",
+        "Software: App 2.1",
+        "https://example.org/",
+        "www.example.org",
+        "Exported from App",
+        "Lavc58.54.100",
+        "Optimized by JPEGmini 3.14.2.99649767 0x7c2bd5ad",
+        "Designed with App",
+        "- created with GIMP -",
+    ],
+)
+def test_what_a_program_leaves_in_a_comment_is_no_caption(text: str) -> None:
+    assert read_metadata(texts={"caption": [text]}).caption is None
+    assert read_metadata(texts={"caption": [text, "Our school"]}).caption == Said(text="Our school", source="comment")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Made by the children of class 3",
+        "Drawn by Anna",
+        "Photo of a cat with a hat",
+        "Love is in the air",
+        "Image of the bridge",
+        "A cake made with love",
+        "Produced by our farmers",
+        "Edited volume, 1923",
+        "See https://example.org/ for the whole series",
+    ],
+)
+def test_what_a_person_writes_into_a_comment_is_a_caption(text: str) -> None:
+    assert read_metadata(texts={"caption": [text]}).caption == Said(text=text, source="comment")

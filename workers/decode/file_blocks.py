@@ -7,6 +7,7 @@ import json
 from PIL import Image
 
 from tagger.imagemeta import exif
+from tagger.imagemeta.jpeg_file import extended_xmp
 from tagger.imagemeta.read import MAX_TEXT, Blocks, blocks_of
 from workers.decode.protocol import MAX_BLOCK
 
@@ -14,12 +15,18 @@ IPTC_TAG, PHOTOSHOP_TAG = 33723, 34377  # of TIFF
 
 
 def blocks(image: Image.Image, data: bytes) -> dict[str, bytes]:
-    """`exif`, `iptc`, `xmp`, and `texts` as JSON; a block over `MAX_BLOCK` is left out."""
+    """`exif`, `iptc`, `xmp`, `extended`, and `texts` as JSON; a block over `MAX_BLOCK` is left out."""
     found = blocks_of({str(key): value for key, value in image.info.items()})
     if image.format == "TIFF":
         found = _of_tiff(data, found.xmp)
     texts = {name: text[:MAX_TEXT] for name, text in found.texts.items()}
-    every = {"exif": found.exif, "iptc": found.iptc, "xmp": found.xmp, "texts": json.dumps(texts).encode() if texts else b""}
+    every = {
+        "exif": found.exif,
+        "iptc": found.iptc,
+        "xmp": found.xmp,
+        "extended": extended_xmp(data),
+        "texts": json.dumps(texts).encode() if texts else b"",
+    }
     return {name: block if len(block) <= MAX_BLOCK else b"" for name, block in every.items()}
 
 

@@ -52,6 +52,7 @@ class Picture:
     exif: bytes = b""
     iptc: bytes = b""
     xmp: bytes = b""
+    extended: bytes = b""
     texts: bytes = b""  # JSON: "caption" and "title" that the format itself keeps
     warnings: tuple[str, ...] = ()  # in plain English, for the job
 
@@ -168,6 +169,7 @@ def _picture(image: Image.Image, data: bytes, max_pixels: int, long_side: int) -
         exif=found["exif"],
         iptc=found["iptc"],
         xmp=found["xmp"],
+        extended=found["extended"],
         texts=found["texts"],
     )
 

@@ -49,6 +49,7 @@ class Decoded:
     exif: bytes = field(default=b"", repr=False)
     iptc: bytes = field(default=b"", repr=False)
     xmp: bytes = field(default=b"", repr=False)
+    extended: bytes = field(default=b"", repr=False)  # what the packet of a JPEG did not hold
     texts: bytes = field(default=b"", repr=False)  # JSON: "caption" and "title" that the format itself keeps
     content: Content = "shown"
     warnings: tuple[str, ...] = ()  # in plain English, for the job

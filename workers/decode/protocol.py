@@ -11,7 +11,7 @@ ANSWER = struct.Struct("!I")
 
 READY = b"+"
 
-BLOCKS = ("exif", "iptc", "xmp", "texts")  # metadata of an answer, in this order
+BLOCKS = ("exif", "iptc", "xmp", "extended", "texts")  # metadata of an answer, in this order
 
 MAX_BLOCK = 1 << 18  # bytes of one; a larger one is left out
 

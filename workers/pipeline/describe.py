@@ -197,6 +197,7 @@ def _file_metadata(decoded: Decoded) -> FileMetadata:
         exif_block=decoded.exif,
         iptc_block=decoded.iptc,
         xmp_packet=decoded.xmp,
+        extended_xmp=decoded.extended,
         texts=json.loads(decoded.texts) if decoded.texts else {},
     )
     return replace(file, warnings=(*file.warnings, *decoded.warnings))

@@ -58,7 +58,7 @@ def row(found: Backfill, now_ms: int) -> dict[str, Any]:
 
 @app.command("start")
 def start(
-    folder: Annotated[Path, typer.Option(help="Folder of images, with its subfolders.")],
+    folder: Annotated[Path, typer.Option(**console.PATH, help="Folder of images, with its subfolders.")],
     site: Annotated[str, typer.Option(help="Site to which the texts are written.")],
     window: Annotated[int | None, typer.Option(min=1, help="Most jobs that wait for a worker at one time.")] = None,
     dry_run: Annotated[
@@ -116,7 +116,8 @@ def _rehearsed(ledger: Ledger, plan: Backfill) -> tuple[int, int]:
 
 def watch(ledger: Ledger, backfill_id: str) -> Backfill:
     """Show a progress bar until the backfill no longer runs. First name problems that stop the backfill."""
-    for trouble in (attention.no_worker(ledger.stats()), attention.paused(ledger, ledger.backfill(backfill_id).site_id)):
+    workers = attention.no_worker(ledger.stats(), console.settings().home)
+    for trouble in (workers, attention.paused(ledger, ledger.backfill(backfill_id).site_id)):
         if trouble is not None:
             console.err.print(f"{trouble.detail}. {trouble.remedy}", style="yellow")
     columns = (
@@ -163,7 +164,7 @@ def list_backfills(json: console.Json = False) -> None:
 
     Example:  tagger backfill list --json
     """
-    with console.ledger(reading=True) as ledger:
+    with console.ledger() as ledger:
         rows = [row(found, ledger.now_ms()) for found in ledger.backfills()]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
@@ -185,7 +186,7 @@ def status(
 
     Example:  tagger backfill status bkf_01J9Z3… --follow
     """
-    with console.ledger(reading=True) as ledger:
+    with console.ledger() as ledger:
         found = _watched(ledger, backfill_id) if follow else ledger.backfill(backfill_id)
         now_ms = ledger.now_ms()
     if json:

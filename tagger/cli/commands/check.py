@@ -27,8 +27,10 @@ COLUMNS = [Column(name=name, heading=name, width=width) for name, width in WIDTH
 
 
 def check(
-    pairs: Annotated[Path | None, typer.Argument(help="CSV with the columns image (path or URL) and text.")] = None,
-    out: Annotated[Path, typer.Option(help="Report to write: .xlsx, .csv or .json.")] = Path("report.xlsx"),
+    pairs: Annotated[
+        Path | None, typer.Argument(**console.PATH, help="CSV with the columns image (path or URL) and text.")
+    ] = None,
+    out: Annotated[Path, typer.Option(**console.PATH, help="Report to write: .xlsx, .csv or .json.")] = Path("report.xlsx"),
     site: Annotated[str | None, typer.Option(help="Check the texts that tagger wrote to this site, instead of a file.")] = None,
     every: Annotated[
         float | None, typer.Option(min=0.01, help="With --site: repeat the check after this many hours, until Ctrl-C.")
@@ -67,7 +69,7 @@ def check(
         _end(rows)
         return
     with console.ledger() as ledger:
-        if (trouble := attention.no_worker(ledger.stats())) is not None:
+        if (trouble := attention.no_worker(ledger.stats(), console.settings().home)) is not None:
             console.err.print(f"{trouble.detail}. {trouble.remedy}", style="yellow")
         while True:
             require_checks(ledger, console.settings(), "backfill")  # the workers of the running stack check these

@@ -56,7 +56,7 @@ def list_letters(
 
     Example:  tagger dead-letters list --reason image_unreadable
     """
-    with console.ledger(reading=True) as ledger:
+    with console.ledger() as ledger:
         rows = [serializers.dead_letter(letter) for letter in _select(ledger, Filter(site, since, reason, backfill))]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
@@ -76,7 +76,7 @@ def show_letter(
 
     Example:  tagger dead-letters show job_01J9Z3…
     """
-    with console.ledger(reading=True) as ledger:
+    with console.ledger() as ledger:
         found = ledger.dead_letters(ids=[letter_id]).data
     if not found:
         raise NotFound(f"No dead letter {letter_id}.", "List them with `tagger dead-letters list`.")

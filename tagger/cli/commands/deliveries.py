@@ -31,7 +31,7 @@ def list_deliveries(
 
     Example:  tagger deliveries list --status parked
     """
-    with console.ledger(reading=True) as ledger:
+    with console.ledger() as ledger:
         filters.check_site(ledger, site)
         page = ledger.deliveries(site_id=site, status=status, cursor=cursor, limit=limit)
     rows = [serializers.delivery(found) for found in page.data]
@@ -51,7 +51,7 @@ def show_delivery(
 
     Example:  tagger deliveries show dlv_01J9Z3…
     """
-    with console.ledger(reading=True) as ledger:
+    with console.ledger() as ledger:
         found = ledger.delivery(delivery_id)
         endpoint = ledger.endpoint_of(found.site_id)
         body = {**serializers.delivery(found), "history": [serializers.attempt(a) for a in ledger.attempts(delivery_id)]}

@@ -35,8 +35,10 @@ SHEET = "tagger-demo.html"
 
 
 def demo(
-    folder: Annotated[Path | None, typer.Option(help="Folder of your own images, instead of the sample photographs.")] = None,
-    out: Annotated[Path, typer.Option(help="Contact sheet to write, an HTML file.")] = Path(SHEET),
+    folder: Annotated[
+        Path | None, typer.Option(**console.PATH, help="Folder of your own images, instead of the sample photographs.")
+    ] = None,
+    out: Annotated[Path, typer.Option(**console.PATH, help="Contact sheet to write, an HTML file.")] = Path(SHEET),
     serve: Annotated[
         bool, typer.Option("--serve", help="Keep everything running afterwards, with Flower, and print the addresses.")
     ] = False,

@@ -32,19 +32,22 @@ SITE = "folder"
 
 
 def describe(
-    folder: Annotated[Path, typer.Argument(help="Folder of images, with its subfolders.")],
-    out: Annotated[Path, typer.Option(help="Table to write: .csv, .json or .xlsx.")],
+    folder: Annotated[Path, typer.Argument(**console.PATH, help="Folder of images, with its subfolders.")],
+    out: Annotated[Path, typer.Option(**console.PATH, help="Table to write: .csv, .json or .xlsx.")],
     profile: Annotated[str, typer.Option(help="Kind of business: general, news, ecommerce, …")] = "general",
     locale: Annotated[list[str] | None, typer.Option(help="Language of the texts, e.g. de. Repeat for several.")] = None,
     review: Annotated[bool, typer.Option(help="Also write texts that a person should review first.")] = False,
-    embed: Annotated[Path | None, typer.Option(help="Folder for copies of the images, with the texts inside as XMP.")] = None,
+    embed: Annotated[
+        Path | None, typer.Option(**console.PATH, help="Folder for copies of the images, with the texts inside as XMP.")
+    ] = None,
     force: Force = False,
 ) -> None:
     """Describe every image of a folder and write a table.
 
     It needs no CMS and leaves no process running. After Ctrl-C the table holds the images described so far, and the exit status
     is 130. The same command continues from there. With --embed, your files do not change. A text that a person wrote stays, also
-    in a copy from an earlier run. A file that tagger did not write is never replaced.
+    in a copy from an earlier run. A file that tagger did not write is never replaced. If an image has no copy with its texts, the
+    exit status is 1.
 
     \b
     Examples:
@@ -67,8 +70,11 @@ def describe(
     jobs, interrupted = _described(home, folder, Site(id=SITE, name=str(folder), profile=chosen, locales=locales), seen)
     rows = [words_table.row(job, review) for job in jobs]
     table.write(words_table.content(rows, locales, out.suffix))
+    failed_copies: tuple[str, ...] = ()
     if embed is not None:
-        console.out.print(copies.write(rows, folder, embed, locales[0]))
+        made = copies.write(rows, folder, embed, locales[0])
+        failed_copies = made.failed
+        console.out.print(made.sentence)
     good = sum(1 for r in rows if r["status"] == "done")
     rest = "not done" if interrupted else "failed"
     console.out.print(f"{good} described, {len(rows) - good} {rest} → {table.place}")
@@ -79,7 +85,7 @@ def describe(
         other = f", with --out {table.place}," if table.place != out else ""
         console.out.print(f"Run the same command{other} to continue from here.")
         raise typer.Exit(130)
-    if good < len(rows):
+    if good < len(rows) or failed_copies:
         raise typer.Exit(1)
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Literal
 
-import requests
 import typer
 
+from tagger.catalog.load import load_catalog, passed_over
 from tagger.cli import attention, console
 from tagger.cli.commands import models, site_probe
-from tagger.cli.commands.status import numbers
-from tagger.errors import BrokerUnavailable, PortTaken, SettingsError, TaggerError
+from tagger.cli.commands.doctor_stack import look_at_stack
+from tagger.cli.finding import Finding, attempt
+from tagger.errors import BrokerUnavailable, SettingsError
 from tagger.job import LANES
 from tagger.ledger import open_ledger
 from tagger.ledger.connections import needed
@@ -22,22 +25,11 @@ from tagger.queue.hints import Hints
 from tagger.settings import Settings
 from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.redis_server import server_binary
-from tagger.supervisor.stack import local_session
-from tagger.system.home import check_port, local_url, make_home, read_state
+from tagger.system.home import make_home, phase
 from tagger.telemetry.masking import mask_passwords
 
 FREE_BYTES = 1 << 30
 STYLES = {"ok": "green", "warning": "yellow", "broken": "red"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """The result of one check."""
-
-    what: str
-    state: Literal["ok", "warning", "broken"]
-    detail: str
-    remedy: str = ""
 
 
 def doctor(json: console.Json = False) -> None:
@@ -73,6 +65,8 @@ def _python(_settings: Settings) -> Finding:
 
 def _home(settings: Settings) -> Finding:
     try:
+        if not os.path.lexists(settings.home):
+            return _no_home(settings.home)
         make_home(settings.home)
         probe = settings.home / ".doctor"
         probe.write_text("")
@@ -95,7 +89,19 @@ def _home(settings: Settings) -> Finding:
     return Finding(what="Home", state="ok", detail=detail)
 
 
+def _no_home(home: Path) -> Finding:
+    """Nothing is made by looking."""
+    above = next(folder for folder in home.parents if os.path.lexists(folder))
+    if not os.access(above, os.W_OK | os.X_OK):
+        detail = f"{home} does not exist, and {above} may not be written to"
+        return Finding(what="Home", state="broken", detail=detail, remedy="Choose a folder that you may write to, with --home.")
+    return Finding(what="Home", state="warning", detail=f"there is no tagger in {home}", remedy=console.NO_TAGGER)
+
+
 def _ledger(settings: Settings) -> Finding:
+    if (missing := console.missing_ledger(settings)) is not None:
+        return Finding(what="Ledger", state="warning", detail=missing, remedy=console.NO_TAGGER)
+
     def look() -> str:
         ledger = open_ledger(settings.ledger)
         try:
@@ -106,11 +112,13 @@ def _ledger(settings: Settings) -> Finding:
             ledger.close()
         return f"answers, {jobs} jobs"
 
-    return _attempt("Ledger", look)
+    return attempt("Ledger", look)
 
 
 def _connections(settings: Settings) -> Finding:
     """Whether the database server allows enough connections for `tagger up` on this machine."""
+    if console.missing_ledger(settings) is not None:
+        return Finding(what="Connections", state="ok", detail="SQLite has no limit")
     plan = ProcessPlan.of(settings)
     wanted = needed(plan.processes)
     state: Literal["ok", "warning"] = "ok"
@@ -127,14 +135,15 @@ def _connections(settings: Settings) -> Finding:
         state = "ok" if allowed >= wanted else "warning"
         return f"the database server allows {allowed}; {plan.processes} processes and a command need up to {wanted}"
 
-    found = _attempt("Connections", look)
+    found = attempt("Connections", look)
     remedy = f"Raise `max_connections` of PostgreSQL so that {wanted} are free, or run fewer processes (`tag_processes`)."
     return replace(found, state=state, remedy=remedy) if found.state == "ok" else found
 
 
 def _broker(settings: Settings) -> Finding:
-    if not settings.broker_url and read_state(settings.home) is None:
-        return _attempt("Broker", lambda: f"would start {server_binary()}")
+    doing = phase(settings.home)
+    if not settings.broker_url and doing != "running":
+        return attempt("Broker", lambda: "starts and stops with the stack" if doing else f"would start {server_binary()}")
 
     own = "The supervisor restarts its broker within seconds. If it does not, read broker.log in the home."
     remedy = "Start the broker, or correct `broker_url`." if settings.broker_url else own
@@ -150,86 +159,7 @@ def _broker(settings: Settings) -> Finding:
         finally:
             hints.close()
 
-    return _attempt("Broker", look)
-
-
-def _stack(settings: Settings) -> Finding:
-    state = read_state(settings.home)
-    if state is None:
-        return _port(settings)
-    try:
-        with local_session() as http:
-            answer = http.get(f"{state['api']}/readyz", timeout=3)
-    except requests.RequestException as err:
-        return Finding(
-            what="API", state="broken", detail=f"{state['api']}: {type(err).__name__}", remedy="Read logs/api.log in the home."
-        )
-    if answer.status_code != 200:
-        return Finding(
-            what="API", state="broken", detail=f"not ready: {answer.status_code}", remedy="Read logs/api.log in the home."
-        )
-    return Finding(what="API", state="ok", detail=f"ready at {state['api']}")
-
-
-def _port(settings: Settings) -> Finding:
-    """The stack does not run on this home. Check whether its processes run separately, else whether the port is free."""
-    workers = _workers(settings)
-    try:
-        if settings.api_port:
-            check_port(settings.api_host, settings.api_port, "Stop the program that uses the port, or set another `api_port`.")
-    except PortTaken as err:
-        url = _url(settings)
-        answer = _ready(url)
-        if answer is None:
-            return Finding(what="Stack", state="broken", detail=f"does not run on this home. {err.detail}", remedy=err.remedy)
-        if isinstance(answer, int):
-            return Finding(what="API", state="broken", detail=f"{url} is not ready: {answer}", remedy="Read the log of the API.")
-        return _apart(url, answer, workers, err)
-    if workers:
-        return Finding(
-            what="Stack", state="ok", detail=f"its processes run separately: {numbers(workers)}; no API at {_url(settings)}"
-        )
-    return Finding(what="Stack", state="warning", detail="does not run on this home", remedy="Start it with `tagger up`.")
-
-
-def _apart(url: str, told: dict[str, int], workers: dict[str, int], taken: PortTaken) -> Finding:
-    """The finding for an API that this home did not start. If it counts the same workers, it uses the same ledger."""
-    if told != workers:
-        there, here = numbers(told) or "no workers", numbers(workers) or "none"
-        detail = f"the API at {url} uses another ledger: it counts {there}, this ledger has {here}"
-        return Finding(what="API", state="broken", detail=detail, remedy=taken.remedy)
-    if not workers:
-        remedy = "Start `tagger worker tag`, `tagger worker deliver` and `tagger worker reconcile`."
-        return Finding(what="API", state="warning", detail=f"ready at {url}, but no worker is alive", remedy=remedy)
-    return Finding(what="API", state="ok", detail=f"ready at {url}; the processes run separately: {numbers(workers)}")
-
-
-def _ready(url: str) -> dict[str, int] | int | None:
-    """The workers that the API counts; its status if it is not ready; None if it is not an API of tagger."""
-    try:
-        with local_session() as http:
-            answer = http.get(f"{url}/readyz", timeout=3)
-            body = answer.json()
-            if isinstance(body, dict) and answer.status_code == 503 and "code" in body:
-                return 503
-            return dict(body["workers"]) if body["ready"] is True else None
-    except (requests.RequestException, ValueError, KeyError, TypeError):
-        return None
-
-
-def _url(settings: Settings) -> str:
-    return local_url(settings.api_host, settings.api_port)
-
-
-def _workers(settings: Settings) -> dict[str, int]:
-    try:
-        ledger = open_ledger(settings.ledger)
-        try:
-            return dict(ledger.stats().workers)
-        finally:
-            ledger.close()
-    except TaggerError:
-        return {}  # a problem of the ledger is a finding of its own
+    return attempt("Broker", look)
 
 
 def _models(settings: Settings) -> Finding:
@@ -237,7 +167,7 @@ def _models(settings: Settings) -> Finding:
         models.check_chosen(settings)
         return f"caption={settings.caption}, embed={settings.embed}, check={settings.check}"
 
-    return _attempt("Models", look)
+    return attempt("Models", look)
 
 
 def _sites(settings: Settings) -> list[Finding]:
@@ -248,22 +178,31 @@ def _sites(settings: Settings) -> list[Finding]:
     ]
 
 
+def _words(settings: Settings) -> Finding:
+    """Vocabularies and profiles of this home."""
+
+    def look() -> str:
+        catalog = load_catalog(settings.home)
+        return f"{len(catalog.vocabularies)} vocabularies, {len(list(catalog.profiles))} profiles"
+
+    found = attempt("Vocabularies", look)
+    left = [str(path.relative_to(settings.home)) for path in passed_over(settings.home)]
+    if found.state != "ok" or not left:
+        return found
+    remedy = "Put .yaml files into vocabularies/ or profiles/ of the home; `tagger vocabulary import` reads SKOS."
+    return replace(found, state="warning", detail=f"not read: {', '.join(left)}", remedy=remedy)
+
+
 def _attention(settings: Settings) -> list[Finding]:
-    """Findings for the problems in the ledger that a person must solve."""
+    """What lies waiting in the ledger for a person."""
+    if console.missing_ledger(settings) is not None:
+        return []
     ledger = open_ledger(settings.ledger)
     try:
-        told = attention.troubles(ledger)
+        told = attention.troubles(ledger, settings.home)
         return [Finding(what=t.what, state="warning", detail=t.detail, remedy=t.remedy) for t in told]
     finally:
         ledger.close()
 
 
-def _attempt(what: str, look: Callable[[], str]) -> Finding:
-    try:
-        return Finding(what=what, state="ok", detail=look())
-    except TaggerError as err:
-        info = err.info()
-        return Finding(what=what, state="broken", detail=info.detail, remedy=info.remedy)
-
-
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (_ledger, _connections, _broker, _stack, _models)
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (_ledger, _connections, _broker, look_at_stack, _models, _words)

@@ -36,9 +36,11 @@ Measured = Mapping[str, Figures]  # set → figures
 
 
 def evaluate(
-    images: Annotated[Path, typer.Option(help="Folder of the images.")],
-    labels: Annotated[Path, typer.Option(help="CSV file with the columns file and true_tags; caption is optional.")],
-    out: Annotated[Path, typer.Option(help="Folder for results.json, report.html and reliability.svg.")],
+    images: Annotated[Path, typer.Option(**console.PATH, help="Folder of the images.")],
+    labels: Annotated[
+        Path, typer.Option(**console.PATH, help="CSV file with the columns file and true_tags; caption is optional.")
+    ],
+    out: Annotated[Path, typer.Option(**console.PATH, help="Folder for results.json, report.html and reliability.svg.")],
     profile: Annotated[str, typer.Option(help="Kind of business: its vocabulary, thresholds and text rules.")] = "general",
     vocabulary: Annotated[str | None, typer.Option(help="Another vocabulary: a built-in name, or a file.")] = None,
     tags_from_labels: Annotated[

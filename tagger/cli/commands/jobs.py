@@ -47,7 +47,7 @@ def list_jobs(
     """
     wanted: JobStatus | None = status
     check_verdict_reason(reason)
-    with console.ledger(reading=True) as ledger:
+    with console.ledger() as ledger:
         filters.check_site(ledger, site)
         if backfill is not None:
             ledger.backfill(backfill)
@@ -72,7 +72,7 @@ def show_job(job_id: JobId, json: console.Json = False) -> None:
 
     Example:  tagger jobs show job_01J9Z3…
     """
-    with console.ledger(reading=True) as ledger:
+    with console.ledger() as ledger:
         try:
             job = ledger.job(job_id)
         except NotFound as err:

@@ -52,7 +52,7 @@ def list_keys(site: SiteOption, json: console.Json = False) -> None:
 
     Example:  tagger keys list --site blog
     """
-    with console.ledger(reading=True) as ledger:
+    with console.ledger() as ledger:
         ledger.get_site(site)
         rows = [_row(key) for key in ledger.keys(site)]
     if json:

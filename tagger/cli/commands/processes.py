@@ -12,13 +12,13 @@ from typing import Annotated, Literal
 import typer
 
 from tagger.cli import console
-from tagger.errors import BadRequest, Conflict, LedgerUnavailable, SettingsError
+from tagger.errors import BadRequest, LedgerUnavailable, SettingsError
 from tagger.ledger import newest_schema, open_ledger
 from tagger.settings import child_env, plain_env
 from tagger.supervisor.flower_pages import PASSWORD_ENV
 from tagger.supervisor.plan import ProcessPlan, require_flower
 from tagger.supervisor.stack import Stack
-from tagger.system.home import check_port, is_loopback, make_home, read_state
+from tagger.system.home import check_port, check_room, is_loopback, make_home, read_state, taken
 from tagger.system.interpreter import module
 from tagger.telemetry import logs
 
@@ -46,7 +46,8 @@ def up(
     settings = console.settings(caption=caption, api_port=port)
     make_home(settings.home)
     if read_state(settings.home) is not None:
-        raise Conflict(f"tagger already runs on {settings.home}.", "Stop it first, or choose another --home.")
+        raise taken(settings.home)
+    check_room(settings.home)
     with (settings.home / "logs-supervisor.log").open("a") as log_file:
         logs.configure(settings, "supervisor", stream=log_file)
         stack = Stack(settings, ProcessPlan.of(settings, flower=FLOWER_PORT if flower else None))

@@ -11,11 +11,10 @@ from rich.progress import MofNCompleteColumn, Progress
 from tagger.blobs import open_blobs
 from tagger.cli import console
 from tagger.errors import BadRequest, NotFound
-from tagger.ledger import Erased, Ledger
+from tagger.ledger import Erased, Ledger, file_of
 from tagger.ledger.db.copies import copy_sqlite
 
 DAY_MS = 86_400_000
-SQLITE = "sqlite:///"
 
 
 def purge(
@@ -71,17 +70,16 @@ def _erase(ledger: Ledger, site: str | None, asset: str | None, before_ms: int |
         return erased.jobs
 
 
-def backup(file: Annotated[Path, typer.Argument(help="File to create.")]) -> None:
+def backup(file: Annotated[Path, typer.Argument(**console.PATH, help="File to create.")]) -> None:
     """Copy an SQLite ledger while it is in use.
 
     The copy holds the secrets of the sites. Protect it like the ledger.
 
     Example:  tagger backup /backups/ledger.sqlite
     """
-    url = console.settings().ledger
-    if not url.startswith(SQLITE):
+    source = file_of(console.settings().ledger)
+    if source is None:
         raise BadRequest("This ledger is not SQLite.", "Use `pg_dump --format=custom`; see docs/operations.md.")
-    source = Path(url.removeprefix(SQLITE))
     if not source.is_file():
         raise NotFound(f"There is no ledger at {source}.", "Check --home; `tagger up` creates the ledger.")
     copy_sqlite(source, file)

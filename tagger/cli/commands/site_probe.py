@@ -26,7 +26,7 @@ def probe(
 
     Example:  tagger sites probe blog
     """
-    with console.ledger(reading=True) as ledger:
+    with console.ledger() as ledger:
         asked = probe_of(ledger.get_site(site).cms)
     [found] = worker_rpc.run(["workers.deliver.probe"], {"site": site, "type": asked.type}, console.settings())
     told = asked.read_answer(found["answer"].encode()) if found["ok"] else None
@@ -70,6 +70,8 @@ def named(told: Mapping[str, Any]) -> str:
 
 def findings(settings: Settings) -> list[tuple[str, str, str]]:
     """(site, what its CMS can do, remedy or "") of each site that was asked. For `tagger doctor`."""
+    if console.missing_ledger(settings) is not None:
+        return []
     ledger = open_ledger(settings.ledger)
     try:
         asked = [(site, ledger.capabilities_of(site.id)[0]) for site in ledger.sites()]

@@ -63,7 +63,7 @@ def add(
         tell_unwritten=tell_unwritten,
         tell_failed=tell_failed,
     )
-    with console.ledger() as ledger:
+    with console.ledger(making=True) as ledger:
         added = services.add_site(ledger, console.catalog(), site, endpoint or None, allow_private=allow_private)
         secrets = {"hook_secret": added.hook_secret, "callback_secret": added.callback_secret}
         body = {**_row(ledger, added.site), **secrets}
@@ -183,7 +183,7 @@ def list_sites(json: console.Json = False) -> None:
 
     Example:  tagger sites list --json
     """
-    with console.ledger(reading=True) as ledger:
+    with console.ledger() as ledger:
         rows = [_row(ledger, site) for site in ledger.sites()]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
@@ -202,7 +202,7 @@ def show(site_id: filters.SiteId, _json: console.AlwaysJson = True) -> None:
 
     Example:  tagger sites show blog
     """
-    with console.ledger(reading=True) as ledger:
+    with console.ledger() as ledger:
         console.print_json(_row(ledger, ledger.get_site(site_id)))
 
 

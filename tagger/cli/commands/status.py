@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from tagger.cli import attention, console
 from tagger.ledger import Ledger
-from tagger.system.home import read_state
+from tagger.system.home import Phase, phase, read_state
+
+STACK: Mapping[Phase | None, str] = {
+    None: "does not run here (`tagger up` starts it)",
+    "starting": "is starting",
+    "running": "runs",
+    "draining": "is stopping: jobs that run are finished, jobs that wait stay in the ledger",
+}
 
 
 def status(json: console.Json = False) -> None:
@@ -15,15 +23,16 @@ def status(json: console.Json = False) -> None:
     Example:  tagger status --json
     """
     settings = console.settings()
-    state = read_state(settings.home)
-    with console.ledger(reading=True) as ledger:
-        troubles = attention.troubles(ledger)
-        body = {**_status(ledger, state), "attention": [trouble._asdict() for trouble in troubles]}
+    state, doing = read_state(settings.home), phase(settings.home)
+    with console.ledger() as ledger:
+        troubles = attention.troubles(ledger, settings.home)
+        body = {**_status(ledger, state), "phase": doing, "attention": [trouble._asdict() for trouble in troubles]}
     if json:
         console.print_json(body)
         return
     out = console.out
-    out.print(f"Stack      {'runs, API at ' + str(state['api']) if state else 'does not run here (`tagger up` starts it)'}")
+    address = f", API at {state['api']}" if state and doing == "running" else ""
+    out.print(f"Stack      {STACK[doing]}{address}")
     out.print(f"Workers    {numbers(body['workers']) or 'none alive'}")
     out.print(f"Jobs       {numbers(body['jobs']) or 'none'}")
     out.print(f"Deliveries {numbers(body['deliveries']) or 'none'}")

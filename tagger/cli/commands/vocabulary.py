@@ -106,7 +106,9 @@ def build(vocabulary: Named, json: console.Json = False) -> None:
 @app.command("export")
 def export(
     vocabulary: Named,
-    out: Annotated[Path, typer.Argument(help="File to write. Its ending selects the format: .ttl, .jsonld or .yaml.")],
+    out: Annotated[
+        Path, typer.Argument(**console.PATH, help="File to write. Its ending selects the format: .ttl, .jsonld or .yaml.")
+    ],
     base: Annotated[str, typer.Option(help="Base URI of the scheme and its concepts.")] = skos.BASE,
     force: Force = False,
 ) -> None:
@@ -133,8 +135,8 @@ def export(
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="SKOS file: .ttl or .jsonld.")],
-    out: Annotated[Path, typer.Argument(help="YAML file to write.")],
+    source: Annotated[Path, typer.Argument(**console.PATH, help="SKOS file: .ttl or .jsonld.")],
+    out: Annotated[Path, typer.Argument(**console.PATH, help="YAML file to write.")],
     name: Annotated[str | None, typer.Option(help="Name of the vocabulary. Default: the name in the file.")] = None,
     scheme: Annotated[
         str | None, typer.Option(help="Concept scheme to import, if the file holds several: its URI, or the end of it.")

@@ -23,7 +23,7 @@ app = typer.Typer(help="Test signed callbacks.", no_args_is_help=True)
 
 @app.command("verify")
 def verify(
-    headers: Annotated[Path, typer.Argument(help="File with one header on each line, as `Name: value`.")],
+    headers: Annotated[Path, typer.Argument(**console.PATH, help="File with one header on each line, as `Name: value`.")],
     body: Annotated[str, typer.Argument(help="File with the exact body; - reads the standard input.")],
     secret: Annotated[str, typer.Option(help="Callback secret of the site (whsec_…).")],
     tolerance: Annotated[int, typer.Option(min=1, help="Greatest age of the message, in seconds.")] = signing.TOLERANCE_SECONDS,

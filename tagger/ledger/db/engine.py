@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -21,7 +22,7 @@ from sqlalchemy.exc import (
     TimeoutError,
 )
 
-from tagger.errors import LedgerFull, LedgerUnavailable, SettingsError
+from tagger.errors import LedgerDamaged, LedgerFull, LedgerUnavailable, SettingsError
 from tagger.ledger.connections import READERS, is_refusal
 from tagger.ledger.db import sqlite
 
@@ -63,6 +64,12 @@ def parse_url(url: str) -> URL:
     if name in ("postgresql", "postgres"):
         return parsed.set(drivername="postgresql+psycopg")
     raise SettingsError(f"ledger_url: {name!r} is neither sqlite nor postgresql.")
+
+
+def file_of(url: str) -> Path | None:
+    """The file of an SQLite ledger, its name as it is on the disk; None for a server. Errors: SettingsError."""
+    parsed = parse_url(url)
+    return Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
 
 
 def make_engines(url: URL) -> tuple[Engine, Engine]:
@@ -146,7 +153,8 @@ def translate(err: BaseException) -> BaseException:
                 full = LedgerFull()
                 full.__cause__ = err
                 return full
-        away = LedgerUnavailable(f"{type(cause).__name__}: {words}")
+        broken = isinstance(cause, sqlite3.Error) and sqlite.is_damaged(cause)
+        away = (LedgerDamaged if broken else LedgerUnavailable)(f"{type(cause).__name__}: {words}")
         away.__cause__ = err
         return away
     return err

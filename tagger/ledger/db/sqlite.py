@@ -19,9 +19,10 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import PoolProxiedConnection
 
-from tagger.errors import LedgerUnavailable, SettingsError
+from tagger.errors import LedgerDamaged, LedgerUnavailable, SettingsError
 
 LOCK_WAIT_SECONDS = 30.0  # how long a writer waits for the other processes
+MAGIC = b"SQLite format 3\0"  # the first bytes of every database that is not empty
 BUSY_MS = 30_000  # how long a reader waits; only during recovery does one have to
 
 
@@ -84,9 +85,19 @@ def _make_file(path: Path) -> None:
     permissions."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600))
+        if not path.is_file():
+            raise SettingsError(f"ledger_url: {path} is no plain file.")
+        with path.open("rb") as file:
+            head = file.read(len(MAGIC))
     except OSError as err:
         raise SettingsError(f"ledger_url: {path} cannot be opened: {err.strerror}.") from err
+    if head and head != MAGIC:
+        raise LedgerDamaged(f"{path} is no SQLite database.")
+
+
+def is_damaged(err: sqlite3.Error) -> bool:
+    return getattr(err, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
 def _begin_immediate(driver: Any) -> None:
