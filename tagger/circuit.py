@@ -103,6 +103,6 @@ def mostly_fails(circuit: Circuit) -> bool:
 def _counted(window: tuple[Slot, ...], sign: Sign, now_ms: int) -> tuple[Slot, ...]:
     """Slots from before the window are let go, and those from the future too: the clock was set back."""
     number = now_ms // SLOT_MS
-    kept = [slot for slot in window if number - SLOTS < slot.number <= number]
-    last = kept.pop() if kept and kept[-1].number == number else Slot(number, 0, 0, 0)
-    return (*kept, last._replace(**{sign: getattr(last, sign) + 1}))
+    recent = [slot for slot in window if number - SLOTS < slot.number <= number]
+    last = recent.pop() if recent and recent[-1].number == number else Slot(number, 0, 0, 0)
+    return (*recent, last._replace(**{sign: getattr(last, sign) + 1}))

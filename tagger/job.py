@@ -108,8 +108,8 @@ class JobRequest:
         readers: Mapping[str, Callable[[Any], Any]]
         readers = {"source": ImageSource.from_dict, "context": Context.from_dict, "locales": tuple, "fields": tuple}
         try:
-            known = {name: body[name] for name in cls.__dataclass_fields__ if name in body}
-            return cls(**{name: readers[name](value) if name in readers else value for name, value in known.items()})
+            fields = {name: body[name] for name in cls.__dataclass_fields__ if name in body}
+            return cls(**{name: readers[name](value) if name in readers else value for name, value in fields.items()})
         except (AttributeError, KeyError, TypeError, ValueError) as err:
             raise BadRequest(f"The stored request cannot be read: {type(err).__name__}.", "Send the image again.") from err
 

@@ -91,9 +91,9 @@ def pick(texts: Mapping[str, T], locale: str) -> T | None:
 
 def pick_or_any(texts: Mapping[str, T], locale: str) -> T | None:
     """As `pick`, then another script or region of the language, then English, then whatever there is."""
-    found = pick(texts, locale)
-    if found is not None:
-        return found
+    text = pick(texts, locale)
+    if text is not None:
+        return text
     own = (language(locale), *KIN.get(language(locale), ()))
     kin = [value for code in own for key, value in texts.items() if language(key) == code]
     rest = [*kin, *(v for k, v in texts.items() if language(k) == "en"), *texts.values()]

@@ -31,11 +31,11 @@ def of_failure(error: ErrorInfo) -> dict[str, Any]:
 
 def proposals(annotations: Sequence[Annotation]) -> dict[str, dict[str, Any]]:
     """Field → locale → a value that a person must look at first. A receiver shows it and never writes it by itself."""
-    found: dict[str, dict[str, Any]] = {}
+    offers: dict[str, dict[str, Any]] = {}
     for annotation in annotations:
         if annotation.verdict.action == "review" and annotation.value is not None:
-            found.setdefault(annotation.field, {})[annotation.locale] = _proposal(annotation)
-    return found
+            offers.setdefault(annotation.field, {})[annotation.locale] = _proposal(annotation)
+    return offers
 
 
 def _proposal(annotation: Annotation) -> Mapping[str, Any]:

@@ -74,12 +74,12 @@ def wrote(outcome: FieldOutcome, *, sent_before: bool) -> bool:
     return outcome.outcome == "written" or (outcome.outcome == "unchanged" and sent_before)
 
 
-def hashes_after(known: Sequence[str], outcome: FieldOutcome, *, sent_before: bool) -> tuple[str, ...]:
+def hashes_after(hashes: Sequence[str], outcome: FieldOutcome, *, sent_before: bool) -> tuple[str, ...]:
     """The hashes of our texts after an answer, newest first."""
     if outcome.value_sha256 is None or not wrote(outcome, sent_before=sent_before):
-        return tuple(known[:KEPT_HASHES])
+        return tuple(hashes[:KEPT_HASHES])
     newest = outcome.value_sha256
-    return (newest, *(value for value in known if value != newest))[:KEPT_HASHES]
+    return (newest, *(value for value in hashes if value != newest))[:KEPT_HASHES]
 
 
 def tags_after(offered: Sequence[str], before: TagProvenance, outcome: FieldOutcome, *, sent_before: bool) -> TagProvenance:

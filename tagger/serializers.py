@@ -21,22 +21,22 @@ def receipt(job_id: str, status: str, asset_id: str, created_ms: int) -> dict[st
     return {"id": job_id, "status": status, "asset": {"id": asset_id}, "created_at": instant(created_ms)}
 
 
-def job(found: Job, delivery: Delivery | None) -> dict[str, Any]:
-    description = found.description
-    asset: dict[str, Any] = {"id": found.asset_id, "revision": found.request.asset_revision}
+def job(job: Job, delivery: Delivery | None) -> dict[str, Any]:
+    description = job.description
+    asset: dict[str, Any] = {"id": job.asset_id, "revision": job.request.asset_revision}
     if description is not None:
         asset |= {"sha256": description.sha256, "width": description.width, "height": description.height}
     return {
-        "id": found.id,
-        "status": found.status,
-        "site": found.site_id,
-        "lane": found.lane,
-        "profile": found.request.profile,
-        "created_at": instant(found.created_ms),
-        "updated_at": instant(found.updated_ms),
-        "attempts": attempts_of(found),
-        "crashes": found.crashes,
-        "next_attempt_at": instant(found.next_attempt_ms),
+        "id": job.id,
+        "status": job.status,
+        "site": job.site_id,
+        "lane": job.lane,
+        "profile": job.request.profile,
+        "created_at": instant(job.created_ms),
+        "updated_at": instant(job.updated_ms),
+        "attempts": attempts_of(job),
+        "crashes": job.crashes,
+        "next_attempt_at": instant(job.next_attempt_ms),
         "asset": asset,
         "verdict": None
         if description is None
@@ -44,92 +44,92 @@ def job(found: Job, delivery: Delivery | None) -> dict[str, Any]:
         "annotations": [] if description is None else [annotation(a) for a in description.annotations],
         "warnings": [] if description is None else list(description.warnings),
         "delivery": None if delivery is None else delivery_summary(delivery),
-        "error": None if found.error is None else found.error.to_dict(),
+        "error": None if job.error is None else job.error.to_dict(),
         "timings_ms": {} if description is None else dict(description.timings_ms),
-        "metadata": dict(found.request.metadata),
-        "backfill": found.request.backfill_id,
+        "metadata": dict(job.request.metadata),
+        "backfill": job.request.backfill_id,
     }
 
 
-def attempts_of(found: Job) -> int:
+def attempts_of(job: Job) -> int:
     """How many attempts were made: the failures, and the attempt that succeeded or is running."""
-    return found.failures + (found.status in ("running", "described", "done"))
+    return job.failures + (job.status in ("running", "described", "done"))
 
 
-def annotation(found: Annotation) -> dict[str, Any]:
-    return found.to_dict()
+def annotation(annotation: Annotation) -> dict[str, Any]:
+    return annotation.to_dict()
 
 
-def delivery_summary(found: Delivery) -> dict[str, Any]:
+def delivery_summary(delivery: Delivery) -> dict[str, Any]:
     """`attempts` counts all that were made, also those that found the endpoint unreachable."""
     return {
-        "id": found.id,
-        "status": found.status,
-        "attempts": found.attempts,
-        "next_attempt_at": instant(found.next_attempt_ms),
+        "id": delivery.id,
+        "status": delivery.status,
+        "attempts": delivery.attempts,
+        "next_attempt_at": instant(delivery.next_attempt_ms),
     }
 
 
-def delivery(found: Delivery) -> dict[str, Any]:
+def delivery(delivery: Delivery) -> dict[str, Any]:
     return {
-        **delivery_summary(found),
-        "type": found.type,
-        "job": found.job_id,
-        "site": found.site_id,
-        "asset": {"id": found.asset_id},
-        "sequence": found.sequence,
-        "created_at": instant(found.created_ms),
-        "fields": dict(found.fields),
-        "notice": dict(found.notice),
+        **delivery_summary(delivery),
+        "type": delivery.type,
+        "job": delivery.job_id,
+        "site": delivery.site_id,
+        "asset": {"id": delivery.asset_id},
+        "sequence": delivery.sequence,
+        "created_at": instant(delivery.created_ms),
+        "fields": dict(delivery.fields),
+        "notice": dict(delivery.notice),
         "outcomes": [
             {"field": o.field, "locale": o.locale or None, "outcome": o.outcome, "reason": o.reason or None}
-            for o in found.outcomes
+            for o in delivery.outcomes
         ],
-        "previous": {name: dict(locales) for name, locales in found.previous.items()},
-        "error": found.error,
+        "previous": {name: dict(locales) for name, locales in delivery.previous.items()},
+        "error": delivery.error,
     }
 
 
-def attempt(found: Attempt) -> dict[str, Any]:
+def attempt(attempt: Attempt) -> dict[str, Any]:
     return {
-        "id": found.id,
-        "number": found.number,
-        "at": instant(found.at_ms),
-        "result": found.result,
-        "status": found.status,
-        "duration_ms": found.duration_ms,
-        "error": found.error,
+        "id": attempt.id,
+        "number": attempt.number,
+        "at": instant(attempt.at_ms),
+        "result": attempt.result,
+        "status": attempt.status,
+        "duration_ms": attempt.duration_ms,
+        "error": attempt.error,
     }
 
 
-def dead_letter(found: DeadLetter) -> dict[str, Any]:
+def dead_letter(letter: DeadLetter) -> dict[str, Any]:
     return {
-        "id": found.id,
-        "kind": found.kind,
-        "site": found.site_id,
-        "asset": {"id": found.asset_id},
-        "job": found.job_id,
-        "at": instant(found.at_ms),
-        "attempts": found.failures,
-        "error": dict(found.error),
+        "id": letter.id,
+        "kind": letter.kind,
+        "site": letter.site_id,
+        "asset": {"id": letter.asset_id},
+        "job": letter.job_id,
+        "at": instant(letter.at_ms),
+        "attempts": letter.failures,
+        "error": dict(letter.error),
     }
 
 
 def site(
-    found: Site, endpoint: dict[str, Any] | None, capabilities: Mapping[str, Any] | None = None, probed_ms: int | None = None
+    site: Site, endpoint: dict[str, Any] | None, capabilities: Mapping[str, Any] | None = None, probed_ms: int | None = None
 ) -> dict[str, Any]:
     """A site without its secrets. `capabilities`: what its CMS answered to `site.probe`."""
     return {
-        "id": found.id,
-        "name": found.name,
-        "cms": found.cms,
-        "profile": found.profile,
-        "locales": list(found.locales),
-        "vocabulary": found.vocabulary,
-        "allowed_hosts": list(found.allowed_hosts),
-        "writes_paused": found.writes_paused,
-        "tell_unwritten": found.tell_unwritten,
-        "tell_failed": found.tell_failed,
+        "id": site.id,
+        "name": site.name,
+        "cms": site.cms,
+        "profile": site.profile,
+        "locales": list(site.locales),
+        "vocabulary": site.vocabulary,
+        "allowed_hosts": list(site.allowed_hosts),
+        "writes_paused": site.writes_paused,
+        "tell_unwritten": site.tell_unwritten,
+        "tell_failed": site.tell_failed,
         "endpoint": endpoint,
         "capabilities": None if capabilities is None else dict(capabilities),
         "probed_at": instant(probed_ms),

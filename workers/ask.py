@@ -45,18 +45,18 @@ Answer = dict[str, Any]
 
 
 def reach(question: Mapping[str, Any], _settings: Settings) -> Iterator[Answer]:
-    known = vocabulary_file.parse(question["vocabulary"])
+    vocabulary = vocabulary_file.parse(question["vocabulary"])
     encoder = TextEncoder()  # in memory: one call per term would leave one file per term
-    encoder.vectors([text for _, term in known for text in english(term)])
-    found = TermScorer(encoder)
-    reasons = {term.id: reason for category, term in known if (reason := found.reach(category, term)) is not None}
-    yield {"model": found.model, "unreachable": reasons}
+    encoder.vectors([text for _, term in vocabulary for text in english(term)])
+    scorer = TermScorer(encoder)
+    reasons = {term.id: reason for category, term in vocabulary if (reason := scorer.reach(category, term)) is not None}
+    yield {"model": scorer.model, "unreachable": reasons}
 
 
 def vectors(question: Mapping[str, Any], settings: Settings) -> Iterator[Answer]:
-    known = vocabulary_file.parse(question["vocabulary"])
+    vocabulary = vocabulary_file.parse(question["vocabulary"])
     encoder = TextEncoder(cache_dir=settings.vectors)
-    texts = [text for _, term in known for text in english(term)]
+    texts = [text for _, term in vocabulary for text in english(term)]
     rows = encoder.stored(texts)
     yield {"model": encoder.model, "texts": len(rows), "dimensions": rows.shape[1], "file": str(encoder.place(texts))}
 

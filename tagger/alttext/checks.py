@@ -87,11 +87,11 @@ MAY_REPEAT = frozenset({"that", "had", "bora", "choo", "cha", "pom"})
 
 
 def a7_no_repetition(text: str, _ask: Ask) -> tuple[Finding, ...]:
-    said = words(text)
-    trigrams = [tuple(said[n : n + 3]) for n in range(len(said) - 2)]
-    twice = any(a == b and a not in MAY_REPEAT and not a.isdigit() for a, b in pairwise(said))
+    spoken = words(text)
+    trigrams = [tuple(spoken[n : n + 3]) for n in range(len(spoken) - 2)]
+    twice = any(a == b and a not in MAY_REPEAT and not a.isdigit() for a, b in pairwise(spoken))
     echo = any(a == c and b in ("and", "or", "of") for a, b, c in trigrams)
-    often = any(said.count(word) >= max(4, len(said) / 5) for word in set(said) if len(word) > 3)
+    often = any(spoken.count(word) >= max(4, len(spoken) / 5) for word in set(spoken) if len(word) > 3)
     if twice or echo or often or len(set(trigrams)) < len(trigrams) or REPEATED_HAN.search(text):
         return suppress("repetition")
     return NONE
@@ -107,8 +107,8 @@ def a8_not_redundant(text: str, ask: Ask) -> tuple[Finding, ...]:
     supplied = {fold(s) for s in (ask.context.title, ask.context.caption) if s}
     mine = fold(text)
     leads = (mine, LEADING_ARTICLE.sub("", mine))
-    known = supplied | {LEADING_ARTICLE.sub("", s) for s in supplied}
-    return review("redundant") if any(form in known for form in leads) else NONE
+    nearby = supplied | {LEADING_ARTICLE.sub("", s) for s in supplied}
+    return review("redundant") if any(form in nearby for form in leads) else NONE
 
 
 READS = regex.compile(
@@ -143,10 +143,12 @@ COMPLEX_ZH = regex.compile(
 def a12_complex(text: str, ask: Ask) -> tuple[Finding, ...]:
     """A chart is what the picture *is* where the word stands in the first noun phrase: "a person reading a map" is none."""
     if language(ask.locale) == "zh":
-        found = COMPLEX_ZH.search(text) is not None and not regex.search(r"[看读讀拿]\p{Han}{0,3}(?:地图|地圖|图表|圖表)", text)
+        is_complex = COMPLEX_ZH.search(text) is not None and not regex.search(
+            r"[看读讀拿]\p{Han}{0,3}(?:地图|地圖|图表|圖表)", text
+        )
     else:
         head = words(text)
         head = head[1:] if head[:1] and head[0] in ("a", "an", "the") else head
         end = next((n for n, word in enumerate(head) if NOT_HEAD.match(word)), len(head))
-        found = language(ask.locale) == "en" and bool(COMPLEX & set(head[:end]))
-    return review("needs_long_description") if found else NONE
+        is_complex = language(ask.locale) == "en" and bool(COMPLEX & set(head[:end]))
+    return review("needs_long_description") if is_complex else NONE

@@ -102,12 +102,12 @@ PLACES = listed(
 def _names_en(text: str, ask: Ask) -> bool:
     if CALLED.search(text):
         return True
-    known = set(fold(" ".join([ask.context.title or "", ask.context.caption or "", *ask.names])).split())
-    titled = any(not set(fold(text[m.end() :]).split()[:1]) <= known for m in TITLED.finditer(text))
-    return titled or any(_unexplained(m, text, known) for m in CAPITALISED.finditer(text))
+    context_words = set(fold(" ".join([ask.context.title or "", ask.context.caption or "", *ask.names])).split())
+    titled = any(not set(fold(text[m.end() :]).split()[:1]) <= context_words for m in TITLED.finditer(text))
+    return titled or any(_unexplained(m, text, context_words) for m in CAPITALISED.finditer(text))
 
 
-def _unexplained(match: regex.Match[str], text: str, known: set[str]) -> bool:
+def _unexplained(match: regex.Match[str], text: str, context_words: set[str]) -> bool:
     before = text[: match.start()].rstrip(" \"'“‘(")
     opens = not before or before[-1] in ".!?:"
     parts = fold(match[0]).split()
@@ -115,7 +115,7 @@ def _unexplained(match: regex.Match[str], text: str, known: set[str]) -> bool:
         return False  # the first word of a sentence always has a capital
     if set(parts) & PLACES:
         return False
-    return not (set(parts[1:] if opens else parts) <= known | EXPLAINED)
+    return not (set(parts[1:] if opens else parts) <= context_words | EXPLAINED)
 
 
 SURNAMES = "王李张張刘劉陈陳杨楊黄黃赵趙吴吳周徐孙孫马馬朱胡郭何林高罗羅郑鄭梁谢謝宋唐许許韩韓冯馮邓鄧曹彭曾萧蕭习習"

@@ -161,8 +161,8 @@ def _sentence_case(text: str, ask: Ask) -> str:
     if match is None:
         return text
     word, first = match[0], match[0][0]
-    known = any(text.startswith(name, match.start()) for name in ask.names)
-    if known or word != word.lower() or CJK_CHAR.match(first) or (first == "i" and language(ask.locale) in TURKIC):
+    is_name = any(text.startswith(name, match.start()) for name in ask.names)
+    if is_name or word != word.lower() or CJK_CHAR.match(first) or (first == "i" and language(ask.locale) in TURKIC):
         return text
     upper = first.upper()
     if len(upper) != 1 or upper.lower() != first:  # "ß" has no capital of one letter

@@ -134,14 +134,14 @@ def _letters(script: str) -> regex.Pattern[str]:
 def counts(text: str, locale: str) -> list[tuple[int, str]]:
     """Stated numbers of countable things: (2, "dog") for "two small dogs"."""
     if language(locale) == "en":
-        found = [(m[1].lower(), NOUNS[m[2].lower()]) for m in COUNT_EN.finditer(text)]
-        return [(NUMBERS.index(n) if n in NUMBERS else int(n), noun) for n, noun in found]
+        pairs = [(m[1].lower(), NOUNS[m[2].lower()]) for m in COUNT_EN.finditer(text)]
+        return [(NUMBERS.index(n) if n in NUMBERS else int(n), noun) for n, noun in pairs]
     if language(locale) == "zh":
         return [(NUMBERS_ZH[m[1]], NOUNS_ZH[m[2]]) for m in COUNT_ZH.finditer(text)]
     return []
 
 
-def _contradicts(said: int, seen: int) -> bool:
-    if said <= SURE_UP_TO:
-        return said != seen
-    return seen * 2 < said or seen > said * 2
+def _contradicts(stated: int, seen: int) -> bool:
+    if stated <= SURE_UP_TO:
+        return stated != seen
+    return seen * 2 < stated or seen > stated * 2

@@ -133,11 +133,11 @@ def a13_describes(text: str, ask: Ask) -> tuple[Finding, ...]:
     if not ask.rules.neutral_nouns:
         return ()
     if language(ask.locale) == "zh":
-        found = SAYS_WHO_ZH.search(text) is not None
+        describes = SAYS_WHO_ZH.search(text) is not None
     elif language(ask.locale) == "en":
-        found = any(p.search(text) for p in SAYS_WHO) or (
+        describes = any(p.search(text) for p in SAYS_WHO) or (
             HAS_PERSON.search(text) is not None and PRONOUN.search(text) is not None
         )
     else:
         return ()
-    return (Finding(action="review", reason="describes_person"),) if found else ()
+    return (Finding(action="review", reason="describes_person"),) if describes else ()

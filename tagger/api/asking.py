@@ -43,7 +43,7 @@ def ending(job: Job) -> ErrorInfo:
 def loaded(body: bytes) -> dict[str, Any] | None:
     """A JSON object, or None."""
     try:
-        found = json.loads(plain_json(body))
+        document = json.loads(plain_json(body))
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return document if isinstance(document, dict) else None

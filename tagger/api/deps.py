@@ -106,12 +106,12 @@ OperatorDep = Annotated[Caller, Depends(operator)]
 
 def known_query(*names: str) -> Any:
     """A dependency that refuses any other parameter, as an unknown key of a body is refused. `site` is known to all."""
-    known = (*names, "site")
+    allowed = (*names, "site")
 
     def check(request: Request) -> None:
-        strange = [name for name in request.query_params if name not in known]
+        strange = [name for name in request.query_params if name not in allowed]
         if strange:
             errors = tuple(Pointer(pointer=f"/{name[:100]}", detail="no such parameter") for name in strange[:3])
-            raise BadRequest(f"The query has an unknown parameter. Known are: {', '.join(known)}.", errors=errors)
+            raise BadRequest(f"The query has an unknown parameter. Known are: {', '.join(allowed)}.", errors=errors)
 
     return Depends(check)

@@ -77,19 +77,19 @@ def described(document: dict[str, Any], profiles: Sequence[str]) -> dict[str, An
     return document
 
 
-def _name_profiles(found: Any, profiles: Sequence[str]) -> None:
+def _name_profiles(node: Any, profiles: Sequence[str]) -> None:
     """Wherever a caller may name a profile, say which there are."""
-    if isinstance(found, list):
-        for inner in found:
+    if isinstance(node, list):
+        for inner in node:
             _name_profiles(inner, profiles)
-    if not isinstance(found, dict):
+    if not isinstance(node, dict):
         return
-    asked = found.get("properties", {}).get("profile") if found.get("additionalProperties") is False else None
-    asked = found["schema"] if found.get("in") == "query" and found.get("name") == "profile" else asked
+    asked = node.get("properties", {}).get("profile") if node.get("additionalProperties") is False else None
+    asked = node["schema"] if node.get("in") == "query" and node.get("name") == "profile" else asked
     for option in [] if asked is None else asked.get("anyOf", [asked]):
         if option.get("type") == "string":
             option["enum"] = list(profiles)
-    for inner in found.values():
+    for inner in node.values():
         _name_profiles(inner, profiles)
 
 
@@ -103,17 +103,17 @@ def _add_errors(path: str, operation: dict[str, Any]) -> None:
 
 def _statuses(path: str, operation: dict[str, Any]) -> list[int]:
     name = operation["operationId"].partition("_v1_")[0]
-    found = [400]
+    statuses = [400]
     if not path.startswith("/v1/"):
-        return [*found, *([503] if path == "/readyz" else [])]
+        return [*statuses, *([503] if path == "/readyz" else [])]
     has_body, named = "requestBody" in operation, {p["name"] for p in operation.get("parameters", ())}
-    found += [401, 422, 503]
-    found += [403] if name in SITES_OWN else []
-    found += [404] if "{" in path or "site" in named else []
-    found += [409] if name in CONFLICTS else []
-    found += [408, 413] if has_body else []
-    found += [429] if has_body and path.startswith(PICTURE_PATHS) else []
-    return sorted(found)
+    statuses += [401, 422, 503]
+    statuses += [403] if name in SITES_OWN else []
+    statuses += [404] if "{" in path or "site" in named else []
+    statuses += [409] if name in CONFLICTS else []
+    statuses += [408, 413] if has_body else []
+    statuses += [429] if has_body and path.startswith(PICTURE_PATHS) else []
+    return sorted(statuses)
 
 
 def _problem(text: str, headers: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,13 +13,13 @@ LONGEST = 100
 
 def check_known(request: Request) -> None:
     """Errors: BadRequest that names each parameter that the route does not have."""
-    known = _names(request.scope["route"].dependant)
-    unknown = [name[:LONGEST] for name in dict.fromkeys(request.query_params) if name not in known][:SHOWN]
+    allowed = _names(request.scope["route"].dependant)
+    unknown = [name[:LONGEST] for name in dict.fromkeys(request.query_params) if name not in allowed][:SHOWN]
     if unknown:
         pointers = tuple(Pointer(pointer="/" + name, detail="no such parameter") for name in unknown)
         raise BadRequest(
             "; ".join(f"{p.pointer}: {p.detail}" for p in pointers),
-            f"This route reads: {', '.join(sorted(known))}." if known else "This route reads no query.",
+            f"This route reads: {', '.join(sorted(allowed))}." if allowed else "This route reads no query.",
             errors=pointers,
         )
 

@@ -73,9 +73,9 @@ class LocalBlobs:
         removed = 0
         with _storage():
             for page in self._old_keys(older_than_ms):
-                kept = set(keep(page))
+                wanted = set(keep(page))
                 for key in page:
-                    if key not in kept:
+                    if key not in wanted:
                         self._path(key).unlink(missing_ok=True)
                         removed += 1
             for part in self._incoming.iterdir():  # left by a process that died while writing

@@ -31,9 +31,9 @@ class Catalog:
         """The site's vocabulary if it names one, else the profile's. Errors: ProfileInvalid when there is none of that name."""
         name = site_vocabulary or profile.vocabulary
         if name not in self.vocabularies:
-            known = ", ".join(sorted(self.vocabularies))
+            names = ", ".join(sorted(self.vocabularies))
             raise ProfileInvalid(
-                f"There is no vocabulary `{name}`.", remedy=f"Use one of: {known}. Or add {name}.yaml to the folder."
+                f"There is no vocabulary `{name}`.", remedy=f"Use one of: {names}. Or add {name}.yaml to the folder."
             )
         return self.vocabularies[name]
 

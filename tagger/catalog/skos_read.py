@@ -85,10 +85,10 @@ class _Reader:
         loose: list[Node] = []
         for node in self.sorted([n for n in members if n not in grouped]):
             grouped.get(root_of(node, parents), loose).append(node)
-        found = [self.category(top, nodes) for top, nodes in grouped.items() if nodes]
+        parsed = [self.category(top, nodes) for top, nodes in grouped.items() if nodes]
         if loose and (terms := self.terms_of(loose)):
-            found.append(Category(id=self.unused(UNSORTED, UNSORTED, self.groups), terms=terms))
-        return tuple(category for category in found if category.terms)
+            parsed.append(Category(id=self.unused(UNSORTED, UNSORTED, self.groups), terms=terms))
+        return tuple(category for category in parsed if category.terms)
 
     def is_told(self, node: Node) -> bool:
         if self.words.has_label(node) or self.one(node, TAGGER.position) is not None:
@@ -152,18 +152,18 @@ class _Reader:
         notations = sorted(str(n) for n in self.graph.objects(node, SKOS.notation) if isinstance(n, Text))
         tail = "" if isinstance(node, BNode) else re.split(r"[/#:]", str(node).rstrip("/#"))[-1]
         label = self.words.name(node) if isinstance(node, BNode) else ""
-        found = next((i for i in map(_as_id, (*notations, tail, label)) if i), "") or f"c-{self.hash(node)}"
+        concept_id = next((i for i in map(_as_id, (*notations, tail, label)) if i), "") or f"c-{self.hash(node)}"
         if notations and not any(map(_as_id, notations)):
-            self.warn(f"The notation `{notations[0]}` cannot be an id; `{found}` was taken instead.")
-        return self.unused(found, self.seed(node), used)
+            self.warn(f"The notation `{notations[0]}` cannot be an id; `{concept_id}` was taken instead.")
+        return self.unused(concept_id, self.seed(node), used)
 
     def unused(self, wanted: str, seed: str, used: set[str]) -> str:
-        found = wanted
-        if found in used:
-            found = f"{wanted[: MAX_ID - 9]}-{hashlib.sha256(seed.encode()).hexdigest()[:8]}"
-            self.warn(f"Two concepts have the id `{wanted}`; one is `{found}` now.")
-        used.add(found)
-        return found
+        candidate = wanted
+        if candidate in used:
+            candidate = f"{wanted[: MAX_ID - 9]}-{hashlib.sha256(seed.encode()).hexdigest()[:8]}"
+            self.warn(f"Two concepts have the id `{wanted}`; one is `{candidate}` now.")
+        used.add(candidate)
+        return candidate
 
     def seed(self, node: Node) -> str:
         """What stands for a concept from one reading to the next: a blank node has another name each time."""
@@ -183,10 +183,10 @@ class _Reader:
         return None if value is None else int(value)
 
 
-def _as_listed(found: list[str], listed: list[str]) -> tuple[str, ...]:
+def _as_listed(stated: list[str], listed: list[str]) -> tuple[str, ...]:
     """The order (and repetitions) of our list as far as the statements still say so, then what was added since."""
-    present = set(found)
-    return (*(w for w in listed if w in present), *(w for w in found if w not in set(listed)))
+    present = set(stated)
+    return (*(w for w in listed if w in present), *(w for w in stated if w not in set(listed)))
 
 
 def _as_id(text: str) -> str:

@@ -16,18 +16,18 @@ Node = Any  # rdflib's nodes
 
 def chosen(graph: Graph, wanted: str | None) -> Node:
     """Errors: VocabularyInvalid where there is none, or several and none of them is named."""
-    found = sorted(set(graph.subjects(RDF.type, SKOS.ConceptScheme)) or _implied(graph), key=str)
+    schemes = sorted(set(graph.subjects(RDF.type, SKOS.ConceptScheme)) or _implied(graph), key=str)
     if wanted is not None:
-        fitting = [scheme for scheme in found if wanted in _names(graph, scheme)]
+        fitting = [scheme for scheme in schemes if wanted in _names(graph, scheme)]
         if len(fitting) == 1:
             return fitting[0]
-        raise VocabularyInvalid(f"The file has no concept scheme `{wanted}`.", remedy=_choice(found))
-    if len(found) != 1:
+        raise VocabularyInvalid(f"The file has no concept scheme `{wanted}`.", remedy=_choice(schemes))
+    if len(schemes) != 1:
         raise VocabularyInvalid(
-            f"The file has {len(found)} concept schemes instead of one.",
-            remedy=_choice(found) if found else "Export one skos:ConceptScheme.",
+            f"The file has {len(schemes)} concept schemes instead of one.",
+            remedy=_choice(schemes) if schemes else "Export one skos:ConceptScheme.",
         )
-    return found[0]
+    return schemes[0]
 
 
 def _implied(graph: Graph) -> set[Node]:
@@ -44,9 +44,9 @@ def _names(graph: Graph, scheme: Node) -> set[str]:
     return {str(scheme), re.split(r"[/#:]", str(scheme).rstrip("/#"))[-1], *notations}
 
 
-def _choice(found: list[Node]) -> str:
-    some = ", ".join(map(str, found[:10])) + (", …" if len(found) > 10 else "")
-    return f"Choose one with `tagger vocabulary import --scheme`: {some}." if found else "Export one skos:ConceptScheme."
+def _choice(schemes: list[Node]) -> str:
+    some = ", ".join(map(str, schemes[:10])) + (", …" if len(schemes) > 10 else "")
+    return f"Choose one with `tagger vocabulary import --scheme`: {some}." if schemes else "Export one skos:ConceptScheme."
 
 
 def members_of(graph: Graph, scheme: Node) -> set[Node]:

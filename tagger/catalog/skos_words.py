@@ -45,18 +45,18 @@ def locale_of(tag: str) -> str | None:
     """
     first, separator, rest = tag.partition("-")
     try:
-        found = locales.parse(TWO_LETTERS.get(first.lower(), first) + separator + rest)
+        locale = locales.parse(TWO_LETTERS.get(first.lower(), first) + separator + rest)
     except ValueError:
         return None
-    return found if OFFERED.fullmatch(found) and found != NO_LANGUAGE else None
+    return locale if OFFERED.fullmatch(locale) and locale != NO_LANGUAGE else None
 
 
 def language_of(graph: Graph, node: Node, otherwise: str = DEFAULT_LOCALE) -> str:
     """What `dct:language` says of texts without a tag: a code, or the address of one, as libraries write it."""
     stated = (*graph.objects(node, DCTERMS.language), *graph.objects(node, DC.language))
     codes = {re.split(r"[/#]", str(value).strip().rstrip("/#"))[-1].lower() for value in stated}
-    found = sorted({locale for code in codes if code not in UNTOLD and (locale := locale_of(code)) is not None})
-    return otherwise if not found or otherwise in found else found[0]
+    languages = sorted({locale for code in codes if code not in UNTOLD and (locale := locale_of(code)) is not None})
+    return otherwise if not languages or otherwise in languages else languages[0]
 
 
 class WordReader:
@@ -90,10 +90,10 @@ class WordReader:
 
     def _texts(self, node: Node, kind: str) -> Iterator[Text]:
         """Labels, and those that are things of their own (SKOS-XL)."""
-        found = list(self.graph.objects(node, SKOS[kind]))
+        literals = list(self.graph.objects(node, SKOS[kind]))
         for thing in self.graph.objects(node, SKOSXL[kind]):
-            found += self.graph.objects(thing, SKOSXL.literalForm)
-        return (text for text in found if isinstance(text, Text))
+            literals += self.graph.objects(thing, SKOSXL.literalForm)
+        return (text for text in literals if isinstance(text, Text))
 
     def _readable(self, node: Node, kind: str, name: str) -> Iterator[tuple[str, str]]:
         default = language_of(self.graph, node, self.default)

@@ -94,8 +94,8 @@ class Vocabulary:
 
     def has_label(self, term_id: str, locale: str) -> bool:
         """Whether a reader of `locale` has a label of their own language."""
-        found = self.find(term_id)
-        return found is not None and pick(found[1].labels, locale) is not None
+        term = self.find(term_id)
+        return term is not None and pick(term[1].labels, locale) is not None
 
     def prompts(self) -> Mapping[tuple[str, str], tuple[str, ...]]:
         """(category id, term id) → the texts to embed for it."""
@@ -133,8 +133,8 @@ class Vocabulary:
         """(category, term) → the least score at which it is offered; and the least of all. Once for each model and profile."""
         key = model, frozenset(overrides.items())
         if key not in self._thresholds:
-            found = filter(None, (self.find(term_id) for term_id in self._index))
-            least = {(c.id, t.id): self.threshold_of(c, t, model, overrides) for c, t in found}
+            entries = filter(None, (self.find(term_id) for term_id in self._index))
+            least = {(c.id, t.id): self.threshold_of(c, t, model, overrides) for c, t in entries}
             self._thresholds[key] = least, min(least.values(), default=0.0)
         return self._thresholds[key]
 

@@ -104,38 +104,38 @@ KINDS = {"object": "a mapping", "array": "a list", "string": "text", "integer": 
 
 def check(document: Document, schema: Mapping[str, Any], fault: type[BadRequest]) -> None:
     """Errors: `fault`, with every place where the document does not fit the JSON Schema."""
-    found = (p for error in Draft202012Validator(schema).iter_errors(document.data) for p in _problems(error))
-    refuse(document, list(dict.fromkeys(islice(found, MAX_PROBLEMS))), fault)  # a missing key is told once for each that is
+    problems = (p for error in Draft202012Validator(schema).iter_errors(document.data) for p in _problems(error))
+    refuse(document, list(dict.fromkeys(islice(problems, MAX_PROBLEMS))), fault)  # a missing key is told once for each that is
 
 
 def _problems(error: Any) -> Iterator[Problem] | list[Problem]:
     path: Path = tuple(error.absolute_path)
-    rule, wanted, found = error.validator, error.validator_value, error.instance
+    rule, wanted, value = error.validator, error.validator_value, error.instance
     if rule in ("oneOf", "anyOf") and error.context:
         # Complain about the form that the writer most probably meant: the one of the same type.
         fitting = [e for e in error.context if e.validator != "type" or e.absolute_path != error.absolute_path]
         if fitting:
             return _problems(min(fitting, key=lambda e: len(e.absolute_path)))
-        return [Problem(path=path, reason=f"{_show(found)} is not valid here.", remedy=_help(error))]
+        return [Problem(path=path, reason=f"{_show(value)} is not valid here.", remedy=_help(error))]
     if rule == "additionalProperties":
-        known = list(error.schema.get("properties", ()))
-        return (_unknown(path, key, known) for key in found if key not in known)
+        properties = list(error.schema.get("properties", ()))
+        return (_unknown(path, key, properties) for key in value if key not in properties)
     if rule == "required":
-        missing = [key for key in wanted if key not in found]
+        missing = [key for key in wanted if key not in value]
         return [Problem(path=path, reason=f"the key `{key}` is missing.", remedy=f"Add `{key}:`.") for key in missing]
     if rule == "type":
         kinds = " or ".join(KINDS.get(k, k) for k in ([wanted] if isinstance(wanted, str) else wanted))
-        return [Problem(path=path, reason=f"{_show(found)} is not {kinds}.", remedy=f"Write {kinds}. {_help(error)}".strip())]
+        return [Problem(path=path, reason=f"{_show(value)} is not {kinds}.", remedy=f"Write {kinds}. {_help(error)}".strip())]
     if "propertyNames" in error.absolute_schema_path:
-        return [Problem(path=(*path, str(found)), reason=f"`{found}` is not a valid name.", remedy=_help(error), at_key=True)]
+        return [Problem(path=(*path, str(value)), reason=f"`{value}` is not a valid name.", remedy=_help(error), at_key=True)]
     if rule == "pattern":
-        return [Problem(path=path, reason=f"{_show(found)} does not have the right form.", remedy=_help(error))]
+        return [Problem(path=path, reason=f"{_show(value)} does not have the right form.", remedy=_help(error))]
     return [Problem(path=path, reason=f"{error.message}.", remedy=_help(error))]
 
 
-def _unknown(path: Path, key: str, known: list[str]) -> Problem:
-    near = difflib.get_close_matches(key, known, 1)
-    remedy = f"Did you mean `{near[0]}`?" if near else f"Take it out; known here: {', '.join(known)}."
+def _unknown(path: Path, key: str, properties: list[str]) -> Problem:
+    near = difflib.get_close_matches(key, properties, 1)
+    remedy = f"Did you mean `{near[0]}`?" if near else f"Take it out; known here: {', '.join(properties)}."
     return Problem(path=(*path, key), reason=f"`{key}` is not allowed here.", remedy=remedy, at_key=True)
 
 

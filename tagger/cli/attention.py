@@ -48,31 +48,31 @@ def paused(ledger: Ledger, site_id: str) -> Trouble | None:
 def troubles(ledger: Ledger, home: Path) -> list[Trouble]:
     """All problems, the most urgent first."""
     stats = ledger.stats()
-    found = [no_worker(stats, home)]
+    problems = [no_worker(stats, home)]
     for site in ledger.sites():
-        found.append(paused(ledger, site.id))
+        problems.append(paused(ledger, site.id))
         endpoint = ledger.endpoint_of(site.id)
         if endpoint is not None and not endpoint.enabled:
-            told = f"the endpoint of {site.id} is disabled"
-            found.append(Trouble("Endpoint", told, f"Repair the receiver, then run `tagger sites resume {site.id}`."))
+            detail = f"the endpoint of {site.id} is disabled"
+            problems.append(Trouble("Endpoint", detail, f"Repair the receiver, then run `tagger sites resume {site.id}`."))
     for site_id, (row, since_ms) in ledger.unconfirmed_endpoints().items():
         since = format_instant(since_ms)
-        told = f"the last {row} answers of the endpoint of {site_id}, since {since}, confirmed no delivery"
-        found.append(Trouble("Endpoint", told, REMEDIES["endpoint.unconfirmed"].format(site=site_id, since=since)))
+        detail = f"the last {row} answers of the endpoint of {site_id}, since {since}, confirmed no delivery"
+        problems.append(Trouble("Endpoint", detail, REMEDIES["endpoint.unconfirmed"].format(site=site_id, since=since)))
     for backfill in ledger.backfills(status="paused"):
         waiting = max(int(backfill.spec.get("total", 0)), backfill.counts.get("fed", 0)) - backfill.counts.get("fed", 0)
         waiting += backfill.counts.get("accepted", 0)
-        told = f"{backfill.id} is paused; {waiting} of its images wait"
-        found.append(Trouble("Backfill", told, f"Run `tagger backfill resume {backfill.id}`."))
+        detail = f"{backfill.id} is paused; {waiting} of its images wait"
+        problems.append(Trouble("Backfill", detail, f"Run `tagger backfill resume {backfill.id}`."))
     if parked := stats.deliveries.get("parked", 0):
         see = (
             "They are sent by themselves when their endpoint answers again. `tagger deliveries list --status parked` lists them."
         )
-        found.append(Trouble("Deliveries", f"{parked} parked", see))
+        problems.append(Trouble("Deliveries", f"{parked} parked", see))
     letters = ledger.dead_letters(limit=LETTERS)
     if letters.data:
         number = f"{len(letters.data)}{' or more' if letters.next_cursor else ''}"
-        found.append(
+        problems.append(
             Trouble("Dead letters", number, "Run `tagger dead-letters list`, remove the cause, then replay or discard them.")
         )
-    return [trouble for trouble in found if trouble is not None]
+    return [trouble for trouble in problems if trouble is not None]

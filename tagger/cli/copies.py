@@ -51,7 +51,7 @@ def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale:
     Texts that a person wrote stay, in the original and in a copy from an earlier run. A file is skipped with a message if its
     format cannot hold texts, or if another file has its place.
     """
-    kept: Counter[str] = Counter()
+    kept_counts: Counter[str] = Counter()
     written, failed = 0, list[str]()
     for row in rows:
         words = Words(
@@ -71,9 +71,11 @@ def write(rows: Sequence[Mapping[str, Any]], folder: Path, target: Path, locale:
             failed.append(row["file"])
             continue
         written += 1
-        kept.update(name for name, outcome in made.outcomes.items() if outcome == "kept")
-    told = ", ".join(f"{count} {name.replace('_', ' ')}{'s' if count > 1 else ''}" for name, count in kept.items())
-    sentence = f"{written} copies with texts → {target}" + (f" (texts that stayed in the files: {told})" if told else "")
+        kept_counts.update(name for name, outcome in made.outcomes.items() if outcome == "kept")
+    kept_names = ", ".join(f"{count} {name.replace('_', ' ')}{'s' if count > 1 else ''}" for name, count in kept_counts.items())
+    sentence = f"{written} copies with texts → {target}" + (
+        f" (texts that stayed in the files: {kept_names})" if kept_names else ""
+    )
     if failed:
         sentence += f"\n{len(failed)} images have no copy: {', '.join(failed[:NAMED])}{', …' if len(failed) > NAMED else ''}"
     return Copies(sentence=sentence, failed=tuple(failed))

@@ -41,14 +41,14 @@ def page(
 def _card(
     file: str, of: str, images: Path, labelled: Labels, runs: Sequence[EvaluationRun], renditions: Renditions
 ) -> dict[str, Any]:
-    said = [_said(file, labelled, one) for one in runs]
+    cells = [_said(file, labelled, one) for one in runs]
     return {
         "file": file,
         "set": of,
         "image": thumbnail(images / file, renditions),
         "references": labelled.captions.get(file, ()),
-        "said": said,
-        "wrong": len(said[0]["surplus"]) + len(said[0]["missing"]),
+        "said": cells,
+        "wrong": len(cells[0]["surplus"]) + len(cells[0]["missing"]),
     }
 
 

@@ -54,10 +54,10 @@ def commands() -> str:
 def _command(command: Any, path: tuple[str, ...]) -> list[str]:
     context = command.context_class(command, info_name=" ".join(path), max_content_width=WIDTH, terminal_width=WIDTH)
     text = command.get_help(context)
-    found = [f"## {' '.join(path)}\n\n```text\n{text.strip()}\n```\n\n"]
+    sections = [f"## {' '.join(path)}\n\n```text\n{text.strip()}\n```\n\n"]
     for name in sorted(getattr(command, "commands", {})):
-        found += _command(command.commands[name], (*path, name))
-    return found
+        sections += _command(command.commands[name], (*path, name))
+    return sections
 
 
 def routes() -> str:
@@ -150,7 +150,7 @@ def metrics_page() -> str:
 def _below(kind: type[TaggerError]) -> list[type[TaggerError]]:
     """The class and all its subclasses in tagger.errors; general before special."""
     children = [child for child in kind.__subclasses__() if child.__module__.startswith("tagger.errors")]
-    return [kind, *(found for child in children for found in _below(child))]
+    return [kind, *(kinds for child in children for kinds in _below(child))]
 
 
 def _cell(text: str) -> str:

@@ -68,13 +68,13 @@ class Commands(Mapping[str, Any]):
         return len(PLACES)
 
 
-def _made(name: str, found: Any) -> Any:
+def _made(name: str, source: Any) -> Any:
     """The click command that Typer makes from a function or from an app."""
     holder = typer.Typer(rich_markup_mode=None)
-    if isinstance(found, typer.Typer):
-        holder.add_typer(found, name=name)
+    if isinstance(source, typer.Typer):
+        holder.add_typer(source, name=name)
     else:
-        holder.command(name)(found)
+        holder.command(name)(source)
     return typer.main.get_group(holder).commands[name]
 
 

@@ -30,18 +30,18 @@ def row(job: Job, review: bool) -> dict[str, Any]:
         verdict = job.description.verdict.action
         reasons = list(job.description.verdict.reasons)
         wanted = {"publish", "review"} if review else {"publish"}
-        for found in job.description.annotations:
-            if found.locale not in locales or found.verdict.action not in wanted:
+        for annotation in job.description.annotations:
+            if annotation.locale not in locales or annotation.verdict.action not in wanted:
                 continue
-            if found.verdict.action == "review" and found.value is not None:
+            if annotation.verdict.action == "review" and annotation.value is not None:
                 verdict = "review"
-            name = _name(found.field, found.locale, locales.index(found.locale))
-            if isinstance(found.value, tuple):
-                words[name] = [{"id": t.id, "label": t.label, "score": round(t.score, 3)} for t in found.value]
+            name = _name(annotation.field, annotation.locale, locales.index(annotation.locale))
+            if isinstance(annotation.value, tuple):
+                words[name] = [{"id": t.id, "label": t.label, "score": round(t.score, 3)} for t in annotation.value]
             else:
-                words[name] = found.value
-            if found.value == "":  # empty on purpose; an empty cell alone does not show this
-                reasons.extend(found.verdict.reasons)
+                words[name] = annotation.value
+            if annotation.value == "":  # empty on purpose; an empty cell alone does not show this
+                reasons.extend(annotation.verdict.reasons)
     error = f"{job.error.title}: {job.error.detail}" if job.error else None
     return {**words, "verdict": verdict, "reasons": ", ".join(dict.fromkeys(reasons)), "error": error}
 

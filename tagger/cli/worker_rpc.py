@@ -17,9 +17,9 @@ from tagger.system.children import start_child
 class ModelsRefused(TaggerError):
     """The error that the process answered, with its own code, title and remedy."""
 
-    def __init__(self, told: ErrorInfo) -> None:
-        super().__init__(told.detail, told.remedy)
-        self.told = told
+    def __init__(self, error: ErrorInfo) -> None:
+        super().__init__(error.detail, error.remedy)
+        self.told = error
 
     def info(self) -> ErrorInfo:
         return self.told
@@ -34,10 +34,10 @@ def run(module: Sequence[str], body: Mapping[str, Any], settings: Settings) -> I
     """Run `python -m` with a module of the workers and its arguments. Same answers and errors as `ask`."""
     argv = interpreter.module(*module)
     env = child_env(settings)
-    with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryFile("w+") as log:
-        json.dump(body, told)
-        told.seek(0)
-        process = start_child(argv, env=env, stdin=told, stdout=subprocess.PIPE, stderr=log)
+    with tempfile.TemporaryFile("w+") as request, tempfile.TemporaryFile("w+") as log:
+        json.dump(body, request)
+        request.seek(0)
+        process = start_child(argv, env=env, stdin=request, stdout=subprocess.PIPE, stderr=log)
         assert process.stdout is not None
         try:
             for line in process.stdout:

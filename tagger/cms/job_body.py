@@ -171,12 +171,12 @@ class JobIn(Wanted):
 
 def pointers(err: ValidationError, prefix: str = "") -> tuple[Pointer, ...]:
     """Where a body is wrong, and why (RFC 6901)."""
-    found = []
+    faults = []
     for error in err.errors(include_url=False, include_context=False)[:POINTERS]:
         parts = (str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"])
         detail = error["msg"].removeprefix("Value error, ")
-        found.append(Pointer(pointer=prefix + "".join("/" + part for part in parts), detail=detail))
-    return tuple(found)
+        faults.append(Pointer(pointer=prefix + "".join("/" + part for part in parts), detail=detail))
+    return tuple(faults)
 
 
 def decode_base64(text: str, limit: int) -> bytes:

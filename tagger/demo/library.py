@@ -111,10 +111,10 @@ def media_type_of(content: bytes) -> str:
     """The type from the bytes, never from the name that a browser sent. Errors: NotAnImage."""
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
-    found = next((kind for head, kind in MEDIA_TYPES.items() if content.startswith(head)), None)
-    if found is None:
+    media_type = next((kind for head, kind in MEDIA_TYPES.items() if content.startswith(head)), None)
+    if media_type is None:
         raise NotAnImage
-    return found
+    return media_type
 
 
 def _now_ms() -> int:

@@ -79,12 +79,12 @@ def _locales(text: str) -> tuple[str, ...]:
 
 
 def _secret(name: str) -> tuple[str, ...]:
-    found = tuple(part for part in os.environ.get(name, "").split(",") if part)
-    if not found:
+    secrets = tuple(part for part in os.environ.get(name, "").split(",") if part)
+    if not secrets:
         raise SystemExit(f"{name} is not set. Set it to a secret, whsec_…")
-    for secret in found:
+    for secret in secrets:
         signing.key_of(secret)
-    return found
+    return secrets
 
 
 if __name__ == "__main__":

@@ -140,5 +140,5 @@ def _asset(library: Library, asset_id: str) -> dict[str, Any]:
 
 
 def _page(request: Request, name: str, status: int = 200, **values: Any) -> HTMLResponse:
-    known = {"locale": library_of(request).config.locales[0], "labels": LABELS}
-    return TEMPLATES.TemplateResponse(request, name, {**known, **values}, status)
+    variables = {"locale": library_of(request).config.locales[0], "labels": LABELS}
+    return TEMPLATES.TemplateResponse(request, name, {**variables, **values}, status)

@@ -26,10 +26,10 @@ def photographs(folder: Path | None, renditions: Renditions, left_out: LeftOut =
     if not root.is_dir():
         raise BadRequest(f"{folder} is not a folder.", "Name a folder that holds images.")
     taken = (picture for picture in walk(root, left_out=left_out) if _taken(picture, renditions, left_out))
-    found = list(islice((Path(picture.location) for picture in taken), MOST))
-    if not found:
+    pictures = list(islice((Path(picture.location) for picture in taken), MOST))
+    if not pictures:
         raise BadRequest(f"{root} holds no readable JPEG, PNG, WebP or GIF image.", "Name a folder that holds images.")
-    return found
+    return pictures
 
 
 def _taken(picture: Picture, renditions: Renditions, left_out: LeftOut) -> bool:

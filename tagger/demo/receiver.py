@@ -143,17 +143,17 @@ class _Turn:
 
     def _tags(self, offer: TagsOffer) -> dict[str, Any]:
         """Add tags that no person added or removed. Remove only tags that tagger added."""
-        known = {row["label"]: row for row in self._db.execute("SELECT * FROM tags WHERE asset = ?", (self._asset,))}
-        ours = {row["term"]: label for label, row in known.items() if row["writer"] == "tagger"}
-        taken_off = {row["term"] for row in known.values() if not row["present"]}
+        present = {row["label"]: row for row in self._db.execute("SELECT * FROM tags WHERE asset = ?", (self._asset,))}
+        ours = {row["term"]: label for label, row in present.items() if row["writer"] == "tagger"}
+        taken_off = {row["term"] for row in present.values() if not row["present"]}
         removed: list[str] = []
         for term in offer.remove:
             if term in ours:
                 self._db.execute("DELETE FROM tags WHERE asset = ? AND label = ?", (self._asset, ours[term]))
-                del known[ours.pop(term)]
+                del present[ours.pop(term)]
                 removed.append(term)
         changed = bool(removed)
-        labels = {same(label) for label in known}  # also those that a person took off
+        labels = {same(label) for label in present}  # also those that a person took off
         for tag in offer.add:
             if same(tag.label) not in labels and tag.id not in ours and tag.id not in taken_off:
                 labels.add(same(tag.label))

@@ -167,14 +167,14 @@ def media(request: Request, asset_id: str, revision: int) -> Response:
     """The picture itself."""
     library = library_of(request)
     try:
-        found = library.store.asset(asset_id)
+        asset = library.store.asset(asset_id)
     except NoSuchAsset as err:
         raise HTTPException(404, "This image does not exist.") from err
-    path = library.picture(found["id"], revision)
+    path = library.picture(asset["id"], revision)
     if not path.is_file():
         raise HTTPException(404, "This image does not exist.")
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, max-age=3600"}
-    return FileResponse(path, media_type=found["media_type"], headers=headers)
+    return FileResponse(path, media_type=asset["media_type"], headers=headers)
 
 
 def show(library: Library, asset_id: str) -> dict[str, Any]:

@@ -62,23 +62,23 @@ class Scene:
     def upload(self, name: str, content: bytes, **query: Any) -> str:
         """Upload as an editor would; the asset's id."""
         headers = {"Content-Type": media_type(name)}
-        found = self.cms("PUT", "/api/assets", params={"filename": name, **query}, data=content, headers=headers)
-        return str(found["id"])
+        asset = self.cms("PUT", "/api/assets", params={"filename": name, **query}, data=content, headers=headers)
+        return str(asset["id"])
 
     def job_of(self, asset_id: str) -> dict[str, Any] | None:
         """The newest job of an asset, with its delivery; None before its hook arrived."""
-        found = self.api("GET", "/v1/jobs", params={"asset": asset_id, "limit": 1})["data"]
-        return dict(self.api("GET", f"/v1/jobs/{found[0]['id']}")) if found else None
+        jobs = self.api("GET", "/v1/jobs", params={"asset": asset_id, "limit": 1})["data"]
+        return dict(self.api("GET", f"/v1/jobs/{jobs[0]['id']}")) if jobs else None
 
 
 def wait_for(what: str, look: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
     """The first true result of `look`. Errors: Unavailable, which names the missing condition."""
     deadline = time.monotonic() + seconds
-    while not (found := look()):
+    while not (result := look()):
         if time.monotonic() > deadline:
             raise Unavailable(f"After {seconds:.0f} s still missing: {what}.")
         time.sleep(0.03)
-    return found
+    return result
 
 
 @contextlib.contextmanager

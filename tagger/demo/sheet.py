@@ -53,9 +53,9 @@ def _card(shown: Shown, renditions: Renditions) -> dict[str, Any]:
 
 
 def _proposal(job: dict[str, Any], field: str) -> str | None:
-    for found in job["annotations"]:
-        if found["field"] == field and isinstance(found["value"], str) and found["verdict"]["action"] == "review":
-            return str(found["value"])
+    for annotation in job["annotations"]:
+        if annotation["field"] == field and isinstance(annotation["value"], str) and annotation["verdict"]["action"] == "review":
+            return str(annotation["value"])
     return None
 
 
@@ -63,9 +63,9 @@ def tags_of(job: dict[str, Any]) -> list[dict[str, Any]]:
     """The tags that were published, with their scores."""
     return [
         tag
-        for found in job["annotations"]
-        if isinstance(found["value"], list) and found["verdict"]["action"] == "publish"
-        for tag in found["value"]
+        for annotation in job["annotations"]
+        if isinstance(annotation["value"], list) and annotation["verdict"]["action"] == "publish"
+        for tag in annotation["value"]
     ]
 
 

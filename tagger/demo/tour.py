@@ -129,18 +129,19 @@ def an_editors_words(scene: Scene, photograph: Path, say: Callable[[str], None],
     scene.cms("POST", f"/api/assets/{asset_id}/release")
     job = wait_for("the delivery", lambda: ended_job(scene, asset_id))
     asset = scene.cms("GET", f"/api/assets/{asset_id}")
-    kept = [a["field"] for a in job["annotations"] if a["outcome"] == "kept"]
+    kept_fields = [a["field"] for a in job["annotations"] if a["outcome"] == "kept"]
     say(
-        f"the media library answered `kept` for {', '.join(kept) or 'nothing'}; the alt text reads “{text_of(asset, 'alt_text')}”"
+        f"the media library answered `kept` for {', '.join(kept_fields) or 'nothing'}; the alt "
+        f"text reads “{text_of(asset, 'alt_text')}”"
     )
-    report.check("alt_text" in kept, "no field was answered `kept`")
+    report.check("alt_text" in kept_fields, "no field was answered `kept`")
     report.check(text_of(asset, "alt_text") == EDITORS_WORDS, "the editor's alt text was overwritten")
     return asset_id
 
 
 def text_of(asset: dict[str, Any], field_name: str, locale: str = "en") -> str | None:
-    found = asset["fields"].get(field_name, {}).get(locale)
-    return None if found is None else str(found["value"])
+    text = asset["fields"].get(field_name, {}).get(locale)
+    return None if text is None else str(text["value"])
 
 
 def one_broken(scene: Scene, photograph: Path, say: Callable[[str], None], report: Report) -> str:

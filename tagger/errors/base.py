@@ -70,8 +70,8 @@ class TaggerError(Exception):
     @classmethod
     def by_code(cls) -> dict[str, type[TaggerError]]:
         """Every subclass by its code. If several share a code, the most general one."""
-        found = {code: kind for child in reversed(cls.__subclasses__()) for code, kind in child.by_code().items()}
-        return {**found, cls.code: cls}
+        below = {code: kind for child in reversed(cls.__subclasses__()) for code, kind in child.by_code().items()}
+        return {**below, cls.code: cls}
 
     def __str__(self) -> str:
         return self.detail or self.title

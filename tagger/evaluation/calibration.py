@@ -67,8 +67,8 @@ def fit(
 
 
 def logit(p: Floats) -> Floats:
-    kept = np.clip(p, EDGE, 1.0 - EDGE)
-    out: Floats = np.log(kept / (1.0 - kept))
+    clipped = np.clip(p, EDGE, 1.0 - EDGE)
+    out: Floats = np.log(clipped / (1.0 - clipped))
     return out
 
 

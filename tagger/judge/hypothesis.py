@@ -64,13 +64,13 @@ def is_english(text: str) -> bool:
         return False
     if sum(1 for letter in letters if not regex.match(r"\p{Latin}", letter)) > FOREIGN_LETTERS * len(letters):
         return False
-    found = words(text)
-    english = sum(1 for word in found if word in ENGLISH and word not in AMBIGUOUS)
-    weak = sum(1 for word in found if word in ENGLISH and word in AMBIGUOUS)
-    foreign = sum(1 for word in found if word in FOREIGN and word not in AMBIGUOUS)
-    marked = sum(1 for word in found if MARKED.search(word))
+    tokens = words(text)
+    english = sum(1 for word in tokens if word in ENGLISH and word not in AMBIGUOUS)
+    weak = sum(1 for word in tokens if word in ENGLISH and word in AMBIGUOUS)
+    foreign = sum(1 for word in tokens if word in FOREIGN and word not in AMBIGUOUS)
+    marked = sum(1 for word in tokens if MARKED.search(word))
     if not english and not weak:
-        return foreign == 0 and marked * 2 < len(found)
+        return foreign == 0 and marked * 2 < len(tokens)
     return foreign + marked / 2 <= english + weak / 2
 
 

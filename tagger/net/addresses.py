@@ -112,11 +112,11 @@ class AllowedHost:
     @classmethod
     def known(cls, texts: Sequence[str]) -> tuple[AllowedHost, ...]:
         """Those of a site; one that an earlier version took and that is no host opens nothing."""
-        found = []
+        networks = []
         for text in texts:
             with contextlib.suppress(ValueError):
-                found.append(cls.parse(text))
-        return tuple(found)
+                networks.append(cls.parse(text))
+        return tuple(networks)
 
     def covers(self, host: str, port: int) -> bool:
         """A name alone does not open whatever else listens on that machine, such as its database or its admin pages."""

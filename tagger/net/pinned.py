@@ -60,7 +60,7 @@ def resolve_checked(host: str, port: int, *, private: bool, deadline: float, res
     private: also allow loopback, private, CGNAT and unique-local ones (a host that the site's operator named).
     Errors: AddressForbidden if any answer is bad, even beside good ones; FetchFailed when the name cannot be resolved in time.
     """
-    found: list[Address] = []
+    addresses: list[Address] = []
     for text in _within(deadline, lambda: resolve(host, port), host):
         if "%" in text:
             raise AddressForbidden(f"{host} has a link-local address.")
@@ -68,10 +68,10 @@ def resolve_checked(host: str, port: int, *, private: bool, deadline: float, res
         kind = forbidden(address)
         if kind and not (private and kind in PRIVATE):
             raise AddressForbidden(f"{host} has a forbidden address ({kind}).")
-        found.append(address)
-    if not found:
+        addresses.append(address)
+    if not addresses:
         raise FetchFailed(f"{host} has no address.")
-    return tuple(found)
+    return tuple(addresses)
 
 
 def _within(deadline: float, call: Callable[[], Sequence[str]], host: str) -> Sequence[str]:

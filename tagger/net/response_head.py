@@ -41,10 +41,10 @@ def clean_head(wire: BinaryIO) -> bytes:
 
     Errors: HTTPException for a head without end, or for interim answers without end.
     """
-    left = MAX_HEAD
+    remaining = MAX_HEAD
     for _ in range(MAX_INTERIM + 1):
-        lines = _lines(wire, left)
-        left -= sum(map(len, lines))
+        lines = _lines(wire, remaining)
+        remaining -= sum(map(len, lines))
         interim = STATUS.match(lines[0]) if lines else None
         if interim is None or interim[1] == SWITCHING:
             return b"".join([*lines[:1], *_headers(lines[1:]), b"\r\n"]) if lines else b""

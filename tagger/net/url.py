@@ -63,22 +63,22 @@ def parse_url(text: str) -> Hop:
         raise _invalid(f"The URL has more than {MAX_URL} characters.")
     if any(c < " " or c == "\\" or c == "\x7f" for c in text):
         raise _invalid("The URL holds a backslash or a control character.")
-    found = _URL.fullmatch(text)
-    if found is None:
+    match = _URL.fullmatch(text)
+    if match is None:
         if (other := _SCHEME.match(text)) is not None and other[0].lower() not in ("http:", "https:"):
             raise _forbidden_scheme()
         raise _invalid("The URL is not absolute: it must begin with http:// or https:// and a host.")
-    scheme = found[1].lower()
+    scheme = match[1].lower()
     if scheme not in DEFAULT_PORTS:
         raise _forbidden_scheme()
-    if "@" in found[2]:
+    if "@" in match[2]:
         raise AddressForbidden(
             "The URL holds a user name or a password.",
             "Send the image's bytes, or serve the image without a login.",
             errors=URL_POINTER,
         )
-    host, port = host_and_port(found[2])
-    target = found[3] if found[3].startswith("/") else "/" + found[3]
+    host, port = host_and_port(match[2])
+    target = match[3] if match[3].startswith("/") else "/" + match[3]
     return Hop(scheme=scheme, host=host, port=port or DEFAULT_PORTS[scheme], target=_as_sent(target))
 
 
@@ -115,26 +115,26 @@ def _resolved(target: str, reference: str) -> str:
 
 def _without_dots(path: str) -> str:
     parts = path.split("/")[1:]
-    kept: list[str] = []
+    segments: list[str] = []
     for part in parts:
         if part == "..":
-            del kept[-1:]
+            del segments[-1:]
         elif part != ".":
-            kept.append(part)
+            segments.append(part)
     if parts[-1] in (".", ".."):
-        kept.append("")
-    return "/" + "/".join(kept)
+        segments.append("")
+    return "/" + "/".join(segments)
 
 
 def host_and_port(authority: str) -> tuple[str, int]:
     """The host, and the port or 0 for the scheme's own. Errors: UrlInvalid."""
-    found = _AUTHORITY.fullmatch(authority)
-    if found is None:
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
         raise _invalid("The URL's host or port is not valid.")
-    port = int(found["port"]) if found["port"] else None
+    port = int(match["port"]) if match["port"] else None
     if port is not None and not 0 < port < 65536:
         raise _invalid("The URL's port must be a number from 1 to 65535.")
-    return (_v6_host(found["v6"]) if found["v6"] else _ascii_host(found["name"])), port or 0
+    return (_v6_host(match["v6"]) if match["v6"] else _ascii_host(match["name"])), port or 0
 
 
 def _v6_host(text: str) -> str:

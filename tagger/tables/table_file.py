@@ -94,13 +94,13 @@ def decoded(raw: bytes, source: str, fault: type[BadRequest]) -> str:
     """The text of a file. Errors: `fault`."""
     if raw.startswith(SPREADSHEET):
         raise fault(f"{source} is a spreadsheet.", "Save it as CSV.")
-    known = next((name for bom, name in BOMS if raw.startswith(bom)), None) or _utf_16(raw)
-    if known is not None:
+    encoding = next((name for bom, name in BOMS if raw.startswith(bom)), None) or _utf_16(raw)
+    if encoding is not None:
         try:
-            return raw.decode(known)
+            return raw.decode(encoding)
         except UnicodeDecodeError as err:
             raise fault(
-                f"{source} cannot be read as {known.upper()}: byte {err.start} is not valid.", "Save it as UTF-8."
+                f"{source} cannot be read as {encoding.upper()}: byte {err.start} is not valid.", "Save it as UTF-8."
             ) from None
     try:
         return raw.decode("utf-8")

@@ -94,8 +94,8 @@ FILES = Files()
 
 def folder_of_stack() -> Path | None:
     """Where the processes of this stack write; None: this process is none of a stack."""
-    found = os.environ.get(FOLDER_ENV)
-    return Path(found) if found else None
+    folder = os.environ.get(FOLDER_ENV)
+    return Path(folder) if folder else None
 
 
 def keep_writing(folder: Path) -> None:
@@ -121,8 +121,8 @@ def merged(folder: Path) -> Iterable[Metric]:
     """The metrics of all processes, those that ended included."""
     flush()
     with _locked(folder, fcntl.LOCK_SH):
-        found: Iterable[Metric] = MultiProcessCollector.merge(map(str, folder.glob("*.db")))  # type: ignore[no-untyped-call]
-        return found
+        metrics: Iterable[Metric] = MultiProcessCollector.merge(map(str, folder.glob("*.db")))  # type: ignore[no-untyped-call]
+        return metrics
 
 
 def fold(folder: Path, living: Collection[int]) -> None:

@@ -27,6 +27,6 @@ def is_blank(whole: Image.Image) -> bool:
 
 
 def _one_colour(image: Image.Image) -> bool:
-    found = image.getextrema()
-    channels = found if isinstance(found[0], tuple) else (found,)
+    extrema = image.getextrema()
+    channels = extrema if isinstance(extrema[0], tuple) else (extrema,)
     return all(high - low <= SPREAD for low, high in channels)

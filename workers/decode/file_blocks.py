@@ -16,14 +16,14 @@ IPTC_TAG, PHOTOSHOP_TAG = 33723, 34377  # of TIFF
 
 def blocks(image: Image.Image, data: bytes) -> dict[str, bytes]:
     """`exif`, `iptc`, `xmp`, `extended`, and `texts` as JSON; a block over `MAX_BLOCK` is left out."""
-    found = blocks_of({str(key): value for key, value in image.info.items()})
+    metadata = blocks_of({str(key): value for key, value in image.info.items()})
     if image.format == "TIFF":
-        found = _of_tiff(data, found.xmp)
-    texts = {name: text[:MAX_TEXT] for name, text in found.texts.items()}
+        metadata = _of_tiff(data, metadata.xmp)
+    texts = {name: text[:MAX_TEXT] for name, text in metadata.texts.items()}
     every = {
-        "exif": found.exif,
-        "iptc": found.iptc,
-        "xmp": found.xmp,
+        "exif": metadata.exif,
+        "iptc": metadata.iptc,
+        "xmp": metadata.xmp,
         "extended": extended_xmp(data),
         "texts": json.dumps(texts).encode() if texts else b"",
     }
@@ -32,7 +32,7 @@ def blocks(image: Image.Image, data: bytes) -> dict[str, bytes]:
 
 def _of_tiff(data: bytes, xmp: bytes) -> Blocks:
     """A TIFF has its EXIF fields, and the blocks of IPTC and Photoshop, among its own tags. Pillow cuts some of them short."""
-    found = exif.raw(data, (*exif.TEXTS, IPTC_TAG, PHOTOSHOP_TAG))
-    iptc = found.pop(IPTC_TAG, b"")
-    resources = found.pop(PHOTOSHOP_TAG, b"")
-    return Blocks(exif=exif.pack(found), iptc=iptc or resources, xmp=xmp)
+    fields = exif.raw(data, (*exif.TEXTS, IPTC_TAG, PHOTOSHOP_TAG))
+    iptc = fields.pop(IPTC_TAG, b"")
+    resources = fields.pop(PHOTOSHOP_TAG, b"")
+    return Blocks(exif=exif.pack(fields), iptc=iptc or resources, xmp=xmp)

@@ -154,11 +154,11 @@ class DecoderProcess:
     def _receive(self, count: int, patience: Patience) -> bytes:
         parts = bytearray()
         while len(parts) < count:
-            left = patience.until - time.monotonic()
-            if left <= 0:
+            seconds_left = patience.until - time.monotonic()
+            if seconds_left <= 0:
                 patience.over()
                 continue
-            self.channel.settimeout(left)
+            self.channel.settimeout(seconds_left)
             try:
                 part = self.channel.recv(count - len(parts))
             except TimeoutError:
@@ -189,8 +189,8 @@ def _command(socket_fd: int, area_fd: int, life_fd: int, limits: Limits) -> list
 
 def _environment() -> dict[str, str]:
     path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)  # the same packages as in this process
-    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    variables = {name: os.environ[name] for name in INHERITED if name in os.environ}
     # Arenas would eat the limit on address space. Of an ordinary picture's buffers the memory is kept, since every page anew
     # cost as much as the decoding; a large picture's goes back to the system.
     memory = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(8 * MIB), "MALLOC_TRIM_THRESHOLD_": str(16 * MIB)}
-    return {**kept, "PYTHONPATH": path, **memory}
+    return {**variables, "PYTHONPATH": path, **memory}

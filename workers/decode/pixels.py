@@ -155,7 +155,7 @@ def _picture(image: Image.Image, data: bytes, max_pixels: int, long_side: int) -
     shows = content(whole, upright, frames)
     if shows == "blank" and image.size != full and not _blank_in_full(data, max_pixels):
         shows = "hidden"
-    found = blocks(image, data)
+    metadata = blocks(image, data)
     turned = turn in (TURNS[5], TURNS[6], TURNS[7], TURNS[8])
     return Picture(
         rgb=upright.tobytes(),
@@ -166,11 +166,11 @@ def _picture(image: Image.Image, data: bytes, max_pixels: int, long_side: int) -
         format=image.format or "",
         frames=frames,
         content=shows,
-        exif=found["exif"],
-        iptc=found["iptc"],
-        xmp=found["xmp"],
-        extended=found["extended"],
-        texts=found["texts"],
+        exif=metadata["exif"],
+        iptc=metadata["iptc"],
+        xmp=metadata["xmp"],
+        extended=metadata["extended"],
+        texts=metadata["texts"],
     )
 
 

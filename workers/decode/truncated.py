@@ -53,11 +53,11 @@ def tolerant() -> Iterator[None]:
 
 
 def _jpeg_share(data: bytes, opened: Open, reduce: Reduce) -> float:
-    known = _whole_segments(data)
-    noise = random.Random(0).randbytes(min(len(known), MAX_NOISE)).replace(b"\xff", b"\xaa")
-    with opened(known + END_OF_JPEG) as plain, opened(known + noise + END_OF_JPEG) as noisy:
+    whole = _whole_segments(data)
+    noise = random.Random(0).randbytes(min(len(whole), MAX_NOISE)).replace(b"\xff", b"\xaa")
+    with opened(whole + END_OF_JPEG) as plain, opened(whole + noise + END_OF_JPEG) as noisy:
         layers: Sequence[tuple[int, ...]] = getattr(plain, "layer", ())  # (id, horizontal sampling, vertical sampling, …)
-        if not _every_frequency(known, {layer[0] for layer in layers}):
+        if not _every_frequency(whole, {layer[0] for layer in layers}):
             return 0.0
         full = plain.size[1]
         reduce(plain)
@@ -95,8 +95,8 @@ def _scans(data: bytes) -> Iterator[bytes]:
         marker, end = data[at + 1], at + 2 + int.from_bytes(data[at + 2 : at + 4])
         if marker == START_OF_SCAN:
             yield data[at + 4 : end]
-            found = MARKER.search(data, end)
-            end = found.start() if found else len(data)
+            match = MARKER.search(data, end)
+            end = match.start() if match else len(data)
         at = at + 1 if marker == 0xFF else end
 
 
@@ -109,8 +109,8 @@ def _share_before(changed: Image.Image, unit: int) -> float:
     top = box[1]
     end = min(height, ((top + 1) // unit + 1) * unit)
     band = changed.crop((0, top, width, end)).getbbox()
-    left = band[0] if band else 0
-    return (top * width + left * (end - top)) / (width * height)
+    column = band[0] if band else 0
+    return (top * width + column * (end - top)) / (width * height)
 
 
 def _drawn_rows(drawn: Image.Image) -> int:

@@ -41,12 +41,12 @@ def probe(
     transport = HttpTransport()
     started = time.monotonic()
     problem: TaggerError | None = None
-    found: dict[str, Any] = {"ok": False, "status": None, "url": endpoint.url, "answer": ""}
+    report: dict[str, Any] = {"ok": False, "status": None, "url": endpoint.url, "answer": ""}
     try:
         signed = headers(endpoint, new_id("tst", round(now_s * 1000)), int(now_s), body)
         reply = transport.post(endpoint, signed, body, settings.deliver_seconds)
         answer = reply.body[:ANSWER_CHARS] if kind == MESSAGE_TYPE else reply.body
-        found |= {"status": reply.status, "answer": answer.decode("utf-8", "replace")}
+        report |= {"status": reply.status, "answer": answer.decode("utf-8", "replace")}
         if not 200 <= reply.status < 300:
             problem = _problem(reply.status)
         elif looks_like_html(reply.body):
@@ -55,9 +55,9 @@ def probe(
         problem = err
     finally:
         transport.close()
-    told = None if problem is None else problem.info()
-    cause = {"code": told and told.code, "detail": told and told.detail, "remedy": told and told.remedy}
-    return {**found, "ok": told is None, "ms": round((time.monotonic() - started) * 1000), **cause}
+    error = None if problem is None else problem.info()
+    cause = {"code": error and error.code, "detail": error and error.detail, "remedy": error and error.remedy}
+    return {**report, "ok": error is None, "ms": round((time.monotonic() - started) * 1000), **cause}
 
 
 def _problem(status: int) -> DeliveryError:

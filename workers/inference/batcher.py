@@ -112,8 +112,8 @@ class Batcher(Generic[P, R]):
             if not self._patient():
                 return self._cut(1)
             until = self._clock() + self._wait
-            while not self._full() and not self._closed and (left := until - self._clock()) > 0:
-                self._arrived.wait(left)
+            while not self._full() and not self._closed and (seconds_left := until - self._clock()) > 0:
+                self._arrived.wait(seconds_left)
             return self._cut(self.budget.max_batch)
 
     def close(self) -> None:
@@ -144,10 +144,10 @@ class Batcher(Generic[P, R]):
         self._outside.append(gate)
         try:
             while self._outside[0] is not gate or len(self._queue) >= self._most:
-                left = deadline - self._clock()
-                if left <= 0:
+                seconds_left = deadline - self._clock()
+                if seconds_left <= 0:
                     raise BatchOverdue("The model's queue was full until the job's deadline.")
-                gate.wait(left)
+                gate.wait(seconds_left)
                 if self._closed:
                     raise EngineStopped("The model accepts no more images.")
         finally:

@@ -61,10 +61,10 @@ class WatchedDevice(Generic[P, R]):
                 self.progress = self._clock()
                 self._between()
                 again()
-            found = self.model.run([item])
-            if len(found) != 1:
-                raise WrongCount(f"{len(found)} results for one image")
-            results += found
+            outcome = self.model.run([item])
+            if len(outcome) != 1:
+                raise WrongCount(f"{len(outcome)} results for one image")
+            results += outcome
         return results
 
     def out_of_memory(self, items: Sequence[P]) -> None:

@@ -130,8 +130,8 @@ class Models:
         engine, until = self._engines[self._plan.embed], time.monotonic() + TEXT_SECONDS
         with ThreadPoolExecutor(TEXTS_AT_ONCE, thread_name_prefix="texts") as pool:
             rows = list(pool.map(lambda text: engine.read(text, deadline=until), texts))
-        found: Vector = np.stack(rows).astype(np.float32)
-        return found
+        matrix: Vector = np.stack(rows).astype(np.float32)
+        return matrix
 
     def embedder(self) -> str:
         """name@revision of the embedding model. Errors: EngineStopped before it is loaded."""

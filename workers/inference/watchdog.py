@@ -50,6 +50,6 @@ def _arm() -> None:
     if not _deadlines:
         faulthandler.cancel_dump_traceback_later()
         return
-    left = max(0.001, min(_deadlines.values()) - time.monotonic())
+    seconds_left = max(0.001, min(_deadlines.values()) - time.monotonic())
     # Under a test runner sys.stderr may have no descriptor, but sys.__stderr__ has one.
-    faulthandler.dump_traceback_later(left, exit=True, file=sys.__stderr__ or sys.stderr)
+    faulthandler.dump_traceback_later(seconds_left, exit=True, file=sys.__stderr__ or sys.stderr)

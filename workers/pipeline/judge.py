@@ -19,9 +19,9 @@ from workers.pipeline.deps import Judged
 class SiteRules:
     """Profiles and vocabularies as they were when the worker started."""
 
-    def __init__(self, known: Catalog, scorer: Scorer, *, instructed: bool) -> None:
+    def __init__(self, catalog: Catalog, scorer: Scorer, *, instructed: bool) -> None:
         """`instructed`: a model of this worker reads the profile's instruction."""
-        self._catalog = known
+        self._catalog = catalog
         self._scorer = scorer
         self._instructed = instructed
 

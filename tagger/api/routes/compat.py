@@ -140,8 +140,8 @@ async def visual_entailment(request: Request, state: StateDep) -> JSONResponse:
         answer = await _checked(state, text, "缺少text参数", url=_needs(body.get("image_url"), "缺少image_url参数"))
     scores = _scores(answer)
     label = CHINESE[scores.index(max(scores))]
-    told = {"label": label, "confidence": max(scores), "all_scores": dict(zip(CHINESE, scores, strict=True))}
-    return JSONResponse({"success": True, "result": told})
+    answer_body = {"label": label, "confidence": max(scores), "all_scores": dict(zip(CHINESE, scores, strict=True))}
+    return JSONResponse({"success": True, "result": answer_body})
 
 
 def _needs(value: Any, error: str, most: int = TEXT_CHARS) -> str:

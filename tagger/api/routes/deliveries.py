@@ -34,14 +34,14 @@ def list_deliveries(
     limit: Limit = 50,
 ) -> dict[str, Any]:
     page = state.ledger.deliveries(site_id=caller.narrowed(site), status=status, cursor=cursor, limit=limit)
-    return {"data": [serializers.delivery(found) for found in page.data], "next_cursor": page.next_cursor}
+    return {"data": [serializers.delivery(delivery) for delivery in page.data], "next_cursor": page.next_cursor}
 
 
 @router.get("/v1/deliveries/{delivery_id}", summary="One delivery", responses=answered(answers.DeliveryOut), response_model=None)
 def get_delivery(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
-    found = state.ledger.delivery(delivery_id)
-    caller.may_see(found.site_id, f"There is no delivery {delivery_id!r}.")
-    return serializers.delivery(found)
+    delivery = state.ledger.delivery(delivery_id)
+    caller.may_see(delivery.site_id, f"There is no delivery {delivery_id!r}.")
+    return serializers.delivery(delivery)
 
 
 @router.get(
@@ -52,7 +52,7 @@ def get_delivery(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[s
 )
 def list_attempts(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
     caller.may_see(state.ledger.delivery(delivery_id).site_id, f"There is no delivery {delivery_id!r}.")
-    return {"data": [serializers.attempt(found) for found in state.ledger.attempts(delivery_id)], "next_cursor": None}
+    return {"data": [serializers.attempt(attempt) for attempt in state.ledger.attempts(delivery_id)], "next_cursor": None}
 
 
 @router.post(
@@ -92,7 +92,7 @@ def list_dead_letters(
     page = state.ledger.dead_letters(
         site_id=caller.narrowed(site), since_ms=parse_instant(since), code=reason, cursor=cursor, limit=limit
     )
-    return {"data": [serializers.dead_letter(found) for found in page.data], "next_cursor": page.next_cursor}
+    return {"data": [serializers.dead_letter(letter) for letter in page.data], "next_cursor": page.next_cursor}
 
 
 @router.post(

@@ -212,8 +212,8 @@ async def describe(
 
 
 def _job_body(state: AppState, job_id: str) -> dict[str, Any]:
-    found = state.ledger.job(job_id)
-    return serializers.job(found, state.ledger.delivery(found.delivery_id) if found.delivery_id else None)
+    job = state.ledger.job(job_id)
+    return serializers.job(job, state.ledger.delivery(job.delivery_id) if job.delivery_id else None)
 
 
 @router.get(
@@ -244,7 +244,7 @@ def list_jobs(
     page = state.ledger.jobs(
         site_id=caller.narrowed(site), asset_id=asset, status=status, verdict=verdict, reason=reason, cursor=cursor, limit=limit
     )
-    return {"data": [serializers.job(found, None) for found in page.data], "next_cursor": page.next_cursor}
+    return {"data": [serializers.job(job, None) for job in page.data], "next_cursor": page.next_cursor}
 
 
 @router.post(

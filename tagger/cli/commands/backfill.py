@@ -25,24 +25,24 @@ FOLLOW_SECONDS = 0.5
 RATE_SECONDS = 60.0  # window of the displayed rate
 
 
-def row(found: Backfill, now_ms: int) -> dict[str, Any]:
+def row(backfill: Backfill, now_ms: int) -> dict[str, Any]:
     """One backfill as a table row and as JSON.
 
     `waiting`: jobs that no worker claimed yet. `ended`: images that need no more work, with the `known` ones. `rate`: images per
     second that ended since the start, without the known ones, while the backfill runs. So `seconds_left` is rather too high.
     """
-    counts = found.counts
+    counts = backfill.counts
     worked = sum(counts.get(status, 0) for status in ENDED)
     ended = counts.get("known", 0) + worked
     fed = counts.get("fed", 0)
-    seconds = max(0.001, (now_ms - found.started_ms) / 1000)
-    total = max(int(found.spec["total"]), fed)
-    rate = worked / seconds if found.status == "running" else None
+    seconds = max(0.001, (now_ms - backfill.started_ms) / 1000)
+    total = max(int(backfill.spec["total"]), fed)
+    rate = worked / seconds if backfill.status == "running" else None
     return {
-        "id": found.id,
-        "site": found.site_id,
-        "status": found.status,
-        "folder": found.spec["folder"],
+        "id": backfill.id,
+        "site": backfill.site_id,
+        "status": backfill.status,
+        "folder": backfill.spec["folder"],
         "total": total,
         "fed": fed,
         "open": max(0, fed - ended),
@@ -52,7 +52,7 @@ def row(found: Backfill, now_ms: int) -> dict[str, Any]:
         "dead": counts.get("dead", 0),
         "rate": None if rate is None else round(rate, 2),
         "seconds_left": round((total - ended) / rate) if rate else None,
-        "started_at": serializers.instant(found.started_ms),
+        "started_at": serializers.instant(backfill.started_ms),
     }
 
 
@@ -106,12 +106,12 @@ def _say_left_out(plan: Backfill) -> None:
 
 def _rehearsed(ledger: Ledger, plan: Backfill) -> tuple[int, int]:
     """The number of images of the folder, and of those that are known."""
-    found = (0, 0)
+    counts = (0, 0)
     with Progress(console=console.err, transient=True) as progress:
         task = progress.add_task("counting", total=plan.spec["total"])
-        for found in rehearse(ledger, plan):
-            progress.update(task, completed=found[0])
-    return found
+        for counts in rehearse(ledger, plan):
+            progress.update(task, completed=counts[0])
+    return counts
 
 
 def watch(ledger: Ledger, backfill_id: str) -> Backfill:
@@ -132,12 +132,12 @@ def watch(ledger: Ledger, backfill_id: str) -> Backfill:
         seen: deque[tuple[int, int]] = deque()  # (when, ended)
         task = progress.add_task("describing", total=None, rate=0.0)
         while True:
-            found = ledger.backfill(backfill_id)
-            state = row(found, ledger.now_ms())
+            backfill = ledger.backfill(backfill_id)
+            state = row(backfill, ledger.now_ms())
             rate = recent_rate(seen, ledger.now_ms(), state["ended"] - state["known"])
             progress.update(task, total=state["total"], completed=state["ended"], rate=rate)
-            if found.status != "running":
-                return found
+            if backfill.status != "running":
+                return backfill
             time.sleep(FOLLOW_SECONDS)
 
 
@@ -165,7 +165,7 @@ def list_backfills(json: console.Json = False) -> None:
     Example:  tagger backfill list --json
     """
     with console.ledger() as ledger:
-        rows = [row(found, ledger.now_ms()) for found in ledger.backfills()]
+        rows = [row(backfill, ledger.now_ms()) for backfill in ledger.backfills()]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:
@@ -187,21 +187,21 @@ def status(
     Example:  tagger backfill status bkf_01J9Z3… --follow
     """
     with console.ledger() as ledger:
-        found = _watched(ledger, backfill_id) if follow else ledger.backfill(backfill_id)
+        backfill = _watched(ledger, backfill_id) if follow else ledger.backfill(backfill_id)
         now_ms = ledger.now_ms()
     if json:
-        console.print_json(row(found, now_ms))
+        console.print_json(row(backfill, now_ms))
     else:
-        console.out.print(told(found, now_ms))
+        console.out.print(told(backfill, now_ms))
 
 
-def told(found: Backfill, now_ms: int) -> str:
+def told(backfill: Backfill, now_ms: int) -> str:
     """The progress in one sentence. If the backfill is paused, also the number of waiting images."""
-    body = row(found, now_ms)
+    body = row(backfill, now_ms)
     rate = f", {body['rate']} images/s" if body["rate"] is not None else ""
     remaining = f", about {body['seconds_left']} s remain" if body["seconds_left"] is not None else ""
     done = f"{body['id']} {body['status']}: {body['ended']} of {body['total']} ended, {body['dead']} failed{rate}{remaining}"
-    if found.status != "paused":
+    if backfill.status != "paused":
         return done
     under_way = body["open"] - body["waiting"]
     waiting = body["total"] - body["fed"] + body["waiting"]
@@ -211,11 +211,11 @@ def told(found: Backfill, now_ms: int) -> str:
 def _set(backfill_id: str, wanted: BackfillStatus, json: bool) -> None:
     with console.ledger() as ledger:
         ledger.set_backfill_status(backfill_id, wanted)
-        found, now_ms = ledger.backfill(backfill_id), ledger.now_ms()
+        backfill, now_ms = ledger.backfill(backfill_id), ledger.now_ms()
     if json:
-        console.print_json(row(found, now_ms))
+        console.print_json(row(backfill, now_ms))
     else:
-        console.out.print(told(found, now_ms))
+        console.out.print(told(backfill, now_ms))
 
 
 @app.command("pause")

@@ -73,8 +73,8 @@ def check(
             console.err.print(f"{trouble.detail}. {trouble.remedy}", style="yellow")
         while True:
             require_checks(ledger, console.settings(), "backfill")  # the workers of the running stack check these
-            found = list(check_texts.written(ledger, ledger.get_site(str(site)).id))
-            rows = _with_progress(ledger, str(site), chosen, found)
+            texts = list(check_texts.written(ledger, ledger.get_site(str(site)).id))
+            rows = _with_progress(ledger, str(site), chosen, texts)
             _report(rows, report)
             if every is None:
                 break
@@ -95,10 +95,10 @@ def _with_progress(ledger: Ledger, site_id: str, profile: str, rows: Sequence[Ro
 
 def _report(rows: Sequence[Row], out: Output) -> None:
     out.write(content(rows, out.place.suffix))
-    told = check_texts.summary(rows)
+    summary = check_texts.summary(rows)
     console.out.print(
-        f"{told['rows']} texts: {told['yes']} fit, {told['maybe']} may fit, {told['no']} do not fit, "
-        f"{told['failed']} could not be checked → {out.place}",
+        f"{summary['rows']} texts: {summary['yes']} fit, {summary['maybe']} may fit, {summary['no']} do not fit, "
+        f"{summary['failed']} could not be checked → {out.place}",
     )
 
 

@@ -77,10 +77,10 @@ def show_letter(
     Example:  tagger dead-letters show job_01J9Z3…
     """
     with console.ledger() as ledger:
-        found = ledger.dead_letters(ids=[letter_id]).data
-    if not found:
+        letters = ledger.dead_letters(ids=[letter_id]).data
+    if not letters:
         raise NotFound(f"No dead letter {letter_id}.", "List them with `tagger dead-letters list`.")
-    console.print_json(serializers.dead_letter(found[0]))
+    console.print_json(serializers.dead_letter(letters[0]))
 
 
 def _ids(ledger: Ledger, ids: list[str] | None, by: Filter, everything: bool) -> list[str]:

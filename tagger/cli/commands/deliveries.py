@@ -34,7 +34,7 @@ def list_deliveries(
     with console.ledger() as ledger:
         filters.check_site(ledger, site)
         page = ledger.deliveries(site_id=site, status=status, cursor=cursor, limit=limit)
-    rows = [serializers.delivery(found) for found in page.data]
+    rows = [serializers.delivery(delivery) for delivery in page.data]
     if json:
         console.print_json({"data": rows, "next_cursor": page.next_cursor})
     else:
@@ -52,9 +52,9 @@ def show_delivery(
     Example:  tagger deliveries show dlv_01J9Z3…
     """
     with console.ledger() as ledger:
-        found = ledger.delivery(delivery_id)
-        endpoint = ledger.endpoint_of(found.site_id)
-        body = {**serializers.delivery(found), "history": [serializers.attempt(a) for a in ledger.attempts(delivery_id)]}
+        delivery = ledger.delivery(delivery_id)
+        endpoint = ledger.endpoint_of(delivery.site_id)
+        body = {**serializers.delivery(delivery), "history": [serializers.attempt(a) for a in ledger.attempts(delivery_id)]}
     if json:
         console.print_json(body)
         return

@@ -43,17 +43,17 @@ def doctor(json: console.Json = False) -> None:
     findings = [_python(settings), home := _home(settings)]
     # all other parts are in the home, so without it one finding is enough
     findings += [check(settings) for check in CHECKS] if home.state != "broken" else []
-    if all(found.state != "broken" for found in findings):
+    if all(finding.state != "broken" for finding in findings):
         findings += _sites(settings) + _attention(settings)
     if json:
         console.print_json({"data": [asdict(f) for f in findings], "next_cursor": None})
     else:
-        for found in findings:
-            console.out.print(f"{found.state:8}", end="", style=STYLES[found.state])
-            console.out.print(f"{found.what}: {found.detail}")
-            if found.remedy and found.state != "ok":
-                console.out.print(f"        → {found.remedy}")
-    if any(found.state == "broken" for found in findings):
+        for finding in findings:
+            console.out.print(f"{finding.state:8}", end="", style=STYLES[finding.state])
+            console.out.print(f"{finding.what}: {finding.detail}")
+            if finding.remedy and finding.state != "ok":
+                console.out.print(f"        → {finding.remedy}")
+    if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(1)
 
 
@@ -135,9 +135,9 @@ def _connections(settings: Settings) -> Finding:
         state = "ok" if allowed >= wanted else "warning"
         return f"the database server allows {allowed}; {plan.processes} processes and a command need up to {wanted}"
 
-    found = attempt("Connections", look)
+    finding = attempt("Connections", look)
     remedy = f"Raise `max_connections` of PostgreSQL so that {wanted} are free, or run fewer processes (`tag_processes`)."
-    return replace(found, state=state, remedy=remedy) if found.state == "ok" else found
+    return replace(finding, state=state, remedy=remedy) if finding.state == "ok" else finding
 
 
 def _broker(settings: Settings) -> Finding:
@@ -199,8 +199,8 @@ def _attention(settings: Settings) -> list[Finding]:
         return []
     ledger = open_ledger(settings.ledger)
     try:
-        told = attention.troubles(ledger, settings.home)
-        return [Finding(what=t.what, state="warning", detail=t.detail, remedy=t.remedy) for t in told]
+        problems = attention.troubles(ledger, settings.home)
+        return [Finding(what=t.what, state="warning", detail=t.detail, remedy=t.remedy) for t in problems]
     finally:
         ledger.close()
 

@@ -110,9 +110,9 @@ class _Evaluator:
         self.warnings: list[str] = []
 
     def run(self, profile_name: str, settings: Settings, suffix: str = "") -> EvaluationRun:
-        known = console.catalog()
-        profile = known.require(profile_name)
-        vocabulary = _vocabulary(known, profile, self._vocabulary)
+        catalog = console.catalog()
+        profile = catalog.require(profile_name)
+        vocabulary = _vocabulary(catalog, profile, self._vocabulary)
         ids = [term.id for _, term in vocabulary]
         foreign = sorted(self._labelled.universe - set(ids))
         if foreign:
@@ -153,16 +153,16 @@ def _calibrate(run: EvaluationRun, files: Sequence[str], labelled: Labels, file:
     return fitted
 
 
-def _vocabulary(known: Catalog, profile: Profile, wanted: str | None) -> Vocabulary:
-    if wanted is None or wanted in known.vocabularies:
-        return known.vocabulary(profile, wanted)
+def _vocabulary(catalog: Catalog, profile: Profile, wanted: str | None) -> Vocabulary:
+    if wanted is None or wanted in catalog.vocabularies:
+        return catalog.vocabulary(profile, wanted)
     return vocabulary_file.load(Path(wanted))
 
 
 def _second(compare: str, evaluator: _Evaluator, profile: str) -> EvaluationRun:
     """The other side of a comparison, on the same images."""
     path = Path(compare)
-    if any(known.name == compare for known in console.catalog().profiles):
+    if any(candidate.name == compare for candidate in console.catalog().profiles):
         return evaluator.run(compare, console.settings())
     if path.is_file():
         try:
@@ -186,8 +186,8 @@ def _tuned(wanted: str | None, labelled: Labels) -> Sequence[str] | None:
         names = table_file.decoded(Path(wanted).read_bytes(), wanted, BadRequest).splitlines()
     except OSError as err:
         raise BadRequest(f"{wanted} cannot be read: {err.strerror}.", f"Name a file, or write `{FIRST_HALF}`.") from err
-    known = {named_files.same(file): file for file in labelled.files}
-    listed = [known.get(named_files.same(name.strip()), name.strip()) for name in names if name.strip()]
+    files = {named_files.same(file): file for file in labelled.files}
+    listed = [files.get(named_files.same(name.strip()), name.strip()) for name in names if name.strip()]
     unknown = [name for name in listed if name not in labelled.tags]
     if unknown:
         raise BadRequest(f"{wanted} names `{unknown[0]}`, which has no labels.", "Write the names as in the file of labels.")

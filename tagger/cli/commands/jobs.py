@@ -89,19 +89,19 @@ def _show(body: dict[str, Any]) -> None:
     out.print(f"{body['id']}  {body['status']}   site {body['site']}, asset {body['asset']['id']}, lane {body['lane']}")
     if body["next_attempt_at"]:
         out.print(f"  attempt {body['attempts'] + 1}, next at {body['next_attempt_at']}")
-    for found in body["annotations"]:
-        value = found["value"]
+    for annotation in body["annotations"]:
+        value = annotation["value"]
         text = ", ".join(f"{t['label']} {t['score']:.2f}" for t in value) if isinstance(value, list) else repr(value)
         text = "–" if value is None or value == [] else text
-        reasons = f" ({', '.join(found['verdict']['reasons'])})" if found["verdict"]["reasons"] else ""
-        outcome = f" → {found['outcome']}" if found["outcome"] else ""
-        out.print(f"  {found['field']} {found['locale']}: {text}")
-        out.print(f"      {found['verdict']['action']}{reasons}{outcome}  {found['model'] or ''}", style="dim")
-        for reason in found["verdict"]["reasons"]:
+        reasons = f" ({', '.join(annotation['verdict']['reasons'])})" if annotation["verdict"]["reasons"] else ""
+        outcome = f" → {annotation['outcome']}" if annotation["outcome"] else ""
+        out.print(f"  {annotation['field']} {annotation['locale']}: {text}")
+        out.print(f"      {annotation['verdict']['action']}{reasons}{outcome}  {annotation['model'] or ''}", style="dim")
+        for reason in annotation["verdict"]["reasons"]:
             if meaning := REASONS.get(reason):
                 out.print(f"      {reason}: {meaning}", style="dim")
         for rule in RULES:
-            if rule.id in found["rules"]:
+            if rule.id in annotation["rules"]:
                 out.print(f"      rule {rule.id} acted: {rule.why}", style="dim")
     if body["delivery"]:
         out.print(f"  delivery {body['delivery']['id']}: {body['delivery']['status']}, attempts {body['delivery']['attempts']}")

@@ -106,9 +106,9 @@ def _run(verb: str, names: list[str] | None, json: bool, *more: str) -> None:
         console.print_table(good, COLUMNS, "No weights are here.", drop=["revision"], prose="about")
         for row in rows:
             if "error" in row:
-                told = row["error"]
-                console.err.print(f"{row['name']}: {told['title']} ({told['code']})", style="bold red", markup=False)
-                console.err.print(f"  {told['detail']}\n  {told['remedy']}", markup=False)
+                error = row["error"]
+                console.err.print(f"{row['name']}: {error['title']} ({error['code']})", style="bold red", markup=False)
+                console.err.print(f"  {error['detail']}\n  {error['remedy']}", markup=False)
     if status:
         raise typer.Exit(1)
 

@@ -39,15 +39,15 @@ def purge(
         if site is not None:
             ledger.get_site(site)
         before_ms = None if older_than is None else ledger.now_ms() - older_than * DAY_MS
-        found = ledger.count_jobs(site_id=site, asset_id=asset, before_ms=before_ms)
+        number = ledger.count_jobs(site_id=site, asset_id=asset, before_ms=before_ms)
         if not dry_run:
             if not yes:
-                typer.confirm(f"Erase {found} jobs? This cannot be undone.", abort=True, err=True)
-            found = _erase(ledger, site, asset, before_ms, found)
+                typer.confirm(f"Erase {number} jobs? This cannot be undone.", abort=True, err=True)
+            number = _erase(ledger, site, asset, before_ms, number)
     if json:
-        console.print_json({"jobs": found, "dry_run": dry_run})
+        console.print_json({"jobs": number, "dry_run": dry_run})
     else:
-        console.out.print(f"{'Would erase' if dry_run else 'Erased'} {found} jobs.")
+        console.out.print(f"{'Would erase' if dry_run else 'Erased'} {number} jobs.")
 
 
 def _erase(ledger: Ledger, site: str | None, asset: str | None, before_ms: int | None, expected: int) -> int:

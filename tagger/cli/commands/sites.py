@@ -120,8 +120,8 @@ def change(
         if endpoint or allow_private is not None:
             services.check_address(url, private)
         changes: dict[str, Any] = {"name": wanted.name, "locales": wanted.locales}
-        told = {"tell_unwritten": tell_unwritten, "tell_failed": tell_failed}
-        changes |= {option: value for option, value in told.items() if value is not None}
+        message_options = {"tell_unwritten": tell_unwritten, "tell_failed": tell_failed}
+        changes |= {option: value for option, value in message_options.items() if value is not None}
         if cms is not None:
             services.check_cms(cms)
             changes["cms"] = cms
@@ -173,8 +173,8 @@ def _checked(
             endpoint=None if endpoint is None else EndpointIn(url=endpoint, allow_private=allow_private),
         )
     except ValidationError as err:
-        found = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in err.errors()]
-        raise BadRequest("; ".join(found), "Correct it; `tagger sites add --help` has an example.") from None
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in err.errors()]
+        raise BadRequest("; ".join(problems), "Correct it; `tagger sites add --help` has an example.") from None
 
 
 @app.command("list")

@@ -46,7 +46,7 @@ def check(
       tagger vocabulary check newsroom.yaml --locale en --locale zh-Hans
     """
     try:
-        known = load(vocabulary)
+        chosen = load(vocabulary)
     except VocabularyInvalid as err:
         if not json:
             for place in err.errors:
@@ -55,14 +55,14 @@ def check(
         console.print_json({"valid": False, "error": err.info().to_dict(), "warnings": []})
         raise typer.Exit(1) from err
     wanted = console.locales(locale, default=())
-    unreachable = _unreachable(known) if reach else {}
-    warnings = check_vocabulary(known, locales=wanted, reach=lambda _, term: unreachable.get(term.id))
+    unreachable = _unreachable(chosen) if reach else {}
+    warnings = check_vocabulary(chosen, locales=wanted, reach=lambda _, term: unreachable.get(term.id))
     if json:
-        console.print_json({"valid": True, "name": known.name, "terms": len(known), "warnings": list(warnings)})
+        console.print_json({"valid": True, "name": chosen.name, "terms": len(chosen), "warnings": list(warnings)})
         return
     for warning in warnings:
         console.out.print(f"warning: {warning}")
-    console.out.print(f"{known.name}, version {known.version}: {len(known)} terms, {len(warnings)} warnings.")
+    console.out.print(f"{chosen.name}, version {chosen.version}: {len(chosen)} terms, {len(warnings)} warnings.")
 
 
 @app.command("show")
@@ -75,9 +75,9 @@ def show(
 
     Example:  tagger vocabulary show general --locale zh-Hans
     """
-    known = load(vocabulary)
+    chosen = load(vocabulary)
     (language,) = console.locales([locale])
-    rows = [_row(category, term, language) for category, term in known]
+    rows = [_row(category, term, language) for category, term in chosen]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:
@@ -94,13 +94,13 @@ def build(vocabulary: Named, json: console.Json = False) -> None:
 
     Example:  tagger vocabulary build newsroom.yaml
     """
-    known = load(vocabulary)
-    (made,) = ask("vectors", {"vocabulary": vocabulary_file.dump(known)}, console.settings())
+    chosen = load(vocabulary)
+    (made,) = ask("vectors", {"vocabulary": vocabulary_file.dump(chosen)}, console.settings())
     if json:
-        console.print_json({"name": known.name, **made})
+        console.print_json({"name": chosen.name, **made})
     else:
-        told = f"{known.name}: {made['texts']} vectors of {made['dimensions']} numbers by {made['model']} → {made['file']}"
-        console.out.print(told)
+        line = f"{chosen.name}: {made['texts']} vectors of {made['dimensions']} numbers by {made['model']} → {made['file']}"
+        console.out.print(line)
 
 
 @app.command("export")
@@ -120,17 +120,17 @@ def export(
       tagger vocabulary export newsroom.yaml newsroom.jsonld
     """
     check_free(out, force)
-    known = load(vocabulary)
+    chosen = load(vocabulary)
     suffix = out.suffix.lower()
     if suffix in FORMS:
-        text = skos.dump(known, form=FORMS[suffix], base=base)
+        text = skos.dump(chosen, form=FORMS[suffix], base=base)
     elif suffix in YAMLS:
-        text = vocabulary_file.dump(known)
+        text = vocabulary_file.dump(chosen)
     else:
         raise BadRequest(f"The ending of {out.name} names no known format.", "Use the ending .ttl, .jsonld or .yaml.")
     file = Output(place=out, over=force)
     file.write(text.encode())
-    console.out.print(f"{known.name}: {len(known)} terms → {file.place}")
+    console.out.print(f"{chosen.name}: {len(chosen)} terms → {file.place}")
 
 
 @app.command("import")
@@ -155,12 +155,12 @@ def import_(
         raise BadRequest(f"{out.name} does not end in .yaml.", "`import` writes YAML; use `export` for other formats.")
     if out.exists():
         raise BadRequest(f"{out} already exists.", "Name another file; `tagger vocabulary diff` compares the two.")
-    known = _skos(source, name, scheme)
-    text = vocabulary_file.dump(known)
+    chosen = _skos(source, name, scheme)
+    text = vocabulary_file.dump(chosen)
     vocabulary_file.parse(text, source=out.name)  # the written file must be readable
     file = Output(place=out)
     file.write(text.encode())
-    console.out.print(f"{known.name}: {len(known)} terms in {len(known.categories)} categories → {file.place}")
+    console.out.print(f"{chosen.name}: {len(chosen)} terms in {len(chosen.categories)} categories → {file.place}")
 
 
 @app.command("diff")
@@ -175,18 +175,18 @@ def diff(
 
     Example:  tagger vocabulary diff newsroom-1.yaml newsroom-2.yaml
     """
-    found = diff_vocabularies(load(old), load(new))
+    changes = diff_vocabularies(load(old), load(new))
     if json:
-        console.print_json({**asdict(found), "changed": {i: list(parts) for i, parts in found.changed.items()}})
+        console.print_json({**asdict(changes), "changed": {i: list(parts) for i, parts in changes.changed.items()}})
         return
-    for sign, ids in (("+", found.added), ("-", found.removed)):
+    for sign, ids in (("+", changes.added), ("-", changes.removed)):
         for term in ids:
             console.out.print(f"{sign} {term}", markup=False)
-    for term, parts in found.changed.items():
+    for term, parts in changes.changed.items():
         console.out.print(f"~ {term}: {', '.join(parts)}", markup=False)
-    for warning in found.warnings:
+    for warning in changes.warnings:
         console.out.print(f"warning: {warning}")
-    if not (found.added or found.removed or found.changed):
+    if not (changes.added or changes.removed or changes.changed):
         console.out.print("The vocabularies have the same terms.")
 
 
@@ -197,12 +197,13 @@ def load(name: str) -> Vocabulary:
         return _skos(path)
     if path.suffix.lower() in YAMLS or os.path.isfile(path):
         return vocabulary_file.load(path)
-    known = console.catalog().vocabularies
-    if name not in known:
+    vocabularies = console.catalog().vocabularies
+    if name not in vocabularies:
         raise VocabularyInvalid(
-            f"There is no vocabulary `{name}`.", f"Name a file (.yaml, .ttl, .jsonld), or one of {', '.join(sorted(known))}."
+            f"There is no vocabulary `{name}`.",
+            f"Name a file (.yaml, .ttl, .jsonld), or one of {', '.join(sorted(vocabularies))}.",
         )
-    return known[name]
+    return vocabularies[name]
 
 
 def _skos(path: Path, name: str | None = None, scheme: str | None = None) -> Vocabulary:
@@ -214,18 +215,18 @@ def _skos(path: Path, name: str | None = None, scheme: str | None = None) -> Voc
             raw = file.read(MAX_BYTES + 1)
     except OSError as err:
         raise VocabularyInvalid(f"{path} cannot be read: {err.strerror}.", remedy="Check the path and the permissions.") from err
-    told: list[str] = []
-    known = skos.load(raw, form=form, name=name, scheme=scheme, warn=told.append)
-    for warning in told[:MOST_WARNINGS]:
+    warnings: list[str] = []
+    vocabulary = skos.load(raw, form=form, name=name, scheme=scheme, warn=warnings.append)
+    for warning in warnings[:MOST_WARNINGS]:
         console.err.print(f"warning: {warning}")
-    if len(told) > MOST_WARNINGS:
-        console.err.print(f"warning: and {len(told) - MOST_WARNINGS} more warnings.")
-    return known
+    if len(warnings) > MOST_WARNINGS:
+        console.err.print(f"warning: and {len(warnings) - MOST_WARNINGS} more warnings.")
+    return vocabulary
 
 
-def _unreachable(known: Vocabulary) -> dict[str, str]:
+def _unreachable(vocabulary: Vocabulary) -> dict[str, str]:
     with console.err.status("Asking the models…"):
-        (answer,) = ask("reach", {"vocabulary": vocabulary_file.dump(known)}, console.settings())
+        (answer,) = ask("reach", {"vocabulary": vocabulary_file.dump(vocabulary)}, console.settings())
     return dict(answer["unreachable"])
 
 

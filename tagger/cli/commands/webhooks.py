@@ -54,17 +54,17 @@ def try_endpoint(
 
     Example:  tagger webhooks test --site blog
     """
-    [found] = worker_rpc.run(["workers.deliver.probe"], {"site": site}, console.settings())
+    [answer] = worker_rpc.run(["workers.deliver.probe"], {"site": site}, console.settings())
     if json:
-        console.print_json(found)
+        console.print_json(answer)
     else:
-        came = "no answer" if found["status"] is None else f"answered {found['status']}"
-        console.out.print(f"{found['url']}: {came} after {found['ms']} ms.", markup=False)
-        if found["answer"]:
-            console.out.print(f"  {found['answer']!r}", markup=False)
-        if not found["ok"]:
-            console.out.print(f"{found['detail']} {found['remedy']}", markup=False)
-    if not found["ok"]:
+        came = "no answer" if answer["status"] is None else f"answered {answer['status']}"
+        console.out.print(f"{answer['url']}: {came} after {answer['ms']} ms.", markup=False)
+        if answer["answer"]:
+            console.out.print(f"  {answer['answer']!r}", markup=False)
+        if not answer["ok"]:
+            console.out.print(f"{answer['detail']} {answer['remedy']}", markup=False)
+    if not answer["ok"]:
         raise typer.Exit(1)
 
 

@@ -25,8 +25,8 @@ class Survey:
 
     def sentence(self) -> str:
         """What was left out, for the last line; empty where nothing was."""
-        told = "; ".join(self._told(why) for why in self.counts)
-        return f"Skipped: {told}." if told else ""
+        reasons = "; ".join(self._told(why) for why in self.counts)
+        return f"Skipped: {reasons}." if reasons else ""
 
     def _told(self, why: str) -> str:
         rest = self.counts[why] - len(self.names[why])

@@ -117,8 +117,8 @@ def _walk(place: _Place, after: list[str] | None, left_out: LeftOut) -> Iterator
 def _entries(place: _Place, left_out: LeftOut) -> list[os.DirEntry[str]]:
     """In one fixed order. Names that are not valid Unicode are left out: no CMS and no database could hold them as an id."""
     try:
-        with os.scandir(place.path) as found:
-            entries = [entry for entry in found if not _is_companion(entry.name)]
+        with os.scandir(place.path) as scan:
+            entries = [entry for entry in scan if not _is_companion(entry.name)]
     except PermissionError:  # any other fault may pass: the next walk begins here again, and nothing was left out
         if not place.prefix:
             raise

@@ -84,8 +84,8 @@ def _asset_id(asset: Mapping[str, Any]) -> str:
 
 
 def _refusal(err: ValidationError, prefix: str) -> BadRequest:
-    found = pointers(err, prefix)
-    return BadRequest("The hook is not valid: " + "; ".join(f"{p.pointer}: {p.detail}" for p in found[:5]), errors=found)
+    faults = pointers(err, prefix)
+    return BadRequest("The hook is not valid: " + "; ".join(f"{p.pointer}: {p.detail}" for p in faults[:5]), errors=faults)
 
 
 def _bad(pointer: str, detail: str) -> BadRequest:

@@ -42,8 +42,8 @@ def load(path: Path, *, device: str = "cpu", dtype: torch.dtype | None = None, b
     if not 4 <= bounds.least <= bounds.most <= 16_384:
         raise invalid("settings", "visual_tokens", f"are {bounds.least} to {bounds.most}", "Choose 4 ≤ least ≤ most ≤ 16384.")
     place = torch.device(device)
-    told = _object(path / CONFIG_FILE)
-    config = _config(told)
+    config_body = _object(path / CONFIG_FILE)
+    config = _config(config_body)
     patches = _patches(_object(path / PREPROCESSOR_FILE), config)
     tokenizer = _tokenizer(path / TOKENIZER_FILE, config)
     with torch.device("meta"):
@@ -115,8 +115,8 @@ def _tokenizer(file: Path, config: Any) -> Tokenizer:
     except Exception as err:
         raise invalid(file.name, "content", f"is not a tokenizer: {str(err)[:200]}", FETCH) from err
     if tokenizer.token_to_id(IMAGE_TOKEN) != config.image_token_id:
-        found = tokenizer.token_to_id(IMAGE_TOKEN)
-        raise invalid(file.name, IMAGE_TOKEN, f"has the id {found}, but config.json says {config.image_token_id}", MATCH)
+        token_id = tokenizer.token_to_id(IMAGE_TOKEN)
+        raise invalid(file.name, IMAGE_TOKEN, f"has the id {token_id}, but config.json says {config.image_token_id}", MATCH)
     if tokenizer.token_to_id(END_TOKEN) is None:
         raise invalid(file.name, END_TOKEN, "is missing", FETCH)
     if tokenizer.get_vocab_size() > config.text_config.vocab_size:

@@ -109,9 +109,9 @@ class Gme:
         ids = self._encode(text, instruction, image=visual > 0)
         if len(ids) > MAX_TEXT:
             spent = len(ids) - len(self._encode("", instruction, image=visual > 0))
-            kept = max(0, spent - (len(ids) - MAX_TEXT))
+            text_length = max(0, spent - (len(ids) - MAX_TEXT))
             spans = self._tokenizer.encode(text, add_special_tokens=False).offsets
-            ids = self._encode(text[: spans[kept - 1][1]] if kept else "", instruction, image=visual > 0)
+            ids = self._encode(text[: spans[text_length - 1][1]] if text_length else "", instruction, image=visual > 0)
         return expanded(ids, self._reads.image_token, visual)
 
     def _encode(self, text: str, instruction: str, *, image: bool) -> list[int]:
@@ -123,11 +123,11 @@ class Gme:
     @torch.inference_mode()
     def run(self, batch: Sequence[Item]) -> Sequence[Vector]:
         """One [d] float32 vector of length one for each item; images, texts and both may be mixed."""
-        found: dict[int, Vector] = {}
+        by_place: dict[int, Vector] = {}
         for places in groups([len(item.ids) for item in batch], waste=WASTE, most=self._most):
             vectors = self._embed([batch[place] for place in places]).cpu().numpy()
-            found.update(zip(places, vectors, strict=True))
-        return [found[place] for place in range(len(batch))]
+            by_place.update(zip(places, vectors, strict=True))
+        return [by_place[place] for place in range(len(batch))]
 
     def _embed(self, items: Sequence[Item]) -> Tensor:
         """[n, d] float32. Every row is computed as if it were alone."""

@@ -53,9 +53,9 @@ class Item:
 
 def message(text: str, instruction: str, *, image: bool) -> str:
     """The one message that GME was trained on. Words that look like the language's own marks are taken apart."""
-    said = f"{IMAGE_PART if image else ''}{plain(text)}"
+    content = f"{IMAGE_PART if image else ''}{plain(text)}"
     asked = plain(instruction) or DEFAULT_INSTRUCTION
-    return f"<|im_start|>system\n{asked}<|im_end|>\n<|im_start|>user\n{said}<|im_end|>\n<|im_start|>assistant\n{END_TOKEN}"
+    return f"<|im_start|>system\n{asked}<|im_end|>\n<|im_start|>user\n{content}<|im_end|>\n<|im_start|>assistant\n{END_TOKEN}"
 
 
 def plain(text: str) -> str:
@@ -100,11 +100,11 @@ def fitted(height: int, width: int, factor: int, least: int, most: int) -> tuple
 def groups(lengths: Sequence[int], *, waste: float, most: int) -> list[list[int]]:
     """Places of `lengths`, grouped so that padding each group to its longest adds at most the share `waste` and a group
     has at most `most` tokens with its padding. Together they hold each place once; one item always fits."""
-    found: list[list[int]] = []
+    batches: list[list[int]] = []
     for place in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        longest = lengths[found[-1][0]] if found else 0
-        if found and lengths[place] >= (1 - waste) * longest and longest * (len(found[-1]) + 1) <= most:
-            found[-1].append(place)
+        longest = lengths[batches[-1][0]] if batches else 0
+        if batches and lengths[place] >= (1 - waste) * longest and longest * (len(batches[-1]) + 1) <= most:
+            batches[-1].append(place)
         else:
-            found.append([place])
-    return found
+            batches.append([place])
+    return batches

@@ -112,9 +112,9 @@ def probabilities(vector: Floats, table: Table, bank: Floats) -> npt.NDArray[np.
     neutral = (bank @ vector).astype(np.float64)  # [bank]: how near this picture is to what fits none in particular
     among = (bank @ bank.T).astype(np.float64)
     hubs = (among.sum(axis=1) - among.diagonal()) / max(1, len(bank) - 1)  # the bank's own nearness to everything
-    left = neutral - hubs  # without the shift of each text
-    spread = max(float(left.std()), LEAST_SPREAD)
-    z = ((table.terms @ vector).astype(np.float64) - table.near - left.mean()) / spread
+    centred = neutral - hubs  # without the shift of each text
+    spread = max(float(centred.std()), LEAST_SPREAD)
+    z = ((table.terms @ vector).astype(np.float64) - table.near - centred.mean()) / spread
     logits = np.clip(STEEPNESS * (z - MIDDLE), -60.0, 60.0)
-    found: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logits))
-    return found
+    result: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logits))
+    return result

@@ -21,9 +21,9 @@ class Calibrator:
         stored = table("calibration.json")
         return cls(ruled=_platt(stored["ruled"]), near=_platt(stored["near"]))
 
-    def apply(self, raw: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+    def apply(self, raw: Floats, ruled: npt.NDArray[np.bool_]) -> Floats:
         """[terms] raw and whether a rule names each → [terms] probabilities; a raw 0 stays 0."""
-        out: Floats = np.where(raw <= 0.0, 0.0, np.where(known, self.ruled.apply(raw), self.near.apply(raw)))
+        out: Floats = np.where(raw <= 0.0, 0.0, np.where(ruled, self.ruled.apply(raw), self.near.apply(raw)))
         return out
 
 

@@ -41,10 +41,10 @@ def caption(
     classes: Sequence[ClassScore], objects: Sequence[DetectedObject], words: Mapping[str, Sequence[str]], model: str
 ) -> CaptionPrediction | None:
     """The sentence, or None where no subject passes 0.5. `words`: WordNet words of each class name."""
-    found = [s for s in (_things(objects), _class(classes, words)) if s is not None and s.score >= SAY]
-    if not found:
+    subjects = [s for s in (_things(objects), _class(classes, words)) if s is not None and s.score >= SAY]
+    if not subjects:
         return None
-    best = max(found, key=lambda s: (s.score >= SURE and s.specific, s.score))
+    best = max(subjects, key=lambda s: (s.score >= SURE and s.specific, s.score))
     return CaptionPrediction(model=model, text=best.text, score=best.score, specific=best.specific and best.score >= SURE)
 
 

@@ -80,13 +80,13 @@ def _move(out: Floats, present: Mapping[str, float], ratios: Ratios) -> None:
 
 def strengths(prediction: Prediction) -> dict[str, float]:
     """Cue → strength 0..1: the look's, and what the boxes of persons say."""
-    found = dict(prediction.look.cues) if prediction.look is not None else {}
+    cues = dict(prediction.look.cues) if prediction.look is not None else {}
     persons = [(o, sure(o)) for o in prediction.objects if o.label == "person"]
     if persons:
         largest, certain = max(persons, key=lambda pair: _area(pair[0].box))
-        found["many_persons" if sum(c >= 0.5 for _, c in persons) >= CROWD else "few_persons"] = 1.0
-        found["big_person" if _area(largest.box) >= BIG_PERSON else "small_person"] = certain
-    return found
+        cues["many_persons" if sum(c >= 0.5 for _, c in persons) >= CROWD else "few_persons"] = 1.0
+        cues["big_person" if _area(largest.box) >= BIG_PERSON else "small_person"] = certain
+    return cues
 
 
 def look_word(names: frozenset[str]) -> str | None:

@@ -67,12 +67,12 @@ def objects(scores: Floats, boxes: Floats, frame: tuple[float, float], names: Se
     label, score = scores.argmax(axis=1), scores.max(axis=1)
     order = np.argsort(-score, kind="stable")[:KEEP]
     undone = np.clip(boxes / np.array([frame[0], frame[1]] * 2, np.float32), 0.0, 1.0)
-    kept: list[int] = []
+    chosen: list[int] = []
     for i in order:
-        if all(label[i] != label[j] or overlap(undone[i], undone[j]) < OVERLAP for j in kept):
-            kept.append(int(i))
+        if all(label[i] != label[j] or overlap(undone[i], undone[j]) < OVERLAP for j in chosen):
+            chosen.append(int(i))
     return tuple(
-        DetectedObject(label=names[label[i]], score=float(score[i]), box=_box(undone[i])) for i in kept if _area(undone[i]) > 0
+        DetectedObject(label=names[label[i]], score=float(score[i]), box=_box(undone[i])) for i in chosen if _area(undone[i]) > 0
     )
 
 

@@ -56,11 +56,11 @@ class Lexicon:
     @functools.cached_property
     def sources_of(self) -> Mapping[str, npt.NDArray[np.intp]]:
         """Word → the sources that it names."""
-        found: dict[str, list[int]] = {}
+        sources: dict[str, list[int]] = {}
         for row, words in enumerate(self.words):
             for word in words:
-                found.setdefault(word, []).append(row)
-        return {word: np.array(rows, np.intp) for word, rows in found.items()}
+                sources.setdefault(word, []).append(row)
+        return {word: np.array(rows, np.intp) for word, rows in sources.items()}
 
     @functools.cached_property
     def concept_rows(self) -> npt.NDArray[np.intp]:
@@ -76,29 +76,29 @@ class Lexicon:
 @functools.cache
 def lexicon() -> Lexicon:
     """Read once per process, in about a tenth of a second."""
-    known, rules = table("imagenet_classes.json"), table("rules.json")
+    names, rules = table("imagenet_classes.json"), table("rules.json")
     ignored = frozenset(rules["ignored_words"])
     with np.load(DATA / "words.npz", allow_pickle=False) as stored:
         texts = tuple(str(t) for t in stored["texts"])
         vectors = stored["vectors"].astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    spread = Counter(word for words in known["words"] for word in words)
-    classes = tuple(tuple(w for i, w in enumerate(words) if i == 0 or w not in ignored) for words in known["words"])
+    spread = Counter(word for words in names["words"] for word in words)
+    classes = tuple(tuple(w for i, w in enumerate(words) if i == 0 or w not in ignored) for words in names["words"])
     concepts = tuple(
         sorted({c for part in ("class", "coco") for row in rules[part].values() for c in row} | set(rules["more_concepts"]))
     )
     column = {c: i for i, c in enumerate(concepts)}
-    matrix = np.full((len(classes) + len(known["coco"]), len(concepts)), np.nan, np.float32)
-    for row, words in enumerate(known["words"]):
+    matrix = np.full((len(classes) + len(names["coco"]), len(concepts)), np.nan, np.float32)
+    for row, words in enumerate(names["words"]):
         # Broad words first, so that narrow ones overwrite; among equals in the order of the list, never in that of a set.
         for word in sorted(dict.fromkeys(reversed(words)), key=lambda w: -spread[w]):
             _write(matrix[row], rules["class"].get(word, {}), column)
-    for row, name in enumerate(known["coco"], start=len(classes)):
+    for row, name in enumerate(names["coco"], start=len(classes)):
         _write(matrix[row], rules["coco"].get(name, {}), column)
     return Lexicon(
-        classes=tuple(known["names"]),
-        objects=tuple(known["coco"]),
-        words=(*classes, *(object_words(name, classes) for name in known["coco"])),
+        classes=tuple(names["names"]),
+        objects=tuple(names["coco"]),
+        words=(*classes, *(object_words(name, classes) for name in names["coco"])),
         concepts=concepts,
         rules=np.nan_to_num(matrix),
         ruled=~np.isnan(matrix),

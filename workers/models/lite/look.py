@@ -101,7 +101,7 @@ def _cues(rgb: Floats, hsv: _Hsv) -> tuple[tuple[str, float], ...]:
     border = np.concatenate([rgb[0], rgb[-1], rgb[:, 0], rgb[:, -1]])
     blue_sky = _ramp(blue[top].mean(), 0.35, 0.75)
     pale_sky = _ramp(pale[top].mean(), 0.35, 0.8) * _ramp(lighter, 0.05, 0.25)
-    found = {
+    cues = {
         "blue_sky": blue_sky,
         "pale_sky": pale_sky,
         "no_sky": 1.0 - _ramp((blue | pale | warm | dusky)[top].mean(), 0.1, 0.4),
@@ -115,7 +115,7 @@ def _cues(rgb: Floats, hsv: _Hsv) -> tuple[tuple[str, float], ...]:
         "dark": _ramp(0.35 - float(high.mean()), 0.0, 0.15),
         "backdrop": 1.0 - _ramp(float(border.std(axis=0).max()), 0.03, 0.08),
     }
-    return tuple((name, round(strength, 3)) for name, strength in found.items() if strength >= 0.05)
+    return tuple((name, round(strength, 3)) for name, strength in cues.items() if strength >= 0.05)
 
 
 def _ramp(value: float, start: float, end: float) -> float:

@@ -47,12 +47,12 @@ class LiteModel:
 
     name = "lite"
 
-    def __init__(self, classifier: ort.InferenceSession, detector: ort.InferenceSession, known: Lexicon) -> None:
+    def __init__(self, classifier: ort.InferenceSession, detector: ort.InferenceSession, words: Lexicon) -> None:
         self.revision = revision("efficientnet_lite0.onnx", "nanodet_coco.onnx")
         self._classifier = classifier
         self._detector = detector
-        self._lexicon = known
-        self._words = {name: known.words[i] for name, i in known.class_index.items()}
+        self._lexicon = words
+        self._words = {name: words.words[i] for name, i in words.class_index.items()}
         self._caption_model = f"lite-template@{self.revision}"
         self._vector_model = f"lite-minilm@{revision('minilm_l6_v2_int8.onnx')}"
 
@@ -83,27 +83,27 @@ class LiteModel:
         classes = classify.top(probs, self._lexicon.classes, CLASSES)
         objects = detect.objects(raw.scores, raw.boxes, raw.frame, self._lexicon.objects)
         appearance = look.look(pixels, raw.thumb)
-        said = None if appearance.uniform else caption.caption(classes, objects, self._words, self._caption_model)
+        sentence = None if appearance.uniform else caption.caption(classes, objects, self._words, self._caption_model)
         return PartialPrediction(
             model=f"{self.name}@{self.revision}",
             classes=classes,
             objects=objects,
             look=appearance,
-            caption=said,
+            caption=sentence,
             embedding=EmbeddingPrediction(model=self._vector_model, vector=self._conse(classes, objects)),
         )
 
     def _conse(self, classes: Sequence[ClassScore], objects: Sequence[DetectedObject]) -> Vector:
         """[384], length 1: the mean of the text vectors of what was seen, weighted by probability."""
-        known = self._lexicon
-        mixed = np.zeros(known.vectors.shape[1], np.float32)
+        words = self._lexicon
+        mixed = np.zeros(words.vectors.shape[1], np.float32)
         for seen in classes[:CONSE]:
-            mixed += seen.score * known.class_vectors[known.class_index[seen.label]]
+            mixed += seen.score * words.class_vectors[words.class_index[seen.label]]
         surest: dict[str, float] = {}
         for thing in objects:
             surest[thing.label] = max(surest.get(thing.label, 0.0), detect.sure(thing))
         for label, score in surest.items():
-            mixed += OBJECT_SHARE * score * known.vectors[known.text_index[label]]
+            mixed += OBJECT_SHARE * score * words.vectors[words.text_index[label]]
         vector: Vector = (mixed / max(float(np.linalg.norm(mixed)), 1e-12)).astype(np.float32)
         return vector
 
@@ -130,9 +130,9 @@ def canary_pixels() -> Pixels:
 
 def load() -> LiteModel:
     """Opens the sessions: about half a second, 60 MB. Call it in the thread that will own the model."""
-    known = lexicon()
+    words = lexicon()
     sessions = [
         ort.InferenceSession(str(DATA / name), options(), providers=["CPUExecutionProvider"])
         for name in ("efficientnet_lite0.onnx", "nanodet_coco.onnx")
     ]
-    return LiteModel(sessions[0], sessions[1], known)
+    return LiteModel(sessions[0], sessions[1], words)

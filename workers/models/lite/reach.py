@@ -25,27 +25,27 @@ REACHED = 0.3  # P from which the label's own meaning counts as something that t
 AGREES = 0.6  # cosine to the label from which a synonym is taken in the label's sense
 
 
-def reach_of(texts: Sequence[str], vectors: Floats, known: Lexicon) -> tuple[Floats, Floats, bool]:
+def reach_of(texts: Sequence[str], vectors: Floats, dictionary: Lexicon) -> tuple[Floats, Floats, bool]:
     """Texts of one term and their vectors [n, 384] → P(term | source) [1080], P(term | concept), and whether a rule names it."""
-    by_concept = np.zeros(len(known.concepts), np.float32)
+    by_concept = np.zeros(len(dictionary.concepts), np.float32)
     if not texts:
-        return np.zeros(len(known.words), np.float32), by_concept, False
-    senses = _Senses.of(texts, vectors, len(known.concepts))
+        return np.zeros(len(dictionary.words), np.float32), by_concept, False
+    senses = _Senses.of(texts, vectors, len(dictionary.concepts))
     of_sources, of_concepts = senses.related
-    of_sources[[bool(senses.wanted & set(words[:1])) for words in known.words]] = 1.0
-    of_concepts[known.by_name_only] = 0.0
-    named = np.array([concept in senses.wanted for concept in known.concepts])
+    of_sources[[bool(senses.wanted & set(words[:1])) for words in dictionary.words]] = 1.0
+    of_concepts[dictionary.by_name_only] = 0.0
+    named = np.array([concept in senses.wanted for concept in dictionary.concepts])
     same = named if named.any() else of_concepts >= SAME
-    if (same & known.complete).any():  # rules say all of it, but for sources that they are silent about
+    if (same & dictionary.complete).any():  # rules say all of it, but for sources that they are silent about
         by_concept[same] = 1.0
-        return (of_sources >= SAME) * of_sources * ~known.ruled[:, same].any(axis=1), by_concept, True
-    near = senses.near(known)
+        return (of_sources >= SAME) * of_sources * ~dictionary.ruled[:, same].any(axis=1), by_concept, True
+    near = senses.near(dictionary)
     # WordNet knows which classes such a word names by their meaning; the bare spelling would also find its homonyms, and
     # words that are only often said together ("underwear" and "clothing") are near each other too.
-    spelled = np.array([text in senses.wanted and text in thesaurus().place for text in known.texts])
+    spelled = np.array([text in senses.wanted and text in thesaurus().place for text in dictionary.texts])
     of_words = np.where(spelled, 0.0, near) * np.float32(DOUBT if senses.known else 1.0)
-    by_source = np.maximum(of_sources, [of_words[rows].max() for rows in known.word_rows]).astype(np.float32)
-    by_concept = np.maximum(of_concepts, near[known.concept_rows] * ~known.by_name_only)
+    by_source = np.maximum(of_sources, [of_words[rows].max() for rows in dictionary.word_rows]).astype(np.float32)
+    by_concept = np.maximum(of_concepts, near[dictionary.concept_rows] * ~dictionary.by_name_only)
     by_concept[same] = 1.0
     by_source[by_source < LEAST] = 0.0
     by_concept[by_concept < LEAST] = 0.0
@@ -82,12 +82,12 @@ class _Senses:
         wanted = frozenset(form for i, share in zip(kept, believed, strict=True) if share == 1.0 for form in forms(texts[i]))
         return cls(vectors=vectors[kept], believed=believed, known=known, wanted=wanted, related=(sources, by_concept))
 
-    def near(self, known: Lexicon) -> Floats:
+    def near(self, dictionary: Lexicon) -> Floats:
         """[texts of the lexicon]: P(same thing) by MiniLM."""
-        wider = np.array([_widens(text, self.wanted) for text in known.texts])
+        wider = np.array([_widens(text, self.wanted) for text in dictionary.texts])
         shares = [
             share * nearness(row, float(row[~wider].max()))
-            for row, share in zip(self.vectors @ known.vectors.T, self.believed, strict=True)
+            for row, share in zip(self.vectors @ dictionary.vectors.T, self.believed, strict=True)
         ]
         out: Floats = (np.max(shares, axis=0) * np.where(wider, HEAD, 1.0)).astype(np.float32)
         return out

@@ -52,10 +52,10 @@ class _Links:
 
     def best(self, concepts: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """[concepts] probabilities → of each term the largest P(concept) · P(term | concept)."""
-        found = np.zeros(self.count)
+        largest = np.zeros(self.count)
         if len(self.starts):
-            found[self.terms] = np.maximum.reduceat(concepts[self.concepts] * self.shares, self.starts)
-        return found
+            largest[self.terms] = np.maximum.reduceat(concepts[self.concepts] * self.shares, self.starts)
+        return largest
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -188,17 +188,17 @@ def _coloured(probs: npt.NDArray[np.float64], prediction: Prediction, table: _Ta
     return probs
 
 
-def evidence(prediction: Prediction, known: Lexicon) -> Floats:
+def evidence(prediction: Prediction, words: Lexicon) -> Floats:
     """[1080]: p(class) of each class, then the probability that each kind of object is there."""
-    sources = np.zeros(len(known.words), np.float32)
-    seen = [(row, c.score) for c in prediction.classes if (row := known.class_index.get(c.label)) is not None]
+    sources = np.zeros(len(words.words), np.float32)
+    seen = [(row, c.score) for c in prediction.classes if (row := words.class_index.get(c.label)) is not None]
     shares = np.array([max(score, 0.0) ** SHARPEN for _, score in seen], np.float32)
     np.add.at(sources, np.array([row for row, _ in seen], np.intp), shares)  # two classes share a name
     sources /= max(float(sources.sum()), TAIL)
     for thing in prediction.objects:
-        row = known.object_index.get(thing.label)
+        row = words.object_index.get(thing.label)
         if row is not None:
-            sources[len(known.classes) + row] = max(sources[len(known.classes) + row], sure(thing))
+            sources[len(words.classes) + row] = max(sources[len(words.classes) + row], sure(thing))
     return sources
 
 

@@ -54,25 +54,25 @@ class TextEncoder:
         """[n, 384] float32, each row of length 1, in the order of `texts`. An empty sequence gives [0, 384]."""
         with self._lock:
             missing = sorted({t for t in texts if t not in self._known}, key=lambda t: (len(t), t))
-            found = {t: self._known[t] for t in texts if t in self._known}
+            cached = {t: self._known[t] for t in texts if t in self._known}
         for start in range(0, len(missing), CHUNK):
             chunk = missing[start : start + CHUNK]
-            found.update(zip(chunk, self._encode(chunk), strict=True))
+            cached.update(zip(chunk, self._encode(chunk), strict=True))
         with self._lock:
             for text in missing:
-                self._known[text] = found[text]
+                self._known[text] = cached[text]
             while len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
-        return np.stack([found[t] for t in texts]) if texts else np.zeros((0, DIMENSIONS), np.float32)
+        return np.stack([cached[t] for t in texts]) if texts else np.zeros((0, DIMENSIONS), np.float32)
 
     def stored(self, texts: Sequence[str]) -> Floats:
         """As `vectors`, but kept on disk too, under the model's revision and the hash of the texts."""
         path = self.place(texts)
         if path is None:
             return self.vectors(texts)
-        kept = _read(path, len(texts))
-        if kept is not None:
-            return kept
+        array = _read(path, len(texts))
+        if array is not None:
+            return array
         made = self.vectors(texts)
         try:
             _write(path, made)
@@ -98,12 +98,12 @@ class TextEncoder:
 def _read(path: Path, rows: int) -> Floats | None:
     """A cached array, or None when it is not there or not what we wrote (then it is made anew)."""
     try:
-        kept = np.load(path, allow_pickle=False)
+        array = np.load(path, allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError, OSError):
         return None
-    if kept.shape != (rows, DIMENSIONS) or kept.dtype != np.float32:
+    if array.shape != (rows, DIMENSIONS) or array.dtype != np.float32:
         return None
-    return np.asarray(kept, np.float32)
+    return np.asarray(array, np.float32)
 
 
 def _write(path: Path, rows: Floats) -> None:

@@ -16,27 +16,27 @@ SAME_AS: dict[str, str] = table("same_as.json")  # Wikidata's ids of everyday th
 
 def english(term: Term) -> tuple[str, ...]:
     """Label and synonyms in English, each once. Without any: what `same_as` means."""
-    found = [label for locale, label in term.labels.items() if _is_english(locale)]
-    found += [s for locale, some in term.synonyms.items() if _is_english(locale) for s in some]
-    if not found:
-        found = [SAME_AS[uri] for uri in term.same_as if uri in SAME_AS]
-    return tuple(dict.fromkeys(text.strip() for text in found if text.strip()))
+    texts = [label for locale, label in term.labels.items() if _is_english(locale)]
+    texts += [s for locale, some in term.synonyms.items() if _is_english(locale) for s in some]
+    if not texts:
+        texts = [SAME_AS[uri] for uri in term.same_as if uri in SAME_AS]
+    return tuple(dict.fromkeys(text.strip() for text in texts if text.strip()))
 
 
 def forms(text: str) -> frozenset[str]:
     """The spellings under which a word is looked up: lower case, spaces for `-` and `_`, singular, without an article."""
     plain = re.sub(r"[\s_\-]+", " ", text.casefold()).strip()
     plain = re.sub(r"^(an?|the) ", "", plain)
-    found = {plain}
+    spellings = {plain}
     if len(plain) > 3 and plain.endswith("s") and not plain.endswith("ss"):
-        found.add(plain[:-1])
+        spellings.add(plain[:-1])
         if plain.endswith("ies"):
-            found.add(plain[:-3] + "y")
+            spellings.add(plain[:-3] + "y")
         elif plain.endswith("es"):
-            found.add(plain[:-2])
+            spellings.add(plain[:-2])
     if plain.endswith("leaves"):
-        found.add(plain[:-3] + "f")
-    return frozenset(found)
+        spellings.add(plain[:-3] + "f")
+    return frozenset(spellings)
 
 
 def unsayable(texts: Sequence[str]) -> bool:

@@ -69,11 +69,11 @@ class OfaCaption:
         return 1.0
 
     def run(self, batch: Sequence[Pixels]) -> Sequence[RawCaption]:
-        found, source = self._session(len(batch)).run(batch) if self._fixed else self._network(stack(batch).to(self._device))
+        sentences, source = self._session(len(batch)).run(batch) if self._fixed else self._network(stack(batch).to(self._device))
         count = len(batch)
         states = source[:count].float()
         readings = torch.cat([states.mean(1), states.square().mean(1).sqrt()], dim=1).cpu().numpy()
-        best = Hypotheses(found.tokens[:count, :1].cpu(), found.scores[:count, :1].cpu())
+        best = Hypotheses(sentences.tokens[:count, :1].cpu(), sentences.scores[:count, :1].cpu())
         return [
             RawCaption(tuple(best.sentence(i, 0, self._eos)), float(best.scores[i, 0]), readings[i].astype(np.float32))
             for i in range(count)

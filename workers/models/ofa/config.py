@@ -152,15 +152,15 @@ def parse_task_config(body: Mapping[str, Any], expected_task: str) -> TaskConfig
             TASK_FILE, "task", f"is {body.get('task')!r}, not {expected_task!r}", "Point the setting at a directory of that task."
         )
     model = _typed(TASK_FILE, "model", body.get("model"), dict)
-    for key, default, known in (
+    for key, default, allowed in (
         ("type", None, ("ofa",)),
         ("gen_type", "generation", ("generation",) if expected_task == CAPTION_TASK else ("generation", "traverse")),
         ("language", "en", ("en",)),
         ("multimodal_type", "default", ("default",)),
         ("prompt_type", "none", ("none", "prev_output")),
     ):
-        if model.get(key, default) not in known:
-            wanted = " or ".join(repr(k) for k in known)
+        if model.get(key, default) not in allowed:
+            wanted = " or ".join(repr(k) for k in allowed)
             raise invalid(TASK_FILE, f"model.{key}", f"is {model.get(key)!r}; known is {wanted}", "Use a model of that kind.")
     imagenet = bool(model.get("imagenet_default_mean_and_std", False))
     default_prompt = CAPTION_PROMPT if expected_task == CAPTION_TASK else ENTAILMENT_PROMPT

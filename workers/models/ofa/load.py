@@ -58,17 +58,19 @@ def load_caption(path: Path, *, device: str = "auto", dtype: torch.dtype | None 
 
     float32 on a CPU, bfloat16 elsewhere, unless `dtype` says otherwise. Raises ModelDirectoryInvalid.
     """
-    found = read_directory(path, CAPTION_TASK)
+    directory = read_directory(path, CAPTION_TASK)
     with torch.inference_mode():
-        model = make_caption(found.weights, found.config, found.task, found.tokenizer, found.revision)
+        model = make_caption(directory.weights, directory.config, directory.task, directory.tokenizer, directory.revision)
         return model.to(*_place(device, dtype))
 
 
 def load_entailment(path: Path, *, device: str = "auto", dtype: torch.dtype | None = None) -> OfaEntailment:
     """The entailment model of a directory; as `load_caption`."""
-    found = read_directory(path, ENTAILMENT_TASK)
+    directory = read_directory(path, ENTAILMENT_TASK)
     with torch.inference_mode():
-        model = make_entailment(found.weights, found.config, found.task, found.tokenizer, found.answers, found.revision)
+        model = make_entailment(
+            directory.weights, directory.config, directory.task, directory.tokenizer, directory.answers, directory.revision
+        )
         return model.to(*_place(device, dtype))
 
 
@@ -89,8 +91,8 @@ def read_directory(path: Path, task_name: str) -> Directory:
     tokenizer = OfaTokenizer(vocabulary, parse_merges(merges), vocab_size=config.vocab_size)
     answers = _json(path / task.answer2label) if task.answer2label else {}
     weights = read_weights(path, config)
-    told = json.dumps([task_body, vocabulary, merges, answers], sort_keys=True)
-    return Directory(config, task, weights, tokenizer, answers, _revision(weights, told))
+    content = json.dumps([task_body, vocabulary, merges, answers], sort_keys=True)
+    return Directory(config, task, weights, tokenizer, answers, _revision(weights, content))
 
 
 def read_weights(path: Path, config: ModelConfig) -> dict[str, Tensor]:
@@ -99,27 +101,27 @@ def read_weights(path: Path, config: ModelConfig) -> dict[str, Tensor]:
     return check_weights(_tensors(file), config, file.name)
 
 
-def check_weights(found: Mapping[str, Tensor], config: ModelConfig, file: str) -> dict[str, Tensor]:
+def check_weights(tensors: Mapping[str, Tensor], config: ModelConfig, file: str) -> dict[str, Tensor]:
     """Every required key with its shape, finite, float32; every other key known. Raises ModelDirectoryInvalid."""
     wanted = schema(config)
     for key in wanted.required:
-        if key not in found:
+        if key not in tensors:
             raise invalid(file, key, "is missing", FETCH)
-    known = {**wanted.required, **wanted.tied, **wanted.unused}
-    for key, tensor in found.items():
-        if key not in known:
+    expected = {**wanted.required, **wanted.tied, **wanted.unused}
+    for key, tensor in tensors.items():
+        if key not in expected:
             raise invalid(file, key, "is not a key of this model", "Use the config.json that belongs to the weights.")
-        if tuple(tensor.shape) != known[key]:
-            shapes = f"has the shape {tuple(tensor.shape)}, not {known[key]}"
+        if tuple(tensor.shape) != expected[key]:
+            shapes = f"has the shape {tuple(tensor.shape)}, not {expected[key]}"
             raise invalid(file, key, shapes, "Use the config.json that belongs to the weights.")
     for key in wanted.tied:
-        if key in found and not torch.equal(found[key], found[EMBEDDING]):
+        if key in tensors and not torch.equal(tensors[key], tensors[EMBEDDING]):
             raise invalid(file, key, f"differs from {EMBEDDING}, which it should copy", FETCH)
-    weights = {key: found[key].float() for key in wanted.required}
+    weights = {key: tensors[key].float() for key in wanted.required}
     for key, tensor in weights.items():
         if not bool(torch.isfinite(tensor).all()):
             raise invalid(file, key, "holds a number that is not finite", FETCH)
-    return weights | {key: found[key] for key in wanted.unused if key.endswith(".token_rp_bucket") and key in found}
+    return weights | {key: tensors[key] for key in wanted.unused if key.endswith(".token_rp_bucket") and key in tensors}
 
 
 def convert(path: Path) -> Path:
@@ -189,9 +191,9 @@ def _missing(file: Path) -> ModelDirectoryInvalid:
     return invalid(file.name, "file", f"is missing from {file.parent}", FETCH)
 
 
-def _revision(weights: Mapping[str, Tensor], told: str) -> str:
+def _revision(weights: Mapping[str, Tensor], content: str) -> str:
     """The same for the same numbers, whatever file they came in. What is asked of the weights counts, too."""
-    digest = hashlib.sha256(told.encode())
+    digest = hashlib.sha256(content.encode())
     for key in sorted(weights):
         digest.update(key.encode())
         digest.update(weights[key].contiguous().reshape(-1).view(torch.uint8).numpy().data)

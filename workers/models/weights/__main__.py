@@ -33,8 +33,8 @@ def main(argv: Sequence[str]) -> int:
         except TaggerError as err:
             row = {"name": name, "error": err.info().to_dict()}
         except OSError as err:
-            told = StorageUnavailable(f"{err}.", "Check the disk and the permissions of `model_dir`.")
-            row = {"name": name, "error": told.info().to_dict()}
+            error = StorageUnavailable(f"{err}.", "Check the disk and the permissions of `model_dir`.")
+            row = {"name": name, "error": error.info().to_dict()}
         good = good and "error" not in row
         print(json.dumps(row), flush=True)  # noqa: T201 - read by the command line
     return 0 if good else 1
@@ -59,12 +59,12 @@ def _list(weights: Weights, settings: Settings, _revision: str | None) -> Row:
     if not folder.is_dir():
         return row
     row["bytes"] = sum((folder / name).stat().st_size for name in manifests.names(folder))
-    found = manifests.read(folder)
+    manifest = manifests.read(folder)
     wrong = manifests.lacking(folder, weights)
-    if found is not None:
-        row["revision"] = found.revision
-        wrong = manifests.fault(folder, found, whole=False) or wrong
-    return {**row, "status": f"broken: {wrong}" if wrong else "there" if found else "there, without a manifest"}
+    if manifest is not None:
+        row["revision"] = manifest.revision
+        wrong = manifests.fault(folder, manifest, whole=False) or wrong
+    return {**row, "status": f"broken: {wrong}" if wrong else "there" if manifest else "there, without a manifest"}
 
 
 def _check(weights: Weights, settings: Settings, revision: str | None) -> Row:
@@ -73,8 +73,10 @@ def _check(weights: Weights, settings: Settings, revision: str | None) -> Row:
     row = _list(weights, settings, revision)
     if row["status"] == "absent":
         return row
-    found = manifests.read(folder)
-    wrong = (manifests.fault(folder, found, whole=True) if found is not None else None) or manifests.lacking(folder, weights)
+    manifest = manifests.read(folder)
+    wrong = (manifests.fault(folder, manifest, whole=True) if manifest is not None else None) or manifests.lacking(
+        folder, weights
+    )
     if wrong is not None:
         raise ModelDirectoryInvalid(f"{folder}: {wrong}.", AGAIN)
     try:
@@ -108,9 +110,9 @@ def _convert(weights: Weights, settings: Settings, _revision: str | None) -> Row
     from workers.models.ofa.load import convert
 
     made = convert(folder)
-    found = manifests.read(folder)
-    if found is not None:
-        manifests.Manifest.of(folder, found.repository, found.revision).write(folder)
+    manifest = manifests.read(folder)
+    if manifest is not None:
+        manifests.Manifest.of(folder, manifest.repository, manifest.revision).write(folder)
     return {**_list(weights, settings, None), "converted": made.name}
 
 

@@ -48,21 +48,21 @@ def read(folder: Path) -> Manifest | None:
     try:
         body: Any = json.loads((folder / MANIFEST_FILE).read_text("utf-8"))
         files = {str(name): File(sha256=str(f["sha256"]), bytes=int(f["bytes"])) for name, f in body["files"].items()}
-        found = Manifest(repository=str(body["repository"]), revision=str(body["revision"]), files=files)
+        manifest = Manifest(repository=str(body["repository"]), revision=str(body["revision"]), files=files)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise ModelDirectoryInvalid(f"{folder / MANIFEST_FILE}: content cannot be used: {err}.", AGAIN) from err
-    if any(name.startswith("/") or ".." in Path(name).parts for name in found.files):
+    if any(name.startswith("/") or ".." in Path(name).parts for name in manifest.files):
         raise ModelDirectoryInvalid(f"{folder / MANIFEST_FILE}: files leads out of the folder.", AGAIN)
-    return found
+    return manifest
 
 
 def names(folder: Path) -> list[str]:
     """Files of the weights: what begins with a dot, and the manifest itself, is the downloader's."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     own = {MANIFEST_FILE, f"{MANIFEST_FILE}.part"}
-    return sorted(p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts) and p.as_posix() not in own)
+    return sorted(p.as_posix() for p in files if not any(part.startswith(".") for part in p.parts) and p.as_posix() not in own)
 
 
 def measure(file: Path) -> File:
@@ -79,8 +79,8 @@ def fault(folder: Path, manifest: Manifest, *, whole: bool) -> str | None:
         size = file.stat().st_size
         if size != wanted.bytes:
             return f"{name}: has {size} bytes, not {wanted.bytes}"
-        if whole and (found := measure(file).sha256) != wanted.sha256:
-            return f"{name}: SHA-256 is {found[:12]}…, not {wanted.sha256[:12]}…"
+        if whole and (digest := measure(file).sha256) != wanted.sha256:
+            return f"{name}: SHA-256 is {digest[:12]}…, not {wanted.sha256[:12]}…"
     return None
 
 

@@ -106,10 +106,10 @@ def pull(weights: Weights, models: Path, source: Source, *, revision: str | None
 
 def _same(folder: Path, revision: str) -> bool:
     try:
-        found = manifests.read(folder)
+        manifest = manifests.read(folder)
     except ModelDirectoryInvalid:
         return False
-    return found is None or found.revision == revision
+    return manifest is None or manifest.revision == revision
 
 
 def _wrong(folder: Path, weights: Weights, *, whole: bool) -> str | None:
@@ -117,20 +117,20 @@ def _wrong(folder: Path, weights: Weights, *, whole: bool) -> str | None:
     if not folder.is_dir():
         return "the folder is missing"
     try:
-        found = manifests.read(folder)
+        manifest = manifests.read(folder)
     except ModelDirectoryInvalid as err:
         return str(err)
-    wrong = manifests.fault(folder, found, whole=whole) if found is not None else None
+    wrong = manifests.fault(folder, manifest, whole=whole) if manifest is not None else None
     return wrong or manifests.lacking(folder, weights)
 
 
 def _pinned(folder: Path, revision: str) -> Manifest | None:
     """What this revision was when it was first fetched: a branch that moved since is refused, not swallowed."""
     try:
-        found = manifests.read(folder)
+        manifest = manifests.read(folder)
     except ModelDirectoryInvalid:
         return None
-    return found if found is not None and found.revision == revision else None
+    return manifest if manifest is not None and manifest.revision == revision else None
 
 
 def _arrived_wrong(staging: Path, weights: Weights, source: Source, pinned: Manifest | None) -> str | None:
@@ -205,10 +205,10 @@ def _copy(weights: Weights, mirror: Path, staging: Path) -> None:
         draft.replace(target)
 
 
-def _settle(staging: Path, folder: Path, found: Manifest) -> None:
+def _settle(staging: Path, folder: Path, manifest: Manifest) -> None:
     for name in (p for p in staging.iterdir() if p.name.startswith(".")):  # the downloader's own notes
         shutil.rmtree(name) if name.is_dir() else name.unlink()
-    found.write(staging)
+    manifest.write(staging)
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
