@@ -119,7 +119,7 @@ def test_selection_is_stable_sorted_and_independent_of_the_order_of_scores(pairs
         ("threshold: 0.60", "threshold: 1.6", 7, 16, "1.6", "between 0 and 1"),
         ("max: 5", "mx: 5", 8, 5, "`mx`", "Did you mean `max`?"),
         ("{en: dog, zh-Hans: 狗}", "{en: 5}", 15, 22, "`5` is not text", "text"),
-        ("      dog:", "      cat:", 14, 7, "line 10", "Keep one"),
+        ("      dog:", "      cat:", 14, 7, "line 10", "Delete one"),
         ("      dog:", "      D og:", 14, 7, "`D og`", "a-z"),
         ("lite: 0.70", "lite: 7", 17, 42, "7", "between 0 and 1"),
         ("{en: dog, zh-Hans: 狗}", "{english: dog}", 15, 18, "`english`", "zh-Hans"),
