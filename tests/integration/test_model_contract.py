@@ -1,4 +1,8 @@
-"""What every model of the registry does. A model that needs torch and weights runs where both are installed."""
+"""What every model of the registry does. A model with weights to download runs on a tiny directory with random weights.
+
+Random weights say nothing of an image, but all the code runs: loading, preparing, batching, the canary, finishing. It is
+skipped only where torch is not installed.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +29,31 @@ def descriptor(request: pytest.FixtureRequest) -> ModelDescriptor:
     return REGISTRY[request.param]
 
 
+def tiny_weights(name: str, models: Path) -> None:
+    """The folder of weights `name` in `models`, as a download leaves it."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from support import gme_cases, ofa_directory  # both need torch
+
+    made = {
+        "ofa-caption": ofa_directory.caption_directory,
+        "ofa-entailment": ofa_directory.entailment_directory,
+        "gme": gme_cases.directory,
+    }[name](models / "made")
+    made.rename(models / name)
+
+
 @pytest.fixture(scope="module")
-def model(descriptor: ModelDescriptor) -> Model[Any, Any]:
-    settings = load({})
-    if not descriptor.available(settings.models):
-        pytest.skip(f"{descriptor.name} needs torch and its weights")
-    return descriptor.loader(settings.models, settings)()
+def models(descriptor: ModelDescriptor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    if descriptor.weights is not None:
+        tiny_weights(descriptor.weights, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(descriptor: ModelDescriptor, models: Path) -> Model[Any, Any]:
+    return descriptor.loader(models, load({}, visual_tokens_least=4, visual_tokens_most=16))()
 
 
 PHOTOS = Path(__file__).parent.parent.parent / "tagger" / "demo" / "photos"
@@ -65,6 +88,19 @@ def test_a_model_fills_each_part_that_its_descriptor_names(descriptor: ModelDesc
     filled = {"caption": result.caption, "embed": result.embedding, "check": result.entailment}
     assert result.model.partition("@")[2] == model.revision
     assert {part for part, value in filled.items() if value} == descriptor.parts
+
+
+def test_a_model_that_is_there_is_available_and_one_without_its_weights_is_not(
+    descriptor: ModelDescriptor, models: Path, tmp_path: Path
+) -> None:
+    assert descriptor.available(models)
+    assert descriptor.available(tmp_path) == (descriptor.weights is None)
+
+
+def test_an_instruction_changes_what_a_model_reads_that_takes_them(descriptor: ModelDescriptor, model: Model[Any, Any]) -> None:
+    if descriptor.takes_instructions:
+        plain, asked = (model.prepare(pictures()[0], text) for text in ("", "Find the product."))
+        assert model.size(plain) < model.size(asked)
 
 
 def test_the_settings_offer_exactly_the_registered_models() -> None:
