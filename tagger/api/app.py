@@ -119,6 +119,8 @@ def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; requests under way are answered first. Errors: PortTaken for `metrics_port`."""
     if settings.metrics_port:  # before uvicorn, which would show the error as a traceback
         check_port(settings.metrics_host, settings.metrics_port, "Set another `metrics_port`, or end what listens there.")
+    if settings.api_port:
+        check_port(settings.api_host, settings.api_port, "Set another `api_port`, or end what listens there.")
     # uvicorn raises the signal anew once it has ended: by then it is an orderly end, and no death by a signal
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     options = {"host": settings.api_host, "port": settings.api_port, "timeout_graceful_shutdown": GRACE_SECONDS}

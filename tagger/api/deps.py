@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from tagger.api.queries import check_single
 from tagger.api.waiting import Waiter
 from tagger.catalog.load import Catalog
 from tagger.errors import BadRequest, Forbidden, NotFound, Pointer, Unauthorized
@@ -113,5 +114,6 @@ def known_query(*names: str) -> Any:
         if strange:
             errors = tuple(Pointer(pointer=f"/{name[:100]}", detail="no such parameter") for name in strange[:3])
             raise BadRequest(f"The query has an unknown parameter. Known are: {', '.join(allowed)}.", errors=errors)
+        check_single(request)
 
     return Depends(check)

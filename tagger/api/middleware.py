@@ -67,11 +67,15 @@ class _Framed:
             body.check_head()
             await app(self.scope, body.receive, self._answered)
         if body.fault is not None:
-            if not isinstance(body.fault, HANGS_UP):
+            if not self._hangs_up():
                 await _discard(receive, DISCARD * body.limit)
             await respond(Request(self.scope), body.fault)(self.scope, receive, self._tagged)
         elif body.left:
             self.status = CLIENT_LEFT
+
+    def _hangs_up(self) -> bool:
+        """To read the body of a client that waits for a word would be that word."""
+        return isinstance(self.body.fault, HANGS_UP) or (self.body.fault is not None and self.body.awaited)
 
     async def _answered(self, message: Message) -> None:
         if self.body.fault is None and not self.body.left:  # else what a route makes of a body that broke off does not count
@@ -81,7 +85,7 @@ class _Framed:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             own = [(b"x-request-id", self.scope["tagger.request_id"].encode())]
-            if isinstance(self.body.fault, HANGS_UP):
+            if self._hangs_up():
                 own.append((b"connection", b"close"))
             for name, value in message["headers"]:
                 if name == b"location" and value.startswith(JOBS_PATH):

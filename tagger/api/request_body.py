@@ -119,6 +119,11 @@ class RequestBody:
                 await self._reserve()
         return message
 
+    @property
+    def awaited(self) -> bool:
+        """The client sends its body only when it is asked to (`Expect: 100-continue`)."""
+        return self.seen == 0 and self._header(b"expect") == b"100-continue"
+
     def release(self) -> None:
         """Give the body's share of memory to the others."""
         if self._share:

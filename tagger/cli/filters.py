@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import typer
 
 from tagger.cli import console
+from tagger.errors import BadRequest
 from tagger.ledger import Ledger
 
 SiteId = Annotated[str, typer.Argument(help="Id of the site, e.g. blog.")]
@@ -24,6 +26,12 @@ def check_backfill(ledger: Ledger, backfill_id: str | None) -> None:
     """Errors: NotFound if the backfill does not exist."""
     if backfill_id is not None:
         ledger.backfill(backfill_id)
+
+
+def check_cursor(cursor: str | None, kind: str) -> None:
+    """Errors: BadRequest for what is no id of that kind: every list would begin or end anywhere."""
+    if cursor is not None and not re.fullmatch(kind + r"_[0-9A-Z]{26}", cursor):
+        raise BadRequest(f"--cursor {cursor!r} is no id like {kind}_01J9Z3….", "Copy it from the last line of the list before.")
 
 
 def say_more(next_cursor: str | None) -> None:

@@ -93,6 +93,13 @@ def help_of(place: str) -> str:
 class Root(TyperGroup):
     """The group of all commands."""
 
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as err:
+            err.message = err.message.removeprefix("Value error, ")  # words of a library
+            raise
+
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  # ctx: of the inherited method
         """As the inherited one writes it, without an import of the commands."""
         limit = formatter.width - 6 - max(map(len, PLACES))

@@ -124,7 +124,12 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def check_port(host: str, port: int, remedy: str) -> None:
-    """Errors: PortTaken, with the remedy."""
+    """Errors: PortTaken, with the remedy; SettingsError for a host that has no address."""
+    try:
+        socket.getaddrinfo(host, port)
+    except socket.gaierror as err:
+        detail = f"{host!r} is no address of this machine: {err.strerror}."
+        raise SettingsError(detail, "Use an IP address, or a name that resolves here.") from err
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()

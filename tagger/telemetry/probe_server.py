@@ -5,13 +5,16 @@ The answers come from memory. So a probe never waits for the ledger or the broke
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import REGISTRY
@@ -19,6 +22,8 @@ from prometheus_client.core import REGISTRY
 from tagger.errors import PortTaken
 
 LIVE_SECONDS = 120.0  # one turn of a loop may wait for a silent ledger and a silent broker, one after the other
+CONNECTIONS = 64  # the oldest makes room for one more
+WHOLE_SECONDS = 10.0  # for a whole connection: head, answer, and its reading
 ASK_SECONDS = 5.0  # for the head of a request: a slow caller keeps no thread
 
 Check = Callable[[], str | None]  # None: well; else the problem
@@ -86,7 +91,43 @@ def serve_probes(host: str, port: int, probes: Probes, metrics: Callable[[], byt
 
 
 class _Server(ThreadingHTTPServer):
+    """A connection has one deadline for all of it: a caller that drips a byte now and then would keep a thread for ever."""
+
     daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._ends: dict[Any, float] = {}  # connection → time.monotonic() at which it is closed; the oldest first
+        self._lock = threading.Lock()
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            if len(self._ends) >= CONNECTIONS:
+                _hang_up(next(iter(self._ends)))
+            self._ends[request] = time.monotonic() + WHOLE_SECONDS
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._ends.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Called by `serve_forever` twice a second."""
+        now = time.monotonic()
+        with self._lock:
+            for request in [request for request, end in self._ends.items() if end <= now]:
+                _hang_up(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):  # a caller that left, or was hung up on
+            super().handle_error(request, client_address)
+
+
+def _hang_up(request: Any) -> None:
+    """Its thread then ends the connection."""
+    with contextlib.suppress(OSError):
+        request.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -166,3 +166,20 @@ def test_a_stack_that_starts_or_ends_is_told_as_such(tmp_path: Path, phase: str,
         second = tagger("up", home=tmp_path)
         assert (second.returncode, "still stopping" in second.stderr) == (1, phase == "draining")
     assert called("status", home=tmp_path).stdout.startswith("Stack      does not run here")
+
+
+@pytest.mark.parametrize("command", ["jobs", "deliveries"])
+def test_a_value_that_is_not_known_is_told_in_plain_words(tmp_path: Path, command: str) -> None:
+    called("sites", "add", "blog", home=tmp_path)
+    done = called(command, "list", "--status", "bogus", home=tmp_path)
+    assert (done.returncode, "'bogus' is not one of" in done.stderr, "Value error" in done.stderr) == (2, True, False)
+    done = called(command, "list", "--cursor", "xx", home=tmp_path)
+    assert (done.returncode, "--cursor 'xx' is no id" in done.stderr) == (1, True)
+
+
+def test_a_host_that_has_no_address_is_told(tmp_path: Path) -> None:
+    for words in (["api"], ["up"]):
+        done = tagger(*words, home=tmp_path, TAGGER_API_HOST="nowhere.invalid", TAGGER_API_PORT="8400")
+        assert (done.returncode, "settings_invalid" in done.stderr) == (1, True), done.stderr
+        assert "'nowhere.invalid' is no address of this machine" in done.stderr
+        assert "Traceback" not in done.stderr

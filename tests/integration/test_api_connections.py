@@ -158,3 +158,16 @@ def test_dead_letters_open_and_ever_are_two_metrics(server: Server) -> None:
     for name in ("tagger_dead_letters_open", "tagger_dead_letters_total"):
         for kind in ("job", "delivery"):
             assert f'{name}{{kind="{kind}"}} 0.0' in told
+
+
+def test_a_body_that_waits_for_leave_is_refused_before_it_is_sent(server: Server) -> None:
+    """curl asks so above 1 MiB: with 100 first it would send 10 GiB for an answer that is known already."""
+    head = f"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {10 << 30}\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection(server.address, 10) as conn:
+        conn.sendall(head.encode())
+        answer = b""
+        while more := conn.recv(1 << 16):
+            answer += more
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer.lower()
+    assert b"body_too_large" in answer

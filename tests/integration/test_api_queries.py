@@ -86,3 +86,19 @@ def test_head_answers_as_get_without_a_body(api: TestClient, path: str) -> None:
 def test_a_method_that_is_not_there_is_told_which_are(api: TestClient, method: str, path: str, allow: str) -> None:
     answer = api.request(method, path)
     assert (answer.status_code, answer.headers["allow"]) == (405, allow)
+
+
+@pytest.mark.parametrize("query", ["status=dead&status=done", "limit=1&limit=1", "site=a&status=dead&site=b"])
+def test_a_filter_that_takes_one_value_is_not_given_two(api: TestClient, query: str) -> None:
+    """Only the last one would count, and nobody would know."""
+    answer = api.get(f"/v1/jobs?{query}")
+    assert (answer.status_code, answer.json()["errors"][0]["detail"]) == (422, "given more than once")
+    assert answer.json()["errors"][0]["pointer"] == "/" + query.split("=")[0]
+
+
+def test_a_parameter_that_is_a_list_may_be_repeated(api: TestClient) -> None:
+    path = "/v1/assets/a/image?locale=en&locale=de&metadata=a=1&metadata=b=2&profile=general"
+    answer = api.put(path, content=b"x", headers={"Content-Type": "image/jpeg"})
+    assert "more than once" not in answer.text
+    answer = api.put(path + "&profile=news", content=b"x", headers={"Content-Type": "image/jpeg"})
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/profile")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import requests
 
 from tagger.errors import PortTaken
 from tagger.system.home import free_port
+from tagger.telemetry import probe_server
 from tagger.telemetry.probe_server import LIVE_SECONDS, Probes, serve_probes
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +76,39 @@ def test_an_orchestrator_and_prometheus_are_answered(served: tuple[Probes, int])
     assert ask("/metrics").text == "tagger_x 1.0\n"
     assert ask("/metrics").headers["Content-Type"].startswith("text/plain")
     assert ask("/etc/passwd").status_code == 404
+
+
+def hung_up(conn: socket.socket) -> bool:
+    """After one more byte."""
+    conn.settimeout(0.1)
+    try:
+        conn.sendall(b"G")
+        return not conn.recv(1)
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+def test_a_caller_that_drips_is_hung_up_on_and_others_are_answered(
+    served: tuple[Probes, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte came in time, so a deadline for one byte alone kept the thread for ever."""
+    monkeypatch.setattr(probe_server, "WHOLE_SECONDS", 0.5)
+    with socket.create_connection(("127.0.0.1", served[1]), 5) as slow:
+        deadline = time.monotonic() + 10
+        while not hung_up(slow):
+            assert time.monotonic() < deadline
+    assert requests.get(f"http://127.0.0.1:{served[1]}/livez", timeout=5).status_code == 200
+
+
+def test_many_silent_callers_keep_nobody_out(served: tuple[Probes, int]) -> None:
+    idle = [socket.create_connection(("127.0.0.1", served[1]), 5) for _ in range(probe_server.CONNECTIONS * 2)]
+    try:
+        assert requests.get(f"http://127.0.0.1:{served[1]}/livez", timeout=5).status_code == 200
+    finally:
+        for conn in idle:
+            conn.close()
 
 
 def test_a_taken_port_is_named(served: tuple[Probes, int]) -> None:

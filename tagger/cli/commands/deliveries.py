@@ -32,6 +32,7 @@ def list_deliveries(
     Example:  tagger deliveries list --status parked
     """
     with console.ledger() as ledger:
+        filters.check_cursor(cursor, "dlv")
         filters.check_site(ledger, site)
         page = ledger.deliveries(site_id=site, status=status, cursor=cursor, limit=limit)
     rows = [serializers.delivery(delivery) for delivery in page.data]

@@ -7,7 +7,7 @@ import requests
 from tagger.cli import console
 from tagger.cli.commands.status import STACK, numbers
 from tagger.cli.finding import Finding
-from tagger.errors import PortTaken, TaggerError
+from tagger.errors import PortTaken, SettingsError, TaggerError
 from tagger.ledger import open_ledger
 from tagger.settings import Settings
 from tagger.supervisor.stack import local_session
@@ -42,6 +42,8 @@ def _port(settings: Settings) -> Finding:
     try:
         if settings.api_port:
             check_port(settings.api_host, settings.api_port, "Stop the program that uses the port, or set another `api_port`.")
+    except SettingsError as err:
+        return Finding(what="API", state="broken", detail=err.detail, remedy=err.remedy)
     except PortTaken as err:
         url = _url(settings)
         answer = _ready(url)

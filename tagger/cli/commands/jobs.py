@@ -48,6 +48,7 @@ def list_jobs(
     wanted: JobStatus | None = status
     check_verdict_reason(reason)
     with console.ledger() as ledger:
+        filters.check_cursor(cursor, "job")
         filters.check_site(ledger, site)
         if backfill is not None:
             ledger.backfill(backfill)
