@@ -99,8 +99,8 @@ def test_a_model_that_is_there_is_available_and_one_without_its_weights_is_not(
 
 def test_an_instruction_changes_what_a_model_reads_that_takes_them(descriptor: ModelDescriptor, model: Model[Any, Any]) -> None:
     if descriptor.takes_instructions:
-        plain, asked = (model.prepare(pictures()[0], text) for text in ("", "Find the product."))
-        assert model.size(plain) < model.size(asked)
+        short, long = (model.prepare(pictures()[0], text) for text in ("Look.", "Find the product in this photograph."))
+        assert model.size(short) < model.size(long)
 
 
 def test_the_settings_offer_exactly_the_registered_models() -> None:
