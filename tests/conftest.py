@@ -1,4 +1,4 @@
-"""For every test: what is started here may be interrupted; every process collects the same tests, and the longest first."""
+"""For every test: started processes can be interrupted; every test process collects the same tests, the longest first."""
 
 from __future__ import annotations
 

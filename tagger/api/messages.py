@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from tagger.annotation import Action, Outcome
 from tagger.annotation import Field as FieldName
-from tagger.api.answers import ErrorOut
+from tagger.api.response_models import ErrorOut
 from tagger.asset import Role
 from tagger.operator_event import OperatorEventType
 

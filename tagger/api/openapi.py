@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from tagger.api import answers, messages
+from tagger.api import messages, response_models
 from tagger.api.messages import SIGNATURE
 from tagger.api.problems import MEDIA_TYPE
 from tagger.api.request_body import PICTURE_PATHS
@@ -22,7 +22,7 @@ from tagger.cms.job_body import JobIn
 
 REF = "#/components/schemas/{model}"
 MODELS: tuple[type[BaseModel], ...] = (
-    answers.Problem, answers.ReceiptOut, JobIn, JobPart, StatementIn, messages.Hook, messages.AssetDescribed,
+    response_models.Problem, response_models.ReceiptOut, JobIn, JobPart, StatementIn, messages.Hook, messages.AssetDescribed,
     messages.AssetFailed, messages.CallbackAnswer, messages.OperatorMessage,
 )  # fmt: skip
 ERRORS: Mapping[int, str] = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tagger.asset import Context, Role
-from tagger.demo.holds import Holds
+from tagger.demo.held_callbacks import HeldCallbacks
 from tagger.demo.media_store import MediaStore, Writer
 from tagger.demo.outbox import Outbox
 
@@ -45,10 +45,10 @@ class Library:
         self.files.mkdir(parents=True, exist_ok=True)
         self.store = MediaStore(config.home / "library.sqlite", config.locales)
         self.outbox = Outbox(self.store, config.hook_url, config.hook_secret)
-        self.holds = Holds()
+        self.holds = HeldCallbacks()
 
     def upload(self, content: bytes, filename: str, role: Role, title: str, caption: str, *, hold: bool = False) -> str:
-        """Store an image and its hook. Returns the id of the new asset. `hold`: its callback waits for `Holds.release`.
+        """Store an image and its hook. Returns the id of the new asset. `hold`: its callback waits for `HeldCallbacks.release`.
 
         If no title is given, the title is the file name, as in most CMSes. It is not a person's text. Errors: NotAnImage.
         """

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tagger.demo import changes, told
+from tagger.demo import changes, tagger_state
 
 Writer = Literal["person", "import", "tagger"]
 TEXT_FIELDS = ("title", "alt_text", "caption")
@@ -79,7 +79,9 @@ class MediaStore:
         self._lock = threading.Lock()
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
-        self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA + told.SCHEMA + changes.SCHEMA)
+        self._db.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + SCHEMA + tagger_state.SCHEMA + changes.SCHEMA
+        )
 
     def close(self) -> None:
         with self._lock:
@@ -116,7 +118,7 @@ class MediaStore:
         with self.change() as db:
             living(db, asset_id)
             db.execute("UPDATE assets SET revision = ?, media_type = ? WHERE id = ?", (revision, media_type, asset_id))
-            told.remember(db, asset_id, {})
+            tagger_state.remember(db, asset_id, {})
             db.execute("INSERT INTO outbox (event, body) VALUES (?, ?)", (event, hook))
 
     def delete(self, asset_id: str) -> None:
@@ -145,7 +147,7 @@ class MediaStore:
         tags = self._db.execute("SELECT * FROM tags WHERE asset = ? AND present = 1 ORDER BY label", (row["id"],))
         shown = [{k: tag[k] for k in ("label", "term", "writer", "score")} for tag in tags]
         plain = {k: row[k] for k in ("id", "revision", "filename", "media_type", "role", "created_ms", "sequence")}
-        return {**plain, "fields": fields, "tags": shown, "told": told.shown(self._db, row["id"], fields, shown)}
+        return {**plain, "fields": fields, "tags": shown, "told": tagger_state.shown(self._db, row["id"], fields, shown)}
 
     # --- a person ------------------------------------------------------------------------------------------------
 

@@ -1,1 +1,1 @@
-"""What a user meets: the command line as a subprocess, the API over a socket, real processes behind them."""
+"""The product as a user meets it: the command line as a subprocess, the API over a socket, with real processes."""

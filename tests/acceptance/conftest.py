@@ -1,4 +1,4 @@
-"""One stack for all tests that leave it whole."""
+"""One running stack that all tests share which do not damage it."""
 
 from __future__ import annotations
 

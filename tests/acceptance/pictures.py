@@ -1,4 +1,4 @@
-"""A web server with pictures, good and bad, and doors that stay shut until a test opens them."""
+"""A web server with good and bad images, and paths that answer only after a test releases them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules around jobs: idempotency, duplicates, keys and sites, limits, malformed requests, deliveries, dead letters."""
+"""The rules for jobs: idempotency, duplicates, keys and sites, limits, malformed requests, deliveries, dead letters."""
 
 from __future__ import annotations
 

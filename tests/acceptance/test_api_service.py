@@ -1,4 +1,4 @@
-"""The API as a service: its description, probes, metrics, and what it does when a part is away."""
+"""The API as a service: its description, probes, metrics, and its answers when a service is not available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a backfill or a site that was paused: who waits, for what, and how many go on."""
+"""Messages about a paused backfill or site: how many wait, for which command, and how many continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line where something around it is wrong: a full disk, closed or narrow streams, a taken port, an absent broker."""
+"""The command line in a broken environment: a full disk, closed or narrow streams, a port in use, a missing broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands say of a ledger: whole ids, reasons in words, causes, and what to do next."""
+"""What the commands print from a ledger: whole ids, explained reasons, causes, and the next step."""
 
 from __future__ import annotations
 

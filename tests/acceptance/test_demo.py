@@ -1,4 +1,4 @@
-"""`tagger demo` as a person runs it: with the pictures that come along, with own ones, and staying up."""
+"""`tagger demo` as a person runs it: with the sample photographs, with a folder of images, and with --serve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor where `tagger api` and workers run apart, and Flower where it is not installed."""
+"""`tagger doctor` when `tagger api` and the workers run separately, and Flower when it is not installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tagger up`: it starts, drains, comes back to its jobs, lets no second one in, and leaves no orphan however it ends."""
+"""`tagger up`: it starts, drains, continues its jobs, refuses a second start, and leaves no orphan process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rigs for the fault tests; their figures in the terminal's summary, also when all is well."""
+"""Fixtures of the fault tests. Their figures are in the summary of pytest, also if all tests pass."""
 
 from __future__ import annotations
 

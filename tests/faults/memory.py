@@ -1,4 +1,4 @@
-"""What the processes of each role hold in memory, sampled while a soak runs; a table by quarters, and a plot as SVG."""
+"""Memory of the processes of each role, sampled during a soak; a table by quarters, and an SVG plot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to a soak: seeded kills and freezes of processes, restarts of the broker and of the ledger."""
+"""The faults of a soak: seeded kills and stops of processes, restarts of the broker and of the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that carries, resets, holds back or swallows: the network's faults, on real sockets."""
+"""A TCP proxy that forwards, resets, delays or drops: network faults on real sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody without a key who opens connections and lets each of them wait."""
+"""A client without a key that opens many slow connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Q4 to Q6: the broker is flushed, lost, full, or behind a network that lies."""
+"""Q4 to Q6: the broker is flushed, lost, full, or behind a faulty network."""
 
 from __future__ import annotations
 

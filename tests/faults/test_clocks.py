@@ -1,4 +1,4 @@
-"""Q17 and Q18: the whole machine stands still; clocks are set while work is under way."""
+"""Q17 and Q18: the whole machine is stopped; clocks are set while jobs run."""
 
 from __future__ import annotations
 

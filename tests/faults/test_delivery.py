@@ -1,4 +1,4 @@
-"""W1, W2 and W4 to W8, W11: the receiver loses answers, is away, slow, redirected or gone; writes stay one per job."""
+"""W1, W2 and W4 to W8, W11: the receiver loses answers, or is down, slow, redirected or removed. Each job is written once."""
 
 from __future__ import annotations
 

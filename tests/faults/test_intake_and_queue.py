@@ -1,4 +1,4 @@
-"""Q1 to Q3, Q7 to Q11: what happens to a job between the 202 and its write, whoever is killed in between."""
+"""Q1 to Q3, Q7 to Q11: a job between the 202 and its write, while processes are killed."""
 
 from __future__ import annotations
 

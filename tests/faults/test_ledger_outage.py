@@ -1,4 +1,4 @@
-"""Q13 and Q16: the ledger is away, or a process is stopped inside one of its transactions."""
+"""Q13 and Q16: the ledger does not answer, or a process is stopped inside one of its transactions."""
 
 from __future__ import annotations
 

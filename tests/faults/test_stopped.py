@@ -1,4 +1,4 @@
-"""Q16: a process is stopped (SIGSTOP) inside a ledger transaction; nobody wakes it."""
+"""Q16: a process is stopped (SIGSTOP) inside a ledger transaction and never continued."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Q23: slow connections without a key, and many of the largest bodies at once. Others are served; memory and logs stay small."""
+"""Q23: slow connections without a key, and many large bodies at the same time. Other clients are served; memory and logs stay
+small."""
 
 from __future__ import annotations
 

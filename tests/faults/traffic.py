@@ -1,4 +1,4 @@
-"""The work of a soak: single uploads over the API, some of them hopeless, and one folder backfill after the other."""
+"""The load of a soak: single uploads over the API, some of them broken, and one folder backfill after the other."""
 
 from __future__ import annotations
 

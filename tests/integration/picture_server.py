@@ -1,4 +1,4 @@
-"""A real server on this machine that answers each path as a test wants, and the fetch from it."""
+"""A real local server whose answers a test defines per path, and the fetch from it."""
 
 from __future__ import annotations
 

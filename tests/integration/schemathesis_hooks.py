@@ -1,4 +1,4 @@
-"""A key of its own for each request: the same one with another body is rightly refused, and would read as a fault."""
+"""Gives each request its own Idempotency-Key. The same key with another body is refused, which would look like a fault."""
 
 from __future__ import annotations
 

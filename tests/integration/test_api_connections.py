@@ -1,4 +1,4 @@
-"""Connections of strangers over a raw socket: deadlines, the limit, two lengths, other sites' pages; and the log of it all."""
+"""Raw connections without a key: deadlines, the limit, two lengths, pages of other sites, and the log lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller of the API asks for in a way that it does not understand: it says so, and neither guesses nor passes it over."""
+"""Query parameters that the API does not know: it refuses them, and neither guesses nor ignores them."""
 
 from __future__ import annotations
 

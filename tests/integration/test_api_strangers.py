@@ -1,4 +1,4 @@
-"""What the API lets strangers and other sites do: nothing that costs, and nothing that tells."""
+"""The API and callers without a key or of other sites: they cannot cause cost, and they learn nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a backfill makes of folders as they are: names that are no text, subfolders of others, folders that went away."""
+"""Backfills of unusual folders: names that are not Unicode, unreadable subfolders, folders that disappear."""
 
 from __future__ import annotations
 

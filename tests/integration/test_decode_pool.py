@@ -1,4 +1,4 @@
-"""The pool of decoder processes: deadlines, deaths, neighbours, limits on what is held."""
+"""The pool of decoder processes: deadlines, crashes, effects on other images, memory limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One attempt against real sockets: what each behaviour of an endpoint comes to."""
+"""One delivery attempt over real sockets: the result for each behaviour of an endpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deliverer's loop over the real ledger on SQLite, with endpoints that the test holds in its hands."""
+"""The loop of the deliverer with a real SQLite ledger and endpoints that the test controls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine does to its process: faults that only a real process can show, with the fake model."""
+"""Faults that end the process of an engine, tested with real processes and the fake model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One table of requests through every entrance: what one takes, no other refuses, and all make the same job of it."""
+"""One table of requests for every entrance (hook, API, multipart). All accept or refuse the same, and make the same job."""
 
 from __future__ import annotations
 

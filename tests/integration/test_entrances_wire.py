@@ -1,4 +1,4 @@
-"""The same words on the wire through every entrance: byte order marks, bytes that are no UTF-8, parameters that nobody knows."""
+"""The same bytes for every entrance: byte order marks, bytes that are not UTF-8, unknown parameters."""
 
 # ruff: noqa: F811 (pytest hands the imported fixture to each test under its own name)
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pytest
 from test_entrances import KEY, PIXELS, SECRET, URL, Door, door  # noqa: F401
 from typer.testing import CliRunner
 
-from tagger.api.asking import loaded
 from tagger.api.routes.jobs import PUT_QUERY
+from tagger.api.synchronous import loaded
 from tagger.cli.main import app as cli
 from tagger.net import signing
 from tagger.net.addresses import AllowedHost

@@ -1,4 +1,4 @@
-"""What goes onto the wire, and where to: signed URLs unchanged, every Location that a browser follows, and no other host."""
+"""The requests of a fetch: signed URLs unchanged, every Location that a browser follows, and no other host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A GME directory loads whole or not at all, and what is wrong is said with file, key and remedy."""
+"""A GME directory loads completely or not at all. The error names file, key and remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GME gives the vectors of the original recipe, however its inputs are batched."""
+"""GME gives the same vectors as the original code, for any batching of the inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any sequence of legal and illegal calls: the ledger behaves as a few dictionaries would."""
+"""For any sequence of legal and illegal calls, the ledger behaves like a simple model made of dictionaries."""
 
 from __future__ import annotations
 

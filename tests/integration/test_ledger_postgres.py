@@ -1,4 +1,4 @@
-"""The ledger on PostgreSQL: all that every ledger must do, and what happens when the server or a process stops."""
+"""The ledger on PostgreSQL: the cases of every ledger, and stops of the server or of a process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tagger.ledger.workers import END_LEFT_ALONE
 from tagger.settings import load, to_env
 from tagger.supervisor.plan import ProcessPlan
 
-# Holds the row of worker `w` locked inside a group transaction, and is stopped there.
+# HeldCallbacks the row of worker `w` locked inside a group transaction, and is stopped there.
 HOLDER = """
 import os, signal, sys, time
 from sqlalchemy import text

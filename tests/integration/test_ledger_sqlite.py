@@ -1,4 +1,4 @@
-"""The ledger on SQLite: all that every ledger must do, and what is SQLite's own."""
+"""The ledger on SQLite: the cases of every ledger, and those of SQLite only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sample media library on a telephone, in a real browser where there is one."""
+"""The pages of the sample media library at the width of a telephone, in a real browser if one is installed."""
 
 from __future__ import annotations
 

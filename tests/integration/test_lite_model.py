@@ -1,4 +1,4 @@
-"""The lite model on real pixels: the canary, and pictures made here."""
+"""The lite model on real pixels: the canary, and generated images."""
 
 from __future__ import annotations
 

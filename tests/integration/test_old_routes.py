@@ -1,4 +1,4 @@
-"""The check of a text, and the routes for existing callers: over a socket, through the queue, with the fake model."""
+"""The check of a text and the routes for existing callers, over a socket and the queue, with the fake model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operator events: told once each in the log and the metrics, and by their own signed webhook until it is taken."""
+"""Operator events: each is logged and counted once, and sent as a signed webhook until the receiver accepts it."""
 
 from __future__ import annotations
 

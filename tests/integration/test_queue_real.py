@@ -1,4 +1,4 @@
-"""Hints over a real broker: what is sent is there, and a broken one is felt quickly."""
+"""Hints over a real broker: a sent hint is in the queue, and a broken broker is detected quickly."""
 
 from __future__ import annotations
 

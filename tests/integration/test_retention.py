@@ -1,4 +1,4 @@
-"""What is erased is gone from every table, the counters follow, and nothing of a neighbour is touched."""
+"""Erased rows are deleted from every table, the counters are updated, and rows of other assets stay."""
 
 from __future__ import annotations
 

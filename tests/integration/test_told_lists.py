@@ -1,4 +1,4 @@
-"""What waits for a person can be listed, by the command line and by the API; a site says what it wants to hear of."""
+"""Jobs for review can be listed by the command line and by the API. A site chooses which messages it receives."""
 
 from __future__ import annotations
 

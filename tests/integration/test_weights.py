@@ -1,4 +1,4 @@
-"""Weights arrive whole, once, and the same each time; what is broken is fetched again; every failure says what to do."""
+"""Weights are downloaded completely and once. Broken files are downloaded again. Every error says what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue in front of a model, without any thread of its own: the test is the owner."""
+"""The queue of a model without its own thread: the test acts as the owner thread."""
 
 from __future__ import annotations
 

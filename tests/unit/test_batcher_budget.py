@@ -1,4 +1,4 @@
-"""What may go into one batch, and what the batches that ran teach about it."""
+"""The limits of one batch, and how they change after each batch."""
 
 from __future__ import annotations
 

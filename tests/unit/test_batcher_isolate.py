@@ -1,4 +1,4 @@
-"""Who is at fault when a batch raises: one image, several, or the device."""
+"""Which part failed when a batch raises: one image, several, or the device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The circuit against a model that remembers every single try and counts anew each time."""
+"""The circuit compared with a model that stores every attempt and counts all of them each time."""
 
 from __future__ import annotations
 

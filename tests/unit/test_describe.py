@@ -1,4 +1,4 @@
-"""The pipeline of one image against a ledger, a decoder and models of paper."""
+"""The pipeline of one image with a fake ledger, a fake decoder and fake models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several engines, one timer: it must always stand at the earliest deadline."""
+"""Several engines share one timer, which is always set to the earliest deadline."""
 
 from __future__ import annotations
 

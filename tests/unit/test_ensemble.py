@@ -1,4 +1,4 @@
-"""Which models a worker gets, and that each says only what it was chosen for."""
+"""Which models a worker loads, and that each gives only the parts for which it was chosen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What publishes, what a person must look at, what is not offered at all."""
+"""Which texts and tags are published, reviewed or suppressed."""
 
 from __future__ import annotations
 

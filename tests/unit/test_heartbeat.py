@@ -1,4 +1,4 @@
-"""When the beat stops, and when the process ends."""
+"""When the heartbeat stops, and when the process ends."""
 
 from __future__ import annotations
 

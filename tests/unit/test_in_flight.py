@@ -1,4 +1,4 @@
-"""A worker is full while all its threads have an image, and for a moment after."""
+"""A worker is full while all its threads process an image, and for a moment after."""
 
 from __future__ import annotations
 

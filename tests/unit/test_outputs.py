@@ -1,4 +1,4 @@
-"""A file that is there already is somebody's: no command writes over it unasked."""
+"""No command overwrites an existing file without --force."""
 
 from __future__ import annotations
 

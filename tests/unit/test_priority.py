@@ -1,4 +1,4 @@
-"""A backfill worker steps back with its whole session, since nice alone counts only within one; who computes is left alone."""
+"""A backfill worker lowers the priority of its whole session, because nice counts only inside a session."""
 
 from __future__ import annotations
 

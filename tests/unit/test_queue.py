@@ -1,4 +1,4 @@
-"""The queue without a broker: what the app promises, and how fast a caller learns that nobody is there."""
+"""The queue without a broker: the settings of the Celery app, and how fast a caller gets the error."""
 
 from __future__ import annotations
 

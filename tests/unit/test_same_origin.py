@@ -1,4 +1,4 @@
-"""Requests without a key that somebody else's web page made are told from a program's own."""
+"""Requests without a key: those from a web page of another site are refused, those from a program are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker asks the ledger for a site once a second, and sees a change after that."""
+"""A worker reads a site from the ledger once a second, so it sees a change within a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schemes of other people: one odd label never refuses a scheme, and nothing is lost without a word."""
+"""Foreign SKOS schemes: one unusual label never refuses a scheme, and every omission is reported."""
 
 from __future__ import annotations
 

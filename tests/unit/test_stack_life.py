@@ -1,4 +1,4 @@
-"""The life of a stack, with processes that only sleep: it begins, tells of itself, replaces the fallen, and leaves nothing."""
+"""A stack of processes that only sleep: it starts, publishes its state, restarts dead processes, and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The supervisor before it starts anything: ports of metrics, and what a fallen worker said; and telemetry's noughts."""
+"""The supervisor before it starts processes: metrics ports, the last words of a dead worker, and metrics that start at 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The generic hook: a job out of an honest one, a pointed complaint out of any other."""
+"""The generic hook: a valid hook makes a job; any other gives an error that names the fault."""
 
 from __future__ import annotations
 

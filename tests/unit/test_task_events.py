@@ -1,4 +1,4 @@
-"""What is told of a job, without a broker: the state that the ledger knows, in order, and nothing where another worker tells."""
+"""The Flower events of a job without a broker: the state in the ledger, in order, and none if another worker sends them."""
 
 from __future__ import annotations
 

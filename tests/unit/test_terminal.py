@@ -1,4 +1,4 @@
-"""What reaches a terminal: nothing that steers it, no password, and no id that is cut."""
+"""Output on a terminal: no control characters, no password, and no cut id."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command that is ended by SIGTERM takes its temporary folder along."""
+"""A command that SIGTERM ends deletes its temporary folder."""
 
 from __future__ import annotations
 

@@ -20,11 +20,11 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
 from tagger.annotation import Tag
-from tagger.api.asking import ask, ending, loaded
 from tagger.api.callers import check_caller, check_page
 from tagger.api.deps import AppState, StateDep
 from tagger.api.job_reading import unstored
 from tagger.api.routes.entailment import answer_of, check_request
+from tagger.api.synchronous import ask, ending, loaded
 from tagger.asset import ImageSource
 from tagger.cms.job_body import decode_base64
 from tagger.errors import BadRequest, ErrorInfo, TaggerError

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from tagger import serializers
-from tagger.api import answers
-from tagger.api.answers import answered
+from tagger.api import response_models
 from tagger.api.deps import Caller, CallerDep, Cursor, StateDep
+from tagger.api.response_models import answered
 from tagger.api.shapes import ReplayDeliveriesIn, ReplayIn, Since
 from tagger.delivery import DeliveryStatus
 from tagger.errors import BadRequest, Pointer
@@ -24,7 +24,9 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 SiteQuery = Annotated[str | None, Query(description="Only of this site. The operator's key reads all sites.")]
 
 
-@router.get("/v1/deliveries", summary="Deliveries, newest first", responses=answered(answers.DeliveryList), response_model=None)
+@router.get(
+    "/v1/deliveries", summary="Deliveries, newest first", responses=answered(response_models.DeliveryList), response_model=None
+)
 def list_deliveries(
     state: StateDep,
     caller: CallerDep,
@@ -37,7 +39,9 @@ def list_deliveries(
     return {"data": [serializers.delivery(delivery) for delivery in page.data], "next_cursor": page.next_cursor}
 
 
-@router.get("/v1/deliveries/{delivery_id}", summary="One delivery", responses=answered(answers.DeliveryOut), response_model=None)
+@router.get(
+    "/v1/deliveries/{delivery_id}", summary="One delivery", responses=answered(response_models.DeliveryOut), response_model=None
+)
 def get_delivery(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
     delivery = state.ledger.delivery(delivery_id)
     caller.may_see(delivery.site_id, f"There is no delivery {delivery_id!r}.")
@@ -47,7 +51,7 @@ def get_delivery(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[s
 @router.get(
     "/v1/deliveries/{delivery_id}/attempts",
     summary="The attempts of a delivery, oldest first",
-    responses=answered(answers.AttemptList),
+    responses=answered(response_models.AttemptList),
     response_model=None,
 )
 def list_attempts(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
@@ -58,7 +62,7 @@ def list_attempts(delivery_id: str, state: StateDep, caller: CallerDep) -> dict[
 @router.post(
     "/v1/deliveries/replay",
     summary="Send parked deliveries now and enable their endpoint, or send unconfirmed ones again",
-    responses=answered(answers.Replayed),
+    responses=answered(response_models.Replayed),
     response_model=None,
 )
 def replay_deliveries(body: ReplayDeliveriesIn, state: StateDep, caller: CallerDep) -> dict[str, Any]:
@@ -76,7 +80,7 @@ def replay_deliveries(body: ReplayDeliveriesIn, state: StateDep, caller: CallerD
 @router.get(
     "/v1/dead-letters",
     summary="Failed jobs and deliveries, each with its cause",
-    responses=answered(answers.DeadLetterList),
+    responses=answered(response_models.DeadLetterList),
     response_model=None,
 )
 def list_dead_letters(
@@ -98,7 +102,7 @@ def list_dead_letters(
 @router.post(
     "/v1/dead-letters/replay",
     summary="Replay dead letters",
-    responses=answered(answers.Replayed),
+    responses=answered(response_models.Replayed),
     response_model=None,
 )
 def replay(body: ReplayIn, state: StateDep, caller: CallerDep) -> dict[str, Any]:

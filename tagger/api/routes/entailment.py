@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from tagger.api import answers
-from tagger.api.asking import ask, unanswered
+from tagger.api import response_models
 from tagger.api.deps import AppState, SiteDep, StateDep, known_query
 from tagger.api.job_reading import MOST_PARTS, check_parts, check_size, chosen_profile, unstored
 from tagger.api.routes.jobs import RECEIPT, receipt
 from tagger.api.shapes import STATEMENT_EXAMPLE, StatementIn
+from tagger.api.synchronous import ask, unanswered
 from tagger.asset import ImageSource
 from tagger.cms.job_body import BOM, ImageIn, decode_base64
 from tagger.errors import BadRequest, Pointer
@@ -58,7 +58,7 @@ BODY: dict[str, Any] = {
     "`result` is yes, maybe or no; `action` is the decision of the profile; `warnings` name words that pixels cannot show.",
     dependencies=[known_query("wait")],
     openapi_extra=BODY,
-    responses={200: {"model": answers.EntailmentOut}, **RECEIPT},
+    responses={200: {"model": response_models.EntailmentOut}, **RECEIPT},
 )
 async def entailment(
     request: Request,

@@ -1,4 +1,4 @@
-"""Probes and metrics. `/healthz`: this process answers. `/readyz`: it can accept work, which takes the ledger, nothing else.
+"""Probes and metrics. `/healthz`: this process answers. `/readyz`: it can accept work, for which it needs only the ledger.
 
 Without a broker work goes on, more slowly, since workers then ask the ledger: `/readyz` says `broker: away` and stays 200.
 """
@@ -15,10 +15,10 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import REGISTRY, CounterMetricFamily, GaugeMetricFamily, Metric
 
-from tagger.api import answers
-from tagger.api.answers import answered
+from tagger.api import response_models
 from tagger.api.deps import AppState, StateDep
 from tagger.api.problems import respond
+from tagger.api.response_models import answered
 from tagger.delivery import DeliveryStatus
 from tagger.errors import LedgerUnavailable, NotFound, Unavailable
 from tagger.job import JobStatus
@@ -73,7 +73,7 @@ def loaded(ledger: Ledger) -> Glance:
 
 
 def answering(hints: Hints) -> Glance:
-    """Whether the broker answers. `hints`: of its own, since a broker that is silent must not keep senders waiting."""
+    """Whether the broker response_models. `hints`: of its own, since a broker that is silent must not keep senders waiting."""
 
     def ping() -> bool:
         hints.ping()
@@ -85,14 +85,14 @@ def answering(hints: Hints) -> Glance:
 @router.get(
     "/healthz",
     summary="The process is up; and whether a worker with loaded models is, too",
-    responses=answered(answers.Health),
+    responses=answered(response_models.Health),
     response_model=None,
 )
 def healthz(state: StateDep) -> dict[str, Any]:
     return {"status": "ok", "model_loaded": state.loaded()}
 
 
-@router.get("/readyz", summary="Work can be accepted", responses=answered(answers.Ready), response_model=None)
+@router.get("/readyz", summary="Work can be accepted", responses=answered(response_models.Ready), response_model=None)
 def readyz(request: Request, state: StateDep) -> dict[str, Any] | JSONResponse:
     try:
         state.ledger.ping()

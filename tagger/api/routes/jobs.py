@@ -16,10 +16,10 @@ from starlette.concurrency import run_in_threadpool
 
 from tagger import serializers
 from tagger.annotation import Action
-from tagger.api import answers
-from tagger.api.answers import answered
+from tagger.api import response_models
 from tagger.api.deps import AppState, CallerDep, Cursor, SiteDep, StateDep, known_query
 from tagger.api.job_reading import check_size, chosen_profile, read_job, unstored
+from tagger.api.response_models import answered
 from tagger.asset import Role
 from tagger.cms.job_body import (
     ALL_FIELDS,
@@ -193,7 +193,7 @@ def _pairs(texts: list[str]) -> dict[str, str]:
     "ledger. After that time it answers 202 with the job, which continues.",
     dependencies=[known_query("wait")],
     openapi_extra=JOB_BODY,
-    responses={200: {"model": answers.JobOut, "description": "The job has ended."}, **RECEIPT},
+    responses={200: {"model": response_models.JobOut, "description": "The job has ended."}, **RECEIPT},
 )
 async def describe(
     request: Request,
@@ -219,7 +219,7 @@ def _job_body(state: AppState, job_id: str) -> dict[str, Any]:
 @router.get(
     "/v1/jobs/{job_id}",
     summary="One job, with its texts, its delivery and its error",
-    responses=answered(answers.JobOut),
+    responses=answered(response_models.JobOut),
     response_model=None,
 )
 def get_job(job_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def get_job(job_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
     return body
 
 
-@router.get("/v1/jobs", summary="Jobs, newest first", responses=answered(answers.JobList), response_model=None)
+@router.get("/v1/jobs", summary="Jobs, newest first", responses=answered(response_models.JobList), response_model=None)
 def list_jobs(
     state: StateDep,
     caller: CallerDep,
@@ -250,7 +250,7 @@ def list_jobs(
 @router.post(
     "/v1/jobs/{job_id}/cancel",
     summary="Cancel a job that has not ended",
-    responses=answered(answers.JobOut),
+    responses=answered(response_models.JobOut),
     response_model=None,
 )
 def cancel_job(job_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from tagger import serializers
-from tagger.api import answers
-from tagger.api.answers import answered
+from tagger.api import response_models
 from tagger.api.deps import AppState, CallerDep, OperatorDep, StateDep
+from tagger.api.response_models import answered
 from tagger.api.shapes import SiteIn
 from tagger.services import sites
 from tagger.site import Site
@@ -24,13 +24,15 @@ def _body(state: AppState, site: Site) -> dict[str, Any]:
     return serializers.site(site, shown, *state.ledger.capabilities_of(site.id))
 
 
-@router.get("/v1/sites", summary="The sites that the key may read", responses=answered(answers.SiteList), response_model=None)
+@router.get(
+    "/v1/sites", summary="The sites that the key may read", responses=answered(response_models.SiteList), response_model=None
+)
 def list_sites(state: StateDep, caller: CallerDep) -> dict[str, Any]:
     visible = state.ledger.sites() if caller.site_id is None else [state.ledger.get_site(caller.site_id)]
     return {"data": [_body(state, site) for site in visible], "next_cursor": None}
 
 
-@router.get("/v1/sites/{site_id}", summary="One site", responses=answered(answers.SiteOut), response_model=None)
+@router.get("/v1/sites/{site_id}", summary="One site", responses=answered(response_models.SiteOut), response_model=None)
 def get_site(site_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
     caller.may_see(site_id, f"No site {site_id!r}.")
     return _body(state, state.ledger.get_site(site_id))
@@ -40,7 +42,7 @@ def get_site(site_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]
     "/v1/sites",
     status_code=201,
     summary="Add a site; the answer shows its secrets, once",
-    responses={201: {"model": answers.SiteAdded}},
+    responses={201: {"model": response_models.SiteAdded}},
 )
 def add_site(body: SiteIn, state: StateDep, _operator: OperatorDep) -> JSONResponse:
     wanted = Site(

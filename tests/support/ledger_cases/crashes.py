@@ -1,4 +1,4 @@
-"""Who is alive, and what becomes of the work of the dead."""
+"""Which workers are alive, and what happens to the jobs of dead workers."""
 
 from __future__ import annotations
 

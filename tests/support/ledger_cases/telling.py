@@ -1,4 +1,4 @@
-"""Messages that write nothing: a description without words to publish, and the failure of a dead job."""
+"""Messages that write nothing: a description without a text to publish, and the failure of a dead job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two profiles that describe the same picture: neither takes the other's words away, and they go out one after the other."""
+"""Two profiles for the same image: neither removes the texts of the other, and their messages are sent one after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A ledger with a clock in the test's hand, a site, an endpoint and a worker; and the shortest ways to use them."""
+"""A ledger with a clock that the test sets, a site, an endpoint and a worker, with short helper methods."""
 
 from __future__ import annotations
 

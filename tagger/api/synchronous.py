@@ -1,4 +1,4 @@
-"""Ask about one image and wait for the answer: the way of every synchronous route. It goes through the upload lane."""
+"""Synchronous routes: create a job for one image in the upload lane and wait for its result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tagger.ledger import Accepted
 
 
 async def ask(state: AppState, request: JobRequest, data: bytes | None, seconds: float) -> tuple[Accepted, Job | None]:
-    """The job, once it is neither waiting nor running; None when `seconds` passed first, and it goes on.
+    """Accept the job and wait. Returns the ended job, or None after `seconds`; then the job continues.
 
     Nothing is delivered to the CMS. Errors: StorageUnavailable, LedgerUnavailable.
     """
@@ -30,13 +30,13 @@ async def ask(state: AppState, request: JobRequest, data: bytes | None, seconds:
 
 
 def unanswered(job: Job, request_id: str) -> JSONResponse:
-    """The problem of a job that ended without an answer."""
+    """The problem response for a job that ended without a result."""
     body = ending(job).to_dict()
     return JSONResponse({**body, "job": job.id, "request_id": request_id}, status_code=body["status"], media_type=MEDIA_TYPE)
 
 
 def ending(job: Job) -> ErrorInfo:
-    """Why a job that ended has no answer: its own error, or that it was cancelled."""
+    """Why an ended job has no result: its own error, or that it was cancelled."""
     return job.error or JobCancelled(f"Job {job.id} is {job.status}.").info()
 
 

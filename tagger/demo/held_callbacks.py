@@ -19,7 +19,7 @@ class _Hold:
     waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = field(default_factory=list)
 
 
-class Holds:
+class HeldCallbacks:
     """The held assets, and those whose callback has arrived. Thread-safe; kept only in memory."""
 
     def __init__(self) -> None:

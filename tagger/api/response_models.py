@@ -1,4 +1,5 @@
-"""The bodies of the API's answers, for its description. `render.py` makes them; schemathesis holds them against each other."""
+"""The models of the API's response bodies, for its description. `tagger/serializers.py` makes the bodies; tests compare the
+two."""
 
 from __future__ import annotations
 
