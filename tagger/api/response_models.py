@@ -186,8 +186,14 @@ class DeadLetterList(Answer):
     next_cursor: str | None
 
 
+class NotReplayed(Answer):
+    id: str
+    reason: str
+
+
 class Replayed(Answer):
     replayed: int
+    not_replayed: list[NotReplayed] = Field(default=[], description="Ids that were named and not replayed, if any.")
 
 
 class EndpointOut(Answer):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from tagger.delivery import DeadLetter
+from tagger.delivery import DeadLetter, Delivery
+from tagger.errors import NotFound
+from tagger.job import Job
 from tagger.ledger import Ledger
 
 PAGE = 200
@@ -43,3 +45,25 @@ def selected(ledger: Ledger, chosen: LetterFilter) -> list[DeadLetter]:
 def replay(ledger: Ledger, chosen: LetterFilter) -> int:
     """Try them again, with all their attempts; returns how many."""
     return sum(ledger.replay([letter.id for letter in page]) for page in pages(ledger, chosen))
+
+
+def refusals(ledger: Ledger, ids: Sequence[str], before: Collection[str], *, site_id: str | None = None) -> dict[str, str]:
+    """Id → why it was not replayed, of those that were named and of which `before` were dead letters."""
+    left = {letter.id for letter in selected(ledger, LetterFilter(ids=ids, site_id=site_id))} if ids else set()
+    found = ((letter_id, _refusal(ledger, letter_id, before, left, site_id)) for letter_id in dict.fromkeys(ids))
+    return {letter_id: reason for letter_id, reason in found if reason}
+
+
+def _refusal(ledger: Ledger, letter_id: str, before: Collection[str], left: Collection[str], site_id: str | None) -> str:
+    if letter_id in left:
+        return "a newer job of its asset has taken its place"
+    if letter_id in before:
+        overtaken = letter_id.startswith("dlv_") and ledger.delivery(letter_id).status == "discarded"
+        return "something newer was delivered, so it was discarded" if overtaken else ""
+    try:
+        found: Job | Delivery = ledger.delivery(letter_id) if letter_id.startswith("dlv_") else ledger.job(letter_id)
+    except NotFound:
+        return "there is no such dead letter"
+    if site_id not in (None, found.site_id):
+        return "there is no such dead letter"
+    return f"it is no open dead letter: it is {found.status}"

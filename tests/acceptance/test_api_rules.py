@@ -249,7 +249,7 @@ def test_a_dead_letter_is_replayed_when_its_cause_is_mended(house: House) -> Non
     letters = house.call("GET", "/v1/dead-letters?reason=image_unreadable&limit=200").json()["data"]
     assert next(letter for letter in letters if letter["job"] == job_id)["error"] == dead["error"]
     house.pictures.put("mended.png", png((3, 200, 200)))
-    assert house.call("POST", "/v1/dead-letters/replay", json={"ids": [job_id]}, key="other").json() == {"replayed": 0}
+    assert house.call("POST", "/v1/dead-letters/replay", json={"ids": [job_id]}, key="other").json()["replayed"] == 0
     is_problem(house.call("POST", "/v1/dead-letters/replay", key="operator", json={}), 422, "bad_request")  # all of all sites
     assert house.call("POST", "/v1/dead-letters/replay", json={"ids": [job_id]}).json() == {"replayed": 1}
     until(lambda: house.job(job_id)["status"] == "done", "the replayed job is done")
@@ -268,7 +268,7 @@ def test_parked_deliveries_are_replayed_by_whom_they_belong_to(house: House) -> 
     replay = "/v1/deliveries/replay"
     is_problem(house.call("POST", replay, key="operator", json={}), 422, "bad_request")
     is_problem(house.call("POST", replay, json={"site": "other"}), 422, "bad_request")
-    assert house.call("POST", replay, json={"ids": [delivery_id]}, key="other").json() == {"replayed": 0}
+    assert house.call("POST", replay, json={"ids": [delivery_id]}, key="other").json()["replayed"] == 0
     assert house.call("POST", replay, json={"ids": [delivery_id]}).json()["replayed"] >= 1
     assert house.ended(job_id)["delivery"]["status"] == "delivered"
 

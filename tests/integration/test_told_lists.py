@@ -121,3 +121,53 @@ def test_a_site_added_by_the_api_may_say_so_too(home: Path) -> None:
     with TestClient(create_app(Settings(home=home, admin_key="operator"))) as api:
         made = api.post("/v1/sites", json={"id": "shy", "name": "Shy", "tell_unwritten": False}, headers=OPERATOR).json()
         assert (made["tell_unwritten"], made["tell_failed"]) == (False, True)
+
+
+def dead_job(home: Path) -> str:
+    letters: list[dict[str, str]] = json.loads(tagger(home, "dead-letters", "list", "--json"))["data"]
+    return letters[0]["id"]
+
+
+@pytest.mark.parametrize("verb", ["replay", "discard"])
+def test_each_id_that_is_no_dead_letter_is_named_with_its_reason(home: Path, verb: str) -> None:
+    letter = dead_job(home)
+    [job] = json.loads(tagger(home, "jobs", "list", "--verdict", "publish", "--json"))["data"]
+    done = CliRunner().invoke(app, ["--home", str(home), "dead-letters", verb, letter, "job_nope", job["id"]])
+    assert done.exit_code == 1
+    assert "1 of 3" in done.stdout
+    assert "job_nope: there is no such dead letter" in done.stderr
+    assert f"{job['id']}: it is no open dead letter: it is described" in done.stderr
+    assert f"{letter}:" not in done.stderr
+    with pytest.raises(Exception, match="job_nope: there is no such dead letter"):
+        tagger(home, "dead-letters", verb, "job_nope")
+
+
+def test_the_api_names_the_ids_that_it_did_not_replay(home: Path) -> None:
+    letter = dead_job(home)
+    [waiting] = [d for d in json.loads(tagger(home, "deliveries", "list", "--json"))["data"] if d["asset"]["id"] == "published"]
+    with TestClient(create_app(Settings(home=home, admin_key="operator"))) as api:
+        body = {"ids": [letter, "job_nope"]}
+        assert api.post("/v1/dead-letters/replay", json=body, headers=OPERATOR).json() == {
+            "replayed": 1, "not_replayed": [{"id": "job_nope", "reason": "there is no such dead letter"}],
+        }  # fmt: skip
+        body = {"ids": [waiting["id"], "dlv_nope"]}
+        assert api.post("/v1/deliveries/replay", json=body, headers=OPERATOR).json() == {
+            "replayed": 0,
+            "not_replayed": [
+                {"id": waiting["id"], "reason": "it is not parked: it is pending"},
+                {"id": "dlv_nope", "reason": "there is no such delivery"},
+            ],
+        }
+
+
+def test_a_delivery_that_is_not_parked_is_named(home: Path) -> None:
+    rows = {row["asset"]["id"]: row["id"] for row in json.loads(tagger(home, "deliveries", "list", "--json"))["data"]}
+    with pytest.raises(Exception, match=f"{rows['published']}: it is not parked: it is pending"):
+        tagger(home, "deliveries", "replay", rows["published"])
+    ledger = open_ledger(Settings(home=home).ledger)
+    ledger.enable_endpoint("end", False)
+    ledger.claim_deliveries(worker_id="w", limit=1)  # parks what waits
+    ledger.close()
+    done = CliRunner().invoke(app, ["--home", str(home), "deliveries", "replay", rows["published"], "dlv_nope"])
+    assert (done.exit_code, "not sent: dlv_nope: there is no such delivery" in done.stderr) == (1, True)
+    assert "parked deliveries are sent now" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -17,6 +18,7 @@ from tagger.instants import parse_instant
 from tagger.services import dead_letters
 from tagger.services.dead_letters import LetterFilter
 from tagger.services.list_filters import check_error_code
+from tagger.services.parked import not_parked
 
 router = APIRouter(tags=["deliveries"])
 
@@ -73,8 +75,9 @@ def replay_deliveries(body: ReplayDeliveriesIn, state: StateDep, caller: CallerD
             fault = (Pointer(pointer="/unconfirmed"),)
             raise BadRequest("`unconfirmed` goes with `site` and `since` alone, and needs `site`.", errors=fault)
         return {"replayed": state.ledger.replay_unconfirmed(site_id, since_ms=parse_instant(body.since))}
+    refused = {one: why for one in dict.fromkeys(body.ids) if (why := not_parked(state.ledger, one, site_id))}
     released = state.ledger.replay_parked(body.ids, site_id=site_id, since_ms=parse_instant(body.since), code=body.reason)
-    return {"replayed": sum(released.values())}
+    return {"replayed": sum(released.values()), **_told(refused)}
 
 
 @router.get(
@@ -108,7 +111,15 @@ def list_dead_letters(
 def replay(body: ReplayIn, state: StateDep, caller: CallerDep) -> dict[str, Any]:
     site_id = _site_to_replay(body, caller, "dead letters")
     chosen = LetterFilter(ids=body.ids, site_id=site_id, since_ms=parse_instant(body.since), code=body.reason)
-    return {"replayed": dead_letters.replay(state.ledger, chosen)}
+    before = {letter.id for letter in dead_letters.selected(state.ledger, chosen)} if body.ids else set()
+    replayed = dead_letters.replay(state.ledger, chosen)
+    refused = dead_letters.refusals(state.ledger, body.ids, before, site_id=site_id)
+    return {"replayed": replayed, **_told(refused)}
+
+
+def _told(refused: Mapping[str, str]) -> dict[str, Any]:
+    """Only where there is something to tell."""
+    return {"not_replayed": [{"id": one, "reason": why} for one, why in refused.items()]} if refused else {}
 
 
 def _site_to_replay(body: ReplayIn, caller: Caller, what: str) -> str | None:

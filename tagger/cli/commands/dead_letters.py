@@ -15,7 +15,7 @@ from tagger.errors import BadRequest, NotFound
 from tagger.instants import parse_instant
 from tagger.ledger import Ledger
 from tagger.services import dead_letters
-from tagger.services.dead_letters import LetterFilter
+from tagger.services.dead_letters import LetterFilter, refusals, selected
 from tagger.services.list_filters import check_error_code
 
 app = typer.Typer(help="List, replay and discard failed jobs and deliveries.", no_args_is_help=True)
@@ -92,13 +92,22 @@ def _ids(ledger: Ledger, ids: list[str] | None, by: Filter, everything: bool) ->
 
 
 def _act(verb: str, act: Callable[[Ledger, list[str]], int], ids: list[str] | None, by: Filter, everything: bool) -> None:
-    """Errors: NotFound if ids are given and none of them is an open dead letter."""
+    """Exit status 1 if ids are given and one of them was not acted on; each is named. Errors: NotFound if none was."""
     with console.ledger() as ledger:
-        chosen = _ids(ledger, ids, by, everything)
+        chosen = list(dict.fromkeys(_ids(ledger, ids, by, everything)))
+        before = {letter.id for letter in selected(ledger, LetterFilter(ids=ids))} if ids else set()
         done = act(ledger, chosen)
+        # a discarded letter has gone, as was asked
+        named = [one for one in chosen if act is Ledger.replay or one not in before] if ids else []
+        refused = refusals(ledger, named, before)
     if ids and done == 0:
-        raise NotFound("None of these ids is an open dead letter.", "List them with `tagger dead-letters list`.")
+        told = " ".join(f"{one}: {why}." for one, why in refused.items())
+        raise NotFound(f"Nothing was {verb.lower()}. {told}", "List the open ones with `tagger dead-letters list`.")
     console.out.print(f"{verb} {done} of {len(chosen)}." if chosen else "The options select no dead letter. Nothing was changed.")
+    for one, why in refused.items():
+        console.err.print(f"not {verb.lower()}: {one}: {why}", markup=False)
+    if refused:
+        raise typer.Exit(1)
 
 
 @app.command("replay")

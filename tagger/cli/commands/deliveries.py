@@ -11,6 +11,7 @@ from tagger.cli import console, filters
 from tagger.errors import BadRequest, NotFound
 from tagger.instants import parse_instant
 from tagger.services.list_filters import check_error_code
+from tagger.services.parked import not_parked
 
 app = typer.Typer(help="List, show and replay deliveries.", no_args_is_help=True)
 
@@ -116,9 +117,19 @@ def replay(
     check_error_code(reason)
     with console.ledger() as ledger:
         filters.check_site(ledger, site)
+        refused = {one: why for one in dict.fromkeys(ids or ()) if (why := not_parked(ledger, one, None))}
         released = ledger.replay_parked(ids or (), site_id=site, since_ms=parse_instant(since), code=reason)
     if ids and not released:
-        raise NotFound("None of these deliveries is parked.", "List them with `tagger deliveries list --status parked`.")
+        told = " ".join(f"{one}: {why}." for one, why in refused.items())
+        raise NotFound(f"None of these deliveries is parked. {told}", "List them with `tagger deliveries list --status parked`.")
+    for one, why in refused.items():
+        console.err.print(f"not sent: {one}: {why}", markup=False)
+    _print_released(released, json)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _print_released(released: dict[str, int], json: bool) -> None:
     if json:
         console.print_json({"data": [{"site": name, "released": count} for name, count in released.items()], "next_cursor": None})
         return
