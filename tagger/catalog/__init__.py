@@ -1,1 +1,1 @@
-"""Profiles and vocabularies: what a site wants said, read from files and checked."""
+"""Profiles and vocabularies of the sites, read from files and checked."""

@@ -20,15 +20,15 @@ class Catalog:
     vocabularies: Mapping[str, Vocabulary]
 
     def profile(self, name: str) -> tuple[Profile, tuple[str, ...]]:
-        """The profile, and a warning where an unknown name became `general`."""
+        """The profile. If the name is unknown: `general` and a warning."""
         return self.profiles.get(name)
 
     def require(self, name: str) -> Profile:
-        """The profile of that name, for a caller who can mend a wrong one. Errors: UnknownProfile."""
+        """The profile of that name, for a caller that can correct the name. Errors: UnknownProfile."""
         return self.profiles.require(name)
 
     def vocabulary(self, profile: Profile, site_vocabulary: str | None = None) -> Vocabulary:
-        """The site's vocabulary if it names one, else the profile's. Errors: ProfileInvalid when there is none of that name."""
+        """The vocabulary of the site if it names one, else that of the profile. Errors: ProfileInvalid if it does not exist."""
         name = site_vocabulary or profile.vocabulary
         if name not in self.vocabularies:
             names = ", ".join(sorted(self.vocabularies))

@@ -50,7 +50,7 @@ def schema() -> Mapping[str, Any]:
 
 @cache
 def built_in(name: str) -> Profile:
-    """One of BUILT_IN. Errors: ProfileInvalid when there is none of that name."""
+    """A built-in profile. Errors: ProfileInvalid if it does not exist."""
     if name not in BUILT_IN:
         raise ProfileInvalid(
             f"There is no built-in profile `{name}`.", remedy=f"Use one of {', '.join(BUILT_IN)}, or name a file."
@@ -112,7 +112,7 @@ class Profiles:
         return iter(self._known.values())
 
     def get(self, name: str) -> tuple[Profile, tuple[str, ...]]:
-        """The profile, and a warning where an unknown name became `general`."""
+        """The profile. If the name is unknown: `general` and a warning."""
         if name in self._known:
             return self._known[name], ()
         return self._known[FALLBACK], (f"There is no profile `{name}`; `{FALLBACK}` was used. {self._help()}",)

@@ -1,4 +1,4 @@
-"""Turtle or JSON-LD into a graph. Nothing is ever fetched, and size and work are bounded, whatever the file says."""
+"""Reads Turtle or JSON-LD into a graph. It never fetches anything, and size and work are limited for any file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Format = Literal["turtle", "json-ld"]
 
 MAX_BYTES = 2 << 20
 MAX_STATEMENTS = 100_000  # a scheme of 2 MiB has half as many
-MAX_SIGNS = 200_000  # of those below, which cost the parser most: each begins an object, a node, or an escape
+MAX_SIGNS = 200_000  # limit of the characters below, which cost the parser most: each begins an object, a node or an escape
 SIGNS = b",;[(\\"
 SMALLER = "Export only the part of the scheme that you tag with."
 FAULTS = (
@@ -38,7 +38,7 @@ class _TooMuch(Exception):
 
 
 class _Bounded(Graph):
-    """A graph that takes a limited number of statements."""
+    """A graph with a limited number of statements."""
 
     taken = 0
 
@@ -51,7 +51,7 @@ class _Bounded(Graph):
 
 
 class _NoFetching(dict[str, Any]):
-    """A store of fetched contexts that pretends to have every address, so that the parser goes to none."""
+    """A store of contexts that claims to have every address, so that the parser fetches none."""
 
     def __contains__(self, address: object) -> bool:
         return True
@@ -89,7 +89,7 @@ def read(text: str | bytes, form: Format) -> Graph:
 
 
 def _json_ld(graph: Graph, body: Any) -> None:
-    """Straight into a Graph: rdflib's own way there goes through a class that it deprecates."""
+    """Parse directly into a Graph. rdflib itself would use a deprecated class."""
     _refuse_address(body, inside_context=False)
     context = Context()
     context._context_cache = _NoFetching()  # shared by every context inside this one

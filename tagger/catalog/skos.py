@@ -1,7 +1,7 @@
 """Vocabularies as SKOS, in Turtle or JSON-LD: scheme = vocabulary, top concept = category, narrower concept = term.
 
-What SKOS has no word for (ids, order, prompts, thresholds, limits, deny) is kept in properties of our own namespace, so that
-`load(dump(v)) == v`. Reading, also of foreign schemes, is in `skos_read.py`.
+SKOS has no property for ids, order, prompts, thresholds, limits and deny. They are stored in properties of tagger's namespace, so
+that `load(dump(v)) == v`. `skos_read.py` reads schemes, also foreign ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BASE = "https://tagger.dev/vocabularies/"
 
 
 def dump(vocabulary: Vocabulary, *, form: Format = "turtle", base: str = BASE) -> str:
-    """`base`/<name> is the scheme's URI; concepts stand below it."""
+    """`base`/<name> is the URI of the scheme; the URIs of the concepts are below it."""
     graph = Graph()
     for prefix, uri in {**PREFIXES, "tagger": str(TAGGER), "skos": str(SKOS)}.items():
         graph.bind(prefix, uri)
@@ -73,7 +73,7 @@ def _term(graph: Graph, scheme: Node, top: Node, term: Term, place: int) -> None
             graph.add((node, SKOS.altLabel, Text(word, lang=locale)))
     for same in term.same_as:
         graph.add((node, SKOS.exactMatch, URIRef(_expanded(same))))
-    # RDF keeps no order and no repetition of statements; a list of ours does.
+    # RDF stores no order and no repetition of statements, so a list stores them.
     order = {
         "synonyms": {k: list(v) for k, v in term.synonyms.items()},
         "same_as": list(term.same_as),

@@ -1,4 +1,4 @@
-"""A SKOS scheme as a vocabulary. What the vocabulary cannot hold is left out or changed by name, and never refuses the scheme."""
+"""Reads a SKOS scheme as a vocabulary. A label that the vocabulary cannot hold is omitted or changed, with a warning."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PREFIXES: Mapping[str, str] = {
     "wd": "http://www.wikidata.org/entity/",
     "medtop": "http://cv.iptc.org/newscodes/mediatopic/",
 }
-UNSORTED = "other"  # category of foreign concepts that stand alone
+UNSORTED = "other"  # category of foreign concepts without a parent
 NOT_ID = re.compile(r"[^a-z0-9_-]+")
 MAX_ID = 63
 
@@ -38,9 +38,9 @@ def load(
     scheme: str | None = None,
     warn: Warn = lambda _: None,
 ) -> Vocabulary:
-    """Read one concept scheme; nothing is fetched. `warn` is told of each label that was left out or changed.
+    """Read one concept scheme. It fetches nothing. `warn` is called for each label that is omitted or changed.
 
-    `scheme`: which of several, by its URI, its notation, or the end of its URI. Errors: VocabularyInvalid.
+    `scheme`: the scheme to read if there are several: its URI, its notation, or the end of its URI. Errors: VocabularyInvalid.
     """
     graph = rdf_file.read(text, form)
     node = chosen(graph, scheme)
@@ -132,12 +132,13 @@ class _Reader:
         )
 
     def listed(self, node: Node, labels: Mapping[str, str]) -> dict[str, str]:
-        """In our order, if the file has one."""
+        """In tagger's order, if the file has it."""
         order = str(self.one(node, TAGGER.locales) or "").split()
         return {locale: labels[locale] for locale in dict.fromkeys((*(o for o in order if o in labels), *labels))}
 
     def threshold(self, node: Node) -> Threshold | None:
-        """The plain number wins over ours where they differ: another tool would edit that. (Turtle rounds it to 7 digits.)"""
+        """If the plain number and tagger's property differ, the plain number counts, because another tool edits that one. (Turtle
+        rounds it to 7 digits.)"""
         plain, own = self.one(node, TAGGER.threshold), self.one(node, TAGGER.thresholds)
         if plain is None and own is None:
             return None
@@ -166,7 +167,7 @@ class _Reader:
         return candidate
 
     def seed(self, node: Node) -> str:
-        """What stands for a concept from one reading to the next: a blank node has another name each time."""
+        """A stable name of a concept. A blank node has another name in each reading, so its content is used."""
         if not isinstance(node, BNode):
             return str(node)
         return " ".join(sorted(str(value) for value in self.graph.objects(node, None) if not isinstance(value, BNode)))
@@ -184,13 +185,13 @@ class _Reader:
 
 
 def _as_listed(stated: list[str], listed: list[str]) -> tuple[str, ...]:
-    """The order (and repetitions) of our list as far as the statements still say so, then what was added since."""
+    """The order and repetitions of tagger's list, without removed statements, then statements that were added later."""
     present = set(stated)
     return (*(w for w in listed if w in present), *(w for w in stated if w not in set(listed)))
 
 
 def _as_id(text: str) -> str:
-    """Empty for a text in another script: of it, nothing or nothing telling would be left."""
+    """An id made from a text; empty for a text in another script, of which little would remain."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text.strip().lower()) if not unicodedata.combining(c))
     if any(c.isalpha() and not c.isascii() for c in plain):
         return ""

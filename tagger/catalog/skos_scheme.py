@@ -1,4 +1,4 @@
-"""Which scheme of a file is meant, which concepts it has, and how they stand above each other."""
+"""Selects the scheme of a file, its concepts, and their hierarchy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Node = Any  # rdflib's nodes
 
 
 def chosen(graph: Graph, wanted: str | None) -> Node:
-    """Errors: VocabularyInvalid where there is none, or several and none of them is named."""
+    """Errors: VocabularyInvalid if there is no scheme, or if there are several and none is named."""
     schemes = sorted(set(graph.subjects(RDF.type, SKOS.ConceptScheme)) or _implied(graph), key=str)
     if wanted is not None:
         fitting = [scheme for scheme in schemes if wanted in _names(graph, scheme)]
@@ -31,7 +31,7 @@ def chosen(graph: Graph, wanted: str | None) -> Node:
 
 
 def _implied(graph: Graph) -> set[Node]:
-    """Schemes that concepts name, of a file that says of none that it is one."""
+    """Schemes that concepts name, for a file that declares no scheme."""
     return {
         *graph.objects(None, SKOS.inScheme),
         *graph.subjects(SKOS.hasTopConcept, None),
@@ -50,7 +50,7 @@ def _choice(schemes: list[Node]) -> str:
 
 
 def members_of(graph: Graph, scheme: Node) -> set[Node]:
-    """What says that it belongs to the scheme, and what stands below that and names no scheme at all."""
+    """The concepts that name the scheme, and concepts below them that name no scheme."""
     members = set(graph.subjects(SKOS.inScheme, scheme)) | set(graph.objects(scheme, SKOS.hasTopConcept))
     members |= set(graph.subjects(SKOS.topConceptOf, scheme))
     fresh = set(members)

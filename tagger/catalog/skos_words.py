@@ -1,4 +1,4 @@
-"""The labels of a SKOS concept as a vocabulary can hold them. One that it cannot hold is left out by name, never the scheme."""
+"""The labels of a SKOS concept in the form of a vocabulary. A label that does not fit is omitted with a warning."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Words:
 
 
 def locale_of(tag: str) -> str | None:
-    """rdflib lower-cases language tags: `zh-hans` → `zh-Hans`, `pt-br` → `pt-BR`. None for what names no locale of ours:
-    private use (`zxx-x-taxon`), transliteration (`zh-latn-pinyin-x-hanyu`), variants.
+    """rdflib lower-cases language tags: `zh-hans` → `zh-Hans`, `pt-br` → `pt-BR`. None if the tag is not a locale: private use
+    (`zxx-x-taxon`), transliteration (`zh-latn-pinyin-x-hanyu`), variants.
     """
     first, separator, rest = tag.partition("-")
     try:
@@ -52,7 +52,7 @@ def locale_of(tag: str) -> str | None:
 
 
 def language_of(graph: Graph, node: Node, otherwise: str = DEFAULT_LOCALE) -> str:
-    """What `dct:language` says of texts without a tag: a code, or the address of one, as libraries write it."""
+    """The language of texts without a tag, from `dct:language`: a code, or the URI of a code."""
     stated = (*graph.objects(node, DCTERMS.language), *graph.objects(node, DC.language))
     codes = {re.split(r"[/#]", str(value).strip().rstrip("/#"))[-1].lower() for value in stated}
     languages = sorted({locale for code in codes if code not in UNTOLD and (locale := locale_of(code)) is not None})
@@ -84,12 +84,12 @@ class WordReader:
         return words
 
     def name(self, node: Node) -> str:
-        """How a warning calls a concept: its English label if it has one, else any, else its address."""
+        """The name of a concept in a warning: its English label, else another label, else its URI."""
         texts = sorted(self._texts(node, "prefLabel"), key=lambda t: (t.language != "en", t.language or "", str(t)))
         return " ".join(str(texts[0]).split())[:60] if texts else str(node)
 
     def _texts(self, node: Node, kind: str) -> Iterator[Text]:
-        """Labels, and those that are things of their own (SKOS-XL)."""
+        """Plain labels, and labels that are resources (SKOS-XL)."""
         literals = list(self.graph.objects(node, SKOS[kind]))
         for thing in self.graph.objects(node, SKOSXL[kind]):
             literals += self.graph.objects(thing, SKOSXL.literalForm)
@@ -114,7 +114,7 @@ class WordReader:
 
 
 def clean(text: str) -> str:
-    """Without blanks at its ends, and in one line."""
+    """The text in one line, without spaces at its ends."""
     text = text.strip()
     if any(unicodedata.category(sign) in ("Cc", "Zl", "Zp") for sign in text):
         text = " ".join("".join(" " if unicodedata.category(sign) in ("Cc", "Zl", "Zp") else sign for sign in text).split())

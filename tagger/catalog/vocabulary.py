@@ -42,7 +42,7 @@ class Term:
     threshold: Threshold | None = None
 
     def label(self, locale: str) -> str:
-        """The label for a reader of `locale`; another language's where there is none (see `check`)."""
+        """The label for `locale`. If there is none, a label of another language (see `check`)."""
         return pick_or_any(self.labels, locale) or self.id
 
 
@@ -93,7 +93,7 @@ class Vocabulary:
         return (self.categories[place[0]], self.categories[place[0]].terms[place[1]]) if place else None
 
     def has_label(self, term_id: str, locale: str) -> bool:
-        """Whether a reader of `locale` has a label of their own language."""
+        """Whether the term has a label in the language of `locale`."""
         term = self.find(term_id)
         return term is not None and pick(term[1].labels, locale) is not None
 
@@ -116,7 +116,7 @@ class Vocabulary:
         return self._names[locale]
 
     def threshold_of(self, category: Category, term: Term, model: str, overrides: Mapping[str, float]) -> float:
-        """The term's own, else the profile's for the category, else the category's, else 0.5."""
+        """The threshold of the term, else the profile's for the category, else the category's, else 0.5."""
         own = term.threshold.for_model(model) if term.threshold else None
         if own is not None:
             return own
@@ -152,7 +152,7 @@ class Vocabulary:
         """The tags to offer, the most probable first; equal scores keep the file's order.
 
         `thresholds` and `limits` (by category id), `deny` and
-        `max_tags` are the profile's. Scores of terms that this vocabulary has not are passed over.
+        `max_tags` are the profile's. Scores of unknown terms are ignored.
         """
         denied = self.denied(site_id, deny)
         models = set(map(attrgetter("model"), scores))
@@ -188,7 +188,7 @@ class Vocabulary:
 
 @dataclass(frozen=True, kw_only=True)
 class Diff:
-    """What became of the terms between two versions. Tags already written to a CMS carry ids, so a vanished id orphans them."""
+    """The changes of the terms between two versions. Tags in a CMS carry ids, so a removed id orphans them."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -242,7 +242,7 @@ def check_vocabulary(
 
 
 def _clashes(vocabulary: Vocabulary) -> Iterator[str]:
-    """Words that lead to two terms, whatever their case and Unicode form."""
+    """Words that belong to two terms, regardless of case and Unicode form."""
     labels: dict[tuple[str, str], tuple[str, str]] = {}
     for _, term in vocabulary:
         for locale, label in term.labels.items():

@@ -1,4 +1,5 @@
-"""The vocabulary file: YAML 1.2 in and out, and the vocabularies that come with tagger. Format: API.md and the JSON Schema."""
+"""The vocabulary file: reads and writes YAML 1.2, and loads the built-in vocabularies. Format: docs/vocabularies.md and the
+schema."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def schema() -> Mapping[str, Any]:
 
 @cache
 def built_in(name: str) -> Vocabulary:
-    """One of BUILT_IN. Errors: VocabularyInvalid when there is none of that name."""
+    """A built-in vocabulary. Errors: VocabularyInvalid if it does not exist."""
     if name not in BUILT_IN:
         raise VocabularyInvalid(
             f"There is no built-in vocabulary `{name}`.", remedy=f"Use one of {', '.join(BUILT_IN)}, or name a file."
@@ -74,7 +75,7 @@ def _repeated_terms(doc: Document) -> list[Problem]:
 
 
 def _repeated_locales(doc: Document) -> list[Problem]:
-    """One locale that is spelled in two ways would lose one of its labels."""
+    """Find a locale that is spelled in two ways; it would lose one of its labels."""
     problems = []
     for path, texts in _texts(doc.data):
         first: dict[str, str] = {}
@@ -148,14 +149,14 @@ LINE_BREAKS = "\n\r\x85\u2028\u2029"
 
 
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML has no types
-    """Writes so that YAML 1.2 reads the same: a text that would be a number there stands in quotes."""
+    """Writes YAML 1.2 that reads back the same. A text that looks like a number is quoted."""
 
     def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - our reader takes no aliases
         return True
 
 
 def _text(dumper: _Dumper, text: str) -> Any:
-    """A text with a line break goes into double quotes, as an escape: YAML folds line breaks in all other styles."""
+    """A text with a line break is written in double quotes with an escape, because YAML folds line breaks in other styles."""
     if any(mark in text for mark in LINE_BREAKS):
         return dumper.represent_scalar(yaml_reader.TEXT_TAG, text, style='"')
     return dumper.represent_scalar(yaml_reader.TEXT_TAG, text, style=None if yaml_reader.is_plain_text(text) else "'")
@@ -198,6 +199,6 @@ def _threshold_body(threshold: Threshold) -> float | dict[str, float] | None:
 
 
 def threshold_text(threshold: Threshold) -> str | None:
-    """As a person reads it: "0.5", or "0.55, lite 0.7"; None where the default holds."""
+    """The threshold as text: "0.5", or "0.55, lite 0.7". None for the default."""
     own = [] if threshold.default is None else [f"{threshold.default:g}"]
     return ", ".join([*own, *(f"{model} {least:g}" for model, least in threshold.by_model.items())]) or None

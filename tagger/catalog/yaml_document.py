@@ -1,4 +1,4 @@
-"""A YAML file as data, plus where each value stood, so that every complaint can name line and column."""
+"""A YAML file as data, with the place of each value, so that every error can name line and column."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def pointer(path: Path) -> str:
 
 
 def refuse(document: Document, problems: Sequence[Problem], fault: type[BadRequest]) -> None:
-    """Raise `fault` with every problem, in the order of the file; return where there is none."""
+    """Raise `fault` with all problems, in the order of the file. Return if there is none."""
     if not problems:
         return
     placed = sorted(((document.place(p), p) for p in problems), key=lambda x: x[0])
@@ -69,7 +69,7 @@ def _shown(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def file_bytes(path: pathlib.Path, fault: type[BadRequest]) -> bytes:
-    """The file, or so much of it that `read` refuses it as too large. Errors: `fault` when it cannot be opened."""
+    """The file, or enough of it that `read` refuses it as too large. Errors: `fault` if it cannot be opened."""
     if path.exists() and not path.is_file():
         raise fault(f"{path.name} is no plain file.", remedy="Move it away, or put a YAML file there.")
     try:
@@ -80,7 +80,7 @@ def file_bytes(path: pathlib.Path, fault: type[BadRequest]) -> bytes:
 
 
 def read(text: str | bytes, *, source: str, fault: type[BadRequest]) -> Document:
-    """Parse `text`. Errors: `fault` for bad UTF-8, bad YAML, a repeated key, a type that JSON has not, or over 2 MiB."""
+    """Parse `text`. Errors: `fault` for invalid UTF-8 or YAML, a repeated key, a type that JSON does not have, or over 2 MiB."""
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(raw) > MAX_BYTES:
         raise fault(
@@ -103,16 +103,16 @@ KINDS = {"object": "a mapping", "array": "a list", "string": "text", "integer": 
 
 
 def check(document: Document, schema: Mapping[str, Any], fault: type[BadRequest]) -> None:
-    """Errors: `fault`, with every place where the document does not fit the JSON Schema."""
+    """Errors: `fault`, with every place that violates the JSON Schema."""
     problems = (p for error in Draft202012Validator(schema).iter_errors(document.data) for p in _problems(error))
-    refuse(document, list(dict.fromkeys(islice(problems, MAX_PROBLEMS))), fault)  # a missing key is told once for each that is
+    refuse(document, list(dict.fromkeys(islice(problems, MAX_PROBLEMS))), fault)  # a missing key is reported once
 
 
 def _problems(error: Any) -> Iterator[Problem] | list[Problem]:
     path: Path = tuple(error.absolute_path)
     rule, wanted, value = error.validator, error.validator_value, error.instance
     if rule in ("oneOf", "anyOf") and error.context:
-        # Complain about the form that the writer most probably meant: the one of the same type.
+        # Report the form that the author probably meant: the one of the same type.
         fitting = [e for e in error.context if e.validator != "type" or e.absolute_path != error.absolute_path]
         if fitting:
             return _problems(min(fitting, key=lambda e: len(e.absolute_path)))

@@ -1,7 +1,7 @@
-"""YAML 1.2 as plain data and where each value stands, from libyaml's events: bounded in size, depth, and number of values.
+"""Reads YAML 1.2 from libyaml's events as plain data, with the place of each value. Size, depth and number of values are limited.
 
-Only the JSON types are built: no tags, no anchors (a few bytes of aliases can stand for gigabytes), no timestamps.
-YAML 1.2 matters: there `no` is text, the locale of Norwegian, and not a boolean.
+Only the JSON types are built: no tags, no anchors (a few bytes of aliases can expand to gigabytes), no timestamps. In YAML 1.2
+`no` is text, the locale of Norwegian, not a boolean.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml
 
 MAX_DEPTH = 12
 MAX_VALUES = 200_000  # of some ten for each term of a vocabulary
-MAX_PROBLEMS = 50  # a file that has more is another file than was meant
+MAX_PROBLEMS = 50  # a file with more is probably the wrong file
 MAX_NUMBER = 1 << 63
 Path = tuple[str | int, ...]
 Place = tuple[int, int]  # line and column, both from 1
@@ -49,7 +49,7 @@ class Reading:
 
 
 class Unreadable(Exception):
-    """No YAML, or too much of it. `place` is None where the whole file is meant."""
+    """The file is not YAML, or too large. `place` is None for the whole file."""
 
     def __init__(self, reason: str, remedy: str, place: Place | None = None) -> None:
         super().__init__(reason)
@@ -58,7 +58,7 @@ class Unreadable(Exception):
 
 
 def is_plain_text(text: str) -> bool:
-    """Whether a reader takes `text` for a text when it stands without quotes."""
+    """Whether YAML reads `text` without quotes as text."""
     return text not in NULL and text not in BOOL and not any(p.fullmatch(text) for p in (WHOLE, NUMBER, NO_NUMBER, DATE))
 
 
@@ -108,7 +108,7 @@ class _Builder:
             return self.problem(path, "an alias (`*name`) is not allowed.", "Write the value instead of the alias.")
         if len(path) > MAX_DEPTH:
             self.problem(path, "the nesting is too deep.", f"Use at most {MAX_DEPTH} levels.")
-            raise _EnoughProblems  # what is deeper still is not looked at
+            raise _EnoughProblems  # deeper values are not checked
         if isinstance(event, yaml.MappingStartEvent):
             return self.mapping(path)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -175,7 +175,7 @@ def _is_text(event: Any) -> bool:
 
 
 def _number(text: str) -> float | None:
-    """None for what is no finite number, or none that a ledger could hold."""
+    """None if it is not a finite number, or too large for a ledger."""
     if len(text) > 400 or not (WHOLE.fullmatch(text) or NUMBER.fullmatch(text)):
         return None
     number = int(text, 0) if text[:2] in ("0x", "0o") else int(text) if WHOLE.fullmatch(text) else float(text)
@@ -183,7 +183,7 @@ def _number(text: str) -> float | None:
 
 
 def shown(text: str) -> str:
-    """Part of a message: one line, and not the whole of a long value."""
+    """A value for a message: one line, and shortened if it is long."""
     line = "".join(c if c.isprintable() else "\ufffd" for c in text)
     return line if len(line) <= 60 else line[:57] + "…"
 

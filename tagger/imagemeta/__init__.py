@@ -1,1 +1,1 @@
-"""Metadata inside image files: read EXIF, IPTC and XMP, and write words into a copy."""
+"""Metadata inside image files: reads EXIF, IPTC and XMP, and writes texts into a copy."""

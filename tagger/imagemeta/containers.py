@@ -1,6 +1,6 @@
-"""The metadata of JPEG, PNG and WebP files: what they hold, and the same file with another XMP packet. Pure: bytes in, bytes out.
+"""Reads the metadata of JPEG, PNG and WebP files, and writes the file with another XMP packet. Pure: bytes in, bytes out.
 
-Everything but the XMP packet stays byte for byte. Formats: XMP specification part 3, PNG (W3C) 11.3, WebP container (RFC 9649).
+All other bytes stay the same. Formats: XMP specification part 3, PNG (W3C) 11.3, WebP container (RFC 9649).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ MOST_TEXT = 4 << 20  # bytes of one compressed text
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A file whose metadata were found."""
+    """The metadata of a file."""
 
     blocks: Blocks
     with_xmp: Callable[[bytes], bytes] = field(repr=False)  # the packet → the file with it
 
 
 def opened(data: bytes) -> Opened:
-    """Errors: EmbedRefused: another format, a broken file, or two XMP packets, of which nobody can tell which one counts."""
+    """Errors: EmbedRefused: another format, a broken file, or two XMP packets."""
     try:
         if data.startswith(jpeg_file.HEAD):
             jpeg = jpeg_file.JpegFile(data)

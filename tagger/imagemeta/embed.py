@@ -1,6 +1,6 @@
-"""Words into a copy of an image file, as XMP, without touching a pixel: JPEG, PNG and WebP. Pure: bytes in, bytes out.
+"""Writes texts as XMP into a copy of a JPEG, PNG or WebP file. No pixel changes. Pure: bytes in, bytes out.
 
-A text that somebody wrote stays, whichever part of the file holds it: XMP, IPTC, EXIF, or a text field of the format itself.
+A text that a person wrote stays, in any part of the file: XMP, IPTC, EXIF, or a text field of the format.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ class Embedded:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """What a copy that we wrote says about itself."""
+    """The notes inside a copy that tagger wrote."""
 
     source: str  # SHA-256 of the original that it is a copy of
-    untouched: bool  # nobody has changed a byte since
+    untouched: bool  # no byte changed since then
 
 
 def embed(data: bytes, words: Words, *, source: str = "", seal: bool = False) -> Embedded:
-    """`source`: SHA-256 of the original that this will be a copy of. `seal`: so that `origin` sees whether it is changed later.
+    """`source`: SHA-256 of the original. `seal`: add a hash, so that `origin` can detect later changes.
 
-    Errors: EmbedRefused: another format, a broken file, an XMP packet that cannot be read, or too many words.
+    Errors: EmbedRefused: another format, a broken file, an XMP packet that cannot be read, or too much text.
     """
     file = opened(data)
     try:
@@ -51,7 +51,7 @@ def embed(data: bytes, words: Words, *, source: str = "", seal: bool = False) ->
 
 
 def origin(data: bytes) -> Origin | None:
-    """None for a file that is no copy of ours."""
+    """None if tagger did not write the file."""
     try:
         file = opened(data)
         source = next((v.text for v in xmp.read(file.blocks.xmp).get(xmp.SOURCE, ())), "") if file.blocks.xmp else ""
@@ -73,7 +73,7 @@ def _with_seal(packet: bytes, seal: str) -> bytes:
 
 
 def _elsewhere(blocks: Blocks) -> Elsewhere:
-    """What the file says outside of the three properties that we write. Errors: XmpRefused."""
+    """The texts of the file outside of the three properties that tagger writes. Errors: XmpRefused."""
     said = read_metadata(exif_block=blocks.exif, iptc_block=blocks.iptc, texts=blocks.texts)
     packet = xmp.read(blocks.xmp) if blocks.xmp else {}
     extended = xmp.read(blocks.extended, xmp.MAX_EXTENDED) if blocks.extended else {}

@@ -1,4 +1,4 @@
-"""The few fields of EXIF that matter here, from the raw block. Hostile offsets cost a bounded number of reads."""
+"""Reads the needed EXIF fields from the raw block. Hostile offsets cost a limited number of reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIZES: Mapping[int, int] = {1: 1, 2: 1, 3: 2, 4: 4, 7: 1, 129: 1}  # field type 
 
 
 def read(block: bytes) -> Mapping[int, int | bytes]:
-    """Tag → number (types short and long) or bytes; of a block that is no EXIF, nothing."""
+    """Tag → number (types short and long) or bytes. Empty if the block is not EXIF."""
     return _read(block, ())
 
 
@@ -31,7 +31,7 @@ def _read(block: bytes, as_bytes: Collection[int]) -> dict[int, int | bytes]:
 
 
 def raw(block: bytes, tags: Collection[int]) -> dict[int, bytes]:
-    """The bytes of these tags, whatever their type says that they are. Also of a whole TIFF file."""
+    """The bytes of these tags, regardless of their type. It also reads a whole TIFF file."""
     return {tag: value for tag, value in _read(block, tags).items() if isinstance(value, bytes) and tag in tags}
 
 
@@ -56,7 +56,7 @@ def text(tag: int, value: bytes) -> str:
 
 
 def windows_text(value: bytes) -> str:
-    """UTF-8 where it is that, else Windows-1252, which holds Latin-1 and more."""
+    """Decode as UTF-8 if valid, else as Windows-1252, which includes Latin-1."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
@@ -64,7 +64,7 @@ def windows_text(value: bytes) -> str:
 
 
 def _comment(value: bytes) -> str:
-    """The text of UserComment. Its byte order is not stated reliably: that of more plain letters is taken."""
+    """The text of UserComment. Its byte order is not reliable, so the order that gives more ASCII letters is used."""
     encoding, rest = value[:8], value[8:]
     if encoding == b"UNICODE\0":
         big = rest[0::2].count(0) > rest[1::2].count(0)

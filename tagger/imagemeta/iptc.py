@@ -1,4 +1,4 @@
-"""The few fields of IPTC-IIM (record 2) that matter here, from the raw data sets or from a Photoshop resource block."""
+"""Reads the needed fields of IPTC-IIM (record 2) from the raw data sets or from a Photoshop resource block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SIGNATURES = (b"8BIM", b"PHUT", b"AgHg", b"MeSa", b"DCSR")  # of Photoshop's res
 
 
 def read(block: bytes) -> Mapping[int, list[str]]:
-    """Data set number of record 2 → its values, in order. Of a block that is no IPTC, nothing."""
+    """Data set number of record 2 → its values, in order. Empty if the block is not IPTC."""
     sets = list(_sets(_unwrapped(block)))
     utf8 = any(key == CHARSET and value.startswith(UTF8) for key, value in sets)
     found: dict[int, list[str]] = {}
@@ -40,7 +40,7 @@ def _sets(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:
 
 
 def _text(value: bytes, utf8: bool) -> str:
-    """Many programs write UTF-8 without a mark; the others that write no mark mean Windows-1252."""
+    """Many programs write UTF-8 without a marker. Without a marker, text that is not UTF-8 is read as Windows-1252."""
     return value.decode("utf-8", "replace") if utf8 else windows_text(value)
 
 

@@ -1,4 +1,4 @@
-"""A JPEG's metadata segments, and the same file with another XMP packet. Pure: bytes in, bytes out."""
+"""Reads the metadata segments of a JPEG, and writes the file with another XMP packet. Pure: bytes in, bytes out."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class JpegFile:
         return b"".join(parts[offset] for offset in sorted(parts))
 
     def with_xmp(self, packet: bytes) -> bytes:
-        """Pictures that lie behind the first one (MPF) keep their bytes, and the index of them is brought into step."""
+        """Further images after the first one (MPF) keep their bytes; their index is updated."""
         if len(packet) > MOST_XMP:
             raise EmbedRefused("The texts do not fit into one JPEG segment.", "Remove keywords, or use the texts in the table.")
         body = XMP + packet
@@ -115,7 +115,7 @@ def _segments(data: bytes) -> Iterator[_Segment]:
 
 
 def one_packet(count: int) -> None:
-    """Errors: EmbedRefused where a file has several XMP packets."""
+    """Errors: EmbedRefused if a file has several XMP packets."""
     if count > 1:
         raise EmbedRefused(
             "The file has two XMP packets.", "Save the file once with an image editor, or use its texts in the table."

@@ -1,6 +1,6 @@
 """The index of a JPEG that holds several pictures (CIPA DC-007, Multi-Picture Format): its offsets and sizes.
 
-The offsets count from the index's own TIFF header, so they change with any byte that is inserted or removed before or behind it.
+The offsets count from the TIFF header of the index. So they change with each byte that is inserted or removed before or after it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a file says about itself: caption, keywords, alt text, title, date, orientation, each with its source.
+"""The metadata of a file: caption, keywords, alt text, title, date, orientation, each with its source.
 
-Context only: an EXIF caption may come from a camera ("OLYMPUS DIGITAL CAMERA") or a person, and nothing tells which.
-Pure: takes the raw blocks, as Pillow's `Image.info` holds them. A block that is broken is passed over and named in `warnings`.
+It is only context: an EXIF caption may come from a camera ("OLYMPUS DIGITAL CAMERA") or from a person. Pure: it reads the raw
+blocks from Pillow's `Image.info`. A broken block is skipped and named in `warnings`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tagger.imagemeta import exif, iptc, png_text, xmp
 MAX_TEXT = 4_000  # characters kept of one text
 MAX_KEYWORDS = 200
 NO_TEXTS: Mapping[str, Sequence[str]] = {}
-# What cameras and programs write without anybody's intent.
+# Texts that cameras and programs write automatically.
 BOILERPLATE = ("olympus digital camera", "digital camera", "sony dsc", "minolta digital camera", "kodak digital still camera",
                "exif_jpeg_picture", "created with gimp", "screenshot", "default", "jpeg", "charset=ascii")  # fmt: skip
 # Descriptions of scientific TIFF files, and what encoders write into the comments of JPEG, GIF and PNG.
@@ -77,7 +77,8 @@ def read_metadata(
     texts: Mapping[str, Sequence[str]] = NO_TEXTS,
     extended_xmp: bytes = b"",
 ) -> FileMetadata:
-    """XMP wins over IPTC, IPTC over EXIF, and EXIF over a plain comment: editors' programs write the newer standards."""
+    """XMP takes precedence over IPTC, IPTC over EXIF, and EXIF over a comment, because editing programs write the newer
+    standards."""
     warnings: list[str] = []
     by_xmp: dict[str, list[xmp.Value]] = {}
     for packet, limit in ((xmp_packet, xmp.MAX_BYTES), (extended_xmp, xmp.MAX_EXTENDED)):
@@ -120,13 +121,13 @@ def _bytes(value: Any) -> bytes:
 
 
 def meant(text: str) -> bool:
-    """Whether somebody may have meant to say this: False for nothing, and for what cameras and programs write."""
+    """Whether a person may have written this. False for an empty text, and for texts of cameras and programs."""
     plain = text.strip()
     return bool(plain) and plain.lower() not in BOILERPLATE and not FROM_PROGRAMS.match(plain)
 
 
 def _said(text: str, source: Source, locale: str = "") -> Said | None:
-    """None for nothing, and for what no person meant to say."""
+    """None for an empty text, and for a text that no person wrote."""
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_TEXT]
     return None if not meant(plain) else Said(text=plain, source=source, locale=locale)
 

@@ -1,4 +1,4 @@
-"""The few properties of XMP that matter here. XML without a DOCTYPE only: no entities, so no bombs and nothing fetched."""
+"""Reads the needed XMP properties. XML with a DOCTYPE is refused, so there are no entities, no bombs and no fetches."""
 
 from __future__ import annotations
 

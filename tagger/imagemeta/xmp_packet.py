@@ -1,8 +1,8 @@
-"""Words into an XMP packet: adds what is absent, replaces what is ours and still as we left it, keeps what anybody else wrote.
+"""Writes texts into an XMP packet: adds missing ones, replaces unchanged ones of tagger, keeps all others.
 
-Notes of our own stand beside them, so that a later edit by a person is seen: `tagger:wrote` (property and hash of its value),
-`tagger:added` (our keywords), `tagger:brought` (those of IPTC and EXIF that we put beside them), and in a copy `tagger:source`
-(hash of the original) and `tagger:seal` (hash of the copy).
+Notes of tagger beside them show a later edit by a person: `tagger:wrote` (property and hash of its value), `tagger:added`
+(keywords of tagger), `tagger:brought` (copied keywords of IPTC and EXIF), and in a copy `tagger:source` (hash of the original)
+and `tagger:seal` (hash of the copy).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PREFIXES = {"x": "adobe:ns:meta/", "rdf": xmp.RDF, "dc": xmp.DC, "Iptc4xmpCore":
 BEGIN = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
 END = '\n<?xpacket end="w"?>'
 WROTE, ADDED, BROUGHT, SOURCE, SEAL = (f"{{{OURS}}}{name}" for name in ("wrote", "added", "brought", "source", "seal"))
-NO_SEAL = "0" * 64  # stands where the seal will be
+NO_SEAL = "0" * 64  # placeholder for the seal
 CAPTION, SUBJECT = f"{{{xmp.DC}}}description", f"{{{xmp.DC}}}subject"
 ALT_TEXT = f"{{{xmp.IPTC_CORE}}}AltTextAccessibility"
 DESCRIPTION, BAG, ALT, LI = (f"{{{xmp.RDF}}}{name}" for name in ("Description", "Bag", "Alt", "li"))
@@ -33,7 +33,7 @@ DESCRIPTION, BAG, ALT, LI = (f"{{{xmp.RDF}}}{name}" for name in ("Description", 
 
 @dataclass(frozen=True, kw_only=True)
 class Words:
-    """What to write. None and () leave a property alone."""
+    """The texts to write. None and () do not change a property."""
 
     locale: str
     caption: str | None = None  # dc:description
@@ -53,15 +53,16 @@ class Elsewhere:
 @dataclass(frozen=True, kw_only=True)
 class Packet:
     data: bytes
-    outcomes: dict[str, Outcome]  # "caption", "alt_text", "keywords" → what became of it
+    outcomes: dict[str, Outcome]  # "caption", "alt_text", "keywords" → outcome
 
 
 def with_words(
     packet: bytes, words: Words, elsewhere: Elsewhere | None = None, *, source: str = "", sealed: bool = False
 ) -> Packet:
-    """`packet`: the file's, or empty. `source`: for a copy, the hash of its original; `sealed`: leave a place for the seal.
+    """`packet`: the packet of the file, or empty. `source`: for a copy, the hash of its original. `sealed`: leave a place for the
+    seal.
 
-    Errors: XmpRefused where the file's own packet cannot be read; it is not overwritten.
+    Errors: XmpRefused if the packet of the file cannot be read; it is not overwritten.
     """
     elsewhere = elsewhere or Elsewhere()
     root = _parse(packet)
@@ -104,7 +105,7 @@ def _parse(packet: bytes) -> ET.Element:
 
 
 def _unfold(description: ET.Element) -> None:
-    """Properties that are written as attributes become elements, so that there is one way to look for them."""
+    """Turn properties that are attributes into elements, so that all are found in the same way."""
     for tag in (CAPTION, ALT_TEXT, SUBJECT, SOURCE, SEAL):
         if tag in description.attrib:
             ET.SubElement(description, tag).text = description.attrib.pop(tag)
@@ -132,7 +133,7 @@ def _said(element: ET.Element) -> str:
 
 
 def _ours(rdf: ET.Element) -> dict[str, str]:
-    """Property → hash of the value as we wrote it."""
+    """Property → hash of the value that tagger wrote."""
     found = _found(rdf, WROTE)
     pairs = ((li.text or "").split(" ") for li in found.iter(LI)) if found is not None else ()
     return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
@@ -142,7 +143,7 @@ def _put_text(rdf: ET.Element, ours: dict[str, str], tag: str, text: str, locale
     there = _found(rdf, tag)
     said = "" if there is None else _said(there)
     if not said:
-        if tag in ours:  # we wrote one, and somebody removed it
+        if tag in ours:  # tagger wrote one, and a person removed it
             return "kept"
     elif there is not None and ours.get(tag) != _hash(there) and meant(said):
         return "kept"
@@ -157,7 +158,7 @@ def _put_text(rdf: ET.Element, ours: dict[str, str], tag: str, text: str, locale
 
 
 def _take_back(rdf: ET.Element, ours: dict[str, str], tag: str) -> None:
-    """Removes a text of ours that nobody edited: it would hide what a person wrote elsewhere in the file."""
+    """Remove an unedited text of tagger, because it would hide a person's text in another part of the file."""
     there = _found(rdf, tag)
     if there is not None and tag in ours and ours[tag] == _hash(there):
         _drop(rdf, there)
@@ -171,7 +172,7 @@ def _drop(rdf: ET.Element, element: ET.Element) -> None:
 
 
 def _add_keywords(rdf: ET.Element, keywords: Sequence[str], elsewhere: Sequence[str]) -> Outcome:
-    """Those of the rest of the file come along, since most programs show no others beside `dc:subject`."""
+    """Also copy the keywords of other parts of the file, because most programs show only `dc:subject`."""
     element = _found(rdf, SUBJECT)
     element = element if element is not None else _made(rdf, SUBJECT)
     bag = next((child for child in element if child.tag != LI), None)
@@ -183,7 +184,7 @@ def _add_keywords(rdf: ET.Element, keywords: Sequence[str], elsewhere: Sequence[
             ET.SubElement(bag, LI).text = alone
     known = {(li.text or "").strip().casefold() for li in bag.iter(LI)}
     added, brought = _listed(rdf, ADDED), _listed(rdf, BROUGHT)
-    removed = {word.casefold() for word in [*added, *brought]} - known  # by a person: they stay away
+    removed = {word.casefold() for word in [*added, *brought]} - known  # removed by a person: not added again
     missing = [word for word in dict.fromkeys([*elsewhere, *keywords]) if word.casefold() not in known | removed]
     for word in missing:
         ET.SubElement(bag, LI).text = word

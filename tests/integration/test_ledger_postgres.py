@@ -32,7 +32,7 @@ from tagger.ledger.workers import END_LEFT_ALONE
 from tagger.settings import load, to_env
 from tagger.supervisor.plan import ProcessPlan
 
-# HeldCallbacks the row of worker `w` locked inside a group transaction, and is stopped there.
+# Holds the row of worker `w` locked inside a group transaction, and is stopped there.
 HOLDER = """
 import os, signal, sys, time
 from sqlalchemy import text

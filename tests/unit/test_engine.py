@@ -299,7 +299,7 @@ def test_an_overdue_image_costs_nothing() -> None:
 
 
 class Gate(Scripted):
-    """HeldCallbacks the owner thread inside `run` until the test opens it."""
+    """Holds the owner thread inside `run` until the test opens it."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -73,7 +73,7 @@ def loaded(ledger: Ledger) -> Glance:
 
 
 def answering(hints: Hints) -> Glance:
-    """Whether the broker response_models. `hints`: of its own, since a broker that is silent must not keep senders waiting."""
+    """Whether the broker answers. `hints`: a separate connection, so that a silent broker does not make senders wait."""
 
     def ping() -> bool:
         hints.ping()
