@@ -14,6 +14,7 @@ from tagger.ledger.db.writer import Tx
 from tagger.ledger.messages import store_failure
 from tagger.ledger.moves import count_undelivered, move_delivery, move_job
 from tagger.ledger.tables import dead_letters, job_errors
+from tagger.ledger.tables.rows import DeliveryRow, JobRow
 
 
 def note_error(tx: Tx, job_id: str, error: ErrorInfo, timings_ms: Mapping[str, int]) -> None:
@@ -21,14 +22,14 @@ def note_error(tx: Tx, job_id: str, error: ErrorInfo, timings_ms: Mapping[str, i
     tx.conn.execute(insert(job_errors).values(row).on_conflict_do_update(index_elements=["job_id"], set_=row))
 
 
-def bury_job(tx: Tx, row: Any, error: ErrorInfo, *, failures: int, **values: Any) -> None:
+def bury_job(tx: Tx, row: JobRow, error: ErrorInfo, *, failures: int, **values: Any) -> None:
     """The job ends as a dead letter, and its CMS is told."""
     told = store_failure(tx, row, error)
     move_job(tx, row, "dead", attempts=failures, delivery_id=told, **values)
     _bury(tx, row.id, "job", row, row.id, failures, error.to_dict())
 
 
-def charge(tx: Tx, row: Any, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus:
+def charge(tx: Tx, row: JobRow, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus:
     """Count one typed failure: schedule another attempt, or end the job. A check without a model leaves no dead letter."""
     failures = row.attempts + 1
     note_error(tx, row.id, error, timings_ms)
@@ -43,7 +44,7 @@ def charge(tx: Tx, row: Any, error: ErrorInfo, timings_ms: Mapping[str, int]) ->
     return "accepted"
 
 
-def charge_crash(tx: Tx, row: Any) -> CrashRuling:
+def charge_crash(tx: Tx, row: JobRow) -> CrashRuling:
     """The process of a running job died, perhaps because of it. The job returns to its lane, moves to the solo lane, or ends."""
     ruling = job_rules.after_crash(row.lane, row.crashes, row.solo_crashes)
     counts = {"crashes": ruling.crashes, "solo_crashes": ruling.solo_crashes}
@@ -56,14 +57,16 @@ def charge_crash(tx: Tx, row: Any) -> CrashRuling:
     return ruling
 
 
-def bury_delivery(tx: Tx, row: Any, error: Mapping[str, Any], *, failures: int) -> None:
+def bury_delivery(tx: Tx, row: DeliveryRow, error: Mapping[str, Any], *, failures: int) -> None:
     """The delivery ends as a dead letter. Its job does not change, and nothing else is sent."""
     move_delivery(tx, row, "dead", attempts=failures)
     _bury(tx, row.id, "delivery", row, row.job_id, failures, error)
     count_undelivered(tx, row, 1)
 
 
-def _bury(tx: Tx, letter_id: str, kind: str, row: Any, job_id: str, failures: int, error: Mapping[str, Any]) -> None:
+def _bury(
+    tx: Tx, letter_id: str, kind: str, row: JobRow | DeliveryRow, job_id: str, failures: int, error: Mapping[str, Any]
+) -> None:
     letter = {
         "id": letter_id, "kind": kind, "site_id": row.site_id, "asset_id": row.asset_id, "job_id": job_id, "at_ms": tx.now_ms,
         "attempts": failures, "code": error["code"], "error": dict(error),

@@ -15,6 +15,7 @@ from tagger.ledger.db.writer import Tx
 from tagger.ledger.endpoints import send_again
 from tagger.ledger.moves import count_undelivered, end_job, end_message, move_delivery, move_job, unbury
 from tagger.ledger.tables import dead_letters, deliveries, job_errors, jobs, word_is
+from tagger.ledger.tables.rows import DeliveryRow, JobRow
 from tagger.ledger.values import DeadLetterCounts, Page
 
 CHUNK = 200  # letters in one closure, so that heartbeats get through
@@ -97,7 +98,7 @@ def _one(tx: Tx, letter_id: str, job: Callable[[Tx, Any], bool], delivery: Calla
     return act(tx, row) and unbury(tx, letter_id)
 
 
-def _replay_job(tx: Tx, row: Any) -> bool:
+def _replay_job(tx: Tx, row: JobRow) -> bool:
     """Whether a newer job of the asset has described, or will describe, the present image."""
     live = word_is(jobs.c.status, "accepted", "running", "described", "done")
     same = (jobs.c.site_id == row.site_id) & (jobs.c.asset_id == row.asset_id) & (jobs.c.profile == row.profile)
@@ -111,7 +112,7 @@ def _replay_job(tx: Tx, row: Any) -> bool:
     return True
 
 
-def _supersede_older(tx: Tx, row: Any, same: ColumnElement[bool]) -> None:
+def _supersede_older(tx: Tx, row: JobRow | DeliveryRow, same: ColumnElement[bool]) -> None:
     """Supersede older open jobs, as at the acceptance of a newer job. Else an older job could write last."""
     still_open = word_is(jobs.c.status, "accepted", "running", "described")
     older = select(jobs).where(same, jobs.c.id < row.id, still_open, jobs.c.delivers).order_by(jobs.c.id)
@@ -121,7 +122,7 @@ def _supersede_older(tx: Tx, row: Any, same: ColumnElement[bool]) -> None:
             end_job(tx, job, "superseded")
 
 
-def _replay_delivery(tx: Tx, row: Any) -> bool:
+def _replay_delivery(tx: Tx, row: DeliveryRow) -> bool:
     if not send_again(tx, row):
         _discard_delivery(tx, row)
         unbury(tx, row.id)
@@ -130,7 +131,7 @@ def _replay_delivery(tx: Tx, row: Any) -> bool:
     return True
 
 
-def _discard_delivery(tx: Tx, row: Any) -> bool:
+def _discard_delivery(tx: Tx, row: DeliveryRow) -> bool:
     count_undelivered(tx, row, -1)
     move_delivery(tx, row, "discarded")
     return True

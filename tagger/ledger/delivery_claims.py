@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from sqlalchemy import select
 
@@ -13,6 +12,7 @@ from tagger.ledger.db.writer import Tx
 from tagger.ledger.messages import notice_of
 from tagger.ledger.sites import to_endpoint, to_site
 from tagger.ledger.tables import delivery_bodies, sites
+from tagger.ledger.tables.rows import EndpointRow, SendingRow
 
 
 def cms_of(tx: Tx, site_ids: Collection[str]) -> dict[str, str]:
@@ -20,7 +20,7 @@ def cms_of(tx: Tx, site_ids: Collection[str]) -> dict[str, str]:
     return {row.id: to_site(row).cms for row in tx.conn.execute(stmt)} if site_ids else {}
 
 
-def to_claim(tx: Tx, row: Any, endpoint: Any, cms: str) -> DeliveryClaim:
+def to_claim(tx: Tx, row: SendingRow, endpoint: EndpointRow, cms: str) -> DeliveryClaim:
     body = tx.conn.execute(select(delivery_bodies).where(delivery_bodies.c.delivery_id == row.id)).one()
     provenance = outcomes.provenance_of(tx.conn, row.site_id, row.asset_id)
     return DeliveryClaim(

@@ -14,20 +14,21 @@ from tagger.ledger.db.writer import Tx
 from tagger.ledger.moves import move_delivery
 from tagger.ledger.sequences import covered_by, covered_by_newer, next_sequence
 from tagger.ledger.tables import deliveries, endpoints, jobs, word_is
+from tagger.ledger.tables.rows import DeliveryRow, EndpointRow
 
 SETTLE = 1_000  # deliveries that are parked or unparked in one transaction
 
 
-def lock_endpoint(tx: Tx, site_id: str) -> Any:
+def lock_endpoint(tx: Tx, site_id: str) -> EndpointRow | None:
     return tx.conn.execute(select(endpoints).where(endpoints.c.site_id == site_id).with_for_update()).one_or_none()
 
 
-def circuit_of(row: Any) -> Circuit:
+def circuit_of(row: EndpointRow) -> Circuit:
     window = tuple(Slot(*slot) for slot in row.window)
     return Circuit(state=row.circuit, window=window, pause_ms=row.pause_ms, probe_ms=row.probe_ms, probe_id=row.probe_id)
 
 
-def change_endpoint(tx: Tx, row: Any, circuit: Circuit | None = None, **values: Any) -> None:
+def change_endpoint(tx: Tx, row: EndpointRow, circuit: Circuit | None = None, **values: Any) -> None:
     """Store a new circuit or other values. If deliveries may now be sent, or no longer, move some of them at once."""
     if circuit is not None:
         window = [list(slot) for slot in circuit.window]
@@ -65,7 +66,7 @@ def settle(tx: Tx, site_id: str, limit: int = SETTLE) -> int:
     return moved
 
 
-def free_delivery(tx: Tx, row: Any) -> None:
+def free_delivery(tx: Tx, row: DeliveryRow) -> None:
     """The deliverer of this `sending` delivery ended. Whether the delivery was written is unknown. No attempt counts."""
     endpoint = lock_endpoint(tx, row.site_id)
     put_back(tx, row, endpoint, due_ms=tx.now_ms)
@@ -73,7 +74,7 @@ def free_delivery(tx: Tx, row: Any) -> None:
         change_endpoint(tx, endpoint, circuit_rules.reopened(circuit_of(endpoint), tx.now_ms))
 
 
-def put_back(tx: Tx, row: Any, endpoint: Any, *, due_ms: int, **values: Any) -> DeliveryStatus:
+def put_back(tx: Tx, row: DeliveryRow, endpoint: EndpointRow | None, *, due_ms: int, **values: Any) -> DeliveryStatus:
     """From `sending` to the next waiting state; superseded if the delivery is no longer needed."""
     status: DeliveryStatus
     if overtaken(tx, row):
@@ -86,7 +87,7 @@ def put_back(tx: Tx, row: Any, endpoint: Any, *, due_ms: int, **values: Any) -> 
     return status
 
 
-def send_again(tx: Tx, row: Any) -> bool:
+def send_again(tx: Tx, row: DeliveryRow) -> bool:
     """Send an ended delivery once more, with all its attempts. False: a newer delivery covers it, or may cover it."""
     newer = covered_by_newer(tx, row)
     if overtaken(tx, row) or newer is None or contradicts(covered_by(tx, row.id), newer):
@@ -101,7 +102,7 @@ def send_again(tx: Tx, row: Any) -> bool:
     return True
 
 
-def overtaken(tx: Tx, row: Any) -> bool:
+def overtaken(tx: Tx, row: DeliveryRow) -> bool:
     """Whether this message is not needed: newer ones cover it, or its job was cancelled, superseded or started again."""
     newer = covered_by_newer(tx, row)
     if newer is None or (newer and covered_by(tx, row.id) <= newer):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
@@ -27,6 +26,7 @@ from tagger.ledger.tables import (
     prediction_cache,
     provenance,
 )
+from tagger.ledger.tables.rows import JobRow
 
 BATCH = 200  # rows in one transaction: a heartbeat must not wait for a purge
 OF_ASSET = select(jobs).where(jobs.c.site_id == bindparam("site"), jobs.c.asset_id == bindparam("asset"))
@@ -54,7 +54,7 @@ def erase_asset(tx: Tx, site_id: str, asset_id: str, *, deleted: bool) -> Erased
     return Erased(jobs=count, blobs=tuple(blobs))
 
 
-def erase_jobs(tx: Tx, rows: Sequence[Any], *, with_cache: bool) -> list[str]:
+def erase_jobs(tx: Tx, rows: Sequence[JobRow], *, with_cache: bool) -> list[str]:
     """Returns the keys of their bytes. The counters are updated, except those of a backfill, which are its history."""
     ids = [row.id for row in rows]
     for row in rows:

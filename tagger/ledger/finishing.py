@@ -19,17 +19,18 @@ from tagger.ledger.moments import elapsed
 from tagger.ledger.moves import move_delivery
 from tagger.ledger.operator_events import note
 from tagger.ledger.tables import attempts
+from tagger.ledger.tables.rows import DeliveryRow, EndpointRow
 from tagger.ledger.unconfirmed import count_answer
 
 
-def store_attempt(tx: Tx, row: Any, report: AttemptReport) -> None:
+def store_attempt(tx: Tx, row: DeliveryRow, report: AttemptReport) -> None:
     tx.conn.execute(attempts.insert().values(
         id=new_id("atm", tx.now_ms), delivery_id=row.id, number=row.tries, at_ms=tx.now_ms, result=report.result,
         status=report.status, duration_ms=report.duration_ms, error=dict(report.error) if report.error else None,
     ))  # fmt: skip
 
 
-def finish(tx: Tx, row: Any, claim: DeliveryClaim, report: AttemptReport, rng: random.Random) -> DeliveryStatus:
+def finish(tx: Tx, row: DeliveryRow, claim: DeliveryClaim, report: AttemptReport, rng: random.Random) -> DeliveryStatus:
     """Move the delivery of `row`. Update the circuit, unless the endpoint changed during the attempt."""
     endpoint = lock_endpoint(tx, row.site_id)
     asked = endpoint if endpoint is not None and endpoint.url == claim.endpoint.url else None
@@ -62,7 +63,7 @@ def finish(tx: Tx, row: Any, claim: DeliveryClaim, report: AttemptReport, rng: r
 
 
 def bury(
-    tx: Tx, row: Any, endpoint: Any, error: Mapping[str, Any], *, failures: int, status: int | None,
+    tx: Tx, row: DeliveryRow, endpoint: EndpointRow | None, error: Mapping[str, Any], *, failures: int, status: int | None,
     last: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """The delivery ends as a dead letter, and the operator is told.
@@ -76,7 +77,7 @@ def bury(
     )  # fmt: skip
 
 
-def _retry(tx: Tx, row: Any, asked: Any, report: AttemptReport, rng: random.Random) -> DeliveryStatus:
+def _retry(tx: Tx, row: DeliveryRow, asked: EndpointRow | None, report: AttemptReport, rng: random.Random) -> DeliveryStatus:
     """The endpoint answered with an error. A probe counts no attempt: the circuit opens again, and another delivery probes
     next."""
     patience_ms = min(report.retry_after_ms or 0, circuit_rules.LONGEST_PAUSE_MS)
@@ -96,7 +97,7 @@ def _retry(tx: Tx, row: Any, asked: Any, report: AttemptReport, rng: random.Rand
     return put_back(tx, row, endpoint, due_ms=tx.now_ms + (wait or 0), attempts=spent)
 
 
-def _learn(tx: Tx, row: Any, asked: Any, report: AttemptReport, spent: int) -> int:
+def _learn(tx: Tx, row: DeliveryRow, asked: EndpointRow | None, report: AttemptReport, spent: int) -> int:
     """Count the attempt in the circuit of the endpoint. When the endpoint begins to fail, record an operator event.
 
     Returns how many attempts of the last minute found the endpoint unreachable.

@@ -16,6 +16,7 @@ from tagger.ledger.db.counters import SET_ASIDE
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import embeddings, job_errors, job_requests, job_results, jobs, offers, word_is
+from tagger.ledger.tables.rows import ClaimedJobRow, JobRow
 from tagger.ledger.values import Page, StoredVector
 from tagger.prediction import EntailmentPrediction
 
@@ -124,14 +125,14 @@ class Jobs(Store):
         return self._read(work)
 
 
-def to_claim(row: Any, body: Mapping[str, Any]) -> Claim:
+def to_claim(row: ClaimedJobRow, body: Mapping[str, Any]) -> Claim:
     return Claim(
         job_id=row.id, token=row.token, lane=row.lane, failures=row.attempts, crashes=row.crashes, deadline_ms=row.deadline_ms,
         created_ms=row.created_ms, claimed_ms=row.claimed_ms, request=JobRequest.from_dict(body),
     )  # fmt: skip
 
 
-def load_jobs(conn: Connection, rows: Sequence[Any]) -> list[Job]:
+def load_jobs(conn: Connection, rows: Sequence[JobRow]) -> list[Job]:
     ids = [row.id for row in rows]
     requests = {r.job_id: r.body for r in conn.execute(select(job_requests).where(job_requests.c.job_id.in_(ids)))}
     errors = {r.job_id: r.error for r in conn.execute(select(job_errors).where(job_errors.c.job_id.in_(ids)))}
@@ -155,7 +156,7 @@ def load_jobs(conn: Connection, rows: Sequence[Any]) -> list[Job]:
     ]  # fmt: skip
 
 
-def _request(row: Any, body: Any) -> JobRequest:
+def _request(row: JobRow, body: Any) -> JobRequest:
     """The minimum that is known of a job. A row that cannot be read must not hide the other rows of a list."""
     try:
         return JobRequest.from_dict(body)

@@ -20,6 +20,7 @@ from tagger.ledger.jobs import load_jobs
 from tagger.ledger.moves import move_delivery
 from tagger.ledger.sequences import asked, covered_by, next_sequence
 from tagger.ledger.tables import deliveries, delivery_bodies, endpoints, job_requests, jobs, sites, word_is
+from tagger.ledger.tables.rows import JobRow
 from tagger.message import DESCRIBED, FAILED, MessageType, of_description, of_failure
 
 PUT_DELIVERY = Prepared(deliveries.insert(), columns_of(deliveries, without=("replayed_ms", "token", "worker_id")))
@@ -76,7 +77,7 @@ def store_description(
     _store(tx, message)
 
 
-def store_failure(tx: Tx, row: Any, error: ErrorInfo) -> str | None:
+def store_failure(tx: Tx, row: JobRow, error: ErrorInfo) -> str | None:
     """Store the failure of the job of `row`, if the site asks for failures. Returns the id of the delivery."""
     if not row.delivers or endpoint_of(tx, row.site_id) is None:
         return None

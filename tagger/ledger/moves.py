@@ -15,12 +15,13 @@ from tagger.job import JobStatus, Lane
 from tagger.ledger.db import counters
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import dead_letters, deliveries, jobs, word_is
+from tagger.ledger.tables.rows import DeliveryRow, JobRow
 
 # The status of a described job after its delivery ended.
 JOB_AFTER_DELIVERY: Mapping[DeliveryStatus, JobStatus] = {"delivered": "done", "superseded": "superseded", "discarded": "done"}
 
 
-def move_job(tx: Tx, row: Any, new: JobStatus, *, lane: Lane | None = None, **values: Any) -> None:
+def move_job(tx: Tx, row: JobRow, new: JobStatus, *, lane: Lane | None = None, **values: Any) -> None:
     """Move the job of `row` (read in this transaction) to `new`. If it leaves `running`, its claim ends."""
     if not job_rules.may_move(row.status, new):
         raise Conflict(f"Job {row.id} is {row.status}; it cannot become {new}.")
@@ -35,7 +36,7 @@ def move_job(tx: Tx, row: Any, new: JobStatus, *, lane: Lane | None = None, **va
     )  # fmt: skip
 
 
-def count_undelivered(tx: Tx, row: Any, delta: int) -> None:
+def count_undelivered(tx: Tx, row: DeliveryRow, delta: int) -> None:
     """Count the delivery of `row`, which becomes or is no longer a dead letter, if the job of its backfill is still open.
 
     A job that failed, was cancelled or was superseded during the delivery has ended, so it is not counted.
@@ -48,7 +49,7 @@ def count_undelivered(tx: Tx, row: Any, delta: int) -> None:
         tx.add("backfill", backfill_id, "undelivered", delta)
 
 
-def move_delivery(tx: Tx, row: Any, new: DeliveryStatus, **values: Any) -> None:
+def move_delivery(tx: Tx, row: DeliveryRow, new: DeliveryStatus, **values: Any) -> None:
     """Move the delivery of `row`. If it leaves `sending`, its claim ends. Its job follows if that change is legal."""
     if not delivery_rules.may_move(row.status, new):
         raise Conflict(f"Delivery {row.id} is {row.status}; it cannot become {new}.")
@@ -60,7 +61,7 @@ def move_delivery(tx: Tx, row: Any, new: DeliveryStatus, **values: Any) -> None:
         _end_described(tx, row, JOB_AFTER_DELIVERY[new])
 
 
-def _end_described(tx: Tx, row: Any, new: JobStatus) -> None:
+def _end_described(tx: Tx, row: DeliveryRow, new: JobStatus) -> None:
     """The job of the delivery of `row`, unless the job started again and waits for another delivery."""
     stmt = select(jobs).where(jobs.c.id == row.job_id, jobs.c.delivery_id == row.id, word_is(jobs.c.status, "described"))
     job = tx.conn.execute(stmt.with_for_update()).one_or_none()
@@ -72,13 +73,13 @@ def unbury(tx: Tx, letter_id: str) -> bool:
     return tx.conn.execute(delete(dead_letters).where(dead_letters.c.id == letter_id)).rowcount > 0
 
 
-def end_job(tx: Tx, row: Any, new: JobStatus) -> None:
+def end_job(tx: Tx, row: JobRow, new: JobStatus) -> None:
     """Supersede or cancel an open job and its pending delivery. A delivery that is being sent may finish."""
     move_job(tx, row, new)
     end_message(tx, row, "superseded" if new == "superseded" else "discarded")
 
 
-def end_message(tx: Tx, row: Any, new: DeliveryStatus) -> None:
+def end_message(tx: Tx, row: JobRow, new: DeliveryStatus) -> None:
     """Stop the pending messages of the job of `row`. A message that is being sent may finish."""
     if row.delivery_id is None:
         return

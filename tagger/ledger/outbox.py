@@ -24,6 +24,7 @@ from tagger.ledger.finishing import bury, finish, store_attempt
 from tagger.ledger.moves import move_delivery
 from tagger.ledger.sites import find_endpoint
 from tagger.ledger.tables import deliveries, delivery_bodies, endpoints, sites, word_is
+from tagger.ledger.tables.rows import EndpointRow
 
 SENDING = word_is(deliveries.c.status, "sending")
 PENDING = word_is(deliveries.c.status, "pending")
@@ -81,7 +82,7 @@ class Outbox(Store):
             stopped = away or _paused(tx, row.site_id)
             if stopped or overtaken(tx, row):
                 put_back(tx, row, endpoint, due_ms=tx.now_ms, tries=row.tries - 1)  # no attempt was made
-                if probing:  # the circuit does not change
+                if endpoint is not None and probing:  # the circuit does not change
                     change_endpoint(tx, endpoint, circuit_rules.unproven(circuit_of(endpoint)))
                 return False
             # The deadline of the attempt starts here; the wait for a thread does not count.
@@ -224,7 +225,7 @@ def _ready_endpoints(tx: Tx, skip_sites: Collection[str]) -> list[Any]:
     return list(tx.conn.execute(ready.order_by(func.random()), {"now": tx.now_ms}).all())
 
 
-def _due(tx: Tx, endpoint: Any, limit: int) -> Any:
+def _due(tx: Tx, endpoint: EndpointRow, limit: int) -> Any:
     due = select(deliveries.c.id).where(
         deliveries.c.site_id == endpoint.site_id, PENDING, deliveries.c.due_ms <= tx.now_ms, ~_busy()
     )

@@ -13,6 +13,7 @@ from tagger.delivery import AttemptReport, FieldOutcome, field_keys
 from tagger.ids import new_id
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import attempts, delivery_bodies, offers, provenance, reviews
+from tagger.ledger.tables.rows import DeliveryRow
 from tagger.provenance import Provenance, TagProvenance, hashes_after, tags_after, wrote
 
 # Of an outcome: what every version of tagger reads. What it replaced stands in a column of its own.
@@ -33,7 +34,7 @@ def provenance_of(conn: Connection, site_id: str, asset_id: str) -> Provenance:
     return Provenance(hashes=hashes, editor_fields=edited, tags=next(tags, TagProvenance()))
 
 
-def record(tx: Tx, row: Any, report: AttemptReport) -> None:
+def record(tx: Tx, row: DeliveryRow, report: AttemptReport) -> None:
     """Store the outcomes of a delivery that ended well. `row` is the delivery."""
     body = tx.conn.execute(select(delivery_bodies).where(delivery_bodies.c.delivery_id == row.id)).one()
     answered = report.outcomes or tuple(_all_fields(body.fields, "gone" if report.result == "gone" else "unverified"))
@@ -64,7 +65,7 @@ def _all_fields(fields: dict[str, Any], word: Any) -> Iterable[FieldOutcome]:
         yield FieldOutcome(field=field, locale=locale, outcome=word)
 
 
-def _open_review(tx: Tx, row: Any, outcome: FieldOutcome) -> None:
+def _open_review(tx: Tx, row: DeliveryRow, outcome: FieldOutcome) -> None:
     review = {
         "id": new_id("rev", tx.now_ms), "site_id": row.site_id, "asset_id": row.asset_id, "job_id": row.job_id,
         "delivery_id": row.id, "field": outcome.field, "locale": outcome.locale, "reason": outcome.reason, "status": "open",
@@ -73,14 +74,14 @@ def _open_review(tx: Tx, row: Any, outcome: FieldOutcome) -> None:
     tx.conn.execute(reviews.insert(), review)
 
 
-def _unsent(tx: Tx, row: Any) -> int:
+def _unsent(tx: Tx, row: DeliveryRow) -> int:
     """Attempts that found the endpoint unreachable: they wrote nothing."""
     parked = select(func.count()).select_from(attempts)
     parked = parked.where(attempts.c.delivery_id == row.id, attempts.c.result == "park")
     return int(tx.conn.execute(parked).scalar_one()) if row.tries > 1 else 0
 
 
-def _remember(tx: Tx, row: Any, fields: dict[str, Any], answered: Iterable[FieldOutcome]) -> None:
+def _remember(tx: Tx, row: DeliveryRow, fields: dict[str, Any], answered: Iterable[FieldOutcome]) -> None:
     """Store the provenance of every field that was answered."""
     sent_before = row.tries - 1 > _unsent(tx, row)
     before = provenance_of(tx.conn, row.site_id, row.asset_id)

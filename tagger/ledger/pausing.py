@@ -10,6 +10,7 @@ from tagger.job import SOLO_AFTER_CRASHES, Lane
 from tagger.ledger.db import counters
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import backfills, jobs, word_is
+from tagger.ledger.tables.rows import JobRow
 
 SET_ASIDE: Any = counters.SET_ASIDE
 CHUNK = 500  # jobs that one closure moves
@@ -22,7 +23,7 @@ TO_PUT_BACK = UNCLAIMED.where(word_is(jobs.c.lane, SET_ASIDE)).limit(CHUNK).with
 FREE = {"status": "accepted", "lane": SET_ASIDE, "token": None, "worker_id": None, "deadline_ms": None, "hinted_ms": None}
 
 
-def set_aside_if_paused(tx: Tx, row: Any) -> bool:
+def set_aside_if_paused(tx: Tx, row: JobRow) -> bool:
     """Whether the job of `row`, claimed in this transaction, was moved away because its backfill is paused.
 
     A job that became an upload is not moved, because a person waits for it.
@@ -58,6 +59,6 @@ def move_some(tx: Tx, backfill_id: str, status: str) -> int:
     return len(rows)
 
 
-def _count(tx: Tx, row: Any, old: Lane, new: Lane) -> None:
+def _count(tx: Tx, row: JobRow, old: Lane, new: Lane) -> None:
     moved: dict[str, Any] = {"old": (old, "accepted"), "new": (new, "accepted")}
     counters.job_moved(tx, site_id=row.site_id, backfill_id=row.backfill_id, **moved)

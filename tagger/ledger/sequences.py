@@ -13,6 +13,7 @@ from tagger.delivery import Part, coverage
 from tagger.ledger.db.prepared import Prepared, columns_of
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import assets, deliveries, delivery_bodies, job_requests
+from tagger.ledger.tables.rows import DeliveryRow
 
 NEXT_SEQUENCE = Prepared(
     insert(assets)
@@ -45,7 +46,7 @@ def covered_by(tx: Tx, delivery_id: str) -> frozenset[Part]:
     return coverage(row.fields, asked(row.body))
 
 
-def covered_by_newer(tx: Tx, row: Any) -> frozenset[Part] | None:
+def covered_by_newer(tx: Tx, row: DeliveryRow) -> frozenset[Part] | None:
     """The fields that newer deliveries of the asset cover together. None: some of them were deleted, so this is unknown."""
     newest = select(assets.c.sequence).where(assets.c.site_id == row.site_id, assets.c.asset_id == row.asset_id)
     sequence = tx.conn.execute(newest).scalar()

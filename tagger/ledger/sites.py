@@ -16,6 +16,7 @@ from tagger.ids import new_id
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import api_keys, endpoints, sites
+from tagger.ledger.tables.rows import EndpointRow, KeyRow, SiteRow
 from tagger.site import ApiKey, Site
 
 SecretOf = Literal["hook", "callback"]  # of the CMS's hooks, of our callbacks
@@ -205,7 +206,7 @@ def find_endpoint(conn: Connection, site_id: str) -> Any:
     return conn.execute(ENDPOINT, {"site": site_id}).one_or_none()
 
 
-def to_endpoint(row: Any) -> Endpoint:
+def to_endpoint(row: EndpointRow) -> Endpoint:
     return Endpoint(
         id=row.id,
         site_id=row.site_id,
@@ -221,12 +222,12 @@ def to_row(site: Site) -> dict[str, Any]:
     return {"id": body.pop("id"), "writes_paused": body.pop("writes_paused"), "body": body}
 
 
-def to_site(row: Any) -> Site:
+def to_site(row: SiteRow) -> Site:
     known = Site.__dataclass_fields__  # another version of tagger may have stored a value that this one does not know
     items = ((name, value) for name, value in row.body.items() if name in known)
     body: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in items}
     return Site(id=row.id, writes_paused=row.writes_paused, **body)
 
 
-def to_key(row: Any) -> ApiKey:
+def to_key(row: KeyRow) -> ApiKey:
     return ApiKey(id=row.id, site_id=row.site_id, name=row.name, created_ms=row.created_ms, revoked_ms=row.revoked_ms)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 
 from tagger import confirmation
@@ -15,12 +13,13 @@ from tagger.ledger.db.writer import Tx
 from tagger.ledger.endpoints import send_again
 from tagger.ledger.operator_events import note
 from tagger.ledger.tables import attempts, deliveries, delivery_bodies, endpoints, word_is
+from tagger.ledger.tables.rows import EndpointRow
 
 CHUNK = 200  # deliveries in one transaction, so that heartbeats get through
 DELIVERED = word_is(deliveries.c.status, "delivered")
 
 
-def count_answer(tx: Tx, endpoint: Any, claim: DeliveryClaim, report: AttemptReport) -> None:
+def count_answer(tx: Tx, endpoint: EndpointRow, claim: DeliveryClaim, report: AttemptReport) -> None:
     """Count the answer in the row of `endpoint`. If too many in a row confirm nothing, record an operator event."""
     confirmed = confirmation.confirms(claim.fields, report)
     if confirmed is None or (confirmed and not endpoint.unconfirmed):

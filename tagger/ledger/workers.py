@@ -20,6 +20,7 @@ from tagger.ledger.endpoints import free_delivery
 from tagger.ledger.moves import move_job
 from tagger.ledger.silence import FAR_MS, Watch
 from tagger.ledger.tables import deliveries, jobs, word_is, workers
+from tagger.ledger.tables.rows import ClaimedJobRow, WorkerRow
 from tagger.ledger.values import Expired
 
 LEASE_MS = 6_000  # a worker with an older heartbeat is dead
@@ -167,12 +168,12 @@ class Workers(Store):
         self._mended = True
 
 
-def _end(tx: Tx, row: Any) -> bool:
+def _end(tx: Tx, row: WorkerRow) -> bool:
     ended = ENDED.values(ended_ms=tx.now_ms)
     return tx.conn.execute(ended, {"worker": row.id, "beat": row.beat_ms}).rowcount == 1
 
 
-def _anew(tx: Tx, row: Any) -> bool:
+def _anew(tx: Tx, row: ClaimedJobRow) -> bool:
     """Whether a late job gets a new deadline: it is so late that a clock must have been set."""
     if row.deadline_ms >= tx.now_ms - FAR_MS:
         return False
