@@ -3,9 +3,10 @@
 PYTHON ?= python3
 DEMO := .venv-demo
 DEV := .venv
+OPS := .venv-ops
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: docs demo test test-fast lint types unit faults soak bench lock clean images
+.PHONY: docs demo test test-fast ops-test hadolint audit lint types unit faults soak bench lock clean images
 
 demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
 	$(DEMO)/bin/tagger demo $(ARGS)
@@ -25,6 +26,19 @@ faults: $(DEV)/.done  ## Every fault at full length (Q2 with 100 kills, Q9 with 
 
 soak: $(DEV)/.done  ## 20 minutes of uploads and a backfill under kills and restarts; memory by role
 	PYTHONPATH=tests $(DEV)/bin/python -m faults.soak $(ARGS)
+
+ops-test: hadolint  ## What operators use
+
+hadolint: $(OPS)/.done
+	$(OPS)/bin/hadolint Dockerfile
+
+$(OPS)/.done: requirements/ops.lock
+	$(PYTHON) -m venv $(OPS)
+	$(OPS)/bin/python $(PIP) --require-hashes -r requirements/ops.lock
+	touch $@
+
+audit:  ## SBOM, licences and known vulnerabilities of what the image installs, into out/audit/
+	deploy/audit.sh out/audit
 
 lint: $(DEV)/.done
 	$(DEV)/bin/ruff check .
@@ -61,9 +75,12 @@ images: $(DEV)/.done  ## Run Pillow's and pillow_heif's own nasty test images th
 lock:  ## Renew the locks from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml requirements/build.in --extra ops $(LOCK) -o requirements/demo.lock
 	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops --extra dev $(LOCK) -o requirements/dev.lock
+	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops -c requirements/dev.lock $(LOCK) -o requirements/image.lock
+	uv pip compile requirements/ops.in $(LOCK) -o requirements/ops.lock
+	uv pip compile requirements/audit.in $(LOCK) -o requirements/audit.lock
 	uv pip compile requirements/gpu.in $(LOCK) -c requirements/dev.lock -o requirements/gpu.lock
 
 LOCK := --generate-hashes --no-emit-index-url --no-annotate --no-header --universal --python-version 3.11 --quiet
 
 clean:
-	rm -rf $(DEMO) $(DEV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(DEMO) $(DEV) $(OPS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""The files of deploy/: each command exists, each setting exists, and systemd itself finds no fault."""
+"""The files for operators (systemd, compose, Dockerfile): each command and each setting exists, and the parts fit together."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
 from tagger.cli.main import app
 from tagger.settings import Settings
@@ -59,3 +60,102 @@ def test_systemd_finds_no_fault(tmp_path: Path) -> None:
     whole += [str(tmp_path / path.name.replace("@", "@3")) for path in UNITS if "@" in path.name]
     done = subprocess.run(["systemd-analyze", "verify", *whole], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+SERVICES = COMPOSE["services"]
+OURS = {name: made for name, made in SERVICES.items() if str(made.get("image", "")).startswith("${TAGGER")}
+SCRAPED = {"api", "tag-upload", "tag-backfill", "tag-solo", "deliver", "reconcile"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_a_service_calls_a_command_and_names_settings_that_exist(name: str) -> None:
+    service = OURS[name]
+    assert parses([str(part) for part in service["command"]])
+    named = {key.removeprefix("TAGGER_").removesuffix("_FILE").lower() for key in service["environment"]}
+    assert named <= Settings.model_fields.keys()
+    files = {value.removeprefix("/run/secrets/") for value in service["environment"].values() if str(value).startswith("/run/")}
+    assert files == set(service["secrets"]), "each secret that it gets has its setting, and the reverse"
+
+
+def test_every_role_runs_whatever_the_profile() -> None:
+    for profile in ("cpu", "gpu"):
+        commands = [" ".join(s["command"]) for s in OURS.values() if profile in s.get("profiles", [profile])]
+        for role in ("api", "worker deliver", "worker reconcile", "flower --address 0.0.0.0", "migrate --wait 120"):
+            assert commands.count(role) == 1, (profile, role)
+        assert sorted(c.split()[-1] for c in commands if c.startswith("worker tag")) == ["backfill", "solo", "upload"]
+
+
+def test_only_the_api_is_published_and_every_part_restarts() -> None:
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["api"]
+    assert {name for name, service in SERVICES.items() if service["restart"] != "unless-stopped"} == {"migrate"}
+    for name, service in OURS.items():
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert re.fullmatch(r"\d+s", service["stop_grace_period"]), name
+
+
+def test_the_services_start_in_order() -> None:
+    for name, service in OURS.items():
+        needs = {part: need["condition"] for part, need in service["depends_on"].items()}
+        if name == "migrate":
+            assert needs == {"postgres": "service_healthy"}
+        elif name == "flower":
+            assert needs == {"redis": "service_healthy"}
+        else:
+            assert needs == {"migrate": "service_completed_successfully", "redis": "service_healthy"}, name
+    assert "healthcheck" in SERVICES["postgres"]
+    assert "healthcheck" in SERVICES["redis"]
+
+
+def test_every_variable_of_the_compose_file_has_a_default_and_those_of_the_example_are_used() -> None:
+    text = (ROOT / "docker-compose.yml").read_text("utf-8")
+    assert re.findall(r"\$\{\w+\}", text) == []
+    used = set(re.findall(r"\$\{(\w+):-", text)) | {"COMPOSE_PROFILES"}
+    example = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text("utf-8"), flags=re.M)
+    assert set(example) <= used
+
+
+def test_every_file_that_is_mounted_is_here() -> None:
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", []):
+            source = volume.partition(":")[0]
+            assert not source.startswith(".") or (ROOT / source).exists(), f"{name} mounts {source}"
+            assert source.startswith(".") or source in COMPOSE["volumes"]
+
+
+def test_the_secrets_are_those_that_are_made(tmp_path: Path) -> None:
+    script = ROOT / "deploy" / "compose" / "make-secrets.sh"
+    for _ in range(2):
+        subprocess.run(["sh", script, tmp_path / "secrets"], check=True)
+        made = {path.name: path.read_text() for path in (tmp_path / "secrets").iterdir()}
+    assert made.keys() == COMPOSE["secrets"].keys()
+    assert len(set(made.values())) == len(made)
+    assert all(re.fullmatch(r"[\w-]{32}\n", text) for text in made.values()), "no comma, blank or slash"
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o700
+    kept = (tmp_path / "secrets" / "admin_key").read_text()
+    subprocess.run(["sh", script, tmp_path / "secrets"], check=True)
+    assert (tmp_path / "secrets" / "admin_key").read_text() == kept
+
+
+def test_prometheus_finds_every_role() -> None:
+    jobs = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
+    [names] = [discovery["names"] for job in jobs for discovery in job.get("dns_sd_configs", [])]
+    assert set(names) == SCRAPED
+    assert set(names) <= SERVICES.keys()
+
+
+def test_the_image_has_the_version_the_lock_and_the_torch_of_the_project() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    [version] = re.findall(r'^version = "(.+)"', project, flags=re.M)
+    assert re.findall(r"^ARG VERSION=(.+)$", dockerfile, flags=re.M) == [version, version]
+    [torch] = re.findall(r"install (torch==[\d.]+)", dockerfile)
+    assert f'"{torch}"' in project
+    pins = [dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "requirements" / name).read_text(), flags=re.M)) for name in LOCKS]
+    image, dev = pins
+    assert {name: at for name, at in image.items() if dev.get(name) != at} == {}, "the image runs what is tested"
+    assert "psycopg" in image
+
+
+LOCKS = ("image.lock", "dev.lock")

@@ -106,6 +106,7 @@ def migrate(
     Example:  tagger migrate --wait 60
     """
     settings = console.settings()
+    logs.configure(settings, "migrate")
     if not settings.ledger_url:
         make_home(settings.home)
     ledger = open_ledger(settings.ledger)

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# audit.sh DIR: what the image installs, written into DIR: sbom.cdx.json (CycloneDX), licences.md, vulnerabilities.json.
+# Exit 0: no known vulnerability · 1: there are some · 3: the database did not answer for some packages, so nobody knows.
+set -euo pipefail
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+python=${PYTHON:-python3}
+
+make_env() { # NAME LOCK
+    "$python" -m venv "$work/$1"
+    "$work/$1/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "requirements/$2"
+}
+make_env image image.lock
+"$work/image/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation .
+"$work/image/bin/python" -m pip uninstall --quiet -y setuptools
+make_env tools audit.lock
+tools=$work/tools/bin
+
+"$tools/cyclonedx-py" environment --pyproject pyproject.toml --output-reproducible -o "$out/sbom.cdx.json" "$work/image/bin/python"
+"$tools/pip-licenses" --python "$work/image/bin/python" --ignore-packages pip --from=mixed --with-urls --format=markdown --output-file "$out/licences.md" >/dev/null
+echo "SBOM:      $out/sbom.cdx.json ($(grep -c '"purl"' "$out/sbom.cdx.json") packages)"
+echo "Licences:  $out/licences.md ($("$tools/pip-licenses" --python "$work/image/bin/python" --from=mixed --summary --format=csv | tail -n +2 | wc -l) kinds)"
+
+rm -f "$out/vulnerabilities.json"
+"$tools/pip-audit" --require-hashes --disable-pip -r requirements/image.lock --progress-spinner off --timeout 20 \
+    -f json -o "$out/vulnerabilities.json" 2>"$out/pip-audit.log" || true
+if [ ! -s "$out/vulnerabilities.json" ]; then
+    echo "Vulnerabilities: NOT CHECKED. pip-audit could not ask its database: $(tail -n 1 "$out/pip-audit.log")"
+    echo "Run this again on a machine with access to the internet. The SBOM above is what a scanner of your own needs."
+    exit 3
+fi
+"$python" - "$out/vulnerabilities.json" <<'END'
+import json, sys
+with open(sys.argv[1], encoding="utf-8") as file:
+    packages = json.load(file)["dependencies"]
+found = [(p["name"], p["version"], v["id"], ", ".join(v["fix_versions"]) or "no fix yet") for p in packages for v in p.get("vulns", [])]
+skipped = {p["name"]: p["skip_reason"] for p in packages if "skip_reason" in p}
+print(f"Vulnerabilities: {len(found)} known in the {len(packages) - len(skipped)} packages that were checked")
+for line in found:
+    print("  {} {}: {} (fixed in: {})".format(*line))
+if skipped:  # pip-audit itself says "No known vulnerabilities found" in this case
+    print(f"NOT CHECKED: {len(skipped)} packages of {len(packages)}, because the database did not answer for them.")
+    print(f"For example {next(iter(skipped.items()))}. Run this again on a machine with access to the internet.")
+sys.exit(1 if found else 3 if skipped else 0)
+END
