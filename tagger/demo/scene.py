@@ -24,9 +24,10 @@ from tagger.net.signing import new_secret
 from tagger.services.renditions import Renditions
 from tagger.settings import Settings, plain_env
 from tagger.site import Site
-from tagger.supervisor.stack import Stack, local_session
+from tagger.supervisor.stack import Stack
 from tagger.system.children import start_child
 from tagger.system.interpreter import module
+from tagger.system.local_http import local_session
 
 SITE = "media-library"
 WAIT_SECONDS = 60.0

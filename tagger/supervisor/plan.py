@@ -32,34 +32,43 @@ class ProcessPlan:
 
     upload: int
     backfill: int
+    backfill_on_demand: bool = False  # these workers run only while there are jobs for them
     solo_on_demand: bool = True
     api: bool = True
     flower: int | None = None  # port of Flower's pages
 
     @classmethod
     def of(cls, settings: Settings, *, flower: int | None = None) -> ProcessPlan:
-        """One tag worker per lane and usable CPU: its model thread uses about one CPU, and an idle worker costs only memory."""
+        """One tag worker per lane and usable CPU: its model thread uses about one CPU. The workers of uploads always run, so that
+        no upload waits until a model is loaded.
+        """
         count = settings.tag_processes or processors()
-        return cls(upload=count, backfill=count, flower=flower)
+        return cls(upload=count, backfill=count, backfill_on_demand=True, flower=flower)
 
     @property
     def processes(self) -> int:
-        """The number of processes that open the ledger, the supervisor included."""
+        """The most processes that open the ledger at one time, the supervisor included."""
         return self.upload + self.backfill + self.solo_on_demand + self.api + len(("reconcile", "deliver", "supervisor"))
 
     def children(self) -> list[Child]:
         """The child processes in the order in which they start. They end with this process."""
         children = [Child("reconcile", _worker("reconcile")), Child("deliver", _worker("deliver"))]
         children += _tags("upload", self.upload, placed=True)
-        children += _tags("backfill", self.backfill, *([] if self.upload else ["--alone"]), placed=not self.upload)
+        backfill = _tags("backfill", self.backfill, *([] if self.upload else ["--alone"]), placed=not self.upload)
+        children += [_on_demand(child, "backfill") for child in backfill] if self.backfill_on_demand else backfill
         if self.solo_on_demand:
-            children.append(Child("tag-solo", _worker("tag", "--lane", "solo"), restart=False))
+            children.append(_on_demand(Child("tag-solo", _worker("tag", "--lane", "solo")), "solo"))
         if self.api:
             children.insert(0, Child("api", module("tagger", "api")))
         if self.flower:
             port = f"--port={self.flower}"
             children.append(Child("flower", module("tagger", "flower", port)))
         return children
+
+
+def _on_demand(child: Child, lane: Lane) -> Child:
+    child.restart, child.on_demand = False, lane
+    return child
 
 
 def _tags(lane: Lane, count: int, *options: str, placed: bool) -> list[Child]:

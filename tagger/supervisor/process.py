@@ -13,6 +13,7 @@ from typing import IO
 
 import psutil
 
+from tagger.job import Lane
 from tagger.system.children import start_child
 
 STOPPED_SECONDS = 6.0  # a worker's lease: whoever is stopped for longer has lost its jobs, and may hold SQLite's write lock
@@ -25,6 +26,7 @@ class Child:
     name: str
     argv: list[str]
     restart: bool = True
+    on_demand: Lane | None = None  # it runs only while this lane has jobs (on_demand.py)
     metrics_port: int = 0  # 0: it serves none
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0  # monotonic

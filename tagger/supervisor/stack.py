@@ -6,15 +6,17 @@ Order of the end: workers first (they finish what runs), then the API, then the 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
 from typing import IO
+from urllib.parse import urlsplit
 
-import requests
 import structlog
 
 from tagger.errors import Unavailable
@@ -23,6 +25,7 @@ from tagger.settings import Settings, child_env
 from tagger.supervisor import ports
 from tagger.supervisor.broker_watch import BrokerWatch
 from tagger.supervisor.home_files import HomeFiles
+from tagger.supervisor.on_demand import OnDemand
 from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.process import Child, end, popen
 from tagger.system.home import Phase, check_room, listens, local_url, lock_home, make_home
@@ -35,15 +38,7 @@ TICK_SECONDS = 0.2  # between two looks at whether all processes run
 CLOSER_SECONDS = 0.6  # between two at how they are, which costs more
 RESTART_PAUSES = (0.2, 1.0, 3.0, 10.0)
 STABLE_SECONDS = 30.0
-SOLO_IDLE_SECONDS = 15.0
 READY_SECONDS = 60.0
-
-
-def local_session() -> requests.Session:
-    """For talking to our own processes: never by a proxy that the environment names."""
-    session = requests.Session()
-    session.trust_env = False
-    return session
 
 
 @dataclass
@@ -58,10 +53,9 @@ class Stack:
     _ended: threading.Event = field(default_factory=threading.Event)
     _lock: IO[str] | None = None
     _life: tuple[int, int] = (-1, -1)  # a pipe; its write end is held by this process alone, and closed by its death
-    _http: requests.Session = field(default_factory=local_session)
     _watcher: threading.Thread | None = None
     _ledger: Ledger | None = None
-    _solo_idle_since: float = 0.0
+    _on_demand: OnDemand | None = None
     _looked_closer: float = 0.0
 
     def __post_init__(self) -> None:
@@ -86,6 +80,7 @@ class Stack:
             self.settings = ports.with_api_port(self.settings)
         ports.check_flower(self.plan)
         self.children = self.plan.children()
+        self._on_demand = OnDemand([child for child in self.children if child.on_demand])
         ports.give_metrics_ports(self.settings, self.children)
         self._files.prepare()
         self._broker.open()
@@ -118,7 +113,7 @@ class Stack:
         on_wait: Callable[[str], None] = lambda _: None,
         give_up: threading.Event | None = None,
     ) -> list[str]:
-        """Until the API answers and a tag worker of each lane is registered, or until `give_up` is set.
+        """Until the API answers and a tag worker of each lane that always has one is registered, or until `give_up` is set.
 
         Returns what is still on its way after `seconds`: tag workers that run and load their models. On a busy machine, or with
         large weights, that may take long, and what is accepted waits for them.
@@ -151,7 +146,8 @@ class Stack:
     def _missing(self) -> list[str]:
         assert self._ledger is not None
         alive = self._ledger.stats().workers
-        wanted = {"tag:upload": self.plan.upload, "tag:backfill": self.plan.backfill, "deliver": 1, "reconcile": 1}
+        backfill = 0 if self.plan.backfill_on_demand else self.plan.backfill
+        wanted = {"tag:upload": self.plan.upload, "tag:backfill": backfill, "deliver": 1, "reconcile": 1}
         missing = [role for role, count in wanted.items() if count and not alive.get(role)]
         if self.plan.api and not self._api_answers():
             missing.append("api")
@@ -160,10 +156,15 @@ class Stack:
         return missing
 
     def _api_answers(self) -> bool:
+        url = urlsplit(self.api_url)
+        connection = HTTPConnection(url.hostname or "", url.port, timeout=1)
         try:
-            return self._http.get(self.api_url + "/readyz", timeout=1).status_code == 200
-        except requests.RequestException:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
             return False
+        finally:
+            connection.close()
 
     def in_hands(self) -> dict[int, int]:
         """Process id → jobs in its hands, now, of the workers that hold any."""
@@ -203,16 +204,15 @@ class Stack:
                 log.warning("stack.stopped", child=child.name)  # the next look starts it anew
         self._files.cap_logs(self.children)
         self._broker.ping(now)
-        solo = next((child for child in self.children if child.name == "tag-solo"), None)
-        if solo is not None:
-            self._mind_solo(solo, now)
+        if self._on_demand is not None and self._on_demand.children:
+            self._look_at_lanes(self._on_demand, now)
 
     def _revive(self, child: Child, now: float) -> None:
         if child.process is not None:
             code, pid = child.process.returncode, child.process.pid
             child.process = None
             self._files.fold_metrics(self.children)
-            if not child.restart:
+            if not child.restart or (child.on_demand and code == 0):  # it was let go; perhaps it is wanted again by now
                 self._files.tell(self.api_url, self.children)
                 return
             child.falls = child.falls + 1 if now - child.started < STABLE_SECONDS else 1
@@ -223,21 +223,11 @@ class Stack:
             self._spawn(child)
             self._files.tell(self.api_url, self.children)
 
-    def _mind_solo(self, solo: Child, now: float) -> None:
-        """A solo worker lives only while its lane has jobs; the next look starts it."""
+    def _look_at_lanes(self, on_demand: OnDemand, now: float) -> None:
+        """The next look starts the workers that are wanted now."""
         assert self._ledger is not None
-        try:
-            counts = self._ledger.lane_counts()["solo"]
-        except Unavailable:
-            return
-        busy = counts.claimable + counts.waiting + counts.running > 0
-        if busy:
-            self._solo_idle_since = now
-            solo.restart = True
-        elif solo.running and now - self._solo_idle_since > SOLO_IDLE_SECONDS:
-            solo.restart = False
-            assert solo.process is not None
-            solo.process.terminate()
+        with contextlib.suppress(Unavailable):
+            on_demand.update(self._ledger.lane_counts(), now)
 
     # --- ending ---
 
@@ -258,7 +248,6 @@ class Stack:
         if self._watcher is not None:
             self._watcher.join()
         self._files.forget()
-        self._http.close()
         for end_of_pipe in self._life:
             os.close(end_of_pipe)
         self._lock.close()

@@ -105,7 +105,7 @@ def again(drained: Drained) -> Iterator[Running]:
 def test_ctrl_c_drains_and_leaves_nothing_behind(drained: Drained) -> None:
     assert drained.second.returncode == 1
     assert "already runs" in drained.second.stderr
-    assert len(drained.processes) >= 7, "supervisor, broker, API, deliverer, reconciler, a tagger of each lane"
+    assert len(drained.processes) >= 7, "supervisor, broker, API, deliverer, reconciler, the tag worker of uploads, its decoder"
     assert drained.exit_code == 0
     assert "Stopped." in drained.said
     assert alive(drained.processes) == []
@@ -174,7 +174,7 @@ def test_killing_the_supervisor_ends_every_process(drained: Drained, again: Runn
     until(lambda: dict((read_state(home) or {})["children"])["deliver"] != revived, "the deliverer is started again")  # type: ignore[call-overload]
     processes = family(again.process.pid)
     for process in processes[1:]:  # the first is the supervisor
-        if "backfill" not in process.cmdline():  # one worker runs on
+        if "upload" not in process.cmdline():  # one worker runs on
             process.suspend()  # what is stopped hears of nothing but SIGKILL and SIGCONT
     port = api_of(home).rpartition(":")[2]
     again.process.kill()

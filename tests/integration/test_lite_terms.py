@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tagger.catalog.load import load_catalog
 from tagger.catalog.vocabulary import Category, Term, Vocabulary, check_vocabulary
 from tagger.prediction import ClassScore, DetectedObject, Look, Prediction
 from workers.models.lite import TermScorer, TextEncoder
+from workers.pipeline.judge import SiteRules
 
 GREY = Look(dominant=(("grey", 0.9),), warm=False, cold=False, bright=False, dark=False, black_and_white=False, uniform=False)
 
@@ -203,3 +205,13 @@ def test_threads_that_ask_at_once_read_a_vocabulary_once() -> None:
         tables = list(pool.map(once.table, [words] * 8))
     assert encoder.calls == 1
     assert all(table is tables[0] for table in tables)
+
+
+def test_what_was_prepared_is_not_built_again_by_the_first_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = TermScorer(TextEncoder(cache_dir=tmp_path))
+    catalog = load_catalog()
+    SiteRules(catalog, prepared, instructed=False).prepare([])
+    monkeypatch.setattr(prepared, "_build", lambda _vocabulary: pytest.fail("it is built by the first image"))
+    table = prepared.table(catalog.vocabulary(catalog.require("general")))
+    assert len(table.terms) > 50
+    assert list(tmp_path.glob("*.npy")), "the next start reads the vectors"

@@ -12,7 +12,12 @@ from typing import Any
 
 import pytest
 
+from tagger.asset import ImageSource
+from tagger.job import JobRequest
+from tagger.ledger import open_ledger
 from tagger.settings import load
+from tagger.site import Site
+from tagger.supervisor import on_demand
 from tagger.supervisor import stack as supervisor
 from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.process import popen
@@ -54,3 +59,35 @@ def test_a_fallen_process_is_replaced_and_told_and_the_end_leaves_nothing(
         assert stack.stop(grace=5) == []
     assert read_state(tmp_path) is None
     assert not (tmp_path / "stack.json").exists()
+
+
+def test_a_worker_of_backfills_runs_only_while_its_lane_has_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeping = [sys.executable, "-S", "-c", "import signal, sys, time; signal.signal(15, lambda *_: sys.exit()); time.sleep(60)"]
+    monkeypatch.setattr(supervisor, "popen", lambda _argv, env, life, out: popen(sleeping, env, life, out))
+    monkeypatch.setattr(on_demand, "QUIET_SECONDS", {"solo": 0.5, "backfill": 0.5})
+    settings = load({}, home=tmp_path, broker_url="redis://127.0.0.1:1", api_port=0)
+    stack = supervisor.Stack(settings, ProcessPlan(upload=1, backfill=1, backfill_on_demand=True))
+
+    def worker() -> int | None:
+        state = read_state(tmp_path)
+        assert state is not None
+        return dict(state["children"]).get("tag-backfill-0")  # type: ignore[call-overload]
+
+    stack.start()
+    ledger = open_ledger(settings.ledger)
+    try:
+        assert worker() is None
+        ledger.add_site(Site(id="s", name="s"))
+        source = ImageSource(kind="url", location="https://cms.example/1.jpg")
+        [job] = ledger.accept([JobRequest(site_id="s", asset_id="1", source=source, lane="backfill")])
+        first = until(worker)
+        os.kill(first, signal.SIGKILL)
+        second = until(lambda: worker() not in (None, first) and worker())
+        ledger.cancel(job.job_id)
+        until(lambda: worker() is None)
+        assert not Path(f"/proc/{second}").exists() or sys.platform != "linux"
+        [job] = ledger.accept([JobRequest(site_id="s", asset_id="2", source=source, lane="backfill")])
+        assert until(worker) != second, "it comes again"
+    finally:
+        ledger.close()
+        assert stack.stop(grace=5) == []

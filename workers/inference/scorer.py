@@ -14,6 +14,9 @@ class Scorer(Protocol):
 
     def score(self, prediction: Prediction, vocabulary: Vocabulary) -> Sequence[TermScore]: ...
 
+    def prepare(self, vocabulary: Vocabulary) -> None:
+        """Does before the first image what that image would otherwise wait for."""
+
 
 class LabelScorer:
     """For the fake model: the probability of a term is that of the class with the same label."""
@@ -26,3 +29,6 @@ class LabelScorer:
             TermScore(category=category.id, term=term.id, score=seen.get(term.label("en"), 0.0), model=self.model)
             for category, term in vocabulary
         ]
+
+    def prepare(self, vocabulary: Vocabulary) -> None:
+        pass

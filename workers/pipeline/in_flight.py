@@ -19,6 +19,7 @@ class InFlight:
         self._lock = threading.Lock()
         self._count = 0
         self._last_full = float("-inf")
+        self._last_end = clock()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -32,6 +33,12 @@ class InFlight:
                 if self._count >= self._threads:
                     self._last_full = self._clock()
                 self._count -= 1
+                self._last_end = self._clock()
+
+    def idle_seconds(self) -> float:
+        """How long the worker has had no image; 0 while it has one."""
+        with self._lock:
+            return 0.0 if self._count else self._clock() - self._last_end
 
     def full(self) -> bool:
         """True while every thread is busy, and for RECENT_SECONDS after. Then more jobs are probably waiting."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tagger.annotation import Verdict
 from tagger.catalog.load import Catalog, load_catalog
-from tagger.catalog.profile import Profile
+from tagger.catalog.profile import FALLBACK, Profile
 from tagger.file_metadata import beside, told
 from tagger.job import Claim
 from tagger.judge import gate
@@ -14,6 +15,8 @@ from tagger.prediction import EntailmentPrediction, Prediction
 from tagger.site import Site
 from workers.inference.scorer import Scorer
 from workers.pipeline.deps import Judged
+
+PREPARED = 4  # vocabularies: each takes a second
 
 
 class SiteRules:
@@ -29,6 +32,14 @@ class SiteRules:
     def load(cls, home: Path, scorer: Scorer, *, instructed: bool) -> SiteRules:
         """Errors: ProfileInvalid, VocabularyInvalid: the installation's own files are not valid."""
         return cls(load_catalog(home), scorer, instructed=instructed)
+
+    def prepare(self, sites: Sequence[Site]) -> None:
+        """Prepares the vocabularies of these sites, or the general one if there is no site yet."""
+        known = self._catalog.vocabularies
+        names = {site.vocabulary or self._catalog.profile(site.profile)[0].vocabulary for site in sites}
+        for name in sorted(names or {self._catalog.require(FALLBACK).vocabulary})[:PREPARED]:
+            if name in known:  # a site may name one that was removed; its images say so
+                self._scorer.prepare(known[name])
 
     def instruction(self, claim: Claim) -> str:
         profile, _ = self._catalog.profile(claim.request.profile)

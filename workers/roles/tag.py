@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from tagger.blobs import open_blobs
+from tagger.errors import TaggerError
 from tagger.job import Claim, Lane
 from tagger.ledger import GROUP_PAUSE_SECONDS, Ledger, open_ledger
 from tagger.queue.app import make_app
@@ -31,6 +32,7 @@ from workers.pipeline.site_cache import SiteCache
 from workers.pipeline.task_events import TaskEvents
 from workers.pipeline.upload_priority import YieldToUploads
 from workers.runtime import priority
+from workers.runtime.idle_memory import IdleMemory
 from workers.runtime.register import StopRequested, new_worker_id, registered, retire_worker
 from workers.runtime.shutdown import Shutdown
 from workers.runtime.standstill import Standstill
@@ -79,8 +81,10 @@ def run(settings: Settings, lane: Lane, probes: Probes, *, alone: bool = False, 
             upload_priority.wait_for_uploads()
 
         models = start_models(settings, on_fatal=fatal_hook, before_batch=before_image, backlog=in_flight.full)
-        deps = _pipeline_deps(settings, lane, ledger, decoder, models, upload_priority, shutdown.requested)
+        deps, rules = _pipeline_deps(settings, lane, ledger, decoder, models, upload_priority, shutdown.requested)
         models.wait_ready(shutdown.requested)
+        aside = threading.Thread(target=_aside, args=(rules, ledger, in_flight, shutdown.requested), name="aside", daemon=True)
+        aside.start()
         _work(
             _Parts(
                 settings=settings,
@@ -108,6 +112,15 @@ def run(settings: Settings, lane: Lane, probes: Probes, *, alone: bool = False, 
     return 0
 
 
+def _aside(rules: SiteRules, ledger: Ledger, in_flight: InFlight, stopping: threading.Event) -> None:
+    """What a worker does beside its work: it prepares for the first image, then keeps its memory small."""
+    try:
+        rules.prepare(ledger.sites())
+    except TaggerError as err:
+        log.warning("vocabularies.not_prepared", code=err.code, error=str(err))  # the first image does it
+    IdleMemory(in_flight.idle_seconds).run(stopping)
+
+
 def _pipeline_deps(
     settings: Settings,
     lane: Lane,
@@ -116,13 +129,14 @@ def _pipeline_deps(
     models: Models,
     upload_priority: YieldToUploads,
     stopping: threading.Event,
-) -> PipelineDeps:
-    return PipelineDeps(
+) -> tuple[PipelineDeps, SiteRules]:
+    rules = SiteRules.load(settings.home, scorer(models.plan, settings.vectors, models), instructed=models.takes_instructions)
+    deps = PipelineDeps(
         ledger=SiteCache(ledger),
         blobs=open_blobs(settings),
         decoder=decoder,
         models=models,
-        rules=SiteRules.load(settings.home, scorer(models.plan, settings.vectors, models), instructed=models.takes_instructions),
+        rules=rules,
         fetch_seconds=settings.fetch_seconds,
         max_bytes=settings.max_body_bytes,
         wait_for_uploads=upload_priority.wait_for_uploads,
@@ -131,6 +145,7 @@ def _pipeline_deps(
         on_stage=_measure_stages(lane),
         on_error=lambda error: metrics.ERRORS.labels(lane, error.stage, error.code).inc(),
     )
+    return deps, rules
 
 
 def _watched(stopping: threading.Event) -> Standstill:

@@ -10,8 +10,8 @@ from tagger.cli.finding import Finding
 from tagger.errors import PortTaken, SettingsError, TaggerError
 from tagger.ledger import open_ledger
 from tagger.settings import Settings
-from tagger.supervisor.stack import local_session
 from tagger.system.home import check_port, local_url, phase, read_state
+from tagger.system.local_http import local_session
 
 
 def look_at_stack(settings: Settings) -> Finding:

@@ -70,6 +70,9 @@ class TermScorer:
             for (category, term), p in zip(table.ids, probs, strict=True)
         )
 
+    def prepare(self, vocabulary: Vocabulary) -> None:
+        """Nothing: its words take the model for minutes on a CPU, in which it could describe images."""
+
     def _fitted(self) -> Calibration | None:
         """The calibration, if it is of these very weights."""
         if self._calibration is not None and self._calibration.model != self.model:

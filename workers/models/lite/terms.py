@@ -97,6 +97,9 @@ class TermScorer:
         probs = np.where(table.mute, 0.0, probs)
         return tuple(map(TermScore, table.categories, table.terms, probs.tolist(), repeat(self.model)))
 
+    def prepare(self, vocabulary: Vocabulary) -> None:
+        self.table(vocabulary)
+
     def reach(self, category: Category, term: Term) -> str | None:
         """Why this model cannot find a term, or None when it can. For `tagger.catalog.vocabulary.check_vocabulary`."""
         texts = english(term)

@@ -39,10 +39,8 @@ class TextEncoder:
         """cache_dir: folder for vectors of whole vocabularies, kept over restarts; None: memory only."""
         self.revision = revision("minilm_l6_v2_int8.onnx")
         self.cache_dir = cache_dir
-        self._session = ort.InferenceSession(str(DATA / "minilm_l6_v2_int8.onnx"), options(), providers=["CPUExecutionProvider"])
-        self._tokenizer = Tokenizer.from_file(str(DATA / "minilm_tokenizer.json"))
-        self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._tokenizer.enable_padding()
+        self._model: _MiniLm | None = None  # opened for the first text, because a worker seldom meets a new one
+        self._opening = threading.Lock()
         self._known: OrderedDict[str, Floats] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -55,9 +53,11 @@ class TextEncoder:
         with self._lock:
             missing = sorted({t for t in texts if t not in self._known}, key=lambda t: (len(t), t))
             cached = {t: self._known[t] for t in texts if t in self._known}
+        model = self._opened() if missing else None
         for start in range(0, len(missing), CHUNK):
             chunk = missing[start : start + CHUNK]
-            cached.update(zip(chunk, self._encode(chunk), strict=True))
+            assert model is not None
+            cached.update(zip(chunk, model.encode(chunk), strict=True))
         with self._lock:
             for text in missing:
                 self._known[text] = cached[text]
@@ -66,7 +66,9 @@ class TextEncoder:
         return np.stack([cached[t] for t in texts]) if texts else np.zeros((0, DIMENSIONS), np.float32)
 
     def stored(self, texts: Sequence[str]) -> Floats:
-        """As `vectors`, but kept on disk too, under the model's revision and the hash of the texts."""
+        """As `vectors`, but kept on disk too, under the model's revision and the hash of the texts. Whole vocabularies are new
+        seldom, so the model is closed afterwards: it takes 45 MB.
+        """
         path = self.place(texts)
         if path is None:
             return self.vectors(texts)
@@ -74,6 +76,7 @@ class TextEncoder:
         if array is not None:
             return array
         made = self.vectors(texts)
+        self._model = None
         try:
             _write(path, made)
         except OSError as err:  # a folder of weights may be mounted read-only; the next start computes them again
@@ -85,7 +88,23 @@ class TextEncoder:
         digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
         return self.cache_dir / f"{self.name}-{self.revision}-{digest}.npy" if self.cache_dir is not None else None
 
-    def _encode(self, texts: Sequence[str]) -> Floats:
+    def _opened(self) -> _MiniLm:
+        with self._opening:
+            if self._model is None:
+                self._model = _MiniLm()
+            return self._model
+
+
+class _MiniLm:
+    """The tokenizer and the session."""
+
+    def __init__(self) -> None:
+        self._session = ort.InferenceSession(str(DATA / "minilm_l6_v2_int8.onnx"), options(), providers=["CPUExecutionProvider"])
+        self._tokenizer = Tokenizer.from_file(str(DATA / "minilm_tokenizer.json"))
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._tokenizer.enable_padding()
+
+    def encode(self, texts: Sequence[str]) -> Floats:
         encoded = self._tokenizer.encode_batch([t or " " for t in texts])
         ids = np.array([e.ids for e in encoded], np.int64)
         mask = np.array([e.attention_mask for e in encoded], np.int64)

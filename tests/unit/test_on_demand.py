@@ -1,0 +1,64 @@
+"""Which workers on demand should run: told from the counts of their lane."""
+
+from __future__ import annotations
+
+import pytest
+
+from tagger.job import LANES, Lane
+from tagger.ledger import LaneCounts
+from tagger.settings import load
+from tagger.supervisor.on_demand import QUIET_SECONDS, OnDemand
+from tagger.supervisor.plan import ProcessPlan
+from tagger.supervisor.process import Child
+
+
+def counts(lane: Lane, **numbers: int) -> dict[Lane, LaneCounts]:
+    none = {"claimable": 0, "waiting": 0, "running": 0}
+    return {name: LaneCounts(**{**none, **(numbers if name == lane else {})}, oldest_claimable_ms=None) for name in LANES}
+
+
+@pytest.fixture
+def children() -> list[Child]:
+    return ProcessPlan(upload=2, backfill=2, backfill_on_demand=True).children()
+
+
+def wanted(children: list[Child]) -> list[str]:
+    return [child.name for child in children if child.restart and child.on_demand]
+
+
+def test_tagger_up_starts_no_worker_of_backfills_until_there_are_jobs(children: list[Child]) -> None:
+    plan = ProcessPlan.of(load({}, tag_processes=2))
+    assert [child.name for child in plan.children() if child.restart and child.name.startswith("tag-")] == [
+        "tag-upload-0",
+        "tag-upload-1",
+    ]
+    workers = OnDemand(children)
+    workers.update(counts("upload", claimable=50, running=3), 100.0)
+    assert wanted(children) == []
+
+
+def test_one_job_starts_one_worker_and_many_start_all(children: list[Child]) -> None:
+    workers = OnDemand(children)
+    workers.update(counts("backfill", claimable=1), 100.0)
+    assert wanted(children) == ["tag-backfill-0"]
+    workers.update(counts("backfill", claimable=400), 101.0)
+    assert wanted(children) == ["tag-backfill-0", "tag-backfill-1"]
+
+
+def test_they_go_when_the_lane_has_been_quiet(children: list[Child]) -> None:
+    workers = OnDemand(children)
+    workers.update(counts("backfill", claimable=9), 100.0)
+    last = 100.0 + QUIET_SECONDS["backfill"]
+    workers.update(counts("backfill", running=2), last)
+    assert len(wanted(children)) == 2, "images in progress"
+    workers.update(counts("backfill"), last + QUIET_SECONDS["backfill"])
+    assert len(wanted(children)) == 2, "not long enough"
+    workers.update(counts("backfill"), last + QUIET_SECONDS["backfill"] + 1)
+    assert wanted(children) == []
+
+
+def test_only_a_solo_worker_waits_for_retries(children: list[Child]) -> None:
+    workers = OnDemand(children)
+    workers.update(counts("backfill", waiting=5), 100.0)
+    workers.update(counts("solo", waiting=1), 100.0)
+    assert wanted(children) == ["tag-solo"]
