@@ -16,6 +16,7 @@ import requests
 from faults.figures import LONG, Figures
 from faults.harness import KEY, UPLOAD, Rig
 from faults.strangers import SlowStranger
+from faults.test_broker_faults import BOTH
 from tagger.settings import MIB
 
 Build = Callable[..., Rig]
@@ -45,8 +46,9 @@ class Peak(threading.Thread):
         return (self.most - self.before) // MIB
 
 
-def test_q23_two_thousand_slow_connections_do_not_keep_others_out(build: Build, report: Report) -> None:
-    rig = build()
+@BOTH
+def test_q23_two_thousand_slow_connections_do_not_keep_others_out(build: Build, report: Report, ledger: str) -> None:
+    rig = build(ledger)
     api = rig.start("api")
     resource.prlimit(api.process.pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     for role in ("reconcile", "deliver", UPLOAD):
@@ -81,9 +83,10 @@ def test_q23_two_thousand_slow_connections_do_not_keep_others_out(build: Build, 
     assert figures.more["log_kib"] < 1024
 
 
-def test_q23_forty_of_the_largest_bodies_at_once(build: Build, report: Report) -> None:
+@BOTH
+def test_q23_forty_of_the_largest_bodies_at_once(build: Build, report: Report, ledger: str) -> None:
     """Half of them raw, half of them as base64 in JSON. No worker runs: their jobs wait in the ledger."""
-    rig = build()
+    rig = build(ledger)
     api = rig.start("api")
     rig.ready()
     raw = bytes(rig.settings.max_body_bytes)
