@@ -6,15 +6,19 @@ DEV := .venv
 OPS := .venv-ops
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: docs demo test test-fast ops-test hadolint audit lint types unit faults soak bench lock clean images
+.PHONY: docs demo test suite test-fast ops-test hadolint audit lint types unit faults soak bench lock clean images
 
 demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
 	$(DEMO)/bin/tagger demo $(ARGS)
 
-test: $(DEV)/.done lint types  ## Lint, types, and every test: on all cores, but for the faults, which measure time between processes
-	$(DEV)/bin/python -m pytest -n logical --dist worksteal $(FAST) $(ARGS)
-	$(DEV)/bin/python -m pytest -n logical --dist loadfile --durations=20 tests/integration tests/acceptance $(ARGS)
-	$(DEV)/bin/python -m pytest --durations=20 tests/faults $(ARGS)
+test: $(DEV)/.done  ## Lint, types and every test, beside each other; the twenty slowest tests at the end
+	$(MAKE) --no-print-directory --jobs=3 lint types suite
+
+suite: $(DEV)/.done
+	$(DEV)/bin/python -m pytest -n $(AT_ONCE) --dist worksteal --durations=20 $(FAST) tests/integration tests/acceptance tests/faults $(ARGS)
+
+# One more than there are processors: most of the long tests wait for other processes.
+AT_ONCE := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 test-fast: $(DEV)/.done  ## The inner loop: unit tests, layers and documents
 	$(DEV)/bin/python -m pytest -n logical --dist worksteal $(FAST) $(ARGS)
