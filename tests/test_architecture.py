@@ -6,6 +6,7 @@ tests/layers.txt lists every module.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -75,9 +76,20 @@ def layers() -> dict[str, tuple[str, int]]:
 LAYERS = layers()
 
 
-def imports(file: Path) -> Iterator[str]:
+@functools.cache
+def tree(file: Path) -> ast.Module:
+    """Parsed when a test asks, and once: not while tests are collected, which every process of pytest-xdist does."""
+    return ast.parse(file.read_text("utf-8"))
+
+
+@functools.cache
+def imports(file: Path) -> frozenset[str]:
     """Every imported name, also inside functions and for type checking only."""
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    return frozenset(_imports(file))
+
+
+def _imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -87,7 +99,9 @@ def imports(file: Path) -> Iterator[str]:
                 yield full if full in MODULES else str(node.module)
 
 
-OWN = {module: {name for name in imports(file) if name in MODULES and name != module} for module, file in MODULES.items()}
+def own(module: str) -> set[str]:
+    """Our other modules that it imports."""
+    return {name for name in imports(MODULES[module]) if name in MODULES and name != module}
 
 
 def inside(name: str, places: tuple[str, ...]) -> bool:
@@ -101,7 +115,7 @@ def test_every_module_is_listed_and_every_listed_module_exists() -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_imports_only_from_its_layer_and_below(module: str) -> None:
     package, index = LAYERS[module]
-    upward = [name for name in OWN[module] if LAYERS[name][0] == package and LAYERS[name][1] > index]
+    upward = [name for name in own(module) if LAYERS[name][0] == package and LAYERS[name][1] > index]
     assert not upward, f"{module} imports {upward} from a higher layer"
 
 
@@ -113,7 +127,7 @@ def test_tagger_never_imports_workers(module: str) -> None:
 def test_no_import_cycle() -> None:
     """Imports for typing count: a cycle means that two modules are one thing, or that a Protocol is missing."""
     try:
-        TopologicalSorter(OWN).prepare()
+        TopologicalSorter({module: own(module) for module in MODULES}).prepare()
     except CycleError as err:
         pytest.fail(" → ".join(err.args[1]))
 
@@ -141,7 +155,7 @@ def test_processes_are_started_in_one_place_which_lets_none_outlive_us() -> None
     starters = {
         module
         for module, file in MODULES.items()
-        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        for node in ast.walk(tree(file))
         if isinstance(node, ast.Call) and starts.fullmatch(ast.unparse(node.func))
     }
     assert starters == {"tagger.system.children"}
@@ -154,7 +168,7 @@ def test_images_are_opened_in_two_places_and_by_named_formats() -> None:
     calls = [
         (module, {keyword.arg for keyword in node.keywords})
         for module, file in MODULES.items()
-        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        for node in ast.walk(tree(file))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Image.open", "PIL.Image.open")
     ]
     assert {module for module, _ in calls} == {

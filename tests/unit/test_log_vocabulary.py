@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,13 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 OTHER_KEYS = {"job_id", "worker_id", "delivery_id", "site_id", "asset_id"}
 
 
-def log_calls() -> Iterator[tuple[str, ast.Call]]:
+@functools.cache
+def calls() -> dict[str, ast.Call]:
+    """By their places. Read when a test asks, not while tests are collected."""
+    return dict(_calls())
+
+
+def _calls() -> Iterator[tuple[str, ast.Call]]:
     for package in ("tagger", "workers"):
         for file in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
@@ -22,11 +29,8 @@ def log_calls() -> Iterator[tuple[str, ast.Call]]:
                         yield f"{file.relative_to(ROOT)}:{node.lineno}", node
 
 
-CALLS = dict(log_calls())
-
-
 def test_events_are_named_noun_and_verb() -> None:
-    events = {place: arg.value for place, call in CALLS.items() for arg in call.args if isinstance(arg, ast.Constant)}
+    events = {place: arg.value for place, call in calls().items() for arg in call.args if isinstance(arg, ast.Constant)}
     wrong = {
         place: event for place, event in events.items() if isinstance(event, str) and not re.fullmatch(r"[a-z_]+\.[a-z_]+", event)
     }
@@ -35,4 +39,4 @@ def test_events_are_named_noun_and_verb() -> None:
 
 
 def test_ids_have_one_key_each() -> None:
-    assert [place for place, call in CALLS.items() if OTHER_KEYS & {keyword.arg for keyword in call.keywords}] == []
+    assert [place for place, call in calls().items() if OTHER_KEYS & {keyword.arg for keyword in call.keywords}] == []
