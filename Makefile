@@ -76,6 +76,17 @@ docs: $(DEV)/.done  ## Write the pages that are generated: settings, commands, r
 images: $(DEV)/.done  ## Run Pillow's and pillow_heif's own nasty test images through the decoders
 	$(DEV)/bin/python tests/images/corpus.py $(ARGS)
 
+.PHONY: wordpress-zip peers peers-ci
+
+wordpress-zip:  ## Pack the WordPress plugin into build/
+	$(PYTHON) integrations/wordpress/build.py build/tagger-wordpress.zip
+
+peers: $(DEV)/.done wordpress-zip  ## Boot real WordPress 6.1 and 6.8 and use them (apt: mariadb-server php-cli php-mysql php-gd php-curl php-xml php-mbstring)
+	$(DEV)/bin/python -m pytest tests/peers $(ARGS)
+
+peers-ci: $(DEV)/.done wordpress-zip  ## The same with WordPress 6.8 alone
+	PEERS_WORDPRESS=6.8 $(DEV)/bin/python -m pytest tests/peers $(ARGS)
+
 lock:  ## Renew the locks from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml requirements/build.in --extra ops $(LOCK) -o requirements/demo.lock
 	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops --extra dev $(LOCK) -o requirements/dev.lock

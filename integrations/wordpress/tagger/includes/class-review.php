@@ -1,0 +1,114 @@
+<?php
+/**
+ * What an editor sees of a picture: its state, the proposals, and why there is no text.
+ *
+ * @package tagger
+ */
+
+namespace Tagger;
+
+final class Review {
+	/** States, as they are stored: waiting, written, review, nothing, failed, kept. */
+	public static function show( int $id, string $type, array $data, array $answer ): void {
+		if ( 'asset.reverted' === $type ) {
+			Store::change( $id, array( 'state' => '', 'told' => null ) );
+			return;
+		}
+		if ( isset( $data['error'] ) ) {
+			Store::tell( $id, array( 'error' => array_intersect_key( (array) $data['error'], array_flip( array( 'code', 'detail', 'remedy' ) ) ) ) );
+			Store::change( $id, array( 'state' => 'failed' ) );
+			return;
+		}
+		$proposals = self::texts( (array) ( $data['proposals'] ?? array() ) );
+		foreach ( array_keys( $proposals ) as $field ) {
+			if ( 'person' === Store::field( $id, $field )->writer ) {
+				unset( $proposals[ $field ] );
+			}
+		}
+		$others = array();
+		$main   = ''; // The outcome that the picture is listed by: of the alt text, else of the caption, else of the tags.
+		foreach ( self::texts( (array) ( $data['fields'] ?? array() ) ) as $field => $offer ) {
+			$outcome = reset( $answer[ $field ] )['outcome'];
+			$main    = '' === $main || 'alt_text' === $field ? $outcome : $main;
+			if ( 'kept' === $outcome ) {
+				$others[ $field ] = $offer;
+			}
+		}
+		$main   = '' === $main ? ( $answer['tags']['outcome'] ?? '' ) : $main;
+		$states = array( 'written' => 'written', 'unchanged' => 'written', 'kept' => 'kept' );
+		$state  = $proposals ? 'review' : ( $states[ $main ] ?? 'nothing' );
+		Store::tell(
+			$id,
+			array(
+				'reasons'   => (array) ( $data['reasons'] ?? array() ),
+				'proposals' => $proposals,
+				'others'    => $others,
+				'fields'    => array_diff_key( self::texts( (array) ( $data['fields'] ?? array() ) ), $others ),
+			)
+		);
+		Store::change( $id, array( 'state' => $state ) );
+	}
+
+	/** Field → the text in this site's language, with score, model and reasons. */
+	private static function texts( array $fields ): array {
+		$found = array();
+		foreach ( $fields as $field => $offers ) {
+			foreach ( isset( Words::LONGEST[ $field ] ) ? (array) $offers : array() as $locale => $offer ) {
+				if ( Words::fits( (string) $locale, Settings::locale() ) && is_string( $offer['value'] ?? null ) ) {
+					$found[ $field ] = array(
+						'value'   => Words::stored( $field, $offer['value'] ),
+						'score'   => $offer['score'] ?? null,
+						'model'   => $offer['model'] ?? null,
+						'reasons' => (array) ( $offer['reasons'] ?? array() ),
+					);
+				}
+			}
+		}
+		return $found;
+	}
+
+	/** tagger will never take this picture: its answer says why. */
+	public static function refused( int $id, int $status, string $detail ): void {
+		Store::tell( $id, array( 'error' => array( 'code' => 'HTTP ' . $status, 'detail' => $detail, 'remedy' => '' ) ) );
+		Store::change( $id, array( 'state' => 'failed' ) );
+	}
+
+	/** A person decided about the field: its proposal is no longer offered. */
+	public static function settled( int $id, string $field ): void {
+		$told = Store::told( $id );
+		if ( ! isset( $told['proposals'][ $field ] ) && ! isset( $told['others'][ $field ] ) ) {
+			return;
+		}
+		unset( $told['proposals'][ $field ], $told['others'][ $field ] );
+		Store::tell( $id, $told );
+		if ( empty( $told['proposals'] ) && 'review' === Store::asset( $id )->state ) {
+			Store::change( $id, array( 'state' => empty( $told['fields'] ) ? 'kept' : 'written' ) );
+		}
+	}
+
+	/** A reason of tagger's in words. */
+	public static function reason( string $reason ): string {
+		$known = array(
+			'low_score'           => __( 'tagger is not sure enough.', 'tagger' ),
+			'needs_purpose'       => __( 'The picture is a link, a button or a logo: its text must say what it is for.', 'tagger' ),
+			'text_unchecked'      => __( 'The picture may hold text that was not read.', 'tagger' ),
+			'redundant'           => __( 'The text repeats the title or the caption.', 'tagger' ),
+			'no_caption'          => __( 'No model offered a text.', 'tagger' ),
+			'no_tags'             => __( 'No tag was certain enough.', 'tagger' ),
+			'unspecific'          => __( 'The text is too general.', 'tagger' ),
+		);
+		return $known[ $reason ] ?? str_replace( '_', ' ', $reason );
+	}
+
+	public static function state( string $state ): string {
+		$known = array(
+			'waiting' => __( 'Waiting for tagger', 'tagger' ),
+			'written' => __( 'Written by tagger', 'tagger' ),
+			'review'  => __( 'Needs review', 'tagger' ),
+			'nothing' => __( 'Nothing to say', 'tagger' ),
+			'failed'  => __( 'Failed', 'tagger' ),
+			'kept'    => __( 'Your text was kept', 'tagger' ),
+		);
+		return $known[ $state ] ?? '';
+	}
+}

@@ -1,0 +1,139 @@
+<?php
+/**
+ * Sees what happens in the media library: uploads, words that a person changed, deletions. tagger's own writes pass by here.
+ *
+ * @package tagger
+ */
+
+namespace Tagger;
+
+final class Watch {
+	public static function boot(): void {
+		add_filter( 'wp_generate_attachment_metadata', array( self::class, 'generated' ), 9999, 3 );
+		add_action( 'added_post_meta', array( self::class, 'added' ), 10, 4 );
+		add_action( 'updated_post_meta', array( self::class, 'updated' ), 10, 4 );
+		add_action( 'deleted_post_meta', array( self::class, 'removed' ), 10, 3 );
+		add_action( 'attachment_updated', array( self::class, 'caption' ), 10, 3 );
+		add_action( 'added_term_relationship', array( self::class, 'tagged' ), 10, 3 );
+		add_action( 'deleted_term_relationships', array( self::class, 'untagged' ), 10, 3 );
+		add_action( 'delete_attachment', array( self::class, 'deleted' ) );
+	}
+
+	/** The sub-sizes exist. Core saves $metadata after this filter, so the picture is announced when the request ends. */
+	public static function generated( $metadata, $id, $context = 'create' ) {
+		if ( is_array( $metadata ) && Settings::ready() && Asset::is_picture( (int) $id ) ) {
+			add_action(
+				'shutdown',
+				static function () use ( $id, $context ) {
+					self::announce( (int) $id, (string) $context );
+				},
+				1
+			);
+		}
+		return $metadata;
+	}
+
+	public static function announce( int $id, string $context ): void {
+		if ( ! get_post( $id ) ) {
+			return;
+		}
+		$known = Store::asset( $id )->revision;
+		if ( $known === Asset::revision( $id ) ) {
+			return; // Thumbnails were made anew; the picture is the same.
+		}
+		Outbox::picture( $id, 'create' === $context && '' === $known ? 'asset.created' : 'asset.updated' );
+	}
+
+	public static function added( $meta_id, $id, $key, $value ): void {
+		global $wpdb;
+		if ( Texts::ALT !== $key || 'attachment' !== get_post_type( (int) $id ) ) {
+			return;
+		}
+		// An alt text is one row. tagger may have written one since this request looked: the editor's counts.
+		$sql = "DELETE FROM $wpdb->postmeta WHERE post_id = %d AND meta_key = %s AND meta_id <> %d";
+		if ( $wpdb->query( $wpdb->prepare( $sql, $id, $key, $meta_id ) ) ) {
+			wp_cache_delete( (int) $id, 'post_meta' );
+		}
+		self::edited( (int) $id, 'alt_text', (string) $value );
+	}
+
+	public static function updated( $meta_id, $id, $key, $value ): void {
+		if ( Texts::ALT === $key && 'attachment' === get_post_type( (int) $id ) ) {
+			self::edited( (int) $id, 'alt_text', (string) $value );
+		}
+	}
+
+	public static function removed( $meta_ids, $id, $key ): void {
+		if ( Texts::ALT === $key && 'attachment' === get_post_type( (int) $id ) ) {
+			self::edited( (int) $id, 'alt_text', '' );
+		}
+	}
+
+	public static function caption( $id, $after, $before ): void {
+		if ( $after->post_excerpt !== $before->post_excerpt ) {
+			self::edited( (int) $id, 'caption', $after->post_excerpt );
+		}
+	}
+
+	/** Another program's change (import, cron, WP-CLI) is no person's, but it is not what tagger wrote either, so it stays too. */
+	private static function edited( int $id, string $field, string $value ): void {
+		if ( ! get_current_user_id() ) {
+			return;
+		}
+		// Under the lock: a write of tagger's that runs now must not name itself the writer after this.
+		Lock::attachment(
+			$id,
+			static function () use ( $id, $field, $value ) {
+				$before = Store::field( $id, $field )->hash;
+				Store::wrote( $id, $field, 'person', $value );
+				Review::settled( $id, $field );
+				self::tell( $id, array( $field => array( Settings::locale() => array( 'value' => $value, 'was' => '' === $before ? null : $before ) ) ) );
+			}
+		);
+	}
+
+	public static function tagged( $id, $tt_id, $taxonomy ): void {
+		self::tags( (int) $id, (string) $taxonomy, array( $tt_id ), 'added' );
+	}
+
+	public static function untagged( $id, $tt_ids, $taxonomy ): void {
+		self::tags( (int) $id, (string) $taxonomy, (array) $tt_ids, 'removed' );
+	}
+
+	private static function tags( int $id, string $taxonomy, array $tt_ids, string $what ): void {
+		if ( Tags::TAXONOMY !== $taxonomy || Tags::$writing || ! get_current_user_id() ) {
+			return;
+		}
+		$labels = array();
+		foreach ( $tt_ids as $tt_id ) {
+			$term = get_term_by( 'term_taxonomy_id', (int) $tt_id );
+			if ( $term ) {
+				$labels[] = html_entity_decode( $term->name );
+			}
+		}
+		if ( $labels ) {
+			Lock::attachment(
+				$id,
+				static function () use ( $id, $labels ) {
+					Tags::edited( $id, $labels );
+				}
+			);
+			self::tell( $id, array( 'tags' => array( $what => $labels ) ) );
+		}
+	}
+
+	private static function tell( int $id, array $fields ): void {
+		if ( Settings::ready() && Asset::is_picture( $id ) ) {
+			Outbox::add( 'asset.edited', $id, array( 'asset' => array( 'id' => (string) $id ), 'by' => 'person', 'fields' => $fields ) );
+		}
+	}
+
+	public static function deleted( $id ): void {
+		global $wpdb;
+		if ( Settings::ready() && Asset::is_picture( (int) $id ) ) {
+			$wpdb->delete( Schema::table( 'outbox' ), array( 'attachment' => (int) $id ) );
+			Outbox::add( 'asset.deleted', 0, array( 'asset' => array( 'id' => (string) $id ) ) );
+		}
+		Store::forget( (int) $id );
+	}
+}

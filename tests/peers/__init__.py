@@ -1,0 +1,1 @@
+"""tagger beside real software: `make peers`."""

@@ -1,0 +1,40 @@
+"""A tagger with its small models, and real CMSes beside it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from peers.joined import Joined, Tagger, join
+from peers.wordpress_site import SUITES, booted, missing
+
+VERSIONS = os.environ.get("PEERS_WORDPRESS", "6.1,6.8").split(",")
+ZIP = Path(__file__).parents[2] / "build" / "tagger-wordpress.zip"
+
+
+@pytest.fixture(scope="session")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tagger]:
+    with Tagger.running(tmp_path_factory.mktemp("tagger") / "home") as tagger:
+        yield tagger
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def wordpress(request: pytest.FixtureRequest, tagger: Tagger) -> Iterator[Joined]:
+    version = str(request.param)
+    assert version in SUITES, f"PEERS_WORDPRESS knows {', '.join(SUITES)}"
+    if lacking := missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"not on this machine: {', '.join(lacking)}")
+        pytest.skip(f"not on this machine: {', '.join(lacking)}")
+    with tempfile.TemporaryDirectory(prefix="peers-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # the database runs as a user of its own, who may not enter pytest's folders
+        with booted(version, folder, ZIP) as site:
+            yield join(tagger, site)
+            assert [line for line in site.log().splitlines() if "plugins/tagger" in line] == [], (
+                "PHP complains of nothing of ours"
+            )
