@@ -17,6 +17,7 @@ from unittest.mock import patch
 
 import psutil
 import requests
+import structlog
 from faults.receiver import Receiver
 
 from acceptance.pictures import Pictures
@@ -106,6 +107,8 @@ class House:
         (home / "fake.json").write_text('{"a_ms": 5, "b_ms": 2}')
         own = {"model_dir": home, "api_port": 0, "admin_key": KEYS["operator"], "max_body_bytes": 1 << 20, "log_level": "warning"}
         wanted: Settings = load({}, home=home, **FAKE, **own)
+        # The stack runs in this process and logs from its threads. On standard output its lines came among what a command says.
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
         self.stack = Stack(wanted, ProcessPlan(upload=1, backfill=1))
         self.pictures, self.receiver = Pictures(), Receiver()
         self.http = requests.Session()

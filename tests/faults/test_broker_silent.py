@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import psutil
 import requests
+from support.processes import name_of
 
 from faults.figures import Figures
 from faults.harness import Rig
@@ -65,7 +66,7 @@ def test_q19_the_supervisor_replaces_an_embedded_broker_that_does_not_answer(bui
 
     def broker() -> int:
         others = psutil.Process(up.process.pid).children()
-        return next((one.pid for one in others if one.pid not in children.values() and "server" in one.name()), 0)
+        return next((one.pid for one in others if one.pid not in children.values() and "server" in name_of(one)), 0)
 
     rig.until(rig.answers, "the API answers")
     stopped = broker()

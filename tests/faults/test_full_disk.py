@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
+from support.processes import command_of
 
 from faults.figures import LONG, Figures
 from faults.harness import Rig
@@ -91,7 +92,7 @@ def lives(pid: int) -> bool:
 
 def api_process(rig: Rig) -> int:
     """Its process id, from the system: a full disk has no room for a new `stack.json`."""
-    (found,) = (c.pid for c in psutil.Process(rig.slots[0].process.pid).children() if c.cmdline()[-1:] == ["api"])
+    (found,) = (c.pid for c in psutil.Process(rig.slots[0].process.pid).children() if command_of(c)[-1:] == ["api"])
     return found
 
 

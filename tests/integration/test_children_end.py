@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 from PIL import Image
+from support.processes import command_of, has_ended
 
 ROOT = Path(__file__).parent.parent.parent
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of their parent's death")
@@ -59,17 +60,8 @@ def until(condition: Callable[[], bool], what: str, seconds: float = 40) -> None
 
 def commands(parent: psutil.Process) -> list[tuple[psutil.Process, str]]:
     """The processes below this one, each with its command, once it is no longer the launcher's."""
-    found = []
-    for child in parent.children(recursive=True):
-        try:
-            found.append((child, " ".join(child.cmdline())))
-        except psutil.NoSuchProcess:
-            continue
+    found = [(child, " ".join(command_of(child))) for child in parent.children(recursive=True)]
     return [(child, line) for child, line in found if line and "prctl" not in line]
-
-
-def gone(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -97,7 +89,7 @@ def test_a_stopped_child_of_a_killed_parent_ends(tmp_path: Path, kind: str) -> N
             parent.kill()
             parent.wait()
         try:
-            until(lambda: all(map(gone, children)), f"{kind} ends with its parent", 10)
+            until(lambda: all(map(has_ended, children)), f"{kind} ends with its parent", 10)
         finally:
             for child in children:
                 with contextlib.suppress(psutil.NoSuchProcess):

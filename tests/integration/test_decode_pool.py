@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 from PIL import Image
+from support.processes import has_ended
 
 from tagger.errors import DeadlineExceeded, DecodeError, DecoderLost, DecoderUnavailable, DecodeTimeout, TaggerError
 from workers.decode.handle import DecoderProcess
@@ -59,7 +60,14 @@ def until(condition: Callable[[], bool], seconds: float = 15) -> None:
 
 
 def gone(pids: list[int]) -> bool:
-    return all(not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE for pid in pids)
+    return all(pid_has_ended(pid) for pid in pids)
+
+
+def pid_has_ended(pid: int) -> bool:
+    try:
+        return has_ended(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return True
 
 
 @contextlib.contextmanager
