@@ -4,9 +4,10 @@ PYTHON ?= python3
 DEMO := .venv-demo
 DEV := .venv
 OPS := .venv-ops
+TOOLS := .ops-tools
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: docs demo test suite test-fast ops-test hadolint audit lint types unit faults soak bench lock clean images
+.PHONY: docs demo test suite test-fast ops-test hadolint alerts-test helm-test audit lint types unit faults soak bench lock clean images
 
 demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
 	$(DEMO)/bin/tagger demo $(ARGS)
@@ -31,7 +32,7 @@ faults: $(DEV)/.done  ## Every fault at full length (Q2 with 100 kills, Q9 with 
 soak: $(DEV)/.done  ## 20 minutes of uploads and a backfill under kills and restarts; memory by role
 	PYTHONPATH=tests $(DEV)/bin/python -m faults.soak $(ARGS)
 
-ops-test: hadolint  ## What operators use
+ops-test: hadolint alerts-test helm-test  ## What operators use
 
 hadolint: $(OPS)/.done
 	$(OPS)/bin/hadolint Dockerfile
@@ -39,6 +40,16 @@ hadolint: $(OPS)/.done
 $(OPS)/.done: requirements/ops.lock
 	$(PYTHON) -m venv $(OPS)
 	$(OPS)/bin/python $(PIP) --require-hashes -r requirements/ops.lock
+	touch $@
+
+alerts-test: $(DEV)/.done $(TOOLS)/.done  ## Alert rules and dashboards, with the real Prometheus beside a running stack
+	OPS_TOOLS=$(TOOLS) $(DEV)/bin/python -m pytest tests/helm/test_alerts.py tests/helm/test_dashboards.py $(ARGS)
+
+helm-test: $(DEV)/.done $(OPS)/.done $(TOOLS)/.done  ## The Helm chart, with the real helm and the schemas of Kubernetes
+	OPS_TOOLS=$(TOOLS) $(DEV)/bin/python -m pytest tests/helm --ignore tests/helm/test_alerts.py --ignore tests/helm/test_dashboards.py $(ARGS)
+
+$(TOOLS)/.done: tests/helm/tools.sh
+	tests/helm/tools.sh $(TOOLS)
 	touch $@
 
 audit:  ## SBOM, licences and known vulnerabilities of what the image installs, into out/audit/
@@ -98,4 +109,4 @@ lock:  ## Renew the locks from pyproject.toml (needs uv)
 LOCK := --generate-hashes --no-emit-index-url --no-annotate --no-header --universal --python-version 3.11 --quiet
 
 clean:
-	rm -rf $(DEMO) $(DEV) $(OPS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(DEMO) $(DEV) $(OPS) $(TOOLS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

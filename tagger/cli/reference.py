@@ -125,7 +125,13 @@ def alt_text_rules() -> str:
 
 def metrics_page() -> str:
     """Every metric with its labels."""
-    from tagger.api.routes.health import LEDGER_COUNTERS, LEDGER_GAUGES, LEDGER_LABELS  # slow to import
+    from tagger.api.routes.health import (  # slow to import
+        BROKER_UP,
+        BROKER_UP_MEANING,
+        LEDGER_COUNTERS,
+        LEDGER_GAUGES,
+        LEDGER_LABELS,
+    )
 
     lines = [
         "# Metrics\n\n",
@@ -140,10 +146,11 @@ def metrics_page() -> str:
             name = family.name + ("_total" if family.type == "counter" else "")
             labels = ", ".join(f"`{label}`" for label in metric._labelnames)
             lines.append(f"| `{name}` | {family.type} | {labels} | {_cell(family.documentation)} |\n")
+    lines.append(f"| `{BROKER_UP}` | gauge |  | {BROKER_UP_MEANING} |\n")
     for kind, of_ledger in (("gauge", LEDGER_GAUGES), ("counter", LEDGER_COUNTERS)):
         for name, meaning in of_ledger.items():
-            label = f"`{LEDGER_LABELS[name]}`" if name in LEDGER_LABELS else ""
-            lines.append(f"| `{name}` | {kind} | {label} | {meaning} (read from the ledger, served by the API only) |\n")
+            labels = ", ".join(f"`{label}`" for label in LEDGER_LABELS.get(name, ()))
+            lines.append(f"| `{name}` | {kind} | {labels} | {meaning} (read from the ledger, served by the API only) |\n")
     return "".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -60,11 +61,16 @@ class DeadLetters(Store):
 
     def dead_letter_counts(self) -> DeadLetterCounts:
         """The number of open dead letters, counted now, and the stored counter of all dead letters so far."""
-        by_kind = select(dead_letters.c.kind, func.count()).group_by(dead_letters.c.kind)
+        cause = (dead_letters.c.kind, dead_letters.c.code)
+        by_cause = select(*cause, func.count()).group_by(*cause)
 
         def work(conn: Connection) -> DeadLetterCounts:
-            now = {str(kind): int(number) for kind, number in conn.execute(by_kind)}
-            return DeadLetterCounts(open=now, ever={kind: n for (_, kind), n in counters.read(conn, "buried").items()})
+            causes = {(str(kind), str(code)): int(number) for kind, code, number in conn.execute(by_cause)}
+            now = Counter[str]()
+            for (kind, _), number in causes.items():
+                now[kind] += number
+            ever = {kind: n for (_, kind), n in counters.read(conn, "buried").items()}
+            return DeadLetterCounts(open=now, ever=ever, causes=causes)
 
         return self._read(work)
 

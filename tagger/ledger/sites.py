@@ -182,6 +182,11 @@ class Sites(Store):
         row = self._read(lambda conn: find_endpoint(conn, site_id))
         return None if row is None else to_endpoint(row)
 
+    def endpoints_up(self) -> dict[str, bool]:
+        """Site → whether deliveries to its endpoint are sent: it is enabled, and its circuit is closed."""
+        stmt = select(endpoints.c.site_id, endpoints.c.enabled, endpoints.c.circuit).order_by(endpoints.c.site_id)
+        return self._read(lambda conn: {site: enabled and circuit == "closed" for site, enabled, circuit in conn.execute(stmt)})
+
     def enable_endpoint(self, endpoint_id: str, enabled: bool) -> None:
         """Enable or disable the endpoint. Enabling closes the circuit and unparks deliveries. Disabling parks them."""
         changes = {**NEW_CIRCUIT, "enabled": enabled}

@@ -72,6 +72,7 @@ class DeadLetterCounts:
 
     open: Mapping[str, int]  # neither replayed nor discarded
     ever: Mapping[str, int]
+    causes: Mapping[tuple[str, str], int]  # the open ones by kind and error code
 
 
 @dataclass(frozen=True, kw_only=True)

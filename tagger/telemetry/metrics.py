@@ -6,6 +6,7 @@ from typing import get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from tagger.annotation import Action, Field, Outcome
 from tagger.delivery import AttemptResult
 from tagger.job import LANES
 from tagger.message import MessageType
@@ -17,6 +18,7 @@ SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30
 
 STAGE_SECONDS = Histogram("tagger_stage_seconds", "Seconds of one image in one stage", ["lane", "stage"], buckets=SECONDS)
 JOBS = Counter("tagger_jobs_total", "Jobs that a worker settled, by settlement", ["lane", "status"])
+VERDICTS = Counter("tagger_verdicts_total", "Described images, by verdict", ["verdict"])
 ERRORS = Counter("tagger_errors_total", "Errors of jobs, by stage and code", ["lane", "stage", "code"])
 BATCH_SIZE = Histogram("tagger_batch_size", "Images in a batch", ["model"], buckets=(1, 2, 4, 8, 12, 16, 24, 32, 64, 128))
 BATCH_FILL = Histogram(
@@ -33,10 +35,18 @@ LANE_CLAIMABLE = Gauge(
 LANE_OLDEST_SECONDS = Gauge(
     "tagger_lane_oldest_seconds", "Age of the oldest claimable job, in seconds", ["lane"], multiprocess_mode="livemostrecent"
 )
+DEVICE_MEMORY = Gauge(
+    "tagger_device_memory_bytes", "Memory of the GPU of this worker: used (by all processes) and total; absent without a GPU",
+    ["kind"], multiprocess_mode="livemostrecent",
+)  # fmt: skip
 REHINTS = Counter("tagger_rehints_total", "Hints sent by the reconciler", ["lane"])
 FREED = Counter("tagger_freed_jobs_total", "Jobs freed from dead workers, by their next state", ["ruling"])
 DELIVERY_ATTEMPTS = Counter(
     "tagger_delivery_attempts_total", "Delivery attempts, by result and type of message", ["result", "type"]
+)
+ENDPOINT_ATTEMPTS = Counter("tagger_endpoint_attempts_total", "Delivery attempts, by site and result", ["site", "result"])
+FIELD_OUTCOMES = Counter(
+    "tagger_field_outcomes_total", "What receivers did with offered fields, by field and outcome", ["field", "outcome"]
 )
 EVENTS = Counter("tagger_operator_events", "Operator events, by type", ["event"])
 DELIVERY_SECONDS = Histogram("tagger_delivery_seconds", "Seconds of one delivery attempt", buckets=SECONDS)
@@ -56,6 +66,11 @@ def start() -> None:
         REHINTS.labels(lane)
         for status in SETTLEMENTS:
             JOBS.labels(lane, status)
+    for verdict in get_args(Action):
+        VERDICTS.labels(verdict)
+    for field in get_args(Field):
+        for outcome in get_args(Outcome):
+            FIELD_OUTCOMES.labels(field, outcome)
     for ruling in ("freed", "dead"):
         FREED.labels(ruling)
     for event in TYPES:

@@ -160,6 +160,11 @@ def test_dead_letters_open_and_ever_are_two_metrics(server: Server) -> None:
             assert f'{name}{{kind="{kind}"}} 0.0' in told
 
 
+def test_the_metrics_say_whether_ledger_and_broker_answer(server: Server) -> None:
+    told = set(requests.get(server.url + "/metrics", timeout=20).text.splitlines())
+    assert {"tagger_ledger_up 1.0", "tagger_broker_up 0.0"} <= told, "this server has a ledger and no broker"
+
+
 def test_a_body_that_waits_for_leave_is_refused_before_it_is_sent(server: Server) -> None:
     """curl asks so above 1 MiB: with 100 first it would send 10 GiB for an answer that is known already."""
     head = f"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {10 << 30}\r\nExpect: 100-continue\r\n\r\n"

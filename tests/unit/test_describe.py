@@ -381,9 +381,14 @@ def test_without_a_ledger_the_job_is_left_to_its_deadline(desk: Desk) -> None:
     assert describe(desk.claim(seconds=0.5), desk.deps) == "abandoned"
 
 
-def test_a_stale_result_is_dropped_quietly(desk: Desk) -> None:
+def test_a_stale_result_is_dropped_quietly_and_its_verdict_is_not_counted(desk: Desk) -> None:
+    verdicts: list[str] = []
+    deps = replace(desk.deps, on_verdict=lambda verdict: verdicts.append(verdict.action))
+    assert describe(desk.claim(), deps) == "described"
+    assert verdicts == [desk.ledger.completed[0][0].verdict.action]
     desk.ledger.stale = True
-    assert describe(desk.claim(), desk.deps) == "stale"
+    assert describe(desk.claim(), deps) == "stale"
+    assert len(verdicts) == 1
 
 
 def test_uploaded_bytes_go_once_they_are_described_and_stay_for_a_replay(desk: Desk) -> None:

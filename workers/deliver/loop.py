@@ -16,7 +16,7 @@ from tagger.delivery import AttemptReport, DeliveryClaim
 from tagger.errors import LedgerUnavailable
 from tagger.ledger import Ledger
 from tagger.settings import Settings
-from tagger.telemetry.metrics import DELIVERY_ATTEMPTS, DELIVERY_SECONDS
+from tagger.telemetry.metrics import DELIVERY_ATTEMPTS, DELIVERY_SECONDS, ENDPOINT_ATTEMPTS, FIELD_OUTCOMES
 from workers.deliver.attempt import attempt, failed_inside
 from workers.deliver.events import EventSender
 from workers.deliver.transport import HttpTransport, Transport
@@ -153,6 +153,9 @@ class _Loop:
 
     def _report(self, claim: DeliveryClaim, report: AttemptReport, status: str) -> None:
         DELIVERY_ATTEMPTS.labels(report.result, claim.type).inc()
+        ENDPOINT_ATTEMPTS.labels(claim.site_id, report.result).inc()
+        for outcome in report.outcomes:
+            FIELD_OUTCOMES.labels(outcome.field, outcome.outcome).inc()
         DELIVERY_SECONDS.observe(report.duration_ms / 1000)
         LOG.log(
             20 if report.result in ("delivered", "gone") else 30,

@@ -96,6 +96,10 @@ def ignore_error(_error: ErrorInfo) -> None:
     """The default `on_error`."""
 
 
+def ignore_verdict(_verdict: Verdict) -> None:
+    """The default `on_verdict`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PipelineDeps:
     """Everything that the pipeline needs to describe an image."""
@@ -113,6 +117,7 @@ class PipelineDeps:
     stood_still: Callable[[float], float] = never_still  # seconds since a monotonic moment in which the process did not run
     on_stage: Callable[[str, float], None] = ignore_stage  # (stage, seconds)
     on_error: Callable[[ErrorInfo], None] = ignore_error
+    on_verdict: Callable[[Verdict], None] = ignore_verdict  # of an image whose description is stored
 
 
 class Watch:

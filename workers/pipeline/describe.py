@@ -66,6 +66,8 @@ def describe(claim: Claim, deps: PipelineDeps) -> Settlement:
     if not valid:
         return "stale"
     _forget_bytes(claim, deps)
+    if claim.request.check_text is None:
+        deps.on_verdict(result.description.verdict)
     log.info("job.described", job=claim.job_id, asset=claim.request.asset_id, site=claim.request.site_id, **watch.timings_ms)
     return "described"
 

@@ -20,6 +20,7 @@ from tagger.settings import Settings
 from tagger.telemetry import metrics
 from tagger.telemetry.probe_server import Probes
 from workers.decode.pool import DecoderPool
+from workers.inference.device_memory import device_memory
 from workers.inference.ensemble import FatalHook, Models, on_processor, scorer, sized, start_models
 from workers.pipeline import celery_consumer
 from workers.pipeline.claim import Claimer, ClaimHooks, ClaimTerms
@@ -144,6 +145,7 @@ def _pipeline_deps(
         stood_still=_watched(stopping).seconds,
         on_stage=_measure_stages(lane),
         on_error=lambda error: metrics.ERRORS.labels(lane, error.stage, error.code).inc(),
+        on_verdict=lambda verdict: metrics.VERDICTS.labels(verdict.action).inc(),
     )
     return deps, rules
 
@@ -188,6 +190,9 @@ def _work(worker: _Parts) -> None:
 
     def models_problem() -> str | None:
         ready.set(models.ready())
+        if memory := device_memory():
+            metrics.DEVICE_MEMORY.labels("used").set(memory.used)
+            metrics.DEVICE_MEMORY.labels("total").set(memory.total)
         return models.problem()
 
     def describe_counted(claim: Claim) -> Settlement:

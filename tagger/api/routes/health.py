@@ -35,16 +35,22 @@ LEDGER_GAUGES = {  # read from the ledger at the moment of the scrape
     "tagger_jobs": "Jobs in the ledger",
     "tagger_deliveries": "Deliveries in the ledger",
     "tagger_workers": "Living worker processes",
+    "tagger_endpoint_up": "1 if deliveries to the endpoint are sent, 0 if its circuit is not closed or it is disabled",
     "tagger_endpoints_unconfirmed": "Endpoints whose last five or more answers confirmed no delivery",
     "tagger_dead_letters_open": "Dead letters that were neither replayed nor discarded",
+    "tagger_dead_letter_causes": "Open dead letters, by kind and error code",
 }
+BROKER_UP = "tagger_broker_up"
+BROKER_UP_MEANING = "1 if the broker answers (asked at the scrape, served by the API only)"
 LEDGER_COUNTERS = {"tagger_dead_letters_total": "Jobs and deliveries that became dead letters since the ledger was created"}
-LEDGER_LABELS = {
-    "tagger_jobs": "status",
-    "tagger_deliveries": "status",
-    "tagger_workers": "role",
-    "tagger_dead_letters_open": "kind",
-    "tagger_dead_letters_total": "kind",
+LEDGER_LABELS: dict[str, tuple[str, ...]] = {
+    "tagger_jobs": ("status",),
+    "tagger_deliveries": ("status",),
+    "tagger_workers": ("role",),
+    "tagger_endpoint_up": ("site",),
+    "tagger_dead_letters_open": ("kind",),
+    "tagger_dead_letter_causes": ("kind", "code"),
+    "tagger_dead_letters_total": ("kind",),
 }
 KINDS = ("job", "delivery")
 
@@ -153,7 +159,7 @@ class _StackCollector:
 
 
 def _ledger_exposition(state: AppState) -> bytes:
-    """What only the ledger knows, read at the moment of the scrape."""
+    """What only the ledger knows, read at the moment of the scrape; and whether the broker answers."""
     registry = CollectorRegistry()
     registry.register(_LedgerCollector(state))
     return generate_latest(registry)
@@ -164,35 +170,39 @@ class _LedgerCollector:
         self._state = state
 
     def collect(self) -> list[Metric]:
+        broker = GaugeMetricFamily(BROKER_UP, BROKER_UP_MEANING, value=self._state.broker_answers())
         up = GaugeMetricFamily("tagger_ledger_up", LEDGER_GAUGES["tagger_ledger_up"])
         try:
             stats, letters = self._state.ledger.stats(), self._state.ledger.dead_letter_counts()
-            unconfirmed = len(self._state.ledger.unconfirmed_endpoints())
+            unconfirmed, sending = len(self._state.ledger.unconfirmed_endpoints()), self._state.ledger.endpoints_up()
         except LedgerUnavailable:
             up.add_metric([], 0)
-            return [up]
+            return [broker, up]
         up.add_metric([], 1)
         # words without any read 0, so that an alert has something to rise from
         return [
+            broker,
             up,
             _gauge("tagger_jobs", {status: stats.jobs.get(status, 0) for status in get_args(JobStatus)}),
             _gauge("tagger_deliveries", {state: stats.deliveries.get(state, 0) for state in get_args(DeliveryStatus)}),
             _gauge("tagger_workers", stats.workers),
+            _gauge("tagger_endpoint_up", sending),
             GaugeMetricFamily("tagger_endpoints_unconfirmed", LEDGER_GAUGES["tagger_endpoints_unconfirmed"], value=unconfirmed),
             _gauge("tagger_dead_letters_open", {kind: letters.open.get(kind, 0) for kind in KINDS}),
+            _gauge("tagger_dead_letter_causes", letters.causes),
             _counter("tagger_dead_letters_total", {kind: letters.ever.get(kind, 0) for kind in KINDS}),
         ]
 
 
-def _gauge(name: str, values: Mapping[str, int]) -> Metric:
-    family = GaugeMetricFamily(name, LEDGER_GAUGES[name], labels=[LEDGER_LABELS[name]])
-    for label, value in values.items():
-        family.add_metric([label], value)
-    return family
+def _gauge(name: str, values: Mapping[str, int] | Mapping[tuple[str, str], int]) -> Metric:
+    return _filled(GaugeMetricFamily(name, LEDGER_GAUGES[name], labels=LEDGER_LABELS[name]), values)
 
 
 def _counter(name: str, values: Mapping[str, int]) -> Metric:
-    family = CounterMetricFamily(name, LEDGER_COUNTERS[name], labels=[LEDGER_LABELS[name]])
-    for label, value in values.items():
-        family.add_metric([label], value)
+    return _filled(CounterMetricFamily(name, LEDGER_COUNTERS[name], labels=LEDGER_LABELS[name]), values)
+
+
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Mapping[str, int] | Mapping[tuple[str, str], int]) -> Metric:
+    for labels, value in values.items():
+        family.add_metric([labels] if isinstance(labels, str) else labels, value)
     return family

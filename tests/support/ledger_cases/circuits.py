@@ -25,6 +25,7 @@ class CircuitCases:
         assert {world.delivery_status(job) for job in jobs} == {"parked"}
         assert world.deliverable() == []
         assert world.ledger.stats().deliveries["parked"] == len(jobs)
+        assert world.ledger.endpoints_up() == {"s": False}
 
     def test_one_delivery_probes_after_a_growing_pause_and_success_frees_all(self, world: World) -> None:
         jobs = away(world)
@@ -45,6 +46,7 @@ class CircuitCases:
         rest = world.deliverable()
         assert {claim.job_id for claim in rest} == set(jobs) - {probe.job_id}
         assert {claim.failures for claim in rest} == {0}
+        assert world.ledger.endpoints_up() == {"s": True}
 
     def test_a_probe_whose_process_died_makes_way_for_another(self, world: World) -> None:
         away(world)

@@ -194,12 +194,13 @@ class JobCases:
         assert world.ledger.fail(world.claimed(), BROKEN, {}) == "dead"
         counts = world.ledger.dead_letter_counts()
         assert (counts.open, counts.ever) == ({"job": 1}, {"job": 1})
+        assert counts.causes == {("job", BROKEN.code): 1}
         [letter] = world.ledger.dead_letters(site_id="s", code=BROKEN.code).data
         assert (letter.id, letter.kind, letter.failures, letter.error["detail"]) == (job_id, "job", MAX_ATTEMPTS, "Timed out.")
         assert world.ledger.replay([job_id, "job_unknown"]) == 1
         assert world.ledger.dead_letters().data == []
         counts = world.ledger.dead_letter_counts()
-        assert (counts.open, counts.ever) == ({}, {"job": 1})
+        assert (counts.open, counts.ever, counts.causes) == ({}, {"job": 1}, {})
         assert world.ledger.complete(world.claimed(), description(), FIELDS)
         assert world.ledger.job(job_id).error is None
 
