@@ -81,9 +81,11 @@ class Joined:
 
     def upload(self, photo: str, name: str = "", **fields: str) -> int:
         """As an editor uploads: by REST."""
-        file = PHOTOS / photo
+        return self.upload_file(PHOTOS / photo, name, **fields)
+
+    def upload_file(self, file: Path, name: str = "", **fields: str) -> int:
         kind = "image/png" if file.suffix == ".png" else "image/jpeg"
-        headers = {"Content-Disposition": f'attachment; filename="{name or photo}"', "Content-Type": kind}
+        headers = {"Content-Disposition": f'attachment; filename="{name or file.name}"', "Content-Type": kind}
         return int(self.api("POST", "/media", data=file.read_bytes(), headers=headers, params=fields)["id"])
 
     def alt(self, asset: int) -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from PIL import Image, ImageEnhance
 
-from peers.joined import Joined, until
+from peers.joined import PHOTOS, Joined, until
 from tagger.cms.generic.callback import text_hash
 from tagger.conformance.client import Client
 from tagger.conformance.rules import RULES
@@ -45,11 +46,18 @@ def test_an_uploaded_picture_gets_its_words_and_the_page_shows_them(wordpress: J
     assert delivery.previous["alt_text"] == {"en": None}, "so that it can be undone"
 
 
-def test_the_upload_does_not_wait_and_the_words_come_within_seconds(wordpress: Joined) -> None:
-    began = time.monotonic()
-    asset = wordpress.upload("sk_coffee.png", "second.png")
-    wordpress.described(asset, 30)
-    print(f"words after {time.monotonic() - began:.1f} s")
+def test_the_words_of_19_of_20_uploads_come_within_five_seconds(wordpress: Joined, tmp_path: Path) -> None:
+    """Each picture is new to tagger. The time is from the answer of the upload to the alt text in WordPress's own API."""
+    seconds = []
+    for number in range(20):
+        file = tmp_path / f"cup-{number}.jpg"
+        ImageEnhance.Brightness(Image.open(PHOTOS / "sk_coffee.png").convert("RGB")).enhance(0.95 + number / 200).save(file)
+        asset = wordpress.upload_file(file)
+        began = time.monotonic()
+        wordpress.described(asset)
+        seconds.append(time.monotonic() - began)
+    print(f"WordPress {wordpress.wp.version}: median {sorted(seconds)[10]:.2f} s, 19th of 20 {sorted(seconds)[18]:.2f} s")
+    assert sorted(seconds)[18] <= 5
 
 
 def test_every_rule_of_the_protocol_is_kept(wordpress: Joined) -> None:

@@ -118,7 +118,7 @@ def test_a_picture_that_is_uploaded_in_wp_admin_gets_its_words(editor: Page, wor
     editor.open(f"{wordpress.wp.url}/wp-admin/post.php?post={asset}&action=edit")
     assert editor.value("#attachment_alt") == alt
     assert "Written by tagger" in editor.text("#tagger .tagger-state")
-    keep(editor, "wordpress-written", height=900)
+    keep(editor, "wordpress-written", width=1400, height=900)
 
 
 def test_a_proposal_is_accepted_in_the_box(editor: Page, wordpress: Joined) -> None:
@@ -128,7 +128,7 @@ def test_a_proposal_is_accepted_in_the_box(editor: Page, wordpress: Joined) -> N
     editor.open(f"{wordpress.wp.url}/wp-admin/post.php?post={asset}&action=edit")
     box = editor.text("#tagger")
     assert (PROPOSAL in box, "41 %" in box, "not sure enough" in box, "Needs review" in box) == (True, True, True, True), box
-    keep(editor, "wordpress-review", height=900)
+    keep(editor, "wordpress-review", width=1400, height=900)
     editor.click('#tagger [data-tagger="accept"]', leaves=True)
     assert editor.value("#attachment_alt") == PROPOSAL
     assert wordpress.wp.php(f"return Tagger\\Store::field({asset}, 'alt_text')->writer;") == "person"
@@ -147,7 +147,7 @@ def test_a_proposal_is_edited_or_rejected(editor: Page, wordpress: Joined) -> No
     assert wordpress.alt(first) == PROPOSAL + " in spring"
     editor.open(f"{wordpress.wp.url}/wp-admin/post.php?post={second}&action=edit")
     editor.click('#tagger [data-tagger="reject"]', leaves=True)
-    assert (wordpress.alt(second), wordpress.state(second)) == ("", "kept")
+    assert (wordpress.alt(second), wordpress.state(second)) == ("", "")
 
 
 def test_a_form_that_was_open_while_tagger_wrote_does_not_undo_it(editor: Page, wordpress: Joined) -> None:
@@ -165,6 +165,7 @@ def test_a_form_that_was_open_while_tagger_wrote_does_not_undo_it(editor: Page, 
     editor.click("#publish", leaves=True)
     assert wordpress.alt(asset) == "", "but an editor who empties the field means it"
     assert wordpress.wp.php(f"return Tagger\\Store::field({asset}, 'alt_text')->writer;") == "person"
+    assert wordpress.state(asset) == "", "it is no longer listed as tagger's"
 
 
 def test_the_media_library_shows_filters_and_describes(editor: Page, wordpress: Joined) -> None:
@@ -179,7 +180,7 @@ def test_the_media_library_shows_filters_and_describes(editor: Page, wordpress: 
     editor.open(f"{wordpress.wp.url}/wp-admin/upload.php?mode=list")
     assert alt in editor.text(f"#post-{written} .column-tagger")
     assert "Needs review" in editor.text(f"#post-{review} .column-tagger")
-    keep(editor, "wordpress-library", height=900)
+    keep(editor, "wordpress-library", width=1400, height=700)
     editor.do(f"document.querySelector('#cb-select-{review}').checked = true")
     editor.fill("#bulk-action-selector-top", "tagger_describe")
     editor.click("#doaction", leaves=True)

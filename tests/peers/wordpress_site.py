@@ -11,7 +11,7 @@ import subprocess
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,9 +63,53 @@ def missing() -> list[str]:
     return [name for name in NEEDED if shutil.which(name) is None]
 
 
+NETWORK_CONFIG = """
+define('MULTISITE', true);
+define('SUBDOMAIN_INSTALL', false);
+define('DOMAIN_CURRENT_SITE', 'wp.test');
+define('PATH_CURRENT_SITE', '/');
+define('SITE_ID_CURRENT_SITE', 1);
+define('BLOG_ID_CURRENT_SITE', 1);
+"""
+NETWORK_INSTALL = """
+require_once ABSPATH . 'wp-admin/includes/network.php';
+foreach ($wpdb->tables('ms_global') as $table => $name) $wpdb->$table = $name;
+install_network();
+return populate_network(1, 'wp.test', 'admin@example.test', 'Network', '/', false);
+"""
+
+
 @contextmanager
 def booted(version: str, folder: Path, plugin: Path) -> Iterator[WordPress]:
     """WordPress of this version with the plugin of a zip, active."""
+    url = f"http://127.0.0.1:{_free_port()}"
+    with _installed(version, folder, plugin, url) as made:
+        error = _php(folder, url, "return activate_plugin('tagger/tagger.php') ?: '';")
+        assert error == "", error
+        with _server(folder, url):
+            yield WordPress(folder=folder, url=url, version=made["version"], password=made["password"])
+
+
+@contextmanager
+def network(version: str, folder: Path, plugin: Path) -> Iterator[WordPress]:
+    """A network of sites. Without a server: a network cannot be at a port of its own."""
+    url = "http://wp.test"
+    with _installed(version, folder, plugin, url) as made:
+        assert _php(folder, url, NETWORK_INSTALL) in (True, None, {})
+        config = folder / "site" / "wp-config.php"
+        text = config.read_text("utf-8")
+        own = [line for line in text.splitlines() if "WP_HOME" not in line]
+        config.write_text(
+            "\n".join(own).replace("if (!defined('ABSPATH'))", NETWORK_CONFIG + "if (!defined('ABSPATH'))"), "utf-8"
+        )
+        error = _php(folder, url, "return activate_plugin('tagger/tagger.php', '', true) ?: '';")
+        assert error == "", error
+        yield WordPress(folder=folder, url=url, version=made["version"], password=made["password"])
+
+
+@contextmanager
+def _installed(version: str, folder: Path, plugin: Path, url: str) -> Iterator[dict[str, Any]]:
+    """Its files and its database, without a server."""
     cache = CACHE / SUITES[version]
     subprocess.run([HERE / "fetch.sh", SUITES[version], cache], check=True, timeout=300)
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,16 +119,10 @@ def booted(version: str, folder: Path, plugin: Path) -> Iterator[WordPress]:
         (site / "wp-content" / name).mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(plugin) as archive:
         archive.extractall(site / "wp-content" / "plugins")
-    url = f"http://127.0.0.1:{_free_port()}"
     config = (HERE / "wp-config.php").read_text("utf-8").replace("@DIR@", str(folder)).replace("@URL@", url)
     (site / "wp-config.php").write_text(config, "utf-8")
-    with ExitStack() as stack:
-        stack.enter_context(_database(folder))
-        made = _php(folder, url, INSTALL, installing=True)
-        error = _php(folder, url, "return activate_plugin('tagger/tagger.php') ?: '';")
-        assert error == "", error
-        stack.enter_context(_server(folder, url))
-        yield WordPress(folder=folder, url=url, version=made["version"], password=made["password"])
+    with _database(folder):
+        yield _php(folder, url, INSTALL, installing=True)
 
 
 def _php(folder: Path, url: str, code: str, *, installing: bool = False) -> Any:
@@ -123,7 +161,10 @@ def _database(folder: Path) -> Iterator[None]:
 def _server(folder: Path, url: str) -> Iterator[None]:
     limits = ["-d", "upload_max_filesize=64M", "-d", "post_max_size=64M"]
     command = ["php", *limits, "-S", url.removeprefix("http://"), "-t", str(folder / "site"), str(HERE / "router.php")]
-    with (folder / "php.log").open("wb") as log, _running(command, log, PHP_CLI_SERVER_WORKERS="6"):
+    with (
+        (folder / "php.log").open("wb") as log,
+        _running(command, log, PHP_CLI_SERVER_WORKERS="24"),
+    ):  # a browser's idle connections hold one each
         _until(lambda: _answers(url + "/wp-json/"))
         yield
 

@@ -76,6 +76,7 @@ class Page:
     def picture(self, file: Path, width: int = 1100, height: int = 800, quality: int = 70) -> None:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self._ask("Emulation.setDeviceMetricsOverride", **size)
+        self.do("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
         shot = self._ask("Page.captureScreenshot", format="jpeg", quality=quality)
         file.write_bytes(base64.b64decode(shot["data"]))
 

@@ -16,6 +16,7 @@ from tagger.annotation import Action, Annotation, Verdict
 from tagger.cms.generic import callback
 from tagger.cms.generic.hook import parse_hook
 from tagger.cms.job_body import JobIn
+from tagger.conformance.rules import RULES
 from tagger.delivery import DeliveryClaim, Endpoint, FieldOutcome
 from tagger.errors import DecodeError
 from tagger.job import Description
@@ -236,3 +237,7 @@ def test_it_puts_no_tag_beside_the_same_one_of_an_editor(receiver: dict[str, Any
     tags = cms.answers(claim(CAT, 1, "dlv_1", tags=(ours, "sofa")))["tags"]
     assert sorted(cms.asset["tags"]) == sorted([theirs, "sofa"])
     assert tags.added == ("sofa",)
+
+
+def test_the_page_has_every_rule_of_the_conformance_run() -> None:
+    assert re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", PROTOCOL, flags=re.M)[-len(RULES) :] == [(r.name, r.title) for r in RULES]

@@ -73,16 +73,17 @@ final class Review {
 		Store::change( $id, array( 'state' => 'failed' ) );
 	}
 
-	/** A person decided about the field: its proposal is no longer offered. */
+	/** A person decided about the field: its proposal is no longer offered, and the picture is no longer listed as tagger's. */
 	public static function settled( int $id, string $field ): void {
 		$told = Store::told( $id );
-		if ( ! isset( $told['proposals'][ $field ] ) && ! isset( $told['others'][ $field ] ) ) {
+		unset( $told['proposals'][ $field ], $told['others'][ $field ], $told['fields'][ $field ] );
+		Store::tell( $id, $told );
+		$state = Store::asset( $id )->state;
+		if ( ! empty( $told['proposals'] ) ) {
 			return;
 		}
-		unset( $told['proposals'][ $field ], $told['others'][ $field ] );
-		Store::tell( $id, $told );
-		if ( empty( $told['proposals'] ) && 'review' === Store::asset( $id )->state ) {
-			Store::change( $id, array( 'state' => empty( $told['fields'] ) ? 'kept' : 'written' ) );
+		if ( 'review' === $state || ( 'alt_text' === $field && in_array( $state, array( 'written', 'kept', 'nothing', 'failed' ), true ) ) ) {
+			Store::change( $id, array( 'state' => '' ) );
 		}
 	}
 

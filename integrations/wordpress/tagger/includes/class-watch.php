@@ -8,6 +8,9 @@
 namespace Tagger;
 
 final class Watch {
+	/** Attachments that this request deletes: core takes off their words afterwards, which is no edit. */
+	private static array $deleting = array();
+
 	public static function boot(): void {
 		add_filter( 'wp_generate_attachment_metadata', array( self::class, 'generated' ), 9999, 3 );
 		add_action( 'added_post_meta', array( self::class, 'added' ), 10, 4 );
@@ -77,7 +80,7 @@ final class Watch {
 
 	/** Another program's change (import, cron, WP-CLI) is no person's, but it is not what tagger wrote either, so it stays too. */
 	private static function edited( int $id, string $field, string $value ): void {
-		if ( ! get_current_user_id() ) {
+		if ( ! get_current_user_id() || isset( self::$deleting[ $id ] ) ) {
 			return;
 		}
 		// Under the lock: a write of tagger's that runs now must not name itself the writer after this.
@@ -101,7 +104,7 @@ final class Watch {
 	}
 
 	private static function tags( int $id, string $taxonomy, array $tt_ids, string $what ): void {
-		if ( Tags::TAXONOMY !== $taxonomy || Tags::$writing || ! get_current_user_id() ) {
+		if ( Tags::TAXONOMY !== $taxonomy || Tags::$writing || ! get_current_user_id() || isset( self::$deleting[ $id ] ) ) {
 			return;
 		}
 		$labels = array();
@@ -130,6 +133,7 @@ final class Watch {
 
 	public static function deleted( $id ): void {
 		global $wpdb;
+		self::$deleting[ (int) $id ] = true;
 		if ( Settings::ready() && Asset::is_picture( (int) $id ) ) {
 			$wpdb->delete( Schema::table( 'outbox' ), array( 'attachment' => (int) $id ) );
 			Outbox::add( 'asset.deleted', 0, array( 'asset' => array( 'id' => (string) $id ) ) );
