@@ -38,6 +38,7 @@ def until(look: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
 class Tagger:
     url: str
     ledger: Ledger
+    home: Path
 
     @classmethod
     @contextmanager
@@ -49,7 +50,7 @@ class Tagger:
         ledger = open_ledger(stack.settings.ledger)
         try:
             assert stack.wait_ready(120) == []
-            yield cls(url=stack.api_url, ledger=ledger)
+            yield cls(url=stack.api_url, ledger=ledger, home=home)
         finally:
             ledger.close()
             stack.stop()

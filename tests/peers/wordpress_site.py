@@ -80,11 +80,11 @@ return populate_network(1, 'wp.test', 'admin@example.test', 'Network', '/', fals
 
 
 @contextmanager
-def booted(version: str, folder: Path, plugin: Path) -> Iterator[WordPress]:
-    """WordPress of this version with the plugin of a zip, active."""
+def booted(version: str, folder: Path, plugin: Path | None) -> Iterator[WordPress]:
+    """WordPress of this version with the plugin of a zip, active; without one, as it comes."""
     url = f"http://127.0.0.1:{_free_port()}"
     with _installed(version, folder, plugin, url) as made:
-        error = _php(folder, url, "return activate_plugin('tagger/tagger.php') ?: '';")
+        error = "" if plugin is None else _php(folder, url, "return activate_plugin('tagger/tagger.php') ?: '';")
         assert error == "", error
         with _server(folder, url):
             yield WordPress(folder=folder, url=url, version=made["version"], password=made["password"])
@@ -108,7 +108,7 @@ def network(version: str, folder: Path, plugin: Path) -> Iterator[WordPress]:
 
 
 @contextmanager
-def _installed(version: str, folder: Path, plugin: Path, url: str) -> Iterator[dict[str, Any]]:
+def _installed(version: str, folder: Path, plugin: Path | None, url: str) -> Iterator[dict[str, Any]]:
     """Its files and its database, without a server."""
     cache = CACHE / SUITES[version]
     subprocess.run([HERE / "fetch.sh", SUITES[version], cache], check=True, timeout=300)
@@ -117,8 +117,9 @@ def _installed(version: str, folder: Path, plugin: Path, url: str) -> Iterator[d
     site = folder / "site"
     for name in ("plugins", "uploads", "themes", "mu-plugins"):
         (site / "wp-content" / name).mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(plugin) as archive:
-        archive.extractall(site / "wp-content" / "plugins")
+    if plugin is not None:
+        with zipfile.ZipFile(plugin) as archive:
+            archive.extractall(site / "wp-content" / "plugins")
     config = (HERE / "wp-config.php").read_text("utf-8").replace("@DIR@", str(folder)).replace("@URL@", url)
     (site / "wp-config.php").write_text(config, "utf-8")
     with _database(folder):

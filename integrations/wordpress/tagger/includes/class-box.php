@@ -80,7 +80,7 @@ final class Box {
 
 	private static function offer( int $id, string $field, array $offer, bool $form ): string {
 		$html  = '<div class="tagger-proposal"><p><em>' . esc_html( self::name( $field ) ) . ':</em> ' . esc_html( $offer['value'] ) . '<br>';
-		$html .= '<small>' . esc_html( self::origin( $offer ) . ' ' . implode( ' ', array_map( array( Review::class, 'reason' ), (array) $offer['reasons'] ) ) ) . '</small></p><p>';
+		$html .= '<small>' . esc_html( self::origin( $offer ) . '. ' . implode( ' ', array_map( array( Review::class, 'reason' ), (array) $offer['reasons'] ) ) ) . '</small></p><p>';
 		$html .= self::link( $id, 'accept', __( 'Accept', 'tagger' ), 'button button-primary', $field ) . ' ';
 		if ( $form ) {
 			$html .= '<button type="button" class="button" data-tagger-edit="' . esc_attr( $field ) . '" data-text="' . esc_attr( $offer['value'] ) . '">' . esc_html__( 'Edit', 'tagger' ) . '</button> ';
