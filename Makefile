@@ -7,7 +7,7 @@ OPS := .venv-ops
 TOOLS := .ops-tools
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: docs demo test suite test-fast ops-test hadolint alerts-test helm-test audit lint types unit faults soak bench lock clean images
+.PHONY: docs demo s3-test test suite test-fast ops-test hadolint alerts-test helm-test audit lint types unit faults soak bench lock clean images
 
 demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
 	$(DEMO)/bin/tagger demo $(ARGS)
@@ -84,6 +84,9 @@ bench: $(DEV)/.done  ## Measure the speed figures S1-S4: about twenty minutes; n
 docs: $(DEV)/.done  ## Write the pages that are generated: settings, commands, routes
 	$(DEV)/bin/python -m tagger.cli.reference docs
 
+s3-test: $(DEV)/.done  ## The contract of the bucket of uploaded bytes against a real S3 server: Ceph's gateway, from Debian's packages
+	tests/support/rgw.sh $${TMPDIR:-/tmp}/tagger-rgw 17480 $(DEV)/bin/python -m pytest tests/integration/test_blobs_s3.py $(ARGS)
+
 images: $(DEV)/.done  ## Run Pillow's and pillow_heif's own nasty test images through the decoders
 	$(DEV)/bin/python tests/images/corpus.py $(ARGS)
 
@@ -100,8 +103,8 @@ peers-ci: $(DEV)/.done wordpress-zip  ## The same with WordPress 6.8 alone, and 
 
 lock:  ## Renew the locks from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml requirements/build.in --extra ops $(LOCK) -o requirements/demo.lock
-	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops --extra dev $(LOCK) -o requirements/dev.lock
-	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops -c requirements/dev.lock $(LOCK) -o requirements/image.lock
+	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops --extra s3 --extra dev $(LOCK) -o requirements/dev.lock
+	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops --extra s3 -c requirements/dev.lock $(LOCK) -o requirements/image.lock
 	uv pip compile requirements/ops.in $(LOCK) -o requirements/ops.lock
 	uv pip compile requirements/audit.in $(LOCK) -o requirements/audit.lock
 	uv pip compile requirements/gpu.in $(LOCK) -c requirements/dev.lock -o requirements/gpu.lock

@@ -41,6 +41,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     # the sample media library is an application of its own, with a database of its own
     "sqlite3": ("tagger.demo", "tagger.ledger"),
     "psycopg": ("tagger.ledger",),
+    "botocore": ("tagger.blobs.s3",),
     # clients of our own API on loopback are the command line and the demo; a conformance run calls what its user names
     "requests": ("tagger.cli", "tagger.conformance.client", "tagger.demo", "tagger.system.local_http"),
     # whoever asks a server uses the guarded client

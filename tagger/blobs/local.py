@@ -1,26 +1,18 @@
-"""Uploaded bytes in a local folder.
-
-A key is `<sha256>-<random>`. The hash lets a reader check the bytes. The random part gives each job its own copy, so that
-deleting the bytes of one job never deletes those of another.
-"""
+"""Uploaded bytes in a local folder."""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tagger.blobs.base import Keep
+from tagger.blobs.keys import KEY, PAGE, checked, new_key
 from tagger.errors import FetchFailed, NotFound, StorageUnavailable
 
-KEY = re.compile(r"[0-9a-f]{64}-[0-9a-f]{16}")
 OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # the process or the machine is short of something
-PAGE = 500  # keys that a sweep asks about at once
 
 
 class LocalBlobs:
@@ -33,7 +25,7 @@ class LocalBlobs:
             self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def put(self, data: bytes) -> str:
-        key = f"{hashlib.sha256(data).hexdigest()}-{secrets.token_hex(8)}"
+        key = new_key(data)
         part = self._incoming / key
         target = self._path(key)
         with _storage():
@@ -90,9 +82,7 @@ class LocalBlobs:
                 yield keys[start : start + PAGE]
 
     def _path(self, key: str) -> Path:
-        if not KEY.fullmatch(key):  # also what keeps `../` out
-            raise NotFound("The key is not a key of uploaded bytes.")
-        return self.folder / key[:2] / key
+        return self.folder / checked(key)[:2] / key
 
 
 def _older(path: Path, than_ms: int) -> bool:

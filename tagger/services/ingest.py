@@ -6,7 +6,7 @@ import hashlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -79,7 +79,7 @@ class Ingest:
             for ended in accepted.superseded:
                 self.tell_of(ended)
         elif data is not None:
-            self.blobs.delete(request.source.location)  # the existing job has its own copy
+            self._drop([request.source.location], request.site_id)  # the existing job has its own copy
         return accepted
 
     def tell_of(self, job_id: str) -> None:
@@ -92,9 +92,12 @@ class Ingest:
         If bytes cannot be deleted now, the hourly sweep deletes them. Errors: LedgerUnavailable; then nothing was erased.
         """
         erased = self.ledger.erase_asset(site_id, asset_id, deleted=True)
+        self._drop(erased.blobs, site_id)
+        return erased.jobs
+
+    def _drop(self, keys: Sequence[str], site_id: str) -> None:
         try:
-            for key in erased.blobs:
+            for key in keys:
                 self.blobs.delete(key)
         except StorageUnavailable as err:
             log.warning("blobs.left_to_the_sweep", site=site_id, error=str(err))
-        return erased.jobs

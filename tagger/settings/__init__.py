@@ -5,9 +5,7 @@ An unknown key fails and is named: a misspelt setting must not be silently ignor
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 from tagger.delivery import MAX_DELIVER_SECONDS
 from tagger.errors import SettingsError
 from tagger.settings import environment
+from tagger.settings.blob_url import bucket_and_prefix
+from tagger.settings.broker_path import broker_socket_url
 from tagger.settings.home_path import usable_home
 from tagger.settings.secret_files import read_files
 from tagger.settings.url_password import has_password, with_password
@@ -26,16 +26,17 @@ from tagger.settings.url_password import has_password, with_password
 ENV_PREFIX = environment.PREFIX
 CONFIG_ENV = "TAGGER_CONFIG"  # path of tagger.toml; default: <home>/tagger.toml when it exists
 
-SECRETS_OF = {  # variable → roles of processes that need it
+SECRETS_OF = {  # variable → roles of processes that need it; `tag-upload-1` has the role tag
     "TAGGER_ADMIN_KEY": ("api",),
     "TAGGER_EVENTS_SECRET": ("deliver",),
     "TAGGER_FLOWER_PASSWORD": ("flower",),
+    "TAGGER_S3_ACCESS_KEY": ("api", "tag", "reconcile"),
+    "TAGGER_S3_SECRET_KEY": ("api", "tag", "reconcile"),
 }
 
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")  # those of kombu that speak Redis
-EVENT_SCHEMES = ("https", "http")
+HTTP_SCHEMES = ("https", "http")
 MIB = 1 << 20
-MAX_SOCKET_PATH = 100  # bytes; Linux ends at 107, macOS at 103
 
 
 class Settings(BaseModel):
@@ -49,6 +50,12 @@ class Settings(BaseModel):
     ledger_password: SecretStr | None = Field(default=None, description="Password for `ledger_url`, if the URL holds none.")
     broker_password: SecretStr | None = Field(default=None, description="Password for `broker_url`, if the URL holds none.")
     blob_dir: Path | None = Field(default=None, description="Folder for uploaded bytes. Empty: `home`/blobs.")
+    blob_url: str = Field(default="", description="S3 bucket for uploaded bytes, s3://bucket/prefix, in place of `blob_dir`.")
+    s3_endpoint: str = Field(default="", description="URL of an S3-compatible store. Empty: Amazon S3 in `s3_region`.")
+    s3_region: str = Field(default="", description="Region of the bucket. Empty: AWS_REGION, or us-east-1.")
+    s3_access_key: SecretStr | None = Field(default=None, description="Access key. Empty: the role of the pod or machine.")
+    s3_secret_key: SecretStr | None = Field(default=None, description="Secret key that belongs to `s3_access_key`.")
+    s3_seconds: float = Field(default=15.0, gt=0, le=120, description="Deadline of one upload to or download from the bucket.")
 
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     api_port: int = Field(default=8400, ge=0, le=65535, description="Port that the API listens on. 0 takes a free one.")
@@ -149,13 +156,20 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Lowest level that is logged.")
     log_format: Literal["json", "console"] = Field(default="json", description="Format of a log line.")
 
-    @field_validator("broker_url", "events_url")
+    @field_validator("blob_url")
+    @classmethod
+    def of_a_bucket(cls, url: str) -> str:
+        if url:
+            bucket_and_prefix(url)
+        return url
+
+    @field_validator("broker_url", "events_url", "s3_endpoint")
     @classmethod
     def readable(cls, url: str, info: ValidationInfo) -> str:
         """Each library that reads the URL later would raise an error of its own. The message names nothing of the URL but its
         scheme: the rest may hold a password.
         """
-        schemes = BROKER_SCHEMES if info.field_name == "broker_url" else EVENT_SCHEMES
+        schemes = BROKER_SCHEMES if info.field_name == "broker_url" else HTTP_SCHEMES
         for one in url.split(";") if url else ():  # of several sentinels
             scheme, separator, _ = one.partition("://")
             if not separator or scheme not in schemes:
@@ -201,29 +215,18 @@ def _opened(url: str, password: SecretStr | None) -> str:
     return with_password(url, password.get_secret_value()) if password is not None else url
 
 
-def broker_socket(home: Path) -> Path:
-    """Where the embedded broker of `home` listens: there, or in a private folder of ours where that path is too long."""
-    socket = home / "broker.sock"
-    if len(os.fsencode(socket)) < MAX_SOCKET_PATH:
-        return socket
-    name = hashlib.sha256(os.fsencode(home)).hexdigest()[:16]
-    socket = Path(tempfile.gettempdir()) / f"tagger-{os.getuid()}-{name}" / "broker.sock"
-    return socket if len(os.fsencode(socket)) < MAX_SOCKET_PATH else Path("/tmp", *socket.parts[-2:])  # noqa: S108 - short
-
-
-def broker_socket_url(home: Path) -> str:
-    """The URL of that socket for kombu, which takes `?`, `#`, `;` and `%` of a bare path for parts of a URL."""
-    return f"redis+socket://{quote(str(broker_socket(home)))}"
-
-
 def child_env(settings: Settings, env: Mapping[str, str] | None = None, *, role: str = "") -> dict[str, str]:
     """The environment of a child process that is to have exactly these settings: none of the caller's own `TAGGER_*` go along.
 
     Otherwise a `TAGGER_CONFIG` that names the production ledger would be read again by the children of a demo. A secret goes
     only to the role that needs it: a worker opens strangers' pictures, and its environment can be read by others of its user.
     """
-    variables = {name: text for name, text in to_env(settings).items() if role in SECRETS_OF.get(name, (role,))}
+    variables = {name: text for name, text in to_env(settings).items() if _needs(role, name)}
     return {**plain_env(env), **variables}
+
+
+def _needs(role: str, variable: str) -> bool:
+    return variable not in SECRETS_OF or role.partition("-")[0] in SECRETS_OF[variable]
 
 
 def plain_env(env: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from tagger.errors import BrokerUnavailable
-from tagger.settings import Settings, broker_socket, broker_socket_url, plain_env
+from tagger.settings import Settings, plain_env
+from tagger.settings.broker_path import broker_socket, broker_socket_url
 from tagger.system.children import start_child
 
 START_SECONDS = 15.0

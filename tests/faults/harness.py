@@ -34,7 +34,8 @@ from tagger.job import JobRequest, Lane
 from tagger.keys import hash_key
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue.hints import Hints
-from tagger.settings import Settings, broker_socket, load, to_env
+from tagger.settings import Settings, load, to_env
+from tagger.settings.broker_path import broker_socket
 from tagger.site import Site
 from tagger.supervisor import redis_server
 from tagger.system.children import start_child

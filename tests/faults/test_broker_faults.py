@@ -11,7 +11,7 @@ import pytest
 from faults.figures import LONG, Figures
 from faults.harness import UPLOAD, Rig
 from faults.proxy import Proxy
-from tagger.settings import broker_socket
+from tagger.settings.broker_path import broker_socket
 
 Build = Callable[..., Rig]
 Report = Callable[[Figures], None]

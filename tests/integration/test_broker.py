@@ -14,7 +14,8 @@ import pytest
 
 from tagger.errors import BrokerUnavailable
 from tagger.queue.hints import Hints
-from tagger.settings import broker_socket, load
+from tagger.settings import load
+from tagger.settings.broker_path import broker_socket
 from tagger.supervisor import redis_server
 
 

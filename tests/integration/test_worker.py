@@ -15,7 +15,7 @@ import redis
 from support.stopping import stop_outside
 from worker_house import WorkerHouse
 
-from tagger.settings import broker_socket
+from tagger.settings.broker_path import broker_socket
 from tagger.supervisor import redis_server
 from workers.runtime.heartbeat import EXIT_DECLARED_DEAD
 

@@ -100,7 +100,7 @@ def _scene(serve: bool, renditions: Renditions) -> Iterator[Scene]:
 
 def _settings(home: Path) -> Settings:
     chosen = console.settings()
-    own = {"home": home, "ledger_url": "", "broker_url": "", "blob_dir": None, "api_port": free_port()}
+    own = {"home": home, "ledger_url": "", "broker_url": "", "blob_dir": None, "blob_url": "", "api_port": free_port()}
     return chosen.model_copy(update={**own, "model_dir": chosen.models})
 
 

@@ -143,7 +143,7 @@ def ephemeral(home: Path | None = None, changes: Mapping[str, Any] = MappingProx
 
 @contextlib.contextmanager
 def _running(home: Path, changes: Mapping[str, Any]) -> Iterator[tuple[Settings, Ledger]]:
-    own = {"home": home, "ledger_url": "", "broker_url": "", "blob_dir": None}
+    own = {"home": home, "ledger_url": "", "broker_url": "", "blob_dir": None, "blob_url": ""}
     chosen = console.settings()
     settings = chosen.model_copy(update={**own, "model_dir": chosen.models, **changes})
     with (home / "supervisor.log").open("a") as log_file:

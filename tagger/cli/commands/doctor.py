@@ -12,6 +12,7 @@ from typing import Literal
 
 import typer
 
+from tagger.blobs import open_blobs
 from tagger.catalog.load import load_catalog, passed_over
 from tagger.cli import attention, console
 from tagger.cli.commands import models, site_probe
@@ -162,6 +163,21 @@ def _broker(settings: Settings) -> Finding:
     return attempt("Broker", look)
 
 
+def _uploads(settings: Settings) -> Finding:
+    """Whether bytes can be stored, read and deleted. The folder of the home needs no look of its own: `_home` wrote there."""
+    if not settings.blob_url:
+        return Finding(what="Uploaded bytes", state="ok", detail=str(settings.blobs))
+
+    def look() -> str:
+        blobs = open_blobs(settings)
+        key = blobs.put(b"tagger doctor")
+        blobs.get(key)
+        blobs.delete(key)
+        return f"{settings.blob_url} stores, returns and deletes"
+
+    return attempt("Uploaded bytes", look)
+
+
 def _models(settings: Settings) -> Finding:
     def look() -> str:
         models.check_chosen(settings)
@@ -205,4 +221,4 @@ def _attention(settings: Settings) -> list[Finding]:
         ledger.close()
 
 
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (_ledger, _connections, _broker, look_at_stack, _models, _words)
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (_ledger, _connections, _broker, _uploads, look_at_stack, _models, _words)
