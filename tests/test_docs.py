@@ -126,12 +126,13 @@ def test_every_command_that_is_named_exists(page: Path) -> None:
 
 PROMISE = r"\b(?:[QW]\d\d?|[GIS]\d)\b"
 RULE = r"\bA1?\d\b"
+STORE = r"Amazon S3|S3(?:-compatible|'s)|S3 (?:bucket|gateway|server|store)"  # no promise, though S3 is the number of one
 
 
 @pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda p: p.name)
 def test_a_number_is_explained_or_the_page_that_explains_it_is_linked(page: Path) -> None:
     """Q1 or A13 tells a reader nothing."""
-    text = page.read_text("utf-8")
+    text = re.sub(STORE, "", page.read_text("utf-8"))
     for numbers, home in ((PROMISE, "reliability.md"), (RULE, "alt-text-rules.md")):
         explained = set(re.findall(rf"^\| ({numbers})", (DOCS / home).read_text("utf-8"), flags=re.M))
         used = set(re.findall(numbers, text))
