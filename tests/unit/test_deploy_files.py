@@ -145,6 +145,22 @@ def test_prometheus_finds_every_role() -> None:
     assert set(names) <= SERVICES.keys()
 
 
+def test_no_label_that_prometheus_adds_hides_one_of_our_metrics() -> None:
+    """Prometheus would rename ours to `exported_role`, and the alert on missing workers would fire for ever."""
+    ours = set(
+        re.findall(
+            r"`(\w+)`", "".join(re.findall(r"^\|[^|]+\|[^|]+\|([^|]*)\|", (ROOT / "docs" / "metrics.md").read_text(), flags=re.M))
+        )
+    )
+    assert {"role", "lane", "site"} <= ours
+    compose = (ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text("utf-8")
+    chart = (ROOT / "helm" / "tagger" / "templates" / "monitoring.yaml").read_text("utf-8")
+    added = set(re.findall(r"target_?[lL]abel: (\w+)", compose + chart))
+    assert added
+    operator = {"job", "instance", "namespace", "pod", "container", "service", "endpoint"}  # of every ServiceMonitor
+    assert not ours & (added | operator)
+
+
 def test_the_image_has_the_version_the_lock_and_the_torch_of_the_project() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     project = (ROOT / "pyproject.toml").read_text("utf-8")
