@@ -1,0 +1,1 @@
+"""docker-compose.yml brought up by a real engine; run by `make compose-test`."""
