@@ -138,7 +138,7 @@ class DeliveryClaim:
     failures: int  # failed attempts before this one; an attempt that found the endpoint unreachable is none
     attempts: int  # the number of this attempt: all attempts count
     described_ms: int
-    fields: Mapping[str, Any]  # API.md's `data.fields` without `if_current`
+    fields: Mapping[str, Any]  # docs/api.md: `data.fields` without `if_current`
     provenance: Mapping[tuple[str, str], tuple[str, ...]]  # (field, locale) → hashes of what we wrote, as it was read back
     provenance_tags: tuple[str, ...]  # term ids that we added before and may remove
     editor_tags: tuple[str, ...] = ()  # an editor typed or removed them: never offered and never removed

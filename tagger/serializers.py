@@ -1,4 +1,4 @@
-"""Ledger nouns to API.md's JSON; pure."""
+"""Ledger nouns to the JSON of docs/api.md; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules that judge a finished text: A2, A5 to A8, A10 to A12, A15. They change nothing."""
+"""Rules that judge a finished text: A2, A5 to A8, A10 to A12. They change nothing."""
 
 from __future__ import annotations
 

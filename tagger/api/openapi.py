@@ -48,7 +48,7 @@ class Api(FastAPI):
     """`profiles`: the names that there are; a home may have more than the product brings."""
 
     def __init__(self, *, profiles: Collection[str], **about: Any) -> None:
-        super().__init__(**about, docs_url=None, redoc_url=None)  # reference_pages.py serves them
+        super().__init__(**about, docs_url=None, redoc_url=None)  # routes/pages.py serves them
         self._profiles = sorted(profiles)
 
     def openapi(self) -> dict[str, Any]:

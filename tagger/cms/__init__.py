@@ -1,1 +1,1 @@
-"""One file per CMS: parse its hook, render its write-back. Pure functions over plain data."""
+"""One folder per CMS, chosen in `registry`: read its library, parse its hook, render its write-back. Pure functions."""

@@ -187,7 +187,7 @@ def _tags(prediction: Prediction, scores: Sequence[TermScore], question: Questio
 
 
 def delivery_fields(annotations: Sequence[Annotation]) -> Mapping[str, Any] | None:
-    """What publishes, in the callback's shape `data.fields` without `if_current` (API.md); None where nothing does."""
+    """What publishes, in the callback's shape `data.fields` without `if_current` (docs/api.md); None where nothing does."""
     fields: dict[str, Any] = {}
     tags: dict[str, dict[str, Any]] = {}
     several = len({a.locale for a in annotations if a.field == "tags"}) > 1

@@ -14,6 +14,7 @@ from fastapi import APIRouter
 
 from tagger.alttext.rules import RULES
 from tagger.api.app import create_app
+from tagger.api.routes import pages
 from tagger.blobs import Blobs, open_blobs
 from tagger.cli.registry import PLACES
 from tagger.errors import TaggerError
@@ -106,6 +107,12 @@ def route() -> Iterable[str]:
             yield of(module).rpartition("/")[0] + "/"
 
 
+def page() -> Iterable[str]:
+    """The module that serves the pages, and the folder of their files."""
+    yield of(pages)
+    yield f"{pages.OWN.relative_to(ROOT).as_posix()}/"
+
+
 def ledger_column() -> Iterable[str]:
     for file, tree in sources("tagger/ledger"):
         if "migrations" not in file and any(
@@ -145,7 +152,7 @@ def blob_store() -> Iterable[str]:
 
 CHECKS: dict[str, Callable[[], Iterable[str]]] = {
     "a CMS": cms, "a model": model, "an alt-text rule": alttext_rule, "a setting": lambda: (of(Settings),), "a metric": metric,
-    "a command": command, "an error": error, "a route": route, "a ledger column": ledger_column,
+    "a command": command, "an error": error, "a route": route, "a page": page, "a ledger column": ledger_column,
     "an operator event": operator_event, "an image format": image_format, "a store of uploaded bytes": blob_store,
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The callback of API.md: the body that we send, and what the receiver's answer means. Pure."""
+"""The callback of docs/protocol.md: the body that we send, and what the receiver's answer means. Pure."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ final class Review {
 			'redundant'           => __( 'The text repeats the title or the caption.', 'tagger' ),
 			'no_caption'          => __( 'No model offered a text.', 'tagger' ),
 			'no_tags'             => __( 'No tag was certain enough.', 'tagger' ),
-			'unspecific'          => __( 'The text is too general.', 'tagger' ),
+			'not_specific'        => __( 'The text is too general.', 'tagger' ),
 		);
 		return $known[ $reason ] ?? str_replace( '_', ' ', $reason );
 	}
