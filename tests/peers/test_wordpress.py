@@ -124,6 +124,31 @@ def test_the_bytes_are_sent_where_tagger_cannot_reach_the_site(wordpress: Joined
     assert wordpress.tagger.ledger.job(job.id).request.source.kind == "blob"
 
 
+OLD = """
+global $wpdb;
+add_filter('pre_http_request', function () { return new WP_Error('stop', 'tagger is not asked in this test'); });
+$id = ASSET;
+$wpdb->delete(Tagger\\Schema::table('assets'), ['attachment' => $id]);
+$wpdb->update($wpdb->posts, ['post_modified_gmt' => 'DATE'], ['ID' => $id]);
+clean_post_cache($id);
+wp_generate_attachment_metadata($id, get_attached_file($id));
+Tagger\\Watch::announce($id, 'create');
+$table = Tagger\\Schema::table('outbox');
+$waiting = (int) $wpdb->get_var("SELECT count(*) FROM $table WHERE attachment = $id");
+$wpdb->delete($table, ['attachment' => $id]);
+return $waiting;
+"""
+
+
+def test_thumbnails_that_are_made_anew_are_no_upload(wordpress: Joined) -> None:
+    """`wp media regenerate` over an old library would otherwise describe all of it."""
+    asset = wordpress.upload("china.jpg", "old.jpg")
+    until(lambda: wordpress.state(asset) != "waiting", "tagger has answered")
+    again = OLD.replace("ASSET", str(asset))
+    assert wordpress.wp.php(again.replace("DATE", "2020-01-01 00:00:00")) == 0
+    assert wordpress.wp.php(again.replace("DATE", time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()))) == 1
+
+
 def test_a_locked_picture_is_left_alone(wordpress: Joined) -> None:
     asset = wordpress.upload("china.jpg", "locked.jpg")
     wordpress.wp.php(f"Tagger\\Store::change({asset}, ['locked' => 1]); return 1;")

@@ -152,6 +152,6 @@ final class Box {
 		$seen = wp_unslash( $_POST[ self::SEEN ] ); // phpcs:ignore WordPress.Security.NonceVerification.Missing, WordPress.Security.ValidatedSanitizedInput -- compared only.
 		$now  = Texts::now( (int) $id, 'alt_text' );
 		$ours = 'tagger' === Store::field( (int) $id, 'alt_text' )->writer;
-		return $ours && $seen === wp_unslash( $value ) && $seen !== (string) $now ? true : $check;
+		return $ours && $seen === (string) $value && $seen !== (string) $now ? true : $check;
 	}
 }

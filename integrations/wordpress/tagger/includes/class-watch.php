@@ -36,11 +36,17 @@ final class Watch {
 		return $metadata;
 	}
 
+	/** A picture from before the plugin whose thumbnails are made anew is no upload: a backfill describes old libraries. */
 	public static function announce( int $id, string $context ): void {
-		if ( ! get_post( $id ) ) {
+		$post = get_post( $id );
+		if ( ! $post ) {
 			return;
 		}
 		$known = Store::asset( $id )->revision;
+		if ( '' === $known && strtotime( $post->post_modified_gmt . ' UTC' ) < time() - DAY_IN_SECONDS ) {
+			Store::change( $id, array( 'revision' => Asset::revision( $id ) ) );
+			return;
+		}
 		if ( $known === Asset::revision( $id ) ) {
 			return; // Thumbnails were made anew; the picture is the same.
 		}
