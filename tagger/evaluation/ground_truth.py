@@ -54,6 +54,7 @@ def _labels(table: Table, source: str) -> Labels:
     tags: dict[str, frozenset[str]] = {}
     captions: dict[str, tuple[str, ...]] = {}
     told = [name for name in table.columns if name == "caption" or name.startswith("caption_")]
+    table_file.check_once(table.columns, told, source=source, fault=LabelsInvalid)
     for line in table.lines:
         name = _name(line, source, table.columns.index("file") + 1, tags)
         tags[name] = frozenset(line.cells["true_tags"].split())

@@ -13,7 +13,7 @@ from pathlib import Path
 from tagger.errors import BadRequest
 
 MAX_BYTES = 64 << 20
-DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -48,28 +48,48 @@ def load(path: Path, needed: Sequence[str], fault: type[BadRequest]) -> Table:
 
 
 def read(raw: bytes, needed: Sequence[str], *, source: str, fault: type[BadRequest]) -> Table:
-    """Errors: `fault` for bytes that are no text, for a `needed` column that is missing, and for what is no CSV."""
+    """Errors: `fault` for bytes that are no text, for a `needed` column that is missing or stands twice, for a line with more
+    cells than the heading, and for what is no CSV.
+    """
     text = decoded(raw, source, fault)
     marked, text = _marked(text)
-    delimiter = marked or next((d for d in DELIMITERS if set(needed) <= set(_heading(text, d))), DELIMITERS[0])
+    delimiter = marked or next((d for d in DELIMITERS if set(needed) <= set(_heading(text, d))), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         columns = tuple(map(_name, next(reader, [])))
         missing = [name for name in needed if name not in columns]
         if missing:
             raise fault(f"{source}, line 1: the column `{missing[0]}` is missing.", f"Add a column `{missing[0]}`.")
+        check_once(columns, needed, source=source, fault=fault)
         lines = tuple(_lines(reader, columns, 1 if marked else 0))
+    except _TooManyCells as err:
+        remedy = f"Put quotes around each text that holds {DELIMITERS.get(delimiter, f'`{delimiter}`')}."
+        raise fault(f"{source}, line {err}, but the heading has {len(columns)}.", remedy) from None
     except csv.Error as err:
         remedy = "Correct the CSV; quote texts with commas."
         raise fault(f"{source}, line {reader.line_num}: {err}; it cannot be read as CSV.", remedy) from None
     return Table(columns=columns, lines=lines)
 
 
+def check_once(columns: Sequence[str], names: Sequence[str], *, source: str, fault: type[BadRequest]) -> None:
+    """Errors: `fault` if a column that is read stands twice: one of the two would be ignored, and nobody would know which."""
+    for name in names:
+        if columns.count(name) > 1:
+            raise fault(f"{source}, line 1: there are two columns `{name}`.", "Rename or delete one of the two.")
+
+
+class _TooManyCells(Exception):
+    """A line has more cells than the heading: the rest of a text whose comma is not quoted, which must not get lost."""
+
+
 def _lines(reader: Iterator[list[str]], columns: Sequence[str], above: int) -> Iterator[Line]:
     for cells in reader:
         if cells:
+            number = reader.line_num + above  # type: ignore[attr-defined]
             texts = [cell.strip() for cell in cells] + [""] * (len(columns) - len(cells))
-            yield Line(number=reader.line_num + above, cells=dict(zip(columns, texts, strict=False)))  # type: ignore[attr-defined]
+            if any(texts[len(columns) :]):  # spreadsheets add empty cells
+                raise _TooManyCells(f"{number}: there are {len(cells)} cells")
+            yield Line(number=number, cells=dict(zip(columns, texts, strict=False)))
 
 
 def _marked(text: str) -> tuple[str | None, str]:

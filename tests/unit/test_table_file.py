@@ -79,6 +79,29 @@ def test_a_file_of_names_that_is_no_text_is_refused(tmp_path: Path) -> None:
         _tuned(str(tmp_path / "tuned.txt"), ground_truth.parse(b"file,true_tags\na,cat\n"))
 
 
+@pytest.mark.parametrize(("delimiter", "word"), [(",", "commas"), (";", "semicolons"), ("\t", "tabs"), ("|", "bars")])
+def test_the_rest_of_a_text_that_is_not_quoted_is_never_cut_off(tmp_path: Path, delimiter: str, word: str) -> None:
+    lines = [["image", "text"], ["a.png", "A car", " on a mat"]]
+    (tmp_path / "pairs.csv").write_text("\n".join(map(delimiter.join, lines)), "utf-8")
+    with pytest.raises(BadRequest, match=r"pairs\.csv, line 2: there are 3 cells, but the heading has 2\.") as told:
+        check_texts.pairs(tmp_path / "pairs.csv")
+    assert word in told.value.info().remedy
+
+
+def test_empty_cells_behind_the_last_column_are_no_fault() -> None:
+    assert ground_truth.parse(b"file,true_tags\na.png,cat,, \n").tags == {"a.png": {"cat"}}
+
+
+@pytest.mark.parametrize("heading", ["file,true_tags,File", "file,true_tags,true_tags", "file,true_tags,caption,Caption"])
+def test_a_column_that_is_read_stands_once(heading: str) -> None:
+    with pytest.raises(LabelsInvalid, match="line 1: there are two columns `"):
+        ground_truth.parse(f"{heading}\na.png,cat,b.png,c\n".encode())
+
+
+def test_other_columns_may_have_the_same_name() -> None:
+    assert ground_truth.parse(b"file,note,true_tags,note,,\na.png,x,cat,y,,\n").tags == {"a.png": {"cat"}}
+
+
 @given(st.binary(max_size=120))
 def test_any_bytes_are_a_table_or_refused(raw: bytes) -> None:
     with contextlib.suppress(BadRequest):
