@@ -1,14 +1,15 @@
 """An http(s) URL, read in one way only and kept as the caller wrote it. Pure.
 
 Path and query are part of many signatures, so they go onto the wire unchanged: `%7E` stays `%7E`, `%2f` stays lower case, and
-`+`, `?` without a query and dot segments stay too. Only what HTTP cannot carry is percent-encoded (blanks and non-ASCII), and in
-the path what browsers encode there, since no URL may hold it and strict servers refuse it: `"`, `<`, `>`, a backtick, braces.
+`+`, `?` without a query and dot segments stay too. Only what HTTP cannot carry is percent-encoded (blanks and non-ASCII), and
+what browsers encode, since no URL may hold it and strict servers refuse it: `"`, `<`, `>`, and in the path a backtick and braces.
 The host is read strictly, because the checks of `addresses.py` and the connection must see the same one.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 from urllib.parse import quote
@@ -23,7 +24,8 @@ URL_POINTER = (Pointer(pointer="/asset/image/url"),)
 
 BLANKS = " \t\r\n"  # around a URL; not str.strip(), which also takes bytes of UTF-8 that are read as Latin-1
 _VISIBLE_ASCII = "".join(map(chr, range(0x21, 0x7F)))
-_PATH_CHARS = "".join(char for char in _VISIBLE_ASCII if char not in '"<>`{}')
+_QUERY_CHARS = "".join(char for char in _VISIBLE_ASCII if char not in '"<>')
+_PATH_CHARS = "".join(char for char in _QUERY_CHARS if char not in "`{}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)(?:#.*)?", re.DOTALL)
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:]+))(?::(?P<port>[0-9]{0,5}))?")
@@ -146,7 +148,7 @@ def _v6_host(text: str) -> str:
 
 def _ascii_host(name: str) -> str:
     try:
-        host = name if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
+        host = name if name.isascii() else ".".join(map(_ascii_label, idna.uts46_remap(name, std3_rules=False).split(".")))
     except (idna.IDNAError, UnicodeError):
         host = ""
     host = host.lower().removesuffix(".")
@@ -155,10 +157,19 @@ def _ascii_host(name: str) -> str:
     return host
 
 
+def _ascii_label(label: str) -> str:
+    """As browsers do (UTS 46). IDNA 2008 would refuse `my_shop` beside `müller`, and a heart, although names with both exist."""
+    if label.isascii():
+        return label
+    if unicodedata.category(label[0]).startswith("M"):
+        raise idna.IDNAError("a label begins with a mark")
+    return "xn--" + label.encode("punycode").decode("ascii")
+
+
 def _as_sent(target: str) -> str:
     path, mark, query = target.partition("?")
     try:
-        return quote(path, safe=_PATH_CHARS) + mark + quote(query, safe=_VISIBLE_ASCII)
+        return quote(path, safe=_PATH_CHARS) + mark + quote(query, safe=_QUERY_CHARS)
     except UnicodeEncodeError:
         raise _invalid("The URL is not valid Unicode.") from None
 

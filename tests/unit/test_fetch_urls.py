@@ -17,6 +17,10 @@ from tagger.net.url import parse_url
         ("http://[2606:4700::1111]/a", "2606:4700::1111", 80, "/a"),
         ("http://bücher.example/ä", "xn--bcher-kva.example", 80, "/%C3%A4"),
         ("http://①②⑦.⓪.⓪.①/", "127.0.0.1", 80, "/"),
+        ("http://my_shop.bücher.example/", "my_shop.xn--bcher-kva.example", 80, "/"),
+        ("http://r3---sn.bücher.example/", "r3---sn.xn--bcher-kva.example", 80, "/"),
+        ("http://i❤.example/", "xn--i-7iq.example", 80, "/"),
+        ("http://faß.BÜCHER。example./", "xn--fa-hia.xn--bcher-kva.example", 80, "/"),
     ],
 )
 def test_a_url_is_taken_apart(url: str, host: str, port: int, target: str) -> None:
@@ -47,6 +51,10 @@ def test_a_url_is_taken_apart(url: str, host: str, port: int, target: str) -> No
         "http://cms.example,evil/",
         "http://" + "a" * 300 + "/",
         "http://../",
+        "http://bücher..example/",
+        "http://bücher％2fevil/",
+        "http://\u0301a.example/",
+        "http://a\u2028b.example/",
         "http://.cms.example/",
         "http://cms..example/",
         "http://cms.example../",
