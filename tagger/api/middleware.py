@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.requests import Request
@@ -84,13 +85,14 @@ class _Framed:
     async def _tagged(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            headers = [(name, _own_path(value) if name == b"location" else value) for name, value in message["headers"]]
             own = [(b"x-request-id", self.scope["tagger.request_id"].encode())]
             if self._hangs_up():
                 own.append((b"connection", b"close"))
-            for name, value in message["headers"]:
+            for name, value in headers:
                 if name == b"location" and value.startswith(JOBS_PATH):
                     self.scope["tagger.ids"]["job"] = value.removeprefix(JOBS_PATH).decode()
-            message["headers"] = [*message["headers"], *own]
+            message["headers"] = [*headers, *own]
         elif self.method == "HEAD" and message["type"] == "http.response.body":
             message = {**message, "body": b""}
         await self.send(message)
@@ -114,6 +116,13 @@ class _Framed:
         named = self.scope.get("path_params") or {}
         ids = {word: str(named[name])[:ID_CHARS] for name, word in PATH_IDS.items() if name in named}
         return {**ids, **self.scope["tagger.ids"]}
+
+
+def _own_path(location: bytes) -> bytes:
+    """A redirect without scheme and host. Starlette takes them from the request, so behind a proxy that ends TLS a caller would
+    send its key again in clear text, and a forged `Host` would lead elsewhere."""
+    parts = urlsplit(location)
+    return parts.path + (b"?" + parts.query if parts.query else b"")
 
 
 async def _discard(receive: Receive, most: int) -> None:

@@ -9,6 +9,7 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -166,3 +167,17 @@ def test_an_image_that_is_too_large_has_one_code(door: Door) -> None:
 def test_every_parameter_of_an_upload_is_a_known_one(door: Door) -> None:
     told = door.api.get("/openapi.json").json()["paths"]["/v1/assets/{asset_id}/image"]["put"]["parameters"]
     assert {parameter["name"] for parameter in told if parameter["in"] == "query"} == {*PUT_QUERY, "site"}
+
+
+@pytest.mark.parametrize("asset", ["a\nb", "folder/a\n", "\r\n", "../a", "a//b"])
+def test_every_entrance_takes_every_id(door: Door, asset: str) -> None:
+    answers = [door.json({"id": asset}, {}), door.hook({"id": asset}, {})]
+    answers.append(door.api.put(f"/v1/assets/{quote(asset, safe='')}/image", content=PIXELS, headers=KEY))
+    assert [door.request(answer).asset_id for answer in answers] == [asset] * 3
+
+
+def test_a_redirect_names_neither_scheme_nor_host(door: Door) -> None:
+    """A caller behind a proxy that ends TLS would send its key again in clear text."""
+    headers = {**KEY, "Host": "evil.example"}
+    answer = door.api.get("/v1/jobs/?status=done", headers=headers, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, "/v1/jobs?status=done")

@@ -132,14 +132,22 @@ def test_an_edit_names_the_fields_and_the_tags_that_a_person_changed() -> None:
         ({"by": "person"}, "/data/fields"),
         ({"by": "person", "fields": {"alt_text": {"added": ["cat"]}}}, "/data/fields/alt_text"),
         ({"by": "person", "fields": {"tags": {"added": "cat"}}}, "/data/fields/tags/added"),
+        ({"by": "person", "fields": {"alt_text": None}}, "/data/fields/alt_text"),
+        ({"by": "person", "fields": {"alt_text": {"en": None}}}, "/data/fields/alt_text/en"),
         ({"by": "person", "fields": {"mood": {"en": {"value": "x"}}}}, "/data/fields/mood"),
     ],
-    ids=["nobody", "by-tagger", "no-fields", "tags-of-a-text", "tags-as-text", "no-such-field"],
+    ids=["nobody", "by-tagger", "no-fields", "tags-of-a-text", "tags-as-text", "null-field", "null-text", "no-such-field"],
 )
 def test_an_edit_that_is_not_as_agreed_is_refused_with_its_place(data: dict[str, Any], pointer: str) -> None:
     with pytest.raises(BadRequest) as err:
         parse({"type": "asset.edited", "data": {"asset": {"id": "a"}, **data}})
     assert any(place.pointer.startswith(pointer) for place in err.value.info().errors), err.value.info()
+
+
+def test_tags_that_are_null_do_not_cost_the_edit_beside_them() -> None:
+    fields = {"alt_text": {"en": {"value": "Tibby"}}, "tags": {"added": ["Tibby"], "removed": None}}
+    found = parse({"type": "asset.edited", "data": {"asset": {"id": "a"}, "by": "person", "fields": fields}})
+    assert found == Edit(asset_id="a", texts=(EditedText(field="alt_text", locale="en"),), tags_added=("Tibby",), tags_removed=())
 
 
 def test_a_picture_that_cannot_be_fetched_follows_by_itself() -> None:

@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from tagger import serializers
 from tagger.annotation import Action
@@ -42,6 +43,14 @@ from tagger.site import Site
 
 router = APIRouter(tags=["jobs"])
 
+
+class _TextConvertor(PathConvertor):
+    """Starlette's `path` stops at a line break, which an id may hold as any other character."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("text", _TextConvertor())
 
 JOB_BODY: dict[str, Any] = {
     "requestBody": {
@@ -133,7 +142,7 @@ async def create_job(request: Request, state: StateDep, site: SiteDep, key: Idem
 
 
 @router.put(
-    "/v1/assets/{asset_id:path}/image",
+    "/v1/assets/{asset_id:text}/image",
     status_code=202,
     summary="Send an image's raw bytes",
     responses=RECEIPT,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tagger.cms.base import Edit, EditedText
-from tagger.cms.job_body import Locale, Text
+from tagger.cms.job_body import Locale, Text, given_alone
 
 MOST_TAGS, LABEL_CHARS = 500, 255
 
@@ -23,8 +23,15 @@ class EditedValue(BaseModel):
 
 
 class EditedTags(BaseModel):
+    """A null is a list without labels. A text that is null is refused instead: it could mean an emptied field."""
+
     added: Labels = []
     removed: Labels = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def null_is_not_given(cls, given: Any) -> Any:
+        return given_alone(given)
 
 
 Texts = dict[Locale, EditedValue]
