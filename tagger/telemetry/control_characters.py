@@ -7,14 +7,14 @@ what stands there, or set its title or clipboard.
 
 from __future__ import annotations
 
-import regex
+import re
 
-# Cc: C0, DEL, C1. Cs: halves of surrogate pairs, which no stream can encode. Then the marks of direction, the separators of lines
-# and paragraphs, and the tag characters, which are invisible.
-_CONTROLS = r"\p{Cc}\p{Cs}\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069\U000E0000-\U000E007F"
-_IN_TEXT = regex.compile(rf"[{_CONTROLS}--\n\t]", regex.V1)
-_IN_CELL = regex.compile(rf"[{_CONTROLS}]", regex.V1)
-_IN_JSON = regex.compile(rf"[{_CONTROLS}--\n]", regex.V1)
+# C1 controls with DEL, and halves of surrogate pairs, which no stream can encode. Then the marks of direction, the separators of
+# lines and paragraphs, and the tag characters, which are invisible.
+_ALWAYS = r"\x7F-\x9F\uD800-\uDFFF\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069\U000E0000-\U000E007F"
+_IN_TEXT = re.compile(rf"[\x00-\x08\x0B-\x1F{_ALWAYS}]")  # all C0 controls but tab and line feed
+_IN_CELL = re.compile(rf"[\x00-\x1F{_ALWAYS}]")
+_IN_JSON = re.compile(rf"[\x00-\x09\x0B-\x1F{_ALWAYS}]")  # all but line feed
 
 
 def escape_controls(text: str) -> str:
@@ -32,10 +32,10 @@ def escape_json(text: str) -> str:
     return _IN_JSON.sub(_json_escape, text)
 
 
-def _escape(match: regex.Match[str]) -> str:
+def _escape(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
-def _json_escape(match: regex.Match[str]) -> str:
+def _json_escape(match: re.Match[str]) -> str:
     units = match[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[i] << 8 | units[i + 1]:04x}" for i in range(0, len(units), 2))

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from tagger.cli import console, worker_rpc
-from tagger.cms.registry import probe_of
 from tagger.ledger import open_ledger
 from tagger.settings import Settings
 from tagger.site import Site
@@ -26,6 +25,8 @@ def probe(
 
     Example:  tagger sites probe blog
     """
+    from tagger.cms.registry import probe_of  # here: `tagger sites list` imports this module too
+
     with console.ledger() as ledger:
         asked = probe_of(ledger.get_site(site).cms)
     [found] = worker_rpc.run(["workers.deliver.probe"], {"site": site, "type": asked.type}, console.settings())

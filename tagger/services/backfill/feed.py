@@ -13,7 +13,6 @@ import structlog
 
 from tagger.backfill import Backfill
 from tagger.cms.base import ListedAsset
-from tagger.cms.registry import open_reader
 from tagger.errors import Conflict
 from tagger.job import JobRequest
 from tagger.ledger import Ledger
@@ -28,6 +27,8 @@ def feed(ledger: Ledger, backfill: Backfill, stop: Callable[[], bool] = lambda: 
 
     `stop` is called for each asset. A page that it ends early is not stored, so nothing is skipped.
     """
+    from tagger.cms.registry import open_reader  # here: most of the time no backfill runs, and the readers import a lot
+
     created = 0
     if backfill.room < min(PAGE, max(1, backfill.window // 2)):  # each call lists the library anew: not for a few assets
         return created
