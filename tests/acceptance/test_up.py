@@ -75,7 +75,7 @@ def drained(tmp_path_factory: pytest.TempPathFactory) -> Drained:
     home = made_home(tmp_path_factory.mktemp("up"))
     (home / "models" / "fake.json").write_text('{"a_ms": 20, "b_ms": 60}')  # slow, so that the first stack leaves work behind
     with up(home) as first:
-        first.until_it_says("Ctrl-C ends it")
+        first.until_it_says("Press Ctrl-C to stop.")
         assert called("sites", "add", "s", home=home).returncode == 0
         key = told("keys", "create", "--site", "s", home=home)["key"]
         second = tagger("up", home=home, **FAKE)
@@ -98,7 +98,7 @@ def again(drained: Drained) -> Iterator[Running]:
         ledger.close()
     (drained.home / "models" / "fake.json").write_text('{"a_ms": 5, "b_ms": 1}')
     with up(drained.home, "again") as running:
-        running.until_it_says("Ctrl-C ends it")
+        running.until_it_says("Press Ctrl-C to stop.")
         yield running
 
 
@@ -182,5 +182,5 @@ def test_killing_the_supervisor_ends_every_process(drained: Drained, again: Runn
     assert read_state(home) is None
     assert called("status", home=home).stdout.startswith("Stack      does not run here")
     with Running("up", "--port", port, home=home, log=home.parent / "third.log", **FAKE) as third:
-        third.until_it_says("Ctrl-C ends it")
+        third.until_it_says("Press Ctrl-C to stop.")
         assert third.interrupt() == 0

@@ -109,7 +109,7 @@ def test_q20_the_disk_is_full_and_then_not(build: Build, report: Report, disk: P
     rig = build(a_ms=5, b_ms=5, tag_processes=1)
     rig.start("up", kept=False)
     rig.ready(60)
-    rig.until(lambda: rig.logged("Ctrl-C ends it"), "every process is at work", 60)  # or the start itself would give up
+    rig.until(lambda: rig.logged("Press Ctrl-C to stop."), "every process is at work", 60)  # or the start itself would give up
     for _ in range(BEFORE):
         assert rig.put().status_code == 202
     rig.all_done(60)
