@@ -7,7 +7,6 @@ for a source, the probability that a concept is on the picture. A rule of a narr
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workers.models.lite.files import DATA, table
+from workers.models.lite.rules import class_rules
 
 Floats = npt.NDArray[np.float32]
 
@@ -82,7 +82,6 @@ def lexicon() -> Lexicon:
         texts = tuple(str(t) for t in stored["texts"])
         vectors = stored["vectors"].astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    spread = Counter(word for words in names["words"] for word in words)
     classes = tuple(tuple(w for i, w in enumerate(words) if i == 0 or w not in ignored) for words in names["words"])
     concepts = tuple(
         sorted({c for part in ("class", "coco") for row in rules[part].values() for c in row} | set(rules["more_concepts"]))
@@ -90,9 +89,7 @@ def lexicon() -> Lexicon:
     column = {c: i for i, c in enumerate(concepts)}
     matrix = np.full((len(classes) + len(names["coco"]), len(concepts)), np.nan, np.float32)
     for row, words in enumerate(names["words"]):
-        # Broad words first, so that narrow ones overwrite; among equals in the order of the list, never in that of a set.
-        for word in sorted(dict.fromkeys(reversed(words)), key=lambda w: -spread[w]):
-            _write(matrix[row], rules["class"].get(word, {}), column)
+        _write(matrix[row], {c: i.weight for c, i in class_rules().implied(words).items()}, column)
     for row, name in enumerate(names["coco"], start=len(classes)):
         _write(matrix[row], rules["coco"].get(name, {}), column)
     return Lexicon(
