@@ -1,7 +1,7 @@
-"""How good the lite models' tags are on the labelled photographs, half that was tuned on and half that was not.
+"""How good the lite models' words are: on labelled photographs and on drawings, each half tuned on and half kept aside.
 
-python bench/quality.py PHOTOS            PHOTOS: a folder with labels.csv (file, true_tags) and its images
-python bench/quality.py PHOTOS --each     also what was said of each image of the tuned half
+python -m bench.quality PHOTOS            PHOTOS: a folder with labels.csv (file, true_tags) and its images
+python -m bench.quality PHOTOS --each     also what was said of each picture of the tuned halves
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from bench.drawings import drawings
+from bench.published import Picture, published, table
 from tagger.catalog.vocabulary import Category, Term, Vocabulary
 from tagger.evaluation import metrics
 from tagger.prediction import Prediction
@@ -81,6 +83,31 @@ def show(name: str, terms: Sequence[str], scores: metrics.Floats, truth: metrics
     print(f"{'':34} ECE of pairs over 0.1: {metrics.calibration(scores[plausible], truth[plausible]).error or 0:.3f}")
 
 
+def photographs(folder: Path, files: Sequence[str], truth: Truth) -> list[Picture]:
+    return [
+        Picture(
+            name=name,
+            group="photograph",
+            pixels=np.asarray(Image.open(folder / name, formats=FORMATS).convert("RGB")),
+            tags=truth[name],
+        )
+        for name in files
+    ]
+
+
+def drawn(tuned: bool) -> list[Picture]:
+    return [Picture(name=d.name, group=d.kind, pixels=np.asarray(d.image), tags=d.tags) for d in drawings() if d.tuned == tuned]
+
+
+def show_published(folder: Path, truth: Truth, model: LiteModel, scorer: TermScorer, each: bool) -> None:
+    files, half = sorted(truth), len(truth) // 2
+    looked_for = frozenset(common(truth))
+    for title, some, tuned in (("tuned half", files[:half], True), ("kept aside", files[half:], False)):
+        shown = each and tuned
+        table(f"photographs, {title}", published(photographs(folder, some, truth), model, scorer, looked_for), shown)
+        table(f"drawings, {title}", published(drawn(tuned), model, scorer, None), shown)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photos", type=Path)
@@ -105,6 +132,7 @@ def main() -> None:
                 for file, row, is_true in zip(measured.files, scores, right, strict=True):
                     best = [i for i in np.argsort(-row)[:10] if row[i] >= 0.1]
                     print("   ", file, " ".join(f"{'+' if is_true[i] else '-'}{terms[i]} {row[i]:.2f}" for i in best))
+    show_published(args.photos, truth, model, scorer, args.each)
 
 
 if __name__ == "__main__":

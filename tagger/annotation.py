@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tagger.asset import PictureKind
+
 Field = Literal["alt_text", "caption", "title", "tags"]
 Action = Literal["publish", "review", "suppress"]
 Outcome = Literal["written", "unchanged", "kept", "rejected", "gone", "unverified"]
@@ -38,6 +40,7 @@ class Annotation:
     verdict: Verdict
     source: Literal["model", "context", "rule"] = "model"
     outcome: Outcome | None = None  # what the receiver said, after the delivery
+    kind: PictureKind | None = None  # of picture; None: not sure, or nobody looked
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -50,6 +53,7 @@ class Annotation:
             "verdict": {"action": self.verdict.action, "reasons": list(self.verdict.reasons)},
             "source": self.source,
             "outcome": self.outcome,
+            "kind": self.kind,
         }
 
     @classmethod
@@ -66,6 +70,7 @@ class Annotation:
             verdict=Verdict(action=verdict["action"], reasons=tuple(verdict["reasons"])),
             source=body["source"],
             outcome=body["outcome"],
+            kind=body.get("kind"),  # an older one has none
         )
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 SourceKind = Literal["url", "blob", "file"]
 # blank: one colour all over, or fully transparent · hidden: not blank, but what the models get of it is of one colour
 Content = Literal["shown", "blank", "hidden"]
+
+# What kind of picture it is. icon: also a logo · chart: also a diagram · document: also its scan
+PictureKind = Literal["photograph", "illustration", "icon", "chart", "screenshot", "document", "medical", "map"]
+PICTURE_KINDS: tuple[PictureKind, ...] = get_args(PictureKind)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
-from tagger.asset import Content
+from tagger.asset import Content, PictureKind
 from tagger.file_metadata import FileMetadata
 
 if TYPE_CHECKING:  # every process imports this module, and few of them compute
@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # every process imports this module, and few of them compute
 
 Vector: TypeAlias = "npt.NDArray[np.float32]"
 Pixels: TypeAlias = "npt.NDArray[np.uint8]"  # [height, width, 3], RGB, upright
+
+KIND_SURE = 0.5  # probability from which a picture counts as of a kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +43,12 @@ class DetectedObject:
 class ClassScore:
     label: str  # ImageNet class name
     score: float  # softmax probability
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindScore:
+    kind: PictureKind
+    score: float  # probability, 0..1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +100,14 @@ class Prediction:
     look: Look | None = None
     entailment: tuple[EntailmentPrediction, ...] = ()
     models: tuple[str, ...] = field(default=())  # every name@revision that took part
+    kinds: tuple[KindScore, ...] = ()  # of all kinds, the most probable first; empty: nobody looked
     content: Content = "shown"  # of the same bytes, by the decoder
     file: FileMetadata = field(default_factory=FileMetadata)  # what the file says of itself; of the same bytes, so kept with them
+
+    @property
+    def kind(self) -> PictureKind | None:
+        """What kind of picture it is, where one is more probable than all others together."""
+        return self.kinds[0].kind if self.kinds and self.kinds[0].score >= KIND_SURE else None
 
 
 class TermScore(NamedTuple):

@@ -141,7 +141,10 @@ COMPLEX_ZH = regex.compile(
 
 
 def a12_complex(text: str, ask: Ask) -> tuple[Finding, ...]:
-    """A chart is what the picture *is* where the word stands in the first noun phrase: "a person reading a map" is none."""
+    """A chart is what the picture *is*, by its pixels or where the word stands in the first noun phrase: "a person reading a map"
+    is none."""
+    if ask.facts.kind in ("chart", "map"):
+        return review("needs_long_description")
     if language(ask.locale) == "zh":
         is_complex = COMPLEX_ZH.search(text) is not None and not regex.search(
             r"[看读讀拿]\p{Han}{0,3}(?:地图|地圖|图表|圖表)", text

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tagger.annotation import Action
-from tagger.asset import Context
+from tagger.asset import Context, PictureKind
 
 TextField = Literal["alt_text", "caption", "title"]
 
@@ -34,6 +34,7 @@ class Facts:
         default_factory=dict
     )  # COCO name → how many were detected; empty: no detector, or nothing seen
     contains_text: bool | None = None  # None: no text detector looked
+    kind: PictureKind | None = None  # of picture; None: not known
     uniform: bool = False  # one colour all over, or at most 2 pixels on a side
 
 

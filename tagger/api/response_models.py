@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tagger.annotation import Action, Outcome
 from tagger.annotation import Field as FieldName
+from tagger.asset import PictureKind
 from tagger.delivery import AttemptResult, DeliveryStatus
 from tagger.errors import Stage
 from tagger.job import JobStatus, Lane
@@ -85,6 +86,7 @@ class AnnotationOut(Answer):
     verdict: VerdictOut
     source: Literal["model", "context", "rule"]
     outcome: Outcome | None
+    kind: PictureKind | None = Field(default=None, description="What kind of picture it is; null: not sure.")
 
 
 class DeliverySummary(Answer):

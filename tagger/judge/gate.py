@@ -21,6 +21,7 @@ from tagger.prediction import CaptionPrediction, EntailmentPrediction, Predictio
 
 CAPTION_LANGUAGE = "en"  # every caption model writes English; nothing here translates
 LEAST_PIXELS = 2  # a picture with no more than these on a side shows nothing
+WRITTEN = ("chart", "document", "map", "screenshot")  # kinds of pictures that are read
 
 REASONS: dict[str, str] = {
     **rules.REASONS,
@@ -42,7 +43,12 @@ def facts_of(prediction: Prediction) -> Facts:
     """What the text rules want to know of a prediction."""
     tiny = min(prediction.width, prediction.height) <= LEAST_PIXELS
     one_colour = prediction.content == "blank" and prediction.look is not None and prediction.look.uniform
-    return Facts(objects=Counter(thing.label for thing in prediction.objects), uniform=tiny or one_colour)
+    return Facts(
+        objects=Counter(thing.label for thing in prediction.objects),
+        contains_text=True if prediction.kind in WRITTEN else None,
+        kind=prediction.kind,
+        uniform=tiny or one_colour,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +72,9 @@ def judge(prediction: Prediction, scores: Sequence[TermScore], question: Questio
                 annotations.append(_tags(prediction, scores, question, locale))
             else:
                 annotations.append(_text(field, locale, prediction, question.vocabulary, question.profile, question.context))
-    return tuple(annotations), overall(tuple(annotations))
+    kind = prediction.kind
+    told = tuple(replace(annotation, kind=kind) for annotation in annotations) if kind is not None else tuple(annotations)
+    return told, overall(told)
 
 
 def statements(prediction: Prediction, question: Question) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from tagger.catalog.load import load_catalog
 from tagger.catalog.vocabulary import Category, Term, Vocabulary, check_vocabulary
 from tagger.prediction import ClassScore, DetectedObject, Look, Prediction
 from workers.models.lite import TermScorer, TextEncoder
+from workers.models.lite.belief import believed
 from workers.pipeline.judge import SiteRules
 
 GREY = Look(dominant=(("grey", 0.9),), warm=False, cold=False, bright=False, dark=False, black_and_white=False, uniform=False)
@@ -94,7 +95,14 @@ def test_objects_count_beside_classes(scorer: TermScorer) -> None:
 
 def test_many_persons_make_a_crowd_and_one_does_not(scorer: TermScorer) -> None:
     assert scores(scorer, image({}, "person"), "crowd")["crowd"] < 0.1
+    assert scores(scorer, image({}, *["person"] * 4), "crowd")["crowd"] < 0.3
     assert scores(scorer, image({}, *["person"] * 6), "crowd")["crowd"] > 0.4
+
+
+@pytest.mark.parametrize("thing", ["cat", "bus", "airplane"])
+def test_a_thing_has_one_score_in_its_caption_and_its_tag(scorer: TermScorer, thing: str) -> None:
+    seen = image({"tabby cat": 0.3, "minibus": 0.4, "airliner": 0.3}, thing)
+    assert believed(thing, seen) == pytest.approx(scores(scorer, seen, thing)[thing], abs=1e-6)
 
 
 def test_colours_and_light_come_from_the_pixels(scorer: TermScorer) -> None:

@@ -14,7 +14,7 @@ from tagger.catalog.load import load_catalog
 from tagger.catalog.profile import Profile, built_in, parse
 from tagger.catalog.vocabulary_file import built_in as vocabulary_of
 from tagger.judge import gate
-from tagger.prediction import CaptionPrediction, DetectedObject, EntailmentPrediction, Look, Prediction, TermScore
+from tagger.prediction import CaptionPrediction, DetectedObject, EntailmentPrediction, KindScore, Look, Prediction, TermScore
 
 TEXT = "a tabby cat on a red sofa"
 OFA = CaptionPrediction(model="ofa-caption@1a2b", text=TEXT, score=0.9, log_prob=math.log(0.7))
@@ -279,3 +279,16 @@ def test_every_reason_of_the_gate_has_a_sentence() -> None:
 def test_annotations_survive_their_stored_form() -> None:
     annotations, _ = judge(prediction(), fields=("alt_text", "tags"), locales=("en", "zh-Hans"))
     assert tuple(Annotation.from_dict(a.to_dict()) for a in annotations) == annotations
+
+
+def test_a_chart_by_its_pixels_goes_to_a_person_and_its_kind_is_told() -> None:
+    (alt, tags), _ = judge(prediction(kinds=(KindScore(kind="chart", score=0.9),)), fields=("alt_text", "tags"))
+    assert alt.verdict.action == "review"
+    assert "needs_long_description" in alt.verdict.reasons
+    assert (alt.kind, tags.kind, alt.to_dict()["kind"]) == ("chart", "chart", "chart")
+    assert Annotation.from_dict(alt.to_dict()) == alt
+
+
+def test_an_unsure_kind_is_not_told() -> None:
+    assert one(prediction(kinds=(KindScore(kind="chart", score=0.4),))).kind is None
+    assert one(prediction()).kind is None

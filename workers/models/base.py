@@ -14,6 +14,7 @@ from tagger.prediction import (
     DetectedObject,
     EmbeddingPrediction,
     EntailmentPrediction,
+    KindScore,
     Look,
     Pixels,
     Prediction,
@@ -35,6 +36,7 @@ class PartialPrediction:
     objects: tuple[DetectedObject, ...] = ()
     look: Look | None = None
     entailment: tuple[EntailmentPrediction, ...] = ()
+    kinds: tuple[KindScore, ...] = ()
 
 
 def merge(parts: Iterable[PartialPrediction], *, width: int, height: int) -> Prediction:
@@ -53,6 +55,7 @@ def merge(parts: Iterable[PartialPrediction], *, width: int, height: int) -> Pre
         objects=tuple(o for p in parts for o in p.objects),
         look=next((p.look for p in parts if p.look is not None), None),
         entailment=tuple(e for p in parts for e in p.entailment),
+        kinds=next((p.kinds for p in parts if p.kinds), ()),
         models=tuple(dict.fromkeys(p.model for p in parts)),
     )
 

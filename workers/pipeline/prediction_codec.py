@@ -22,12 +22,13 @@ from tagger.prediction import (
     DetectedObject,
     EmbeddingPrediction,
     EntailmentPrediction,
+    KindScore,
     Look,
     Prediction,
     Vector,
 )
 
-FORM = 5  # version of the JSON; another version is not read
+FORM = 6  # version of the JSON; another version is not read
 HALVES, DOUBLES = "<f2", "<f8"  # numbers as bytes, little-endian
 
 
@@ -95,6 +96,7 @@ def _read(body: dict[str, Any]) -> Prediction:
         objects=tuple(DetectedObject(**o) for o in body["objects"]),
         look=Look(**look) if look else None,
         entailment=tuple(EntailmentPrediction(**e) for e in body["entailment"]),
+        kinds=tuple(KindScore(**k) for k in body["kinds"]),
         models=body["models"],
         content=body["content"],
         file=_file(body["file"]),

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tagger.prediction import CaptionPrediction, ClassScore, DetectedObject
+from tagger.prediction import CaptionPrediction, ClassScore, DetectedObject, Prediction
+from workers.models.lite.belief import believed, denied, overruled
 from workers.models.lite.detect import sure
 from workers.models.lite.files import table
 from workers.models.lite.words import unsayable
@@ -27,28 +28,37 @@ BROAD = frozenset(LISTS["broad"])
 PLURAL_NAMES = frozenset(LISTS["plural_names"])
 UNCOUNTED = frozenset({"food", "furniture", "clothing", "broccoli", "fruit", "bread"})
 WORN = frozenset({"tie", "backpack", "handbag"})  # found on persons; naming them makes a clumsy sentence
+KINDS: Mapping[str, str] = {"chart": "a chart", "document": "a document", "map": "a map", "screenshot": "a screenshot"}
 PLURALS = {"person": "people", "sheep": "sheep", "skis": "pairs of skis", "scissors": "pairs of scissors", "knife": "knives"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     text: str
+    head: str  # the word that names it
     score: float
-    specific: bool
+    specific: bool  # enough to be published, and neither model contradicts it
 
 
-def caption(
-    classes: Sequence[ClassScore], objects: Sequence[DetectedObject], words: Mapping[str, Sequence[str]], model: str
-) -> CaptionPrediction | None:
-    """The sentence, or None where no subject passes 0.5. `words`: WordNet words of each class name."""
-    subjects = [s for s in (_things(objects), _class(classes, words)) if s is not None and s.score >= SAY]
+def caption(prediction: Prediction, words: Mapping[str, Sequence[str]], model: str) -> CaptionPrediction | None:
+    """The sentence, or None where no subject passes 0.5. `words`: WordNet words of each class name.
+
+    Of a picture that is no photograph, only its kind: the models were trained on photographs and see absurd things elsewhere.
+    """
+    if prediction.kinds and prediction.kinds[0].kind != "photograph":
+        first = prediction.kinds[0]
+        text = KINDS.get(first.kind) if prediction.kind is not None else None
+        return CaptionPrediction(model=model, text=text, score=first.score, specific=False) if text else None
+    classes, objects = prediction.classes, prediction.objects
+    subjects = [s for s in (_things(objects, classes), _class(classes, words, objects)) if s is not None and s.score >= SAY]
     if not subjects:
         return None
     best = max(subjects, key=lambda s: (s.score >= SURE and s.specific, s.score))
-    return CaptionPrediction(model=model, text=best.text, score=best.score, specific=best.specific and best.score >= SURE)
+    specific = best.specific and best.score >= SURE and (prediction.kind == "photograph" or not prediction.kinds)
+    return CaptionPrediction(model=model, text=best.text, score=round(believed(best.head, prediction), 4), specific=specific)
 
 
-def _things(objects: Sequence[DetectedObject]) -> Subject | None:
+def _things(objects: Sequence[DetectedObject], classes: Sequence[ClassScore]) -> Subject | None:
     """What the detector counts: persons first, then the surest other kind."""
     likely = [(o.label, sure(o)) for o in objects if sure(o) >= SAY]
     if not likely:
@@ -63,16 +73,20 @@ def _things(objects: Sequence[DetectedObject]) -> Subject | None:
     beside = [label for label in ranked[1:] if best[label] >= BESIDE and label not in WORN]
     if beside:
         text = f"{text} with {counted(counts[beside[0]], beside[0])}"
-    return Subject(text=text, score=score, specific=True)
+    return Subject(text=text, head=head, score=score, specific=not denied(head, classes))
 
 
-def _class(classes: Sequence[ClassScore], words: Mapping[str, Sequence[str]]) -> Subject | None:
+def _class(
+    classes: Sequence[ClassScore], words: Mapping[str, Sequence[str]], objects: Sequence[DetectedObject]
+) -> Subject | None:
     """The class's own name from 0.8; else the narrowest everyday word that gathers enough of the probability."""
     if not classes:
         return None
     first = max(classes, key=lambda c: c.score)
+    agreed = not overruled(first.label, objects)
     if first.score >= SURE and not unsayable((plain(first.label),)):
-        return Subject(text=with_article(plain(first.label)), score=min(1.0, first.score), specific=True)
+        head = next(iter(words.get(first.label, ())), plain(first.label))
+        return Subject(text=with_article(plain(first.label)), head=head, score=min(1.0, first.score), specific=agreed)
     mass: Counter[str] = Counter()
     spread: Counter[str] = Counter()
     for seen in classes:
@@ -84,7 +98,7 @@ def _class(classes: Sequence[ClassScore], words: Mapping[str, Sequence[str]]) ->
         return None
     word = min(passing, key=lambda w: (w in BROAD, spread[w], -mass[w], w))
     text = word if word in UNCOUNTED else with_article(word)
-    return Subject(text=text, score=min(1.0, float(mass[word])), specific=word not in BROAD)
+    return Subject(text=text, head=word, score=min(1.0, float(mass[word])), specific=word not in BROAD and agreed)
 
 
 def counted(number: int, noun: str) -> str:

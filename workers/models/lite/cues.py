@@ -25,7 +25,7 @@ Ratios = Mapping[str, tuple[tuple[int, float], ...]]  # cue → (concept, change
 
 FULL_SHARE = 0.45  # share of the pixels at which a colour is surely named
 BIG_PERSON = 0.22  # share of the picture from which a lone person makes a portrait
-CROWD = 4  # persons
+CROWD, FEW = 6, 4  # persons: from the first on a crowd is likely; under the second it is not
 DOUBT = 0.3  # best class under which textures look like insects
 DOUBTED = 0.4
 
@@ -84,7 +84,8 @@ def strengths(prediction: Prediction) -> dict[str, float]:
     persons = [(o, sure(o)) for o in prediction.objects if o.label == "person"]
     if persons:
         largest, certain = max(persons, key=lambda pair: _area(pair[0].box))
-        cues["many_persons" if sum(c >= 0.5 for _, c in persons) >= CROWD else "few_persons"] = 1.0
+        count = sum(c >= 0.5 for _, c in persons)
+        cues["many_persons"], cues["few_persons"] = float(count >= CROWD), float(count < FEW)
         cues["big_person" if _area(largest.box) >= BIG_PERSON else "small_person"] = certain
     return cues
 

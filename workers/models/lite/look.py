@@ -22,6 +22,7 @@ GREY_SATURATION = 0.14  # HSV saturation under which a pixel has no hue
 HUES = ((12, "red"), (42, "orange"), (68, "yellow"), (165, "green"), (195, "cyan"), (258, "blue"), (290, "purple"), (338, "pink"))
 NAMES = (*(name for _, name in HUES), "brown", "white", "grey", "black")
 RED, ORANGE, YELLOW, BROWN, WHITE, GREY, BLACK = map(NAMES.index, ("red", "orange", "yellow", "brown", "white", "grey", "black"))
+LIT, LEAST_LIT = 0.15, 0.02  # lightness from which a hue shows, and the share of such pixels that is needed
 UNIFORM_SPREAD = 6  # of 255, between the least and the largest value of a channel
 WARM, COLD = ("red", "orange", "yellow", "brown", "pink"), ("blue", "cyan", "purple")
 
@@ -67,10 +68,18 @@ def look(pixels: Pixels, thumb: Pixels | None = None) -> Look:
         cold=bool(cold >= 0.35 and cold > 2 * warm),
         bright=light >= 0.62,
         dark=light <= 0.28,
-        black_and_white=bool(np.quantile(hsv.chroma, 0.98) <= 0.06),
+        black_and_white=_grey(hsv),
         uniform=min(height, width) <= 2 or _flat(pixels, thumb),
         cues=_cues(rgb, hsv),
     )
+
+
+def _grey(hsv: _Hsv) -> bool:
+    """Without hue where there is light enough to see one: a dark picture has little chroma, whatever its colours."""
+    lit = hsv.high >= LIT
+    if lit.mean() < LEAST_LIT:
+        return False
+    return bool(np.quantile(hsv.chroma, 0.98) <= 0.06 and np.quantile(hsv.saturation[lit], 0.9) <= 0.12)
 
 
 def _flat(pixels: Pixels, thumb: Pixels) -> bool:

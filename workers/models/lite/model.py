@@ -11,9 +11,9 @@ import numpy.typing as npt
 import onnxruntime as ort
 from PIL import Image
 
-from tagger.prediction import ClassScore, DetectedObject, EmbeddingPrediction, Pixels, Vector
+from tagger.prediction import ClassScore, DetectedObject, EmbeddingPrediction, Pixels, Prediction, Vector
 from workers.models.base import PartialPrediction
-from workers.models.lite import caption, classify, detect, look
+from workers.models.lite import caption, classify, detect, kind, look
 from workers.models.lite.files import DATA, options, revision
 from workers.models.lite.lexicon import Lexicon, lexicon
 
@@ -48,7 +48,7 @@ class LiteModel:
     name = "lite"
 
     def __init__(self, classifier: ort.InferenceSession, detector: ort.InferenceSession, words: Lexicon) -> None:
-        self.revision = revision("efficientnet_lite0.onnx", "nanodet_coco.onnx")
+        self.revision = revision("efficientnet_lite0.onnx", "nanodet_coco.onnx", "kinds.json")
         self._classifier = classifier
         self._detector = detector
         self._lexicon = words
@@ -83,13 +83,17 @@ class LiteModel:
         classes = classify.top(probs, self._lexicon.classes, CLASSES)
         objects = detect.objects(raw.scores, raw.boxes, raw.frame, self._lexicon.objects)
         appearance = look.look(pixels, raw.thumb)
-        sentence = None if appearance.uniform else caption.caption(classes, objects, self._words, self._caption_model)
+        height, width = pixels.shape[:2]
+        kinds = () if appearance.uniform else kind.kinds(pixels)
+        seen = Prediction(width=width, height=height, classes=classes, objects=objects, look=appearance, kinds=kinds)
+        sentence = None if appearance.uniform else caption.caption(seen, self._words, self._caption_model)
         return PartialPrediction(
             model=f"{self.name}@{self.revision}",
             classes=classes,
             objects=objects,
             look=appearance,
             caption=sentence,
+            kinds=kinds,
             embedding=EmbeddingPrediction(model=self._vector_model, vector=self._conse(classes, objects)),
         )
 

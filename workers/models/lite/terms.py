@@ -17,19 +17,17 @@ import numpy.typing as npt
 
 from tagger.catalog.vocabulary import Category, Term, Vocabulary
 from tagger.prediction import Prediction, TermScore
-from workers.models.lite import cues
+from workers.models.lite import cues, of_kind
+from workers.models.lite.belief import evidence, joined
 from workers.models.lite.calibrate import Calibrator
-from workers.models.lite.detect import sure
 from workers.models.lite.files import revision
-from workers.models.lite.lexicon import Lexicon, lexicon
+from workers.models.lite.lexicon import lexicon
 from workers.models.lite.reach import reach_of
 from workers.models.lite.text import TextEncoder
 from workers.models.lite.words import english, forms, unsayable
 
 Floats = npt.NDArray[np.float32]
 
-SHARPEN = 1.5  # power of the class probabilities: the classifier was trained with smoothed labels and says too little
-TAIL = 0.06  # least sum of the sharpened probabilities that is scaled to one
 TABLES = 16  # vocabularies remembered
 
 
@@ -68,6 +66,7 @@ class _Table:
     near: _Links  # P(term | concept)
     known: npt.NDArray[np.bool_]  # [terms]: a rule names it
     looks: tuple[tuple[int, str], ...]  # the terms that name a colour or the light, and the word that does
+    kinds: tuple[tuple[int, frozenset[str]], ...]  # the terms that name kinds of pictures, and the kinds
     mute: npt.NDArray[np.bool_]  # [terms] never said
 
 
@@ -94,7 +93,7 @@ class TermScorer:
         """One score per term, in the vocabulary's order; terms that cannot be reached score 0."""
         table = self.table(vocabulary)
         probs = self._calibrator.apply(self.raw(prediction, table), table.known)
-        probs = np.where(table.mute, 0.0, probs)
+        probs = of_kind.adjust(np.where(table.mute, 0.0, probs), prediction, table.kinds, table.looks)
         return tuple(map(TermScore, table.categories, table.terms, probs.tolist(), repeat(self.model)))
 
     def prepare(self, vocabulary: Vocabulary) -> None:
@@ -108,7 +107,9 @@ class TermScorer:
         if unsayable(texts):
             return "gender, age and the like are not said from pixels."
         table = self._build(Vocabulary(name="one", version=1, categories=(Category(id=category.id, terms=(term,)),)))
-        if max(table.weights[:, :1].max(initial=0.0), table.near.shares.max(initial=0.0)) < 0.3 and not table.looks:
+        if max(table.weights[:, :1].max(initial=0.0), table.near.shares.max(initial=0.0)) < 0.3 and not (
+            table.looks or table.kinds
+        ):
             return "nothing that the lite models see is near it."
         return None
 
@@ -120,8 +121,8 @@ class TermScorer:
         """[terms] uncalibrated probabilities."""
         if prediction.look is not None and prediction.look.uniform:
             return _coloured(np.zeros(len(table.terms)), prediction, table)  # one colour all over: nothing else is on it
-        joined = _joined(evidence(prediction, self._lexicon), table.weights, len(self._lexicon.classes))
-        direct, concepts = joined[: len(table.terms)], cues.adjust(joined[len(table.terms) :], prediction)
+        seen = joined(evidence(prediction, self._lexicon), table.weights, len(self._lexicon.classes))
+        direct, concepts = seen[: len(table.terms)], cues.adjust(seen[len(table.terms) :], prediction)
         return _coloured(np.maximum(direct, table.near.best(concepts)), prediction, table)
 
     def table(self, vocabulary: Vocabulary) -> _Table:
@@ -169,18 +170,9 @@ class TermScorer:
             near=_Links.of(np.array([c[1] for c in columns], np.float32).reshape(len(pairs), len(self._lexicon.concepts)).T),
             known=np.array([c[2] for c in columns], bool),
             looks=tuple((i, word) for i, some in enumerate(names) if (word := cues.look_word(some)) is not None),
+            kinds=tuple((i, kinds) for i, some in enumerate(names) if (kinds := of_kind.named(some))),
             mute=np.array([not some or unsayable(some) for some in texts], bool),
         )
-
-
-def _joined(sources: Floats, weights: Floats, classes: int) -> npt.NDArray[np.float64]:
-    """[1080] evidence, [1080, n] P(n | source) → [n]: the classes exclude each other and add up; objects stand beside them."""
-    seen = np.flatnonzero(sources)  # few of the sources: the rest of the weights need not be read
-    few, objects = seen[seen < classes], seen[seen >= classes]
-    of_classes = np.clip(sources[few] @ weights[few], 0.0, 1.0)
-    of_objects = (sources[objects, None] * weights[objects]).max(axis=0, initial=0.0)
-    out: npt.NDArray[np.float64] = (1.0 - (1.0 - of_classes) * (1.0 - of_objects)).astype(np.float64)
-    return out
 
 
 def _coloured(probs: npt.NDArray[np.float64], prediction: Prediction, table: _Table) -> npt.NDArray[np.float64]:
@@ -189,20 +181,6 @@ def _coloured(probs: npt.NDArray[np.float64], prediction: Prediction, table: _Ta
         for i, word in table.looks:
             probs[i] = cues.by_look(word, prediction.look)
     return probs
-
-
-def evidence(prediction: Prediction, words: Lexicon) -> Floats:
-    """[1080]: p(class) of each class, then the probability that each kind of object is there."""
-    sources = np.zeros(len(words.words), np.float32)
-    seen = [(row, c.score) for c in prediction.classes if (row := words.class_index.get(c.label)) is not None]
-    shares = np.array([max(score, 0.0) ** SHARPEN for _, score in seen], np.float32)
-    np.add.at(sources, np.array([row for row, _ in seen], np.intp), shares)  # two classes share a name
-    sources /= max(float(sources.sum()), TAIL)
-    for thing in prediction.objects:
-        row = words.object_index.get(thing.label)
-        if row is not None:
-            sources[len(words.classes) + row] = max(sources[len(words.classes) + row], sure(thing))
-    return sources
 
 
 def _fingerprint(vocabulary: Vocabulary) -> str:
