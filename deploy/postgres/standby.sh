@@ -10,7 +10,7 @@ if [ "$(id -u)" = 0 ]; then
 fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     pg_basebackup -D "$PGDATA" -X stream -R -c fast -d "host=$STANDBY_OF user=tagger application_name=standby"
-    # the password is read at each start, not kept in the copy
-    sed -i "s/ password=[^ ']*//" "$PGDATA/postgresql.auto.conf"
+    # the password is read at each start, not kept in the copy; where the first one was restored, its moment is none of ours
+    sed -i -e "s/ password=[^ ']*//" -e "/^recovery_target/d" -e "/^restore_command/d" "$PGDATA/postgresql.auto.conf"
 fi
 exec "$@"
