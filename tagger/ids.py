@@ -7,7 +7,7 @@ import threading
 import time
 from typing import Literal
 
-Prefix = Literal["job", "dlv", "site", "bkf", "req", "key", "atm", "dl", "end", "rev", "wrk", "evt", "tst"]
+Prefix = Literal["job", "dlv", "site", "bkf", "req", "key", "atm", "dl", "end", "rev", "wrk", "evt", "tst", "aud"]
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tagger.annotation import Annotation
+from tagger.audit_entry import AuditEntry
 from tagger.delivery import Attempt, DeadLetter, Delivery
 from tagger.instants import format_instant
 from tagger.job import Job
@@ -112,6 +113,17 @@ def dead_letter(letter: DeadLetter) -> dict[str, Any]:
         "at": instant(letter.at_ms),
         "attempts": letter.failures,
         "error": dict(letter.error),
+    }
+
+
+def audit_entry(entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "at": instant(entry.at_ms),
+        "actor": entry.actor,
+        "action": entry.action,
+        "site": entry.site_id,
+        "detail": dict(entry.detail),
     }
 
 

@@ -12,6 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from tagger.api.queries import check_single
 from tagger.api.waiting import Waiter
+from tagger.audit_entry import Action, AuditEntry
 from tagger.catalog.load import Catalog
 from tagger.errors import BadRequest, Forbidden, NotFound, Pointer, Unauthorized
 from tagger.keys import hash_key
@@ -49,6 +50,12 @@ class Caller:
     """The holder of the key: one site, or the operator (`site_id` is None)."""
 
     site_id: str | None
+    key_id: str = ""
+
+    def acts(self, action: Action, site_id: str | None = None, **detail: Any) -> AuditEntry:
+        """The entry of the audit log for what this caller does."""
+        asked = {name: value for name, value in detail.items() if value not in (None, [], "")}
+        return AuditEntry(action=action, actor=f"api:{self.key_id or 'operator'}", site_id=site_id, detail=asked)
 
     def may_see(self, site_id: str, missing: str) -> None:
         """Another site's things do not exist for this caller. `missing`: what is said of a thing that truly is not there."""
@@ -74,7 +81,7 @@ def caller(
     if key is None or key.revoked_ms is not None:
         raise Unauthorized("The key is unknown or revoked.")
     request.scope["tagger.ids"]["site"] = key.site_id  # for the request's line of log
-    return Caller(site_id=key.site_id)
+    return Caller(site_id=key.site_id, key_id=key.id)
 
 
 CallerDep = Annotated[Caller, Depends(caller)]

@@ -28,6 +28,7 @@ PLACES = {  # in the order of `tagger --help`
     "doctor": "doctor.doctor",
     "purge": "retention.purge",
     "backup": "retention.backup",
+    "audit-log": "audit_log.app",
     "sites": "sites.app",
     "webhooks": "webhooks.app",
     "conformance": "conformance.conformance",

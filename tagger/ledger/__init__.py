@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tagger.ledger.audit_log import AuditLog
 from tagger.ledger.backfills import Backfills
 from tagger.ledger.bytes import Bytes
 from tagger.ledger.db.engine import file_of
@@ -61,6 +62,7 @@ class Ledger(
     Replies,
     Bytes,
     Retention,
+    AuditLog,
 ):
     """One object per process, used from any thread. Each base class handles one noun, in a file of its own.
 

@@ -10,7 +10,17 @@ from tagger.ids import first_id
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.erasure import BATCH, KNOWLEDGE, Erased, erase_asset, erase_jobs
-from tagger.ledger.tables import attempts, deliveries, erased_jobs, idempotency, jobs, prediction_cache, word_is, workers
+from tagger.ledger.tables import (
+    attempts,
+    audit_log,
+    deliveries,
+    erased_jobs,
+    idempotency,
+    jobs,
+    prediction_cache,
+    word_is,
+    workers,
+)
 
 IDEMPOTENT_MS = 86_400_000
 ERASED_MS = 7 * 86_400_000  # a CMS stops repeating a hook after some days
@@ -61,6 +71,9 @@ class Retention(Store):
             + self._trim([idempotency.c.site_id, idempotency.c.key], idempotency.c.at_ms < now_ms - IDEMPOTENT_MS)
             + self._trim([erased_jobs.c.identity], erased_jobs.c.at_ms < now_ms - ERASED_MS)
         )
+
+    def expire_audit_log(self, before_ms: int) -> int:
+        return self._trim([audit_log.c.id], audit_log.c.at_ms < before_ms)
 
     def _erase_jobs(self, chosen: Sequence[ColumnElement[bool]], on_batch: OnBatch | None, *, with_cache: bool) -> Erased:
         def work(tx: Tx) -> Erased:

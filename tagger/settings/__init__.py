@@ -135,6 +135,7 @@ class Settings(BaseModel):
     retention_days: int = Field(
         default=90, ge=1, description="How long ended jobs, deliveries, attempts and cached predictions stay in the ledger."
     )
+    audit_days: int = Field(default=730, ge=1, description="How long the audit log of what operators did stays in the ledger.")
 
     metrics_host: str = Field(default="127.0.0.1", description="Address that `metrics_port` listens on.")
     metrics_port: int = Field(

@@ -79,7 +79,7 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], 
         erased = ledger.expire_jobs(before_ms)
         for key in erased.blobs:
             blobs.delete(key)
-        rest = ledger.expire_rest(before_ms)
+        rest = ledger.expire_rest(before_ms) + ledger.expire_audit_log(ledger.now_ms() - settings.audit_days * DAY_MS)
         if erased.jobs or rest:
             log.info("retention.expired", jobs=erased.jobs, others=rest)
 

@@ -12,6 +12,7 @@ from tagger.api import response_models
 from tagger.api.deps import Caller, CallerDep, Cursor, StateDep
 from tagger.api.response_models import answered
 from tagger.api.shapes import ReplayDeliveriesIn, ReplayIn, Since
+from tagger.audit_entry import of_many
 from tagger.delivery import DeliveryStatus
 from tagger.errors import BadRequest, Pointer
 from tagger.instants import parse_instant
@@ -74,9 +75,12 @@ def replay_deliveries(body: ReplayDeliveriesIn, state: StateDep, caller: CallerD
         if site_id is None or body.ids or body.reason:
             fault = (Pointer(pointer="/unconfirmed"),)
             raise BadRequest("`unconfirmed` goes with `site` and `since` alone, and needs `site`.", errors=fault)
-        return {"replayed": state.ledger.replay_unconfirmed(site_id, since_ms=parse_instant(body.since))}
+        with state.ledger.audited(caller.acts("delivery.replayed", site_id, unconfirmed=True, since=body.since)):
+            return {"replayed": state.ledger.replay_unconfirmed(site_id, since_ms=parse_instant(body.since))}
     refused = {one: why for one in dict.fromkeys(body.ids) if (why := not_parked(state.ledger, one, site_id))}
-    released = state.ledger.replay_parked(body.ids, site_id=site_id, since_ms=parse_instant(body.since), code=body.reason)
+    asked = {"since": body.since, "reason": body.reason, **of_many(body.ids)}
+    with state.ledger.audited(caller.acts("delivery.replayed", site_id, **asked)):
+        released = state.ledger.replay_parked(body.ids, site_id=site_id, since_ms=parse_instant(body.since), code=body.reason)
     return {"replayed": sum(released.values()), **_told(refused)}
 
 
@@ -112,7 +116,9 @@ def replay(body: ReplayIn, state: StateDep, caller: CallerDep) -> dict[str, Any]
     site_id = _site_to_replay(body, caller, "dead letters")
     chosen = LetterFilter(ids=body.ids, site_id=site_id, since_ms=parse_instant(body.since), code=body.reason)
     before = {letter.id for letter in dead_letters.selected(state.ledger, chosen)} if body.ids else set()
-    replayed = dead_letters.replay(state.ledger, chosen)
+    asked = {"since": body.since, "reason": body.reason, **of_many(body.ids)}
+    with state.ledger.audited(caller.acts("dead_letter.replayed", site_id, **asked)):
+        replayed = dead_letters.replay(state.ledger, chosen)
     refused = dead_letters.refusals(state.ledger, body.ids, before, site_id=site_id)
     return {"replayed": replayed, **_told(refused)}
 

@@ -44,7 +44,7 @@ def get_site(site_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]
     summary="Add a site; the answer shows its secrets, once",
     responses={201: {"model": response_models.SiteAdded}},
 )
-def add_site(body: SiteIn, state: StateDep, _operator: OperatorDep) -> JSONResponse:
+def add_site(body: SiteIn, state: StateDep, operator: OperatorDep) -> JSONResponse:
     wanted = Site(
         id=body.id,
         name=body.name,
@@ -57,6 +57,7 @@ def add_site(body: SiteIn, state: StateDep, _operator: OperatorDep) -> JSONRespo
         tell_failed=body.tell_failed,
     )
     url, private = (body.endpoint.url, body.endpoint.allow_private) if body.endpoint else (None, False)
-    added = sites.add_site(state.ledger, state.catalog, wanted, url, allow_private=private)
+    with state.ledger.audited(operator.acts("site.added", body.id, endpoint=url)):
+        added = sites.add_site(state.ledger, state.catalog, wanted, url, allow_private=private)
     secrets = {"hook_secret": added.hook_secret, "callback_secret": added.callback_secret}
     return JSONResponse({**_body(state, added.site), **secrets}, 201, headers={"Location": f"/v1/sites/{added.site.id}"})

@@ -11,8 +11,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tagger import serializers
+from tagger.audit_entry import Action
 from tagger.backfill import Backfill, BackfillStatus
 from tagger.cli import attention, console
+from tagger.cli.acting import audited
 from tagger.job import ENDED
 from tagger.ledger import Ledger
 from tagger.services.backfill.rehearse import plan_folder, rehearse
@@ -89,7 +91,8 @@ def start(
                 _say_left_out(plan)
                 console.out.print("This was a dry run; nothing was started.")
             return
-        ledger.start_backfill(plan)
+        with audited(ledger, "backfill.started", site, backfill=plan.id, folder=str(folder)):
+            ledger.start_backfill(plan)
         if json:
             console.print_json(row(ledger.backfill(plan.id), ledger.now_ms()))
             return
@@ -208,9 +211,18 @@ def told(backfill: Backfill, now_ms: int) -> str:
     return f"{done}. {under_way} are being described, {waiting} wait for `tagger backfill resume {body['id']}`."
 
 
+ACTIONS: dict[BackfillStatus, Action] = {
+    "paused": "backfill.paused",
+    "running": "backfill.resumed",
+    "cancelled": "backfill.cancelled",
+}
+
+
 def _set(backfill_id: str, wanted: BackfillStatus, json: bool) -> None:
     with console.ledger() as ledger:
-        ledger.set_backfill_status(backfill_id, wanted)
+        site = ledger.backfill(backfill_id).site_id
+        with audited(ledger, ACTIONS[wanted], site, backfill=backfill_id):
+            ledger.set_backfill_status(backfill_id, wanted)
         backfill, now_ms = ledger.backfill(backfill_id), ledger.now_ms()
     if json:
         console.print_json(row(backfill, now_ms))

@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 
 from tagger import serializers
+from tagger.audit_entry import Action, of_many
 from tagger.cli import console, filters
+from tagger.cli.acting import audited
 from tagger.delivery import DeadLetter
 from tagger.errors import BadRequest, NotFound
 from tagger.instants import parse_instant
@@ -96,7 +98,9 @@ def _act(verb: str, act: Callable[[Ledger, list[str]], int], ids: list[str] | No
     with console.ledger() as ledger:
         chosen = list(dict.fromkeys(_ids(ledger, ids, by, everything)))
         before = {letter.id for letter in selected(ledger, LetterFilter(ids=ids))} if ids else set()
-        done = act(ledger, chosen)
+        action: Action = "dead_letter.replayed" if act is Ledger.replay else "dead_letter.discarded"
+        with audited(ledger, action, by.site, since=by.since, reason=by.reason, backfill=by.backfill, **of_many(chosen)):
+            done = act(ledger, chosen)
         # a discarded letter has gone, as was asked
         named = [one for one in chosen if act is Ledger.replay or one not in before] if ids else []
         refused = refusals(ledger, named, before)

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 import typer
 
 from tagger import serializers
+from tagger.audit_entry import of_many
 from tagger.cli import console, filters
+from tagger.cli.acting import audited
 from tagger.errors import BadRequest, NotFound
 from tagger.instants import parse_instant
 from tagger.services.list_filters import check_error_code
@@ -118,7 +120,8 @@ def replay(
     with console.ledger() as ledger:
         filters.check_site(ledger, site)
         refused = {one: why for one in dict.fromkeys(ids or ()) if (why := not_parked(ledger, one, None))}
-        released = ledger.replay_parked(ids or (), site_id=site, since_ms=parse_instant(since), code=reason)
+        with audited(ledger, "delivery.replayed", site, since=since, reason=reason, **of_many(ids or [])):
+            released = ledger.replay_parked(ids or (), site_id=site, since_ms=parse_instant(since), code=reason)
     if ids and not released:
         told = " ".join(f"{one}: {why}." for one, why in refused.items())
         raise NotFound(f"None of these deliveries is parked. {told}", "List them with `tagger deliveries list --status parked`.")
@@ -146,7 +149,8 @@ def _replay_unconfirmed(site: str | None, since: str | None, json: bool, *, narr
         )
     with console.ledger() as ledger:
         filters.check_site(ledger, site)
-        count = ledger.replay_unconfirmed(site, since_ms=parse_instant(since))
+        with audited(ledger, "delivery.replayed", site, unconfirmed=True, since=since):
+            count = ledger.replay_unconfirmed(site, since_ms=parse_instant(since))
     if json:
         console.print_json({"data": [{"site": site, "released": count}], "next_cursor": None})
         return

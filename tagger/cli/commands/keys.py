@@ -8,6 +8,7 @@ import typer
 
 from tagger import serializers
 from tagger.cli import console
+from tagger.cli.acting import audited
 from tagger.keys import hash_key, new_key
 from tagger.site import ApiKey
 
@@ -39,7 +40,8 @@ def create(
     key = new_key()
     with console.ledger() as ledger:
         ledger.get_site(site)
-        made = ledger.add_key(site, name, hash_key(key))
+        with audited(ledger, "key.created", site, name=name):
+            made = ledger.add_key(site, name, hash_key(key))
     if json:
         console.print_json({**_row(made), "key": key})
     else:
@@ -67,6 +69,6 @@ def revoke(key_id: Annotated[str, typer.Argument(help="Id of the key; `tagger ke
 
     Example:  tagger keys revoke key_01J9Z3…
     """
-    with console.ledger() as ledger:
+    with console.ledger() as ledger, audited(ledger, "key.revoked", key=key_id):
         ledger.revoke_key(key_id)
     console.out.print(f"{key_id} is revoked.")

@@ -10,6 +10,7 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from tagger.blobs import open_blobs
 from tagger.cli import console
+from tagger.cli.acting import audited
 from tagger.errors import BadRequest, NotFound
 from tagger.ledger import Erased, Ledger, file_of
 from tagger.ledger.db.copies import copy_sqlite
@@ -43,7 +44,8 @@ def purge(
         if not dry_run:
             if not yes:
                 typer.confirm(f"Erase {number} jobs? This cannot be undone.", abort=True, err=True)
-            number = _erase(ledger, site, asset, before_ms, number)
+            with audited(ledger, "jobs.purged", site, asset=asset, older_than_days=older_than, jobs=number):
+                number = _erase(ledger, site, asset, before_ms, number)
     if json:
         console.print_json({"jobs": number, "dry_run": dry_run})
     else:

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from tagger.cli import console, filters
+from tagger.cli.acting import audited
 from tagger.errors import BadRequest
+from tagger.ledger.sites import SecretOf
 from tagger.net.signing import new_secret
 
 
@@ -29,8 +31,9 @@ def rotate(
     if hook == callback:
         raise BadRequest("No secret is selected, or both are.", "Give either --hook or --callback.")
     fresh = None if finish else new_secret()
-    with console.ledger() as ledger:
-        valid = ledger.rotate_secret(site_id, "hook" if hook else "callback", fresh)
+    which: SecretOf = "hook" if hook else "callback"
+    with console.ledger() as ledger, audited(ledger, "secret.rotated", site_id, secret=which, finished=finish or None):
+        valid = ledger.rotate_secret(site_id, which, fresh)
     if json:
         console.print_json({"site": site_id, "secret": fresh, "valid": valid})
     elif fresh is None:

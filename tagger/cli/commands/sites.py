@@ -8,6 +8,7 @@ import typer
 
 from tagger import serializers
 from tagger.cli import console, filters
+from tagger.cli.acting import audited
 from tagger.cli.commands import rotation, site_probe
 from tagger.errors import BadRequest
 from tagger.ledger import Ledger
@@ -63,7 +64,7 @@ def add(
         tell_unwritten=tell_unwritten,
         tell_failed=tell_failed,
     )
-    with console.ledger(making=True) as ledger:
+    with console.ledger(making=True) as ledger, audited(ledger, "site.added", site_id, endpoint=endpoint):
         added = services.add_site(ledger, console.catalog(), site, endpoint or None, allow_private=allow_private)
         secrets = {"hook_secret": added.hook_secret, "callback_secret": added.callback_secret}
         body = {**_row(ledger, added.site), **secrets}
@@ -134,7 +135,8 @@ def change(
             changes["vocabulary"] = vocabulary or None
         if old is None and endpoint is None and allow_private is not None:
             raise BadRequest(f"{site_id} has no endpoint.", "Add one with --endpoint URL.")
-        ledger.change_site(site_id, changes)
+        with audited(ledger, "site.changed", site_id, fields=sorted(changes), endpoint=endpoint, allow_private=allow_private):
+            ledger.change_site(site_id, changes)
         secret: str | None = None
         if endpoint and old is None:
             secret = services.add_endpoint(ledger, site_id, endpoint, allow_private=private)
@@ -221,7 +223,8 @@ def pause(
         raise BadRequest("The option --writes is missing.", "Use `tagger sites pause SITE --writes`.")
     with console.ledger() as ledger:
         ledger.get_site(site_id)
-        ledger.pause_writes(site_id, True)
+        with audited(ledger, "site.paused", site_id):
+            ledger.pause_writes(site_id, True)
     console.out.print(f"Nothing is written to {site_id} until `tagger sites resume {site_id}`.")
 
 
@@ -235,7 +238,8 @@ def resume(site_id: filters.SiteId) -> None:
     """
     with console.ledger() as ledger:
         ledger.get_site(site_id)
-        released = ledger.resume_site(site_id)
+        with audited(ledger, "site.resumed", site_id):
+            released = ledger.resume_site(site_id)
     waited = "1 waiting delivery is sent now" if released == 1 else f"{released} waiting deliveries are sent now"
     console.out.print(f"Writes to {site_id} are resumed; {waited}.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TypeVar
 
 from sqlalchemy import Connection, text
@@ -14,6 +15,8 @@ from tagger.ledger.db.engine import Clock, make_engines, parse_url, read_clock, 
 from tagger.ledger.db.writer import Tx, Writer
 
 R = TypeVar("R")
+# What this thread's next write also does, in the same transaction; see audit_log.py. Empty again after that write.
+ANNOUNCED: ContextVar[list[Callable[[Tx], None]] | None] = ContextVar("announced", default=None)
 
 
 class Store:
@@ -52,7 +55,21 @@ class Store:
         return self._read(connections.allowed) if self._url.get_backend_name() == "postgresql" else None
 
     def _write(self, work: Callable[[Tx], R], *, urgent: bool = False, durable: bool = True) -> R:
-        return self._writer.submit(work, urgent=urgent, durable=durable)
+        notes = ANNOUNCED.get()
+        if not notes:
+            return self._writer.submit(work, urgent=urgent, durable=durable)
+
+        def both(tx: Tx) -> R:
+            done = work(tx)
+            if done is None or done != 0:  # a write that counts 0 rows changed nothing, and its caller refuses the action
+                for note in notes:
+                    note(tx)
+            return done
+
+        done = self._writer.submit(both, urgent=urgent)
+        if done is None or done != 0:
+            notes.clear()
+        return done
 
     def _read(self, work: Callable[[Connection], R]) -> R:
         try:

@@ -5,7 +5,7 @@ Times are milliseconds since 1970 UTC. Open states have partial indexes, so ten 
 
 from tagger.ledger.tables.base import metadata, word_is
 from tagger.ledger.tables.sites import api_keys, endpoints, sites
-from tagger.ledger.tables.upkeep import counters, idempotency, prediction_cache, ticks, workers
+from tagger.ledger.tables.upkeep import audit_log, counters, idempotency, prediction_cache, ticks, workers
 from tagger.ledger.tables.work import (
     assets,
     backfills,
@@ -23,6 +23,7 @@ __all__ = [
     "api_keys",
     "assets",
     "attempts",
+    "audit_log",
     "backfills",
     "counters",
     "dead_letters",

@@ -1,6 +1,6 @@
-"""Processes, stored counters, recurring chores, idempotency keys and the cache of predictions."""
+"""Processes, what operators did, stored counters, recurring chores, idempotency keys and the cache of predictions."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Integer, LargeBinary, String, Table, Text
 
 from tagger.ledger.tables.base import metadata, partial
 
@@ -17,6 +17,17 @@ workers = Table(
     Column("ended_ms", BigInteger, index=True),  # set once, by death or by a clean exit; never cleared
     Column("checks", Boolean),  # whether it can say if a text describes an image; null: it did not say, as before 0.2
     partial("workers_alive", "beat_ms", where="ended_ms IS NULL"),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False, index=True),
+    Column("actor", Text, nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("site_id", String(63)),
+    Column("detail", JSON, nullable=False),
 )
 
 counters = Table(  # stored, so that no query counts ten million rows; several shards, so that writers rarely wait for each other

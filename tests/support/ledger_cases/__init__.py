@@ -14,9 +14,11 @@ pytest.register_assert_rewrite(
     "ledger_cases.telling",
     "ledger_cases.turns",
     "ledger_cases.unconfirmed",
+    "ledger_cases.auditing",
     "ledger_cases.pausing",
 )
 
+from support.ledger_cases.auditing import AuditCases  # noqa: E402
 from support.ledger_cases.away import AwayCases  # noqa: E402 - the rewriting comes first
 from support.ledger_cases.circuits import CircuitCases  # noqa: E402
 from support.ledger_cases.clocks import ClockCases  # noqa: E402
@@ -47,6 +49,7 @@ class LedgerCases(
     TurnCases,
     UnconfirmedCases,
     PauseCases,
+    AuditCases,
 ):
     """Needs a fixture `world` from the class that inherits."""
 
