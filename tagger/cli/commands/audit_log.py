@@ -10,7 +10,7 @@ from tagger import serializers
 from tagger.cli import console, filters
 from tagger.instants import parse_instant
 
-app = typer.Typer(help="Show what operators did: keys, secrets, pauses, purges, replays.", no_args_is_help=True)
+app = typer.Typer(help="Show what operators did, and when.", no_args_is_help=True)
 
 
 @app.command("list")
