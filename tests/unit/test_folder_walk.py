@@ -84,6 +84,26 @@ def test_pictures_that_no_decoder_opens_are_named(tmp_path: Path) -> None:
     assert survey(tmp_path).sentence() == "Skipped: 2 × an image in an unsupported format (b.CR2, c.svg)."
 
 
+JPEG, WEBP, HEIC = b"\xff\xd8\xff\xe0" + bytes(20), b"RIFF\0\0\0\0WEBPVP8 ", b"\0\0\0\x18ftypheic" + bytes(8)
+UNSAID = "Skipped: 1 × an image whose name does not end like one, such as in .jpg ({name})."
+
+
+@pytest.mark.parametrize("name", ["IMG_0001", "cat.jpg?w=200", "cat.jpg.1", "cat.jpg_large", "cat.jpg ", "cat.jpg(1)", "cat."])
+@pytest.mark.parametrize("content", [JPEG, WEBP, HEIC], ids=["jpeg", "webp", "heic"])
+def test_an_image_whose_name_does_not_say_so_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert names(tmp_path) == []
+    assert survey(tmp_path).sentence() == UNSAID.format(name=name)
+
+
+@pytest.mark.parametrize("name", ["cat.jpg~", "cat.jpg_original", "clip.mov", "cat.xmp", "Makefile"])
+def test_backups_and_other_files_are_left_out_without_a_word(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"all: build" if name == "Makefile" else JPEG)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty").touch()
+    assert survey(tmp_path).sentence() == ""
+
+
 def test_a_linked_album_is_described_and_a_loop_is_not_walked_twice(tmp_path: Path) -> None:
     put(tmp_path, "lib/a.jpg", "lib/sub/c.jpg", "disk2/b.jpg", "disk2/deep/d.jpg")
     for link, target in (

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from tagger.cms.folder.misnamed import is_misnamed
 from tagger.errors import BadRequest
 
 # What the decoders open (`workers.decode.pixels.FORMATS`), by the endings that such files carry.
@@ -176,6 +177,8 @@ def _picture(place: _Place, entry: os.DirEntry[str], relative: str, left_out: Le
         if not _is_picture_name(entry.name):
             if os.path.splitext(entry.name)[1].lower() in OTHER_PICTURES:
                 left_out("an image in an unsupported format", relative)
+            elif left_out is not _ignore and is_misnamed(entry):
+                left_out("an image whose name does not end like one, such as in .jpg", relative)
             return None
         state = entry.stat()
         if not stat.S_ISREG(state.st_mode):
