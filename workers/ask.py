@@ -124,6 +124,7 @@ class _ImageQuestion:
             "models": sorted({*prediction.models, *(s.model for s in scores)}),
             "scores": {s.term: round(s.score, 6) for s in scores},
             "tags": tags,
+            "kind": prediction.kind,
             "caption": {"text": caption.text, "score": gate.caption_score(caption), "model": caption.model} if caption else None,
             "annotations": [a.to_dict() for a in annotations if a.field != "tags"],
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from tagger.asset import Context
 from tagger.catalog.profile import Profile
 from tagger.catalog.vocabulary import Vocabulary
 from tagger.evaluation import metrics
+from tagger.evaluation.backed import coverage, is_backed
 from tagger.evaluation.calibration import Floats, Truth
 from tagger.evaluation.cider import cider_d
 from tagger.evaluation.ground_truth import Labels
-from tagger.evaluation.metrics import Report
+from tagger.evaluation.metrics import Counts, Report
 
 Answer = Mapping[str, Any]  # of `python -m workers.ask images`
 
@@ -49,6 +50,33 @@ class Figures:
     cider: float | None  # mean CIDEr-D of the model's captions; None without references
     alt_texts: int  # published
     broken_alt_texts: int
+    covered: float | None = None  # share of the references' content words that the captions have; None without references
+    backed_alt_texts: int = 0  # published ones that name something that people wrote of the image or tagged
+    kinds: Mapping[str, Counts] = field(default_factory=dict)  # by the kind of picture that the models saw
+
+    def summary(self) -> dict[str, Any]:
+        counts = self.tags.overall
+        return {
+            "images": self.tags.images,
+            "precision": counts.precision,
+            "recall": counts.recall,
+            "offered": counts.offered,
+            "true": counts.true,
+            "right": counts.right,
+            "top1": self.tags.top1,
+            "top3": self.tags.top3,
+            "calibration_error": self.tags.calibration.error,
+            "calibration_error_offered": self.tags.calibration_offered.error,
+            "cider": self.cider,
+            "covered": self.covered,
+            "alt_texts": self.alt_texts,
+            "backed_alt_texts": self.backed_alt_texts,
+            "broken_alt_texts": self.broken_alt_texts,
+            "kinds": {
+                kind: {"precision": c.precision, "recall": c.recall, "offered": c.offered, "true": c.true, "right": c.right}
+                for kind, c in self.kinds.items()
+            },
+        }
 
 
 def evaluation_run(
@@ -81,7 +109,27 @@ def figures(name: str, run: EvaluationRun, files: Sequence[str], labels: Labels)
         cider=sum(each.values()) / len(references) if references else None,  # an image without a caption counts 0
         alt_texts=sum(1 for f in files if f in run.answers and published_alt(run.answers[f]) is not None),
         broken_alt_texts=sum(1 for f in files if f in run.broken_alt_texts),
+        covered=coverage(captions, references),
+        backed_alt_texts=sum(_backed(f, run.answers[f], labels) for f in files if f in run.answers),
+        kinds=_by_kind(run, files, labels),
     )
+
+
+def _by_kind(run: EvaluationRun, files: Sequence[str], labels: Labels) -> dict[str, Counts]:
+    """How good the tags are on each kind of picture; an image whose kind is not known counts in none."""
+    kinds = {str(a["kind"]) for f in files if (a := run.answers.get(f)) and a.get("kind")}
+    found = {}
+    for kind in sorted(kinds):
+        some = [f for f in files if f in run.answers and run.answers[f].get("kind") == kind]
+        probabilities, truth = scores(run, some, labels)
+        chosen = np.array([[t in run.answers[f]["tags"] for t in run.terms] for f in some]).reshape(truth.shape)
+        found[kind] = metrics.report(probabilities, truth, run.terms, chosen=chosen).overall
+    return found
+
+
+def _backed(file: str, answer: Answer, labels: Labels) -> bool:
+    text = published_alt(answer)
+    return text is not None and is_backed(text, labels.captions.get(file, ()), labels.tags[file])
 
 
 def scores(run: EvaluationRun, files: Sequence[str], labels: Labels) -> tuple[Floats, Truth]:

@@ -11,6 +11,7 @@ import pytest
 from tagger.catalog.profile import built_in
 from tagger.catalog.vocabulary_file import built_in as vocabulary_of
 from tagger.evaluation import metrics, run
+from tagger.evaluation.backed import is_backed
 from tagger.evaluation.diagram import diagram
 from tagger.evaluation.ground_truth import Labels
 
@@ -47,6 +48,20 @@ def test_figures_count_what_was_published() -> None:
     assert found.cider is not None
     assert found.cider > 0
     assert (found.alt_texts, found.broken_alt_texts) == (1, 0)
+
+
+def test_a_caption_is_judged_by_the_words_that_people_used() -> None:
+    wrong = {**answer("b.jpg", {"cat": 0.6, "dog": 0.7, "pet": 0.0, "tree": 0.0}, "Oscilloscope"), "kind": "photograph"}
+    found = run.figures("all images", made(GOOD[0], wrong), ["a.jpg", "b.jpg"], LABELS)
+    assert found.covered == pytest.approx(0.5), "both words of one reference, none of the other"
+    assert (found.alt_texts, found.backed_alt_texts) == (2, 1)
+    assert found.summary()["kinds"]["photograph"]["precision"] == 0.5, "a dog, and no cat"
+
+
+def test_a_plural_and_a_tag_back_a_text() -> None:
+    assert is_backed("Two cats", ["a tabby cat"], [])
+    assert is_backed("Musical instruments", [], ["musical_instrument"])
+    assert not is_backed("The boat", ["the cat"], ["sea"])
 
 
 def test_an_image_that_failed_counts_as_one_without_tags() -> None:

@@ -235,26 +235,7 @@ def _plain(one: EvaluationRun, some: Measured) -> dict[str, Any]:
         "name": one.name,
         "models": list(one.models),
         "failed": dict(one.failed),
-        "sets": {name: {**summary(f), "terms": _terms(f)} for name, f in some.items()},
-    }
-
-
-def summary(f: Figures) -> dict[str, Any]:
-    counts = f.tags.overall
-    return {
-        "images": f.tags.images,
-        "precision": counts.precision,
-        "recall": counts.recall,
-        "offered": counts.offered,
-        "true": counts.true,
-        "right": counts.right,
-        "top1": f.tags.top1,
-        "top3": f.tags.top3,
-        "calibration_error": f.tags.calibration.error,
-        "calibration_error_offered": f.tags.calibration_offered.error,
-        "cider": f.cider,
-        "alt_texts": f.alt_texts,
-        "broken_alt_texts": f.broken_alt_texts,
+        "sets": {name: {**f.summary(), "terms": _terms(f)} for name, f in some.items()},
     }
 
 
@@ -281,11 +262,15 @@ def _say(one: EvaluationRun, some: Measured) -> None:
             ("calibration error, every pair", t.calibration.error, MOST_ERROR, False),
             ("calibration error, offered tags", t.calibration_offered.error, MOST_ERROR, False),
             ("CIDEr-D of captions", f.cider, None, True),
+            ("words of the references covered", f.covered, None, True),
         ):
             judged = _bar(value, bar, high) if name != "tuned" else ""  # images used for tuning prove nothing
             console.out.print(f"    {label:32} {_number(value)}{judged}")
         clean = "ok" if f.broken_alt_texts == 0 else "NOT MET"
         console.out.print(f"    alt texts that break a text rule {f.broken_alt_texts} of {f.alt_texts} published  (0: {clean})")
+        console.out.print(f"    alt texts with a word of the labels {f.backed_alt_texts} of {f.alt_texts} published")
+        for kind, k in f.kinds.items():
+            console.out.print(f"    {kind:32} precision {_number(k.precision)}, recall {_number(k.recall)}, {k.offered} offered")
 
 
 def _number(value: float | None) -> str:
