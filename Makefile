@@ -46,10 +46,12 @@ $(OPS)/.done: requirements/ops.lock
 	touch $@
 
 alerts-test: $(DEV)/.done $(TOOLS)/.done  ## Alert rules and dashboards, with the real Prometheus beside a running stack
-	OPS_TOOLS=$(TOOLS) $(DEV)/bin/python -m pytest tests/helm/test_alerts.py tests/helm/test_dashboards.py $(ARGS)
+	OPS_TOOLS=$(TOOLS) $(DEV)/bin/python -m pytest $(ALERTS) $(ARGS)
 
 helm-test: $(DEV)/.done $(OPS)/.done $(TOOLS)/.done  ## The Helm chart, with the real helm and the schemas of Kubernetes
-	OPS_TOOLS=$(TOOLS) $(DEV)/bin/python -m pytest tests/helm --ignore tests/helm/test_alerts.py --ignore tests/helm/test_dashboards.py $(ARGS)
+	OPS_TOOLS=$(TOOLS) $(DEV)/bin/python -m pytest -n 2 --dist worksteal tests/helm/test_chart.py $(ARGS)
+
+ALERTS := tests/helm/test_alerts.py tests/helm/test_alert_fires.py tests/helm/test_dashboards.py
 
 $(TOOLS)/.done: tests/helm/tools.sh
 	tests/helm/tools.sh $(TOOLS)

@@ -38,6 +38,7 @@ imagePullSecrets: [{name: registry}]
 """
 MATRIX = {
     "defaults": "{}",
+    "default-with-flower": "{flower: {enabled: true}}",
     "everything": FULL,
     "one-gpu-lane-without-keda": "{gpu: {lanes: [upload]}, models: {pull: false}}",
     "keda-without-gpu": "{keda: {enabled: true}, monitoring: {serviceMonitor: {enabled: true}}}",
