@@ -15,7 +15,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from typing import Literal, TypeVar
 
 import urllib3
@@ -79,11 +79,12 @@ class Reply:
 class RequestFailed(Exception):
     """There is no answer. The text names the server, but never the path, a query or a secret."""
 
-    def __init__(self, hop: Hop, stage: Stage, detail: str, *, tls: bool = False) -> None:
+    def __init__(self, hop: Hop, stage: Stage, detail: str, *, tls: bool = False, cut: bool = False) -> None:
         super().__init__(detail)
         self.hop = hop
         self.stage = stage  # up to "send" nobody can have acted on the request
         self.tls = tls  # the certificate or the TLS handshake is at fault
+        self.cut = cut  # the body ended before the length that the head or the chunk named
 
 
 class HttpClient:
@@ -213,8 +214,10 @@ def _headers(request: Request, step: Step) -> dict[str, str]:
 def _failure(hop: Hop, stage: Stage, err: BaseException) -> RequestFailed:
     """The text of a cause may hold the URL, which may hold a secret: only its kind is shown."""
     doing = "connecting" if stage == "connect" else "waiting for the answer"
-    detail = f"{hop.origin}: {type(err.__cause__ or err).__name__} while {doing}."
-    return RequestFailed(hop, stage, detail, tls=isinstance(err, ssl.SSLError | urllib3.exceptions.SSLError))
+    cause = err.__cause__ or err
+    tls = isinstance(err, ssl.SSLError | urllib3.exceptions.SSLError)
+    detail = f"{hop.origin}: {type(cause).__name__} while {doing}."
+    return RequestFailed(hop, stage, detail, tls=tls, cut=isinstance(cause, IncompleteRead))
 
 
 def _read_capped(response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:

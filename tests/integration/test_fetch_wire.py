@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from picture_server import BODY, Server, get, moved, ok, send
 
 from tagger.asset import ImageSource
-from tagger.errors import DecodeError, EncodingInvalid, ImageNotThereYet, ImageTooLarge, TaggerError, UrlInvalid
+from tagger.errors import DecodeError, EncodingInvalid, FetchFailed, ImageNotThereYet, ImageTooLarge, TaggerError, UrlInvalid
 from workers.fetch.fetch import FetchPolicy, fetch
 
 SIGNED = [
@@ -108,6 +108,24 @@ def test_a_malformed_location_is_final(server: Server, location: str) -> None:
         get(server, "/go")
     assert (caught.value.info().code, caught.value.info().retryable) == ("image_url_invalid", False)
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + BODY[:20], "/a.jpg sent fewer bytes than it announced."),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n90\r\nabc", "/a.jpg sent fewer bytes than it announced."),
+        (b"", " broke off, or its answer is not HTTP."),
+        (b"SSH-2.0-OpenSSH\r\n", " broke off, or its answer is not HTTP."),
+    ],
+    ids=["shorter than its length", "a chunk that ends early", "nothing", "not HTTP"],
+)
+def test_a_server_that_was_reached_is_not_told_as_one_that_was_not(server: Server, answer: bytes, told: str) -> None:
+    """An operator would look for the fault in the network."""
+    server.answers["/a.jpg"] = send(answer)
+    with pytest.raises(FetchFailed) as caught:
+        get(server, "/a.jpg")
+    assert str(caught.value) == f"http://cms.test:{server.port}{told}"
 
 
 def test_two_locations_are_not_chosen_from(server: Server) -> None:

@@ -158,6 +158,10 @@ def _failure(err: RequestFailed, deadline: float) -> FetchError:
         return FetchFailed(f"{err.hop.masked} did not give the image in time.", errors=URL_POINTER)
     if err.tls:
         return FetchFailed(f"The certificate or TLS of {err.hop.origin} is not valid.", errors=URL_POINTER)
+    if err.cut:
+        return FetchFailed(f"{err.hop.masked} sent fewer bytes than it announced.", errors=URL_POINTER)
+    if err.stage != "connect":
+        return FetchFailed(f"{err.hop.origin} broke off, or its answer is not HTTP.", errors=URL_POINTER)
     return FetchFailed(f"The connection to {err.hop.origin} failed.", errors=URL_POINTER)
 
 
