@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -175,3 +176,18 @@ def test_the_image_has_the_version_the_lock_and_the_torch_of_the_project() -> No
 
 
 LOCKS = ("image.lock", "dev.lock")
+
+
+# Settings that other values of the chart make, that are fixed in a pod, or that only `tagger up` has.
+OF_THE_CHART = {
+    "home", "api_host", "api_port", "metrics_host", "metrics_port", "ledger_url", "ledger_password", "broker_url",
+    "broker_password", "admin_key", "events_secret", "flower_password", "s3_access_key", "s3_secret_key",
+    "caption", "embed", "check", "model_dir",
+    "model_mirror", "model_pull", "blob_dir", "log_file_bytes", "tag_processes",
+}  # fmt: skip
+
+
+def test_the_chart_takes_every_other_setting() -> None:
+    schema = json.loads((ROOT / "helm" / "tagger" / "values.schema.json").read_text("utf-8"))
+    free = set(schema["properties"]["settings"]["propertyNames"]["enum"])
+    assert free == Settings.model_fields.keys() - OF_THE_CHART, "a new setting: add it to the `settings` of values.schema.json"
