@@ -142,6 +142,8 @@ def site(
         "writes_paused": site.writes_paused,
         "tell_unwritten": site.tell_unwritten,
         "tell_failed": site.tell_failed,
+        "max_open_jobs": site.max_open_jobs,
+        "max_bytes_a_day": site.max_bytes_a_day,
         "endpoint": endpoint,
         "capabilities": None if capabilities is None else dict(capabilities),
         "probed_at": instant(probed_ms),

@@ -18,6 +18,8 @@ class Site:
     hook_secrets: tuple[str, ...] = ()  # secrets that sign this site's own hooks to us, newest first
     tell_unwritten: bool = True  # send `asset.described` also when nothing is to be written
     tell_failed: bool = True  # send `asset.failed` for a job that is dead
+    max_open_jobs: int | None = None  # further requests get 429; None: no limit
+    max_bytes_a_day: int | None = None  # of uploads, by the UTC day; None: no limit
     fetch_auth: str | None = None  # an Authorization header for the allowed hosts only; in clear only where a port is named
 
     def __repr__(self) -> str:

@@ -19,6 +19,7 @@ from tagger.errors import (
     Forbidden,
     NotFound,
     Pointer,
+    QuotaExceeded,
     StorageUnavailable,
     TaggerError,
     TooManyBodies,
@@ -48,6 +49,8 @@ def respond(request: Request, error: TaggerError, status: int | None = None) -> 
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, (Unavailable, TooManyBodies)):
         headers["Retry-After"] = "2"
+    if isinstance(error, QuotaExceeded):
+        headers["Retry-After"] = str(error.retry_after)
     body = {**info.to_dict(), "request_id": request.scope.get("tagger.request_id", "")}
     if status is not None:
         body["status"] = status

@@ -213,6 +213,10 @@ class SiteOut(Answer):
     vocabulary: str | None
     allowed_hosts: list[str]
     writes_paused: bool
+    max_open_jobs: int | None = Field(description="Quota; further requests get 429. null: no limit.")
+    max_bytes_a_day: int | None = Field(description="Quota of uploads by the UTC day. null: no limit.")
+    open_jobs: int
+    bytes_today: int
     endpoint: EndpointOut | None
     capabilities: dict[str, Any] | None = Field(description="The answer of its CMS to `site.probe`; null: none.")
     probed_at: Instant | None

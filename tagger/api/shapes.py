@@ -53,6 +53,8 @@ class SiteIn(Body):
     allowed_hosts: list[Annotated[str, AfterValidator(check_host)]] = Field(default=[], max_length=64)
     tell_unwritten: bool = Field(True, description="Send `asset.described` also if there is nothing to write.")
     tell_failed: bool = Field(True, description="Send `asset.failed` for a failed job.")
+    max_open_jobs: int | None = Field(None, ge=1, description="Quota; further requests get 429. null: no limit.")
+    max_bytes_a_day: int | None = Field(None, ge=1, description="Quota of uploads by the UTC day. null: no limit.")
     endpoint: EndpointIn | None = None
 
 

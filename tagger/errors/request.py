@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from tagger.errors.base import TaggerError
 
 
@@ -136,6 +138,20 @@ class TooManyBodies(TaggerError):
     default_remedy = (
         "Send the request again after `Retry-After` seconds. Send fewer bodies at the same "
         "time, send URLs, or raise `body_memory_bytes`."
+    )
+
+
+@dataclass(eq=False)
+class QuotaExceeded(TaggerError):
+    retry_after: int = field(default=60, kw_only=True)  # seconds
+
+    code = "quota_exceeded"
+    title = "The site has used up its quota"
+    status = 429
+    retryable = True
+    default_remedy = (
+        "Send the request again after `Retry-After` seconds. The operator sees and changes the quota with "
+        "`tagger sites show` and `tagger sites set`."
     )
 
 

@@ -23,7 +23,7 @@ from tagger.ledger.replies import Replies
 from tagger.ledger.retention import Retention
 from tagger.ledger.sites import Sites
 from tagger.ledger.unconfirmed import Unconfirmed
-from tagger.ledger.values import Accepted, Expired, IdempotentReply, LaneCounts, Page, Review, Stats, StoredVector
+from tagger.ledger.values import Accepted, Expired, IdempotentReply, LaneCounts, Page, Review, Stats, StoredVector, Usage
 from tagger.ledger.work import Work
 from tagger.ledger.workers import Workers
 
@@ -39,6 +39,7 @@ __all__ = [
     "Review",
     "Stats",
     "StoredVector",
+    "Usage",
     "file_of",
     "newest_schema",
     "open_ledger",

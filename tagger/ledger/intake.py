@@ -11,13 +11,14 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 from tagger.errors import Conflict, NotFound
 from tagger.ids import new_id
 from tagger.job import JobRequest, JobStatus, Lane
+from tagger.ledger import usage
 from tagger.ledger.again import adds_to, latest, outdated, same_version
 from tagger.ledger.db import counters
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.moves import end_job
 from tagger.ledger.tables import erased_jobs, job_requests, jobs, word_is
-from tagger.ledger.values import Accepted
+from tagger.ledger.values import Accepted, Usage
 
 INSERT = insert(jobs).on_conflict_do_nothing(index_elements=["identity"]).returning(jobs.c.id)
 # One statement for two cases: deleted assets, and identities from before the kind of a version was part of them.
@@ -46,11 +47,26 @@ class _Rehearsed(Exception):
 
 
 class Intake(Store):
-    def accept(self, requests: Sequence[JobRequest]) -> list[Accepted]:
-        """Accept all requests in one transaction. The results have the order of the requests."""
+    def accept(self, requests: Sequence[JobRequest], *, uploaded: int = 0) -> list[Accepted]:
+        """Accept all requests in one transaction. The results have the order of the requests.
+
+        `uploaded`: how many bytes came with the first request. They count for its site if the job is new.
+        """
         if not requests:
             return []
-        return self._write(lambda tx: accept(tx, requests))
+
+        def work(tx: Tx) -> list[Accepted]:
+            answers = accept(tx, requests)
+            if uploaded and answers[0].created:
+                usage.count_bytes(tx, requests[0].site_id, uploaded)
+            return answers
+
+        return self._write(work)
+
+    def usage(self, site_id: str) -> Usage:
+        """What the site uses of its quotas now."""
+        now_ms = self.now_ms()
+        return self._read(lambda conn: usage.read(conn, site_id, now_ms))
 
     def rehearse(self, requests: Sequence[JobRequest]) -> list[Accepted]:
         """The result that `accept` would give now. The transaction is rolled back, so nothing is stored."""

@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Column, ColumnElement, and_, delete, exists, func, select, tuple_
 
 from tagger.ids import first_id
+from tagger.ledger import usage
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.erasure import BATCH, KNOWLEDGE, Erased, erase_asset, erase_jobs
 from tagger.ledger.tables import (
     attempts,
     audit_log,
+    counters,
     deliveries,
     erased_jobs,
     idempotency,
@@ -70,6 +72,7 @@ class Retention(Store):
             + self._trim([workers.c.id], workers.c.ended_ms < before_ms)
             + self._trim([idempotency.c.site_id, idempotency.c.key], idempotency.c.at_ms < now_ms - IDEMPOTENT_MS)
             + self._trim([erased_jobs.c.identity], erased_jobs.c.at_ms < now_ms - ERASED_MS)
+            + self._trim(list(counters.primary_key.columns), usage.before(now_ms))
         )
 
     def expire_audit_log(self, before_ms: int) -> int:

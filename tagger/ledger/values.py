@@ -13,6 +13,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a site uses of its quotas."""
+
+    open_jobs: int
+    bytes_today: int  # of uploads, since midnight UTC
+
+
+@dataclass(frozen=True, kw_only=True)
 class Accepted:
     """The result of one JobRequest: its job, which may be new or known."""
 

@@ -16,6 +16,7 @@ from tagger.blobs import Blobs
 from tagger.errors import BrokerUnavailable, StorageUnavailable
 from tagger.job import JobRequest, Lane
 from tagger.ledger import Accepted, Ledger
+from tagger.services import quotas
 
 log = structlog.get_logger()
 
@@ -68,12 +69,14 @@ class Ingest:
     def accept(self, request: JobRequest, data: bytes | None = None) -> Accepted:
         """Take one request. With `data`, the bytes are stored first and become the job's source.
 
-        Errors: StorageUnavailable, LedgerUnavailable; then nothing was accepted.
+        Errors: QuotaExceeded, StorageUnavailable, LedgerUnavailable; then nothing was accepted.
         """
+        uploaded = 0 if data is None else len(data)
+        quotas.check(self.ledger, self.ledger.get_site(request.site_id), uploaded)
         if data is not None:
             source = ImageSource(kind="blob", location=self.blobs.put(data), sha256=hashlib.sha256(data).hexdigest())
             request = replace(request, source=source)
-        accepted = self.ledger.accept([request])[0]
+        accepted = self.ledger.accept([request], uploaded=uploaded)[0]
         if accepted.created:
             self.hinter.hint(accepted.job_id, request.lane)
             for ended in accepted.superseded:

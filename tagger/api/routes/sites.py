@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter
@@ -21,7 +22,8 @@ router = APIRouter(tags=["sites"])
 def _body(state: AppState, site: Site) -> dict[str, Any]:
     endpoint = state.ledger.endpoint_of(site.id)
     shown = None if endpoint is None else {"id": endpoint.id, "url": endpoint.url, "enabled": endpoint.enabled}
-    return serializers.site(site, shown, *state.ledger.capabilities_of(site.id))
+    used = asdict(state.ledger.usage(site.id))
+    return {**serializers.site(site, shown, *state.ledger.capabilities_of(site.id)), **used}
 
 
 @router.get(
@@ -55,6 +57,8 @@ def add_site(body: SiteIn, state: StateDep, operator: OperatorDep) -> JSONRespon
         allowed_hosts=tuple(body.allowed_hosts),
         tell_unwritten=body.tell_unwritten,
         tell_failed=body.tell_failed,
+        max_open_jobs=body.max_open_jobs,
+        max_bytes_a_day=body.max_bytes_a_day,
     )
     url, private = (body.endpoint.url, body.endpoint.allow_private) if body.endpoint else (None, False)
     with state.ledger.audited(operator.acts("site.added", body.id, endpoint=url)):

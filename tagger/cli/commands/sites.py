@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +30,7 @@ DROP = ("name", "locales", "profile")  # columns that a narrow list leaves out, 
 def _row(ledger: Ledger, site: Site) -> dict[str, Any]:
     endpoint = ledger.endpoint_of(site.id)
     shown = None if endpoint is None else {"id": endpoint.url, "enabled": endpoint.enabled}
-    return serializers.site(site, shown, *ledger.capabilities_of(site.id))
+    return {**serializers.site(site, shown, *ledger.capabilities_of(site.id)), **asdict(ledger.usage(site.id))}
 
 
 @app.command("add")
@@ -103,6 +104,8 @@ def change(
     ] = None,
     tell_unwritten: Annotated[bool | None, typer.Option("--tell-unwritten/--no-tell-unwritten", help=TELL_UNWRITTEN)] = None,
     tell_failed: Annotated[bool | None, typer.Option("--tell-failed/--no-tell-failed", help=TELL_FAILED)] = None,
+    max_open_jobs: Annotated[int | None, typer.Option(min=0, help="Quota of open jobs; 0 removes it.")] = None,
+    max_bytes_a_day: Annotated[int | None, typer.Option(min=0, help="Quota of uploaded bytes a day; 0 removes it.")] = None,
     json: console.Json = False,
 ) -> None:
     """Change a site.
@@ -123,6 +126,8 @@ def change(
         changes: dict[str, Any] = {"name": wanted.name, "locales": wanted.locales}
         message_options = {"tell_unwritten": tell_unwritten, "tell_failed": tell_failed}
         changes |= {option: value for option, value in message_options.items() if value is not None}
+        quotas = {"max_open_jobs": max_open_jobs, "max_bytes_a_day": max_bytes_a_day}
+        changes |= {name: most or None for name, most in quotas.items() if most is not None}
         if cms is not None:
             services.check_cms(cms)
             changes["cms"] = cms
