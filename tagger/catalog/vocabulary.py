@@ -17,6 +17,7 @@ from tagger.prediction import TermScore
 
 DEFAULT_PROMPT = "A photo of {label}."
 DEFAULT_THRESHOLD = 0.5
+JOINERS = "\u200c\u200d"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,7 +239,21 @@ def check_vocabulary(
         if reason:
             warnings.append(f"`{term.id}` will never be offered: {reason}")
     unknown = [d.term for d in vocabulary.deny if vocabulary.find(d.term) is None]
-    return (*warnings, *_clashes(vocabulary), *(f"`deny` names `{i}`, which is no term of this vocabulary." for i in unknown))
+    return (
+        *warnings,
+        *_unseen(vocabulary),
+        *_clashes(vocabulary),
+        *(f"`deny` names `{i}`, which is no term of this vocabulary." for i in unknown),
+    )
+
+
+def _unseen(vocabulary: Vocabulary) -> Iterator[str]:
+    """Labels with characters that no screen shows, as a copied web page brings them along. Persian and Hindi need joiners."""
+    for _, term in vocabulary:
+        for locale, label in term.labels.items():
+            shown = "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) == "Cf" and c not in JOINERS else c for c in label)
+            if shown != label:
+                yield f"The label `{shown}` ({locale}) of `{term.id}` holds an invisible character; to a CMS it is another word."
 
 
 def _clashes(vocabulary: Vocabulary) -> Iterator[str]:

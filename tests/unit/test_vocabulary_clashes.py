@@ -43,6 +43,17 @@ def test_one_label_in_two_unicode_forms() -> None:
     assert told(term("a", NFC), term("b", "bar", NFD.upper()))
 
 
+@pytest.mark.parametrize(
+    "mark", ["\u200b", "\u200e", "\u202e", "\u00ad", "\ufeff"], ids=["blank", "ltr", "override", "hyphen", "bom"]
+)
+def test_a_character_that_nobody_sees(mark: str) -> None:
+    """An editor's own `cat` would stand beside it; an override turns the text behind it around."""
+    assert told(term("cat", f"c{mark}at")) == (
+        f"The label `c\\u{ord(mark):04x}at` (en) of `cat` holds an invisible character; to a CMS it is another word.",
+    )
+    assert told(term("cat", "می\u200cخواهم", locale="fa"), term("heart", "क्\u200dष", locale="hi")) == ()
+
+
 def test_what_is_no_clash() -> None:
     assert told(term("cup", "cup", "Cup", "mug", "mug"), term("mug", "Becher", "mug", locale="de")) == ()
 
