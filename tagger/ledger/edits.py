@@ -11,6 +11,7 @@ from tagger.cms.base import Edit
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.outcomes import provenance_of
+from tagger.ledger.sequences import lock_asset
 from tagger.ledger.tables import jobs, offers, provenance
 from tagger.provenance import tags_after_edit
 
@@ -33,6 +34,7 @@ class Edits(Store):
         """The same edit twice changes nothing. An edit of an asset that is not known yet counts for its first description."""
 
         def work(tx: Tx) -> None:
+            lock_asset(tx, site_id, edit.asset_id)
             empty = {"site_id": site_id, "asset_id": edit.asset_id, "hashes": [], "tags": [], "not_ours": []}
             for text in edit.texts:
                 tx.conn.execute(PUT_TEXT, {**empty, "field": text.field, "locale": text.locale, "edited_ms": tx.now_ms})

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 from tagger.delivery import AttemptReport, FieldOutcome, field_keys
 from tagger.ids import new_id
 from tagger.ledger.db.writer import Tx
+from tagger.ledger.sequences import lock_asset
 from tagger.ledger.tables import attempts, delivery_bodies, offers, provenance, reviews
 from tagger.ledger.tables.rows import DeliveryRow
 from tagger.provenance import Provenance, TagProvenance, hashes_after, tags_after, wrote
@@ -84,6 +85,7 @@ def _unsent(tx: Tx, row: DeliveryRow) -> int:
 def _remember(tx: Tx, row: DeliveryRow, fields: dict[str, Any], answered: Iterable[FieldOutcome]) -> None:
     """Store the provenance of every field that was answered."""
     sent_before = row.tries - 1 > _unsent(tx, row)
+    lock_asset(tx, row.site_id, row.asset_id)
     before = provenance_of(tx.conn, row.site_id, row.asset_id)
     for outcome in answered:
         tags = TagProvenance()

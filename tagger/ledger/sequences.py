@@ -21,6 +21,13 @@ NEXT_SEQUENCE = Prepared(
     .returning(assets.c.sequence),
     columns_of(assets),
 )
+LOCK_ASSET = Prepared(
+    insert(assets).on_conflict_do_update(
+        index_elements=["site_id", "asset_id"],
+        set_={"sequence": assets.c.sequence},  # DO NOTHING would lock nothing
+    ),
+    columns_of(assets),
+)
 BODIES = (
     select(delivery_bodies.c.fields, job_requests.c.body)
     .join(deliveries, deliveries.c.id == delivery_bodies.c.delivery_id)
@@ -33,6 +40,14 @@ def next_sequence(tx: Tx, site_id: str, asset_id: str) -> int:
     first = {"site_id": site_id, "asset_id": asset_id, "sequence": 1}
     row: Any = NEXT_SEQUENCE.one_or_none(tx.conn, first)
     return int(row.sequence)
+
+
+def lock_asset(tx: Tx, site_id: str, asset_id: str) -> None:
+    """Until the end of the transaction no other one changes what is known about the asset: its sequence and its provenance.
+
+    Call it before the provenance is read. Otherwise two transactions read the same tags, and the later one undoes the other.
+    """
+    LOCK_ASSET.run(tx.conn, {"site_id": site_id, "asset_id": asset_id, "sequence": 0})  # 0: nothing was ever delivered
 
 
 def asked(request: Mapping[str, Any]) -> list[tuple[str, str]]:

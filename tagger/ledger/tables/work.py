@@ -76,12 +76,12 @@ offers = Table(  # annotations, one row per field and locale
     Column("outcome", String(10)),
 )
 
-assets = Table(  # one row per asset that was ever delivered
+assets = Table(  # one row per asset that was ever delivered or edited
     "assets",
     metadata,
     Column("site_id", String(63), primary_key=True),
     Column("asset_id", Text, primary_key=True),
-    Column("sequence", BigInteger, nullable=False),  # of the newest delivery
+    Column("sequence", BigInteger, nullable=False),  # of the newest delivery; 0: there was none
 )
 
 embeddings = Table(  # the latest revision of each model only
