@@ -75,7 +75,7 @@ def test_a_blob_comes_back_until_it_is_deleted(tmp_path: Path) -> None:
     assert get("blob", key, blobs=blobs).data == BODY
     blobs.delete(key)
     blobs.delete(key)
-    with pytest.raises(FetchRefused, match="no longer kept"):
+    with pytest.raises(FetchRefused, match="no longer stored"):
         get("blob", key, blobs=blobs)
     with pytest.raises(FetchRefused):
         get("blob", key)
