@@ -46,7 +46,7 @@ $(OPS)/.done: requirements/ops.lock
 	touch $@
 
 alerts-test: $(DEV)/.done $(TOOLS)/.done  ## Alert rules and dashboards, with the real Prometheus beside a running stack
-	OPS_TOOLS=$(TOOLS) $(DEV)/bin/python -m pytest $(ALERTS) $(ARGS)
+	OPS_TOOLS=$(TOOLS) $(DEV)/bin/python -m pytest -n 2 --dist loadfile $(ALERTS) $(ARGS)
 
 helm-test: $(DEV)/.done $(OPS)/.done $(TOOLS)/.done  ## The Helm chart, with the real helm and the schemas of Kubernetes
 	OPS_TOOLS=$(TOOLS) $(DEV)/bin/python -m pytest -n 2 --dist worksteal tests/helm/test_chart.py $(ARGS)
