@@ -7,7 +7,7 @@ OPS := .venv-ops
 TOOLS := .ops-tools
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: docs demo s3-test test suite test-fast ops-test compose-test hadolint alerts-test helm-test audit lint types unit faults soak bench lock clean images
+.PHONY: docs demo s3-test upgrade-test wheel-test test suite test-fast ops-test compose-test hadolint alerts-test helm-test audit lint types unit faults soak bench lock clean images
 
 demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
 	$(DEMO)/bin/tagger demo $(ARGS)
@@ -88,6 +88,15 @@ bench: $(DEV)/.done  ## Measure the speed figures S1-S4: about twenty minutes; n
 
 docs: $(DEV)/.done  ## Write the pages that are generated: settings, commands, routes
 	$(DEV)/bin/python -m tagger.cli.reference docs
+
+upgrade-test: $(DEV)/.done  ## The first version and this one take turns on one ledger; needs the git history
+	$(DEV)/bin/python tests/peers/two_versions.py $(ARGS)
+
+wheel-test: $(DEV)/.done  ## Build the wheel, install it into an empty environment, and run the demo there
+	rm -rf build/wheel && $(DEV)/bin/python -m build --wheel --outdir build/wheel . && $(PYTHON) -m venv build/wheel/env
+	build/wheel/env/bin/python $(PIP) --require-hashes -r requirements/demo.lock
+	build/wheel/env/bin/python $(PIP) --no-deps build/wheel/*.whl
+	cd build/wheel && env/bin/tagger --version && env/bin/tagger demo
 
 s3-test: $(DEV)/.done  ## The contract of the bucket of uploaded bytes against a real S3 server: Ceph's gateway, from Debian's packages
 	tests/support/rgw.sh $${TMPDIR:-/tmp}/tagger-rgw 17480 $(DEV)/bin/python -m pytest tests/integration/test_blobs_s3.py $(ARGS)
