@@ -8,6 +8,8 @@
 namespace Tagger;
 
 final class Asset {
+	const MOST_BYTES = 33554432;
+
 	/** Whether tagger can describe files of this kind. */
 	public static function is_picture( int $id ): bool {
 		$type = (string) get_post_mime_type( $id );
@@ -35,18 +37,47 @@ final class Asset {
 		return $large ? $large[0] : (string) wp_get_attachment_url( $id );
 	}
 
-	/** The bytes of the same rendition; '' if they are on no disk and at no address. */
-	public static function bytes( int $id ): string {
+	/**
+	 * The bytes of the same rendition, or why they cannot be had.
+	 *
+	 * @return array{bytes: string, code: string, error: string, final: bool}
+	 */
+	public static function bytes( int $id ): array {
 		$file  = (string) get_attached_file( $id );
 		$large = image_get_intermediate_size( $id, 'large' );
 		if ( $large && isset( $large['file'] ) ) {
 			$file = path_join( dirname( $file ), $large['file'] );
 		}
-		if ( is_readable( $file ) ) {
-			return (string) file_get_contents( $file );
+		if ( is_readable( $file ) && is_file( $file ) ) {
+			if ( (int) filesize( $file ) > self::most_bytes() ) {
+				return self::unreadable( 'too_large', __( 'The file is too large to be sent.', 'tagger' ), true );
+			}
+			$bytes = (string) file_get_contents( $file );
+			return '' === $bytes ? self::unreadable( 'unreadable', __( 'The file cannot be read.', 'tagger' ), false ) : self::read( $bytes );
 		}
-		$answer = wp_remote_get( self::url( $id ), array( 'timeout' => 20 ) ); // Offloaded to other storage.
-		return is_wp_error( $answer ) || 200 !== wp_remote_retrieve_response_code( $answer ) ? '' : wp_remote_retrieve_body( $answer );
+		// Offloaded to other storage.
+		$answer = wp_remote_get( self::url( $id ), array( 'timeout' => 20, 'limit_response_size' => self::most_bytes() + 1 ) );
+		$bytes  = is_wp_error( $answer ) || 200 !== wp_remote_retrieve_response_code( $answer ) ? '' : wp_remote_retrieve_body( $answer );
+		if ( strlen( $bytes ) > self::most_bytes() ) {
+			return self::unreadable( 'too_large', __( 'The file is too large to be sent.', 'tagger' ), true );
+		}
+		return '' === $bytes ? self::unreadable( 'unreadable', __( 'The file cannot be read.', 'tagger' ), false ) : self::read( $bytes );
+	}
+
+	private static function read( string $bytes ): array {
+		return array( 'bytes' => $bytes, 'code' => '', 'error' => '', 'final' => false );
+	}
+
+	private static function unreadable( string $code, string $error, bool $final ): array {
+		return array( 'bytes' => '', 'code' => $code, 'error' => $error, 'final' => $final );
+	}
+
+	/** tagger takes 32 MB. The file is in memory, and once more in the request. */
+	private static function most_bytes(): int {
+		wp_raise_memory_limit( 'image' );
+		$limit = wp_convert_hr_to_bytes( (string) ini_get( 'memory_limit' ) );
+		$free  = $limit > 0 ? (int) ( ( $limit - memory_get_usage() ) / 3 ) : self::MOST_BYTES;
+		return max( 0, min( self::MOST_BYTES, $free ) );
 	}
 
 	/**

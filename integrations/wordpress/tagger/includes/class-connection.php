@@ -19,14 +19,15 @@ final class Connection {
 		return 0 === strpos( $asset, self::PREFIX );
 	}
 
-	/** tagger answered for the test picture. `gone`: tagger forgets it. */
+	/** tagger answered for the test picture. Nothing is written; `gone` would count as a message that nobody confirmed. */
 	public static function arrived( string $asset, array $data ): array {
 		global $wpdb;
 		$error = isset( $data['error'] ) ? array_intersect_key( (array) $data['error'], array_flip( array( 'detail', 'remedy' ) ) ) : array();
 		update_option( 'tagger_test', array( 'asset' => $asset, 'error' => $error ), false );
+		$test = array( 'outcome' => 'rejected', 'reason' => 'connection_test' );
 		$said = array();
 		foreach ( (array) ( $data['fields'] ?? array() ) as $field => $offers ) {
-			$said[ $field ] = 'tags' === $field ? array( 'outcome' => 'gone' ) : array_fill_keys( array_keys( (array) $offers ), array( 'outcome' => 'gone' ) );
+			$said[ $field ] = 'tags' === $field ? $test : array_fill_keys( array_keys( (array) $offers ), $test );
 		}
 		return $said;
 	}
@@ -70,7 +71,7 @@ final class Connection {
 
 	/** An unknown type: tagger checks the signature and does nothing. */
 	private static function reach( callable $say ): bool {
-		$answer = Outbox::post( 'connection.test', 'evt_' . wp_generate_password( 24, false ), array( 'asset' => array( 'id' => 'none' ) ) );
+		$answer = Sender::post( 'connection.test', 'evt_' . wp_generate_password( 24, false ), array( 'asset' => array( 'id' => 'none' ) ) );
 		if ( is_wp_error( $answer ) ) {
 			/* translators: 1: address, 2: error */
 			return $say( false, sprintf( __( 'tagger at %1$s does not answer: %2$s', 'tagger' ), Settings::get( 'url' ), $answer->get_error_message() ) );
@@ -100,7 +101,7 @@ final class Connection {
 		}
 		$say( true, __( 'tagger took the test picture.', 'tagger' ) );
 		$found = self::wait_for( $id );
-		Outbox::post( 'asset.deleted', 'evt_' . wp_generate_password( 24, false ), array( 'asset' => array( 'id' => $id ) ) );
+		Sender::post( 'asset.deleted', 'evt_' . wp_generate_password( 24, false ), array( 'asset' => array( 'id' => $id ) ) );
 		if ( null === $found ) {
 			/* translators: 1: seconds, 2: address */
 			return $say( false, sprintf( __( 'No answer came back within %1$d seconds. Check that tagger runs, that it has %2$s as this site\'s endpoint, and that both have the same callback secret.', 'tagger' ), self::SECONDS, rest_url( 'tagger/v1/messages' ) ) );
@@ -122,7 +123,7 @@ final class Connection {
 			return wp_remote_request( Settings::api( '/v1/assets/' . $id . '/image' ), $options );
 		}
 		$asset = array( 'id' => $id, 'revision' => '1', 'image' => array( 'url' => plugins_url( 'test.jpg', FILE ) ) );
-		return Outbox::post( 'asset.created', 'evt_' . wp_generate_password( 24, false ), array( 'asset' => $asset ) );
+		return Sender::post( 'asset.created', 'evt_' . wp_generate_password( 24, false ), array( 'asset' => $asset ) );
 	}
 
 	private static function wait_for( string $id ): ?array {

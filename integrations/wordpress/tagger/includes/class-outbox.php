@@ -13,7 +13,8 @@ final class Outbox {
 	const SECONDS    = 25;
 	const FIRST_WAIT = 5;
 	const MOST_WAIT  = 3600;
-	const FINAL      = array( 400, 413, 422 ); // This body will never be taken.
+	const FAILURES   = 3; // One after the other: tagger is away, and the others need not try now.
+	const PICTURES   = array( 'image', 'asset.created', 'asset.updated' );
 
 	private static bool $woken = false;
 
@@ -100,98 +101,84 @@ final class Outbox {
 		);
 	}
 
-	/** Sends what is due, one process at a time. Returns how many went. */
+	/** Sends what is due, one process at a time, for at most SECONDS and one request. Returns how many went. */
 	public static function flush(): int {
 		if ( ! Settings::ready() ) {
 			return 0;
 		}
 		ignore_user_abort( true );
-		$all = 0;
+		$until  = time() + self::SECONDS;
+		$failed = 0;
+		$all    = 0;
 		do { // What another process added while this one ended would wait for cron.
-			$sent = Lock::alone( 'outbox', array( self::class, 'send_due' ), 0 );
+			$sent = Lock::alone(
+				'outbox',
+				static function () use ( $until, &$failed ) {
+					return self::send_due( $until, $failed );
+				},
+				0
+			);
 			$all += (int) $sent;
-		} while ( $sent && self::next() );
+		} while ( $sent && $failed < self::FAILURES && time() < $until && self::next() );
 		return $all;
 	}
 
-	public static function send_due(): int {
-		$until = time() + self::SECONDS;
-		$sent  = 0;
-		while ( time() < $until ) {
+	/** @param int $failed How many requests failed one after the other because tagger is away. */
+	private static function send_due( int $until, int &$failed ): int {
+		$sent = 0;
+		while ( $failed < self::FAILURES && time() < $until ) {
 			$row = self::next();
 			if ( ! $row ) {
 				break;
 			}
-			$status = self::send( $row );
-			if ( self::settle( $row, $status ) ) {
-				++$sent;
-			} elseif ( 0 === $status || $status >= 500 || 429 === $status ) {
-				break; // tagger is away: the others need not try now.
+			self::book( $row );
+			$answer = Sender::send( $row );
+			$sent += self::settle( $row, $answer );
+			if ( 429 === $answer['status'] ) {
+				$failed = self::FAILURES; // tagger asks to wait.
+			} else {
+				$failed = $answer['own'] ? 0 : $failed + 1;
 			}
 		}
 		return $sent;
 	}
 
+	/** What was never tried comes first, so that no number of broken rows holds it up. The rows of a picture keep their order. */
 	private static function next(): ?object {
 		global $wpdb;
-		$sql = 'SELECT * FROM ' . Schema::table( 'outbox' ) . ' WHERE due_at <= %d ORDER BY id LIMIT 1';
-		return $wpdb->get_row( $wpdb->prepare( $sql, time() ) );
+		$table = Schema::table( 'outbox' );
+		$first = "NOT EXISTS (SELECT 1 FROM $table AS before_it WHERE before_it.attachment = o.attachment AND before_it.id < o.id)";
+		foreach ( array( 'o.attempts = 0', 'o.attempts > 0' ) as $which ) {
+			$sql = "SELECT o.* FROM $table AS o WHERE $which AND o.due_at <= %d AND (o.attachment = 0 OR $first) ORDER BY o.due_at, o.id LIMIT 1";
+			$row = $wpdb->get_row( $wpdb->prepare( $sql, time() ) );
+			if ( $row ) {
+				return $row;
+			}
+		}
+		return null;
 	}
 
-	/** HTTP status; 0 without an answer. */
-	private static function send( object $row ): int {
-		$data   = (array) json_decode( $row->body, true );
-		$answer = 'image' === $row->kind ? self::put( $row, $data ) : self::post( $row->kind, $row->event, $data );
-		if ( is_wp_error( $answer ) ) {
-			$row->error = $answer->get_error_message();
+	/** The attempt counts before it is made: a row on which PHP dies must not be first again. */
+	private static function book( object $row ): void {
+		global $wpdb;
+		$wait = min( self::FIRST_WAIT * ( 2 ** min( (int) $row->attempts, 10 ) ), self::MOST_WAIT );
+		$next = array( 'attempts' => $row->attempts + 1, 'due_at' => time() + $wait );
+		$wpdb->update( Schema::table( 'outbox' ), $next, array( 'id' => $row->id ) );
+	}
+
+	/** How many went: 1 or 0. */
+	private static function settle( object $row, array $answer ): int {
+		global $wpdb;
+		$done = $answer['status'] >= 200 && $answer['status'] < 300;
+		if ( ! $done && ! $answer['final'] ) {
+			$wpdb->update( Schema::table( 'outbox' ), array( 'error' => mb_substr( $answer['error'], 0, 500 ) ), array( 'id' => $row->id ) );
 			return 0;
 		}
-		$problem    = json_decode( wp_remote_retrieve_body( $answer ), true );
-		$row->error = is_array( $problem ) ? trim( ( $problem['detail'] ?? '' ) . ' ' . ( $problem['remedy'] ?? '' ) ) : '';
-		return (int) wp_remote_retrieve_response_code( $answer );
-	}
-
-	/** @return array|\WP_Error */
-	public static function post( string $type, string $event, array $data ) {
-		$body    = (string) wp_json_encode( array( 'type' => $type, 'data' => $data ) );
-		$headers = Signature::headers( Settings::get( 'hook_secret' ), $event, time(), $body ) + array( 'Content-Type' => 'application/json' );
-		$url     = Settings::api( '/v1/hooks/' . rawurlencode( Settings::get( 'site' ) ) );
-		return wp_remote_post( $url, array( 'body' => $body, 'headers' => $headers, 'timeout' => 10, 'redirection' => 0 ) );
-	}
-
-	/** @return array|\WP_Error */
-	private static function put( object $row, array $data ) {
-		$bytes = Asset::bytes( (int) $row->attachment );
-		if ( '' === $bytes ) {
-			return new \WP_Error( 'tagger_bytes', __( 'The file cannot be read.', 'tagger' ) );
-		}
-		$query = array(
-			'revision' => $data['asset']['revision'],
-			'locale'   => $data['locales'][0],
-			'title'    => $data['context']['title'] ?? null,
-			'caption'  => $data['context']['caption'] ?? null,
-		);
-		$url     = Settings::api( '/v1/assets/' . $row->attachment . '/image?' . http_build_query( array_filter( $query ), '', '&', PHP_QUERY_RFC3986 ) );
-		$headers = array( 'Authorization' => 'Bearer ' . Settings::get( 'api_key' ), 'Content-Type' => (string) get_post_mime_type( (int) $row->attachment ) );
-		return wp_remote_request( $url, array( 'method' => 'PUT', 'body' => $bytes, 'headers' => $headers, 'timeout' => 30, 'redirection' => 0 ) );
-	}
-
-	/** Whether the row is done with. */
-	private static function settle( object $row, int $status ): bool {
-		global $wpdb;
-		$done = $status >= 200 && $status < 300;
-		if ( ! $done && ! in_array( $status, self::FINAL, true ) ) {
-			$wait  = min( self::FIRST_WAIT * ( 2 ** min( (int) $row->attempts, 10 ) ), self::MOST_WAIT );
-			$error = '' === (string) $row->error ? sprintf( 'HTTP %d', $status ) : $row->error;
-			$next  = array( 'attempts' => $row->attempts + 1, 'due_at' => time() + $wait, 'error' => mb_substr( $error, 0, 500 ) );
-			$wpdb->update( Schema::table( 'outbox' ), $next, array( 'id' => $row->id ) );
-			return false;
-		}
-		if ( ! $done && (int) $row->attachment ) {
-			Review::refused( (int) $row->attachment, $status, (string) $row->error );
+		if ( ! $done && in_array( $row->kind, self::PICTURES, true ) ) {
+			Review::refused( (int) $row->attachment, $answer['code'], $answer['error'] );
 		}
 		$wpdb->delete( Schema::table( 'outbox' ), array( 'id' => $row->id ) );
-		return $done;
+		return $done ? 1 : 0;
 	}
 
 	/** @return array{waiting: int, error: string} */

@@ -28,7 +28,7 @@ final class Review {
 		$others = array();
 		$main   = ''; // The outcome that the picture is listed by: of the alt text, else of the caption, else of the tags.
 		foreach ( self::texts( (array) ( $data['fields'] ?? array() ) ) as $field => $offer ) {
-			$outcome = reset( $answer[ $field ] )['outcome'];
+			$outcome = self::outcome( (array) $answer[ $field ] );
 			$main    = '' === $main || 'alt_text' === $field ? $outcome : $main;
 			if ( 'kept' === $outcome ) {
 				$others[ $field ] = $offer;
@@ -47,6 +47,16 @@ final class Review {
 			)
 		);
 		Store::change( $id, array( 'state' => $state ) );
+	}
+
+	/** The outcome of the text in this site's language; a message may bring others beside it. */
+	private static function outcome( array $answers ): string {
+		foreach ( $answers as $locale => $answer ) {
+			if ( Words::fits( (string) $locale, Settings::locale() ) ) {
+				return (string) $answer['outcome'];
+			}
+		}
+		return '';
 	}
 
 	/** Field → the text in this site's language, with score, model and reasons. */
@@ -68,12 +78,20 @@ final class Review {
 	}
 
 	/** tagger will never take this picture: its answer says why. */
-	public static function refused( int $id, int $status, string $detail ): void {
-		Store::tell( $id, array( 'error' => array( 'code' => 'HTTP ' . $status, 'detail' => $detail, 'remedy' => '' ) ) );
-		Store::change( $id, array( 'state' => 'failed' ) );
+	public static function refused( int $id, string $code, string $detail ): void {
+		Lock::attachment(
+			$id,
+			static function () use ( $id, $code, $detail ) {
+				Store::tell( $id, array( 'error' => array( 'code' => $code, 'detail' => $detail, 'remedy' => '' ) ) );
+				Store::change( $id, array( 'state' => 'failed' ) );
+			}
+		);
 	}
 
-	/** A person decided about the field: its proposal is no longer offered, and the picture is no longer listed as tagger's. */
+	/**
+	 * A person decided about the field: its proposal is no longer offered, and the picture is no longer listed as tagger's.
+	 * Call it under the attachment's lock.
+	 */
 	public static function settled( int $id, string $field ): void {
 		$told = Store::told( $id );
 		unset( $told['proposals'][ $field ], $told['others'][ $field ], $told['fields'][ $field ] );

@@ -8,7 +8,7 @@
 namespace Tagger;
 
 final class Schema {
-	const VERSION = '1';
+	const VERSION = '2';
 	const OPTION  = 'tagger_schema';
 	const TABLES  = array( 'assets', 'fields', 'tags', 'outbox' );
 
@@ -61,6 +61,7 @@ final class Schema {
 			attachment bigint(20) unsigned NOT NULL,
 			term varchar(160) NOT NULL,
 			label varchar(200) NOT NULL DEFAULT '',
+			tt bigint(20) unsigned NOT NULL DEFAULT 0,
 			state varchar(8) NOT NULL DEFAULT '',
 			PRIMARY KEY  (attachment,term)
 			) $charset;
@@ -74,7 +75,8 @@ final class Schema {
 			due_at bigint(20) NOT NULL DEFAULT 0,
 			error text NULL,
 			PRIMARY KEY  (id),
-			KEY due_at (due_at)
+			KEY due_at (due_at),
+			KEY attachment (attachment)
 			) $charset;"
 		);
 		update_option( self::OPTION, self::VERSION, true );

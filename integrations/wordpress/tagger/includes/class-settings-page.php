@@ -41,6 +41,11 @@ final class Settings_Page {
 			if ( '' === $value && in_array( $name, Settings::SECRETS, true ) ) {
 				$value = (string) ( $stored[ $name ] ?? '' );
 			}
+			if ( 'locale' === $name && '' !== $value && ! Words::is_locale( $value ) ) {
+				/* translators: %s: what was entered */
+				add_settings_error( Settings::OPTION, 'tagger_locale', sprintf( __( '"%s" is no language that tagger reads. Enter one such as en, pt-BR or zh-Hans.', 'tagger' ), $value ) );
+				$value = (string) ( $stored[ $name ] ?? '' );
+			}
 			$kept[ $name ] = 'url' === $name ? esc_url_raw( $value ) : sanitize_text_field( $value );
 		}
 		return $kept;

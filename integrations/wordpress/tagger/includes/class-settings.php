@@ -40,7 +40,7 @@ final class Settings {
 
 	public static function locale(): string {
 		$set = self::get( 'locale' );
-		return '' === $set ? Words::locale( get_locale() ) : $set;
+		return Words::is_locale( $set ) ? $set : Words::locale( get_locale() );
 	}
 
 	/** @return string[] The secrets that tagger may sign with, newest first. */

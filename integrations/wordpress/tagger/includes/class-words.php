@@ -62,6 +62,11 @@ final class Words {
 		return 'pt' === $parts[0] && isset( $parts[1] ) ? 'pt-' . $parts[1] : strtolower( $parts[0] );
 	}
 
+	/** Whether tagger reads it as a language: en, pt-BR, zh-Hans. */
+	public static function is_locale( string $given ): bool {
+		return strlen( $given ) <= 35 && 1 === preg_match( '/^[a-z]{2,3}([-_][a-z0-9]{2,8})*$/iD', $given );
+	}
+
 	/** Whether a text in $offered belongs into the only field, whose language is $mine. */
 	public static function fits( string $offered, string $mine ): bool {
 		$offered = strtolower( str_replace( '_', '-', $offered ) );
