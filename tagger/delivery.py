@@ -108,6 +108,7 @@ class AttemptReport:
     error: Mapping[str, Any] | None = None  # ErrorInfo.to_dict(), None on success
     retry_after_ms: int | None = None
     outcomes: tuple[FieldOutcome, ...] = ()  # empty with 2xx: "unverified"
+    receiver_sequence: int | None = None  # the receiver refused the whole message as stale: the number of the last that it took
 
 
 @dataclass(frozen=True, kw_only=True)

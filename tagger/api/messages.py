@@ -136,12 +136,14 @@ class AssetFailed(BaseModel):
 class TextOutcome(BaseModel):
     outcome: Outcome
     reason: str | None = None
+    sequence: int | None = Field(None, description="With `stale_sequence`: the number of the last message that was taken.")
     value: str | None = Field(None, description="The present value, if it was written or is unchanged.")
 
 
 class TagsOutcome(BaseModel):
     outcome: Outcome
     reason: str | None = None
+    sequence: int | None = Field(None, description="As for a text.")
     value: list[str] | None = None
     added: list[str] | None = Field(None, description="Ids of the present tags that tagger added.")
     removed: list[str] | None = None

@@ -83,6 +83,7 @@ class Answer:
     """What the answer with status 2xx says. Without outcomes the delivery counts as delivered and its fields as `unverified`."""
 
     outcomes: tuple[FieldOutcome, ...] = ()
+    sequence: int | None = None  # the receiver refused the whole message as stale: the number of the last one that it took
     complaint: str = ""  # what is wrong with the body of the answer; the outcomes may be readable all the same
 
     @property

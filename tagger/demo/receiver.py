@@ -91,7 +91,7 @@ def apply(store: MediaStore, data: Data, delivery: str, kind: str = "asset.descr
             return {"fields": {name: _for_each(offer, {"outcome": "gone"}) for name, offer in data.fields.items()}}
         # The same sequence with another id: the sender was restored from a backup, and counts again.
         if data.sequence < asset["sequence"] or (data.sequence == asset["sequence"] and delivery != asset["delivery"]):
-            late = {"outcome": "rejected", "reason": "stale_sequence"}
+            late = {"outcome": "rejected", "reason": "stale_sequence", "sequence": asset["sequence"]}
             return {"fields": {name: _for_each(offer, late) for name, offer in data.fields.items()}}
         db.execute("UPDATE assets SET sequence = ?, delivery = ? WHERE id = ?", (data.sequence, delivery, data.asset.id))
         remember(db, data.asset.id, {**data.model_dump(include={"reasons", "proposals", "error"}), "writes": bool(data.fields)})

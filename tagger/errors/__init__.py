@@ -23,6 +23,7 @@ from tagger.errors.deliver import (
     EndpointGone,
     EndpointMisconfigured,
     EndpointUnreachable,
+    SequenceStale,
 )
 from tagger.errors.image import (
     AddressForbidden,
@@ -143,6 +144,7 @@ __all__ = [
     "PortTaken",
     "ProfileInvalid",
     "QuotaExceeded",
+    "SequenceStale",
     "SettingsError",
     "SignatureInvalid",
     "Stage",

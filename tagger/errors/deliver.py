@@ -53,6 +53,14 @@ class AnswerIncomplete(DeliveryError):
     default_remedy = "Answer the callback within `deliver_seconds`. Do long work after the answer."
 
 
+class SequenceStale(DeliveryError):
+    """The message wrote nothing. It is sent once more, under a higher number."""
+
+    code = "sequence_stale"
+    title = "The receiver has seen a message with a higher number"
+    default_remedy = "After a restore of the ledger, do nothing. Otherwise look for a second tagger that writes to the site."
+
+
 class AnswerInvalid(DeliveryError):
     code = "answer_invalid"
     title = "The endpoint answered 2xx with a body that the contract does not allow"

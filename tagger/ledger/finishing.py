@@ -15,6 +15,7 @@ from tagger.ledger.burying import bury_delivery
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back
 from tagger.ledger.erasure import erase_asset
+from tagger.ledger.jumping import jump
 from tagger.ledger.moments import elapsed
 from tagger.ledger.moves import move_delivery
 from tagger.ledger.operator_events import note
@@ -34,6 +35,9 @@ def finish(tx: Tx, row: DeliveryRow, claim: DeliveryClaim, report: AttemptReport
     """Move the delivery of `row`. Update the circuit, unless the endpoint changed during the attempt."""
     endpoint = lock_endpoint(tx, row.site_id)
     asked = endpoint if endpoint is not None and endpoint.url == claim.endpoint.url else None
+    if report.receiver_sequence is not None and (ahead := jump(tx, row, report.receiver_sequence)) is not None:
+        _learn(tx, row, asked, report, row.attempts)
+        return put_back(tx, ahead, lock_endpoint(tx, row.site_id), due_ms=tx.now_ms)
     if report.result in ("delivered", "gone"):
         outcomes.record(tx, row, report)
         move_delivery(tx, row, "delivered")

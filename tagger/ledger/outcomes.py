@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 from tagger.delivery import AttemptReport, FieldOutcome, field_keys
 from tagger.ids import new_id
 from tagger.ledger.db.writer import Tx
+from tagger.ledger.jumping import REFUSED
 from tagger.ledger.sequences import lock_asset
 from tagger.ledger.tables import attempts, delivery_bodies, offers, provenance, reviews
 from tagger.ledger.tables.rows import DeliveryRow
@@ -76,10 +77,10 @@ def _open_review(tx: Tx, row: DeliveryRow, outcome: FieldOutcome) -> None:
 
 
 def _unsent(tx: Tx, row: DeliveryRow) -> int:
-    """Attempts that found the endpoint unreachable: they wrote nothing."""
-    parked = select(func.count()).select_from(attempts)
-    parked = parked.where(attempts.c.delivery_id == row.id, attempts.c.result == "park")
-    return int(tx.conn.execute(parked).scalar_one()) if row.tries > 1 else 0
+    """Earlier attempts that wrote nothing: they found the endpoint unreachable, or were refused as stale."""
+    vain = select(func.count()).select_from(attempts)
+    vain = vain.where(attempts.c.delivery_id == row.id, attempts.c.number < row.tries, (attempts.c.result == "park") | REFUSED)
+    return int(tx.conn.execute(vain).scalar_one()) if row.tries > 1 else 0
 
 
 def _remember(tx: Tx, row: DeliveryRow, fields: dict[str, Any], answered: Iterable[FieldOutcome]) -> None:

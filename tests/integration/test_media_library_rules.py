@@ -222,6 +222,12 @@ def test_a_lower_sequence_is_refused_and_so_is_the_same_one_of_another_delivery(
     assert store.writes()["effective"] == 1
 
 
+def test_the_refusal_names_the_number_that_the_library_is_at(store: MediaStore) -> None:
+    send(store, claim_of(5, offer("A cat")))
+    assert send(store, claim_of(4, offer("A dog"))).sequence == 5
+    assert send(store, claim_of(6, offer("A dog"))).sequence is None
+
+
 def test_a_text_is_read_back_as_it_is_stored(store: MediaStore) -> None:
     answer = send(store, claim_of(1, offer("  A \n cat ")))
     assert answer.outcomes[0].value_sha256 == callback.text_hash("A cat")

@@ -35,6 +35,7 @@ from tagger.errors import (
     EndpointGone,
     EndpointMisconfigured,
     EndpointUnreachable,
+    SequenceStale,
 )
 from tagger.message import FAILED
 from tagger.net import signing
@@ -92,13 +93,14 @@ def handle(claim: DeliveryClaim, writer: Writer, reply: Reply, *, now_s: float, 
         unreadable = "The answer is too long." if reply.cut else reply.unreadable
         answer = Answer(complaint=unreadable) if unreadable else writer.read_answer(claim, reply.body)
         # Delivered all the same: to send it again would not make the answer better. The operator sees the complaint.
-        error = AnswerInvalid(answer.complaint).info().to_dict() if answer.complaint else None
+        error = _problem(answer)
         return AttemptReport(
             result="gone" if answer.gone else "delivered",
             status=reply.status,
             duration_ms=duration_ms,
-            error=error,
+            error=None if error is None else error.info().to_dict(),
             outcomes=answer.outcomes,
+            receiver_sequence=answer.sequence,
         )
     if reply.status == 404:  # of one asset it is true; of all assets, tagger/confirmation.py tells the operator
         return AttemptReport(result="gone", status=404, duration_ms=duration_ms, outcomes=_all_gone(claim))
@@ -112,6 +114,12 @@ def handle(claim: DeliveryClaim, writer: Writer, reply: Reply, *, now_s: float, 
         error=refusal(reply.status).info().to_dict(),
         retry_after_ms=patience_ms(reply, now_s),
     )
+
+
+def _problem(answer: Answer) -> DeliveryError | None:
+    if answer.sequence is not None:
+        return SequenceStale(f"The receiver took number {answer.sequence} before.")
+    return AnswerInvalid(answer.complaint) if answer.complaint else None
 
 
 def refusal(status: int) -> DeliveryError:

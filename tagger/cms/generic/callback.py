@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from tagger.annotation import Outcome
 from tagger.cms.base import Answer
+from tagger.cms.generic.stale_sequence import stale_sequence
 from tagger.confirmation import answered
 from tagger.delivery import DeliveryClaim, FieldOutcome
 from tagger.instants import format_instant
@@ -84,7 +85,8 @@ def read_answer(claim: DeliveryClaim, content: bytes) -> Answer:
     outcomes = tuple(_outcome(name, locale, sent, fields) for name, locale, sent in sent(claim))
     if not complaint and outcomes and not any(answered(outcome) for outcome in outcomes):
         complaint = 'The "fields" of the answer name no outcome of any field that was sent.'
-    return Answer(outcomes=outcomes, complaint=complaint)
+    said = [_said(name, locale, fields) for name, locale, _ in sent(claim)]
+    return Answer(outcomes=outcomes, sequence=stale_sequence(said), complaint=complaint)
 
 
 def _fields_amid(text: str) -> Any:
@@ -113,10 +115,15 @@ def sent(claim: DeliveryClaim) -> Iterator[tuple[str, str, str]]:
                 yield name, locale, text_hash(offer["value"])
 
 
-def _outcome(name: str, locale: str, sent: str, fields: Mapping[str, Any]) -> FieldOutcome:
+def _said(name: str, locale: str, fields: Mapping[str, Any]) -> Any:
     said = fields.get(name)
     if locale and isinstance(said, dict):
-        said = said[locale] if locale in said else _of_locale(said, locale)
+        return said[locale] if locale in said else _of_locale(said, locale)
+    return said
+
+
+def _outcome(name: str, locale: str, sent: str, fields: Mapping[str, Any]) -> FieldOutcome:
+    said = _said(name, locale, fields)
     if not isinstance(said, dict):
         return FieldOutcome(field=name, locale=locale, outcome="unverified", reason="not_answered")
     outcome, reason = said.get("outcome"), said.get("reason")

@@ -8,6 +8,7 @@ pytest.register_assert_rewrite(
     "ledger_cases.circuits",
     "ledger_cases.clocks",
     "ledger_cases.jobs",
+    "ledger_cases.jumping",
     "ledger_cases.crashes",
     "ledger_cases.writing",
     "ledger_cases.sharing",
@@ -26,6 +27,7 @@ from support.ledger_cases.crashes import CrashCases  # noqa: E402
 from support.ledger_cases.editing import EditCases  # noqa: E402
 from support.ledger_cases.erasing import ErasureCases  # noqa: E402
 from support.ledger_cases.jobs import JobCases  # noqa: E402
+from support.ledger_cases.jumping import JumpCases  # noqa: E402
 from support.ledger_cases.pausing import PauseCases  # noqa: E402
 from support.ledger_cases.sharing import SharingCases  # noqa: E402
 from support.ledger_cases.telling import TellingCases  # noqa: E402
@@ -41,6 +43,7 @@ class LedgerCases(
     ClockCases,
     DeliveryCases,
     EditCases,
+    JumpCases,
     TellingCases,
     CircuitCases,
     AwayCases,

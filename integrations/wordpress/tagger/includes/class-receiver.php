@@ -98,7 +98,7 @@ final class Receiver {
 		$sequence = (int) $data['sequence'];
 		$same     = (int) $asset->sequence === $sequence && $asset->delivery === $delivery;
 		if ( ! $same && $sequence <= (int) $asset->sequence ) {
-			return self::all( $fields, array( 'outcome' => 'rejected', 'reason' => 'stale_sequence' ) );
+			return self::all( $fields, array( 'outcome' => 'rejected', 'reason' => 'stale_sequence', 'sequence' => (int) $asset->sequence ) );
 		}
 		Store::change( $id, array( 'sequence' => $sequence, 'delivery' => $delivery ) );
 		$undo   = 'asset.reverted' === $type;
