@@ -6,26 +6,26 @@ from collections.abc import Callable
 
 from tagger.ledger.audit_log import AuditLog
 from tagger.ledger.backfills import Backfills
-from tagger.ledger.bytes import Bytes
+from tagger.ledger.claims.hints import Hints
+from tagger.ledger.claims.work import Work
+from tagger.ledger.claims.workers import Workers
 from tagger.ledger.db.engine import file_of
 from tagger.ledger.db.schema import newest as newest_schema
 from tagger.ledger.db.writer import GROUP_PAUSE_SECONDS
-from tagger.ledger.dead import DeadLetters
-from tagger.ledger.deliveries import Deliveries
-from tagger.ledger.edits import Edits
-from tagger.ledger.erasure import Erased
-from tagger.ledger.hints import Hints
-from tagger.ledger.intake import Intake
+from tagger.ledger.deletion.erasure import Erased
+from tagger.ledger.deletion.retention import Retention
+from tagger.ledger.failures.dead_letters import DeadLetters
+from tagger.ledger.intake.accept import Intake
+from tagger.ledger.intake.blobs_in_use import Bytes
+from tagger.ledger.intake.edits import Edits
+from tagger.ledger.intake.replies import Replies
 from tagger.ledger.jobs import Jobs
 from tagger.ledger.operator_events import OperatorEvents
-from tagger.ledger.outbox import Outbox
-from tagger.ledger.replies import Replies
-from tagger.ledger.retention import Retention
+from tagger.ledger.sending.deliveries import Deliveries
+from tagger.ledger.sending.outbox import Outbox
+from tagger.ledger.sending.unconfirmed import Unconfirmed
 from tagger.ledger.sites import Sites
-from tagger.ledger.unconfirmed import Unconfirmed
 from tagger.ledger.values import Accepted, Expired, IdempotentReply, LaneCounts, Page, Review, Stats, StoredVector, Usage
-from tagger.ledger.work import Work
-from tagger.ledger.workers import Workers
 
 __all__ = [
     "GROUP_PAUSE_SECONDS",

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, select, update
 from tagger.backfill import Backfill, BackfillStatus, may_move
 from tagger.errors import Conflict, NotFound
 from tagger.job import JobRequest
+from tagger.ledger.claims.pausing import move_some
 from tagger.ledger.db import counters
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.intake import accept
-from tagger.ledger.moves import end_job
-from tagger.ledger.pausing import move_some
+from tagger.ledger.intake.accept import accept
 from tagger.ledger.tables import backfills, jobs, word_is
+from tagger.ledger.transitions import end_job
 from tagger.ledger.values import Accepted
 
 CHUNK = 500  # jobs that one closure cancels

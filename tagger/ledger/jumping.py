@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, select, update
 
 from tagger.errors import SequenceStale
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.sequences import lock_asset
+from tagger.ledger.sending.sequences import lock_asset
 from tagger.ledger.tables import assets, attempts, deliveries
 from tagger.ledger.tables.rows import DeliveryRow
 

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from tagger.api.app import create_app
 from tagger.ledger import Ledger, open_ledger
-from tagger.ledger.outcomes import provenance_of
+from tagger.ledger.sending.outcomes import provenance_of
 from tagger.net import signing
 from tagger.settings import Settings
 from tagger.site import Site

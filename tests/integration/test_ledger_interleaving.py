@@ -42,8 +42,8 @@ def answer(ledger: Ledger, claim: DeliveryClaim) -> None:
 
 Step = Callable[[Ledger, DeliveryClaim], None]
 ORDERS = {
-    "an answer during an edit": (edit, "tagger.ledger.edits.tags_after_edit", answer),
-    "an edit during an answer": (answer, "tagger.ledger.outcomes.tags_after", edit),
+    "an answer during an edit": (edit, "tagger.ledger.intake.edits.tags_after_edit", answer),
+    "an edit during an answer": (answer, "tagger.ledger.sending.outcomes.tags_after", edit),
 }
 
 

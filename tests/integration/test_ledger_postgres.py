@@ -24,11 +24,11 @@ from typer.testing import CliRunner
 from tagger.cli.main import app
 from tagger.errors import LedgerFull, LedgerUnavailable
 from tagger.ledger import open_ledger
+from tagger.ledger.claims.workers import END_LEFT_ALONE
 from tagger.ledger.connections import needed
 from tagger.ledger.db import schema
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import metadata
-from tagger.ledger.workers import END_LEFT_ALONE
 from tagger.settings import load, to_env
 from tagger.supervisor.plan import ProcessPlan
 

@@ -18,7 +18,7 @@ from tagger.cms.generic.callback import text_hash
 from tagger.conformance.client import Client
 from tagger.conformance.rules import RULES
 from tagger.conformance.trial import FIELD
-from tagger.ledger.outcomes import provenance_of
+from tagger.ledger.sending.outcomes import provenance_of
 
 TESTS = Path(__file__).parents[1]
 RACES = os.environ.get("PEERS_RACES", "12")

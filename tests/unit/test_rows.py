@@ -50,7 +50,7 @@ def test_no_function_of_the_ledger_takes_a_row_of_a_table_untyped() -> None:
     """Rows of joins, of which each function reads a few columns, and those of the driver are listed."""
     untyped = {
         f"{file.stem}.{node.name}"
-        for file in (ROOT / "tagger" / "ledger").glob("*.py")
+        for file in (ROOT / "tagger" / "ledger").rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text("utf-8")))
         if isinstance(node, ast.FunctionDef)
         for arg in node.args.args

@@ -19,7 +19,7 @@ import structlog
 from tagger.errors import BrokerUnavailable, LedgerUnavailable, Unavailable
 from tagger.job import LANES, Lane
 from tagger.ledger import Expired, LaneCounts
-from tagger.ledger.workers import LEASE_MS
+from tagger.ledger.claims.workers import LEASE_MS
 
 log = structlog.get_logger()
 
@@ -171,7 +171,7 @@ class Reconciler:
         """Runs every due chore, except those with a thread of their own."""
         now = self._clock()
         gap = now - self._last_loop
-        if gap < 0:  # the clock was set back: the ledger decides which workers live (ledger/silence.py)
+        if gap < 0:  # the clock was set back: the ledger decides which workers live (ledger/claims/silence.py)
             self._quiet_until += gap
         elif gap > GAP_SECONDS:
             log.warning("reconciler.paused", seconds=round(gap, 1))

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from tagger.errors import LedgerUnavailable
-from tagger.ledger import moments
+from tagger.ledger import clock_changes
 from tagger.ledger.db import counters
 from tagger.ledger.db.engine import Clock, begin, is_broken, is_transient, read_clock, translate
 
@@ -109,7 +109,7 @@ class Writer:
 
     def set_back(self, now_ms: int) -> bool:
         """Whether the ledger's clock was set back since the last transaction."""
-        return now_ms < self._last_ms - moments.AHEAD_MS
+        return now_ms < self._last_ms - clock_changes.AHEAD_MS
 
     def close(self) -> None:
         """Run the waiting closures, then end the thread."""
@@ -187,7 +187,7 @@ class Writer:
         now = self._clock() if self._clock else read_clock(conn)
         if self.set_back(now):  # a silent worker and a healthy one cannot be distinguished
             self._disturbed = True
-            moments.mend(conn, now)
+            clock_changes.mend(conn, now)
         if self._disturbed:
             self._disturbed, self._calm_since_ms = False, now
         return Tx(conn, now, self._calm_since_ms)

@@ -11,8 +11,8 @@ from sqlalchemy.pool import NullPool
 
 from support.ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.job import DEAD_AFTER_SOLO_CRASHES
+from tagger.ledger.claims.workers import LEASE_MS
 from tagger.ledger.tables import job_requests
-from tagger.ledger.workers import LEASE_MS
 
 
 class CrashCases:

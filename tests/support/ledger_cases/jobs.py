@@ -177,7 +177,7 @@ class JobCases:
             return result
 
         monkeypatch.setattr(world.ledger._writer, "submit", lose)
-        monkeypatch.setattr("tagger.ledger.work.SETTLE_PAUSE_SECONDS", 0)
+        monkeypatch.setattr("tagger.ledger.claims.work.SETTLE_PAUSE_SECONDS", 0)
         assert world.ledger.complete(claim, description(), FIELDS)
         assert len(world.ledger.deliveries().data) == 1
 

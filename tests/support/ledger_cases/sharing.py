@@ -18,7 +18,8 @@ from support.ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.backfill import Backfill
 from tagger.delivery import AttemptReport
 from tagger.errors import Conflict, IdempotencyConflict, IdempotencyInFlight, NotFound
-from tagger.ledger import IdempotentReply, Ledger, hints, open_ledger
+from tagger.ledger import IdempotentReply, Ledger, open_ledger
+from tagger.ledger.claims import hints
 from tagger.ledger.db import schema
 from tagger.ledger.tables import deliveries, jobs, metadata
 

@@ -17,7 +17,7 @@ from tagger.delivery import AttemptReport, DeliveryClaim, DeliveryStatus, Endpoi
 from tagger.errors import DeliveryError, FetchFailed
 from tagger.job import Claim, Description, JobRequest
 from tagger.ledger import Ledger, open_ledger
-from tagger.ledger.replies import keep_prediction
+from tagger.ledger.intake.replies import keep_prediction
 from tagger.site import Site
 
 START_MS = 1_790_000_000_000

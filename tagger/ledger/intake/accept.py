@@ -12,12 +12,12 @@ from tagger.errors import Conflict, NotFound
 from tagger.ids import new_id
 from tagger.job import JobRequest, JobStatus, Lane
 from tagger.ledger import usage
-from tagger.ledger.again import adds_to, latest, outdated, same_version
 from tagger.ledger.db import counters
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.moves import end_job
+from tagger.ledger.intake.repeated import adds_to, latest, outdated, same_version
 from tagger.ledger.tables import erased_jobs, job_requests, jobs, word_is
+from tagger.ledger.transitions import end_job
 from tagger.ledger.values import Accepted, Usage
 
 INSERT = insert(jobs).on_conflict_do_nothing(index_elements=["identity"]).returning(jobs.c.id)

@@ -15,19 +15,19 @@ from tagger import message
 from tagger.errors import BadRequest, ErrorInfo, LedgerUnavailable
 from tagger.ids import new_id
 from tagger.job import Claim, Description, JobStatus, Lane
-from tagger.ledger import moments
-from tagger.ledger.alive import check_alive
-from tagger.ledger.burying import bury_job, charge, charge_crash, note_error
+from tagger.ledger import clock_changes
+from tagger.ledger.claims.alive import check_alive
+from tagger.ledger.claims.pausing import set_aside_if_paused
 from tagger.ledger.db import counters
 from tagger.ledger.db.prepared import Prepared, columns_of
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
+from tagger.ledger.failures.burying import bury_job, charge, charge_crash, note_error
+from tagger.ledger.intake.replies import keep_prediction
 from tagger.ledger.jobs import to_claim
-from tagger.ledger.messages import endpoint_of, store_description
-from tagger.ledger.moves import move_job
-from tagger.ledger.pausing import set_aside_if_paused
-from tagger.ledger.replies import keep_prediction
+from tagger.ledger.sending.messages import endpoint_of, store_description
 from tagger.ledger.tables import embeddings, job_errors, job_requests, job_results, jobs, offers, word_is
+from tagger.ledger.transitions import move_job
 
 MOST_UNREADABLE = 20  # unreadable requests that one claim ends as dead letters
 SETTLE_TRIES = 3  # after an ambiguous commit
@@ -110,7 +110,7 @@ class Work(Store):
             for _ in range(MOST_UNREADABLE):
                 if row is None:
                     row = CLAIM_OLDEST.one_or_none(tx.conn, params)
-                if row is None and moments.jobs_mended(tx.conn, tx.now_ms):
+                if row is None and clock_changes.jobs_mended(tx.conn, tx.now_ms):
                     row = CLAIM_OLDEST.one_or_none(tx.conn, params)
                 if row is None:
                     return None

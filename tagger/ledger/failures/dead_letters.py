@@ -9,14 +9,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select
 
 from tagger.delivery import DeadLetter
-from tagger.ledger.again import adds_to, request_of
 from tagger.ledger.db import counters
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.endpoints import send_again
-from tagger.ledger.moves import count_undelivered, end_job, end_message, move_delivery, move_job, unbury
+from tagger.ledger.intake.repeated import adds_to, request_of
+from tagger.ledger.sending.endpoints import send_again
 from tagger.ledger.tables import dead_letters, deliveries, job_errors, jobs, word_is
 from tagger.ledger.tables.rows import DeliveryRow, JobRow
+from tagger.ledger.transitions import count_undelivered, end_job, end_message, move_delivery, move_job, unbury
 from tagger.ledger.values import DeadLetterCounts, Page
 
 CHUNK = 200  # letters in one closure, so that heartbeats get through

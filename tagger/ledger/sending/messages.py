@@ -17,10 +17,10 @@ from tagger.ledger.db import counters
 from tagger.ledger.db.prepared import Prepared, columns_of
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.jobs import load_jobs
-from tagger.ledger.moves import move_delivery
-from tagger.ledger.sequences import asked, covered_by, next_sequence
+from tagger.ledger.sending.sequences import asked, covered_by, next_sequence
 from tagger.ledger.tables import deliveries, delivery_bodies, endpoints, job_requests, jobs, sites, word_is
 from tagger.ledger.tables.rows import JobRow
+from tagger.ledger.transitions import move_delivery
 from tagger.message import DESCRIBED, FAILED, MessageType, of_description, of_failure
 
 PUT_DELIVERY = Prepared(deliveries.insert(), columns_of(deliveries, without=("replayed_ms", "token", "worker_id")))

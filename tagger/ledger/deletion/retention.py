@@ -10,7 +10,7 @@ from tagger.ids import first_id
 from tagger.ledger import usage
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.erasure import BATCH, KNOWLEDGE, Erased, erase_asset, erase_jobs
+from tagger.ledger.deletion.erasure import BATCH, KNOWLEDGE, Erased, erase_asset, erase_jobs
 from tagger.ledger.tables import (
     attempts,
     audit_log,

@@ -13,7 +13,6 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 
 from tagger.job import OPEN
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.moves import end_job
 from tagger.ledger.tables import (
     attempts,
     dead_letters,
@@ -27,6 +26,7 @@ from tagger.ledger.tables import (
     provenance,
 )
 from tagger.ledger.tables.rows import JobRow
+from tagger.ledger.transitions import end_job
 
 BATCH = 200  # rows in one transaction: a heartbeat must not wait for a purge
 OF_ASSET = select(jobs).where(jobs.c.site_id == bindparam("site"), jobs.c.asset_id == bindparam("asset"))

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from sqlalchemy import select
 
 from tagger.delivery import DeliveryClaim
-from tagger.ledger import outcomes
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.messages import notice_of
+from tagger.ledger.sending import outcomes
+from tagger.ledger.sending.messages import notice_of
 from tagger.ledger.sites import to_endpoint, to_site
 from tagger.ledger.tables import delivery_bodies, sites
 from tagger.ledger.tables.rows import EndpointRow, SendingRow

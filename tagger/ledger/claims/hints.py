@@ -8,13 +8,13 @@ from sqlalchemy import Connection, Integer, Select, bindparam, column, func, lit
 
 from tagger.delivery import DeliveryStatus
 from tagger.job import LANES, JobStatus, Lane
+from tagger.ledger.claims.workers import LEASE_MS
 from tagger.ledger.db import counters
 from tagger.ledger.db.prepared import Prepared
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import jobs, ticks, word_is, workers
 from tagger.ledger.values import LaneCounts, Stats
-from tagger.ledger.workers import LEASE_MS
 
 MOST = 10_000  # rows that one count reads
 ACCEPTED = word_is(jobs.c.status, "accepted")

@@ -11,10 +11,10 @@ from tagger import job as job_rules
 from tagger.errors import CrashedTooOften, ErrorInfo, NotChecked
 from tagger.job import CrashRuling, JobStatus
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.messages import store_failure
-from tagger.ledger.moves import count_undelivered, move_delivery, move_job
+from tagger.ledger.sending.messages import store_failure
 from tagger.ledger.tables import dead_letters, job_errors
 from tagger.ledger.tables.rows import DeliveryRow, JobRow
+from tagger.ledger.transitions import count_undelivered, move_delivery, move_job
 
 
 def note_error(tx: Tx, job_id: str, error: ErrorInfo, timings_ms: Mapping[str, int]) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 from tagger.cms.base import Edit
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.outcomes import provenance_of
-from tagger.ledger.sequences import lock_asset
+from tagger.ledger.sending.outcomes import provenance_of
+from tagger.ledger.sending.sequences import lock_asset
 from tagger.ledger.tables import jobs, offers, provenance
 from tagger.provenance import tags_after_edit
 

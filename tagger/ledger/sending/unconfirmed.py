@@ -10,8 +10,8 @@ from tagger.errors import AnswerInvalid
 from tagger.instants import format_instant
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.endpoints import send_again
 from tagger.ledger.operator_events import note
+from tagger.ledger.sending.endpoints import send_again
 from tagger.ledger.tables import attempts, deliveries, delivery_bodies, endpoints, word_is
 from tagger.ledger.tables.rows import EndpointRow
 

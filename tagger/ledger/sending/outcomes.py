@@ -13,7 +13,7 @@ from tagger.delivery import AttemptReport, FieldOutcome, field_keys
 from tagger.ids import new_id
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.jumping import REFUSED
-from tagger.ledger.sequences import lock_asset
+from tagger.ledger.sending.sequences import lock_asset
 from tagger.ledger.tables import attempts, delivery_bodies, offers, provenance, reviews
 from tagger.ledger.tables.rows import DeliveryRow
 from tagger.provenance import Provenance, TagProvenance, hashes_after, tags_after, wrote

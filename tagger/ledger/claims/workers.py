@@ -10,17 +10,17 @@ from sqlalchemy import Connection, Integer, bindparam, func, literal_column, or_
 from tagger.delivery import MAX_DELIVER_SECONDS
 from tagger.errors import DeadlineExceeded
 from tagger.job import Lane
-from tagger.ledger import moments
-from tagger.ledger.burying import charge, charge_crash
+from tagger.ledger import clock_changes
+from tagger.ledger.claims.silence import FAR_MS, Watch
 from tagger.ledger.db.engine import IDLE_IN_TRANSACTION_MS, Clock
 from tagger.ledger.db.prepared import Prepared
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.endpoints import free_delivery
-from tagger.ledger.moves import move_job
-from tagger.ledger.silence import FAR_MS, Watch
+from tagger.ledger.failures.burying import charge, charge_crash
+from tagger.ledger.sending.endpoints import free_delivery
 from tagger.ledger.tables import deliveries, jobs, word_is, workers
 from tagger.ledger.tables.rows import ClaimedJobRow, WorkerRow
+from tagger.ledger.transitions import move_job
 from tagger.ledger.values import Expired
 
 LEASE_MS = 6_000  # a worker with an older heartbeat is dead
@@ -163,8 +163,8 @@ class Workers(Store):
         clock may have been set before its start. Later calls use an index.
         """
         now_ms = self.now_ms()
-        if self._read(lambda conn: moments.any_ahead(conn, now_ms, thorough=not self._mended)):
-            self._write(lambda tx: moments.mend(tx.conn, tx.now_ms))
+        if self._read(lambda conn: clock_changes.any_ahead(conn, now_ms, thorough=not self._mended)):
+            self._write(lambda tx: clock_changes.mend(tx.conn, tx.now_ms))
         self._mended = True
 
 

@@ -11,10 +11,10 @@ from tagger.circuit import Circuit, Slot
 from tagger.delivery import DeliveryStatus, contradicts
 from tagger.ledger.db import counters
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.moves import move_delivery
-from tagger.ledger.sequences import covered_by, covered_by_newer, next_sequence
+from tagger.ledger.sending.sequences import covered_by, covered_by_newer, next_sequence
 from tagger.ledger.tables import deliveries, endpoints, jobs, word_is
 from tagger.ledger.tables.rows import DeliveryRow, EndpointRow
+from tagger.ledger.transitions import move_delivery
 
 SETTLE = 1_000  # deliveries that are parked or unparked in one transaction
 

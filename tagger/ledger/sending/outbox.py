@@ -13,18 +13,18 @@ from sqlalchemy.exc import IntegrityError
 from tagger import circuit as circuit_rules
 from tagger.delivery import PARKED_FOR_MS, AttemptReport, DeliveryClaim, DeliveryStatus
 from tagger.errors import DeliveryExhausted, NotFound
-from tagger.ledger import moments
-from tagger.ledger.alive import check_alive
+from tagger.ledger import clock_changes
+from tagger.ledger.claims.alive import check_alive
 from tagger.ledger.db.prepared import Prepared
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.delivery_claims import cms_of, to_claim
-from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back, settle
-from tagger.ledger.finishing import bury, finish, store_attempt
-from tagger.ledger.moves import move_delivery
+from tagger.ledger.sending.delivery_claims import cms_of, to_claim
+from tagger.ledger.sending.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back, settle
+from tagger.ledger.sending.finishing import bury, finish, store_attempt
 from tagger.ledger.sites import find_endpoint
 from tagger.ledger.tables import deliveries, delivery_bodies, endpoints, sites, word_is
 from tagger.ledger.tables.rows import EndpointRow
+from tagger.ledger.transitions import move_delivery
 
 SENDING = word_is(deliveries.c.status, "sending")
 PENDING = word_is(deliveries.c.status, "pending")
@@ -42,7 +42,7 @@ class Outbox(Store):
         now_ms = self.now_ms()
         ahead = False
         if not self._read(lambda conn: ANYTHING.any(conn, {"now": now_ms})) and not self._writer.set_back(now_ms):
-            ahead = self._read(lambda conn: moments.deliveries_ahead(conn, now_ms))
+            ahead = self._read(lambda conn: clock_changes.deliveries_ahead(conn, now_ms))
             if not ahead:
                 return []  # an idle deliverer takes no lock
 
@@ -50,7 +50,7 @@ class Outbox(Store):
             if not check_alive(tx, worker_id):
                 return []
             if ahead:
-                moments.mend(tx.conn, tx.now_ms)
+                clock_changes.mend(tx.conn, tx.now_ms)
             rows = _probes(tx, worker_id, limit)
             ready = _ready_endpoints(tx, skip_sites)
             for index, endpoint in enumerate(ready):
@@ -199,7 +199,7 @@ _NOW: Any = bindparam("now", type_=BigInteger)
 
 
 def _rested(moment: ColumnElement[int]) -> ColumnElement[bool]:
-    return moments.due_by(moment, _NOW, circuit_rules.LONGEST_PAUSE_MS)
+    return clock_changes.due_by(moment, _NOW, circuit_rules.LONGEST_PAUSE_MS)
 
 
 UNSETTLED = endpoints.c.unsettled == true()  # a change of the endpoint left some deliveries to move

@@ -10,18 +10,18 @@ from tagger import circuit as circuit_rules
 from tagger.delivery import AttemptReport, DeliveryClaim, DeliveryStatus, wait_ms
 from tagger.errors import DeliveryExhausted
 from tagger.ids import new_id
-from tagger.ledger import outcomes
-from tagger.ledger.burying import bury_delivery
+from tagger.ledger.clock_changes import elapsed
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back
-from tagger.ledger.erasure import erase_asset
+from tagger.ledger.deletion.erasure import erase_asset
+from tagger.ledger.failures.burying import bury_delivery
 from tagger.ledger.jumping import jump
-from tagger.ledger.moments import elapsed
-from tagger.ledger.moves import move_delivery
 from tagger.ledger.operator_events import note
+from tagger.ledger.sending import outcomes
+from tagger.ledger.sending.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back
+from tagger.ledger.sending.unconfirmed import count_answer
 from tagger.ledger.tables import attempts
 from tagger.ledger.tables.rows import DeliveryRow, EndpointRow
-from tagger.ledger.unconfirmed import count_answer
+from tagger.ledger.transitions import move_delivery
 
 
 def store_attempt(tx: Tx, row: DeliveryRow, report: AttemptReport) -> None:

@@ -1,0 +1,1 @@
+"""The work of tag workers: hints, claims, leases, and workers that died."""

@@ -1,0 +1,1 @@
+"""Deleting on request and by age."""

@@ -1,0 +1,1 @@
+"""Counting failures, and dead letters."""

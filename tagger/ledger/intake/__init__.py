@@ -1,0 +1,1 @@
+"""Accepting requests: new jobs, repeated requests, edits of people, stored answers."""

@@ -1,0 +1,1 @@
+"""Messages to a CMS: their order, claims of deliverers, attempts, outcomes, circuits of endpoints."""
