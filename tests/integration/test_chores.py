@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tagger.asset import ImageSource
 from tagger.blobs.local import LocalBlobs
-from tagger.errors import PoisonImage
-from tagger.job import JobRequest
+from tagger.errors import BrokerUnavailable, PoisonImage
+from tagger.job import LANES, JobRequest, Lane
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue.hints import Hints
 from tagger.settings import Settings, load
 from tagger.site import Site
-from workers.roles.reconcile import ORPHAN_MS, chores
+from tagger.telemetry import metrics
+from workers.roles.reconcile import ORPHAN_MS, chores, measure
 
 
 @pytest.fixture
@@ -61,3 +63,18 @@ def test_the_sweep_takes_orphans_and_leaves_what_a_job_may_want(settings: Settin
 
     left = {name for name, key in keys.items() if (settings.blobs / key[:2] / key).exists()}
     assert left == {"waiting", "dead", "fresh"}
+
+
+def test_what_the_ledger_says_of_every_lane_is_measured_while_the_broker_is_away(settings: Settings, ledger: Ledger) -> None:
+    """Otherwise the lanes that come later keep their old age, and an alert tells of a backfill that stands still."""
+
+    class Away:
+        def depth(self, _lane: Lane) -> int:
+            raise BrokerUnavailable("away")
+
+    gauges = [gauge.labels(lane) for lane in LANES for gauge in (metrics.LANE_CLAIMABLE, metrics.LANE_OLDEST_SECONDS)]
+    for gauge in gauges:
+        gauge.set(4711)
+    with pytest.raises(BrokerUnavailable):
+        measure(ledger, cast(Hints, Away()))
+    assert [gauge._value.get() for gauge in gauges] == [0.0] * len(gauges)

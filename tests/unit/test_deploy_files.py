@@ -146,6 +146,22 @@ def test_prometheus_finds_every_role() -> None:
     assert set(names) <= SERVICES.keys()
 
 
+def test_the_page_shows_who_tells_of_an_alert() -> None:
+    """The files here start no Alertmanager, so the page has one: what it names for Prometheus is a service that it adds."""
+    page = (ROOT / "docs" / "compose.md").read_text("utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, flags=re.S)]
+    added = {name for block in blocks for name in block.get("services", {})}
+    [alerting] = [block["alerting"] for block in blocks if "alerting" in block]
+    [address] = alerting["alertmanagers"][0]["static_configs"][0]["targets"]
+    assert address.partition(":")[0] in added
+
+
+def test_no_page_puts_a_password_into_a_command_line() -> None:
+    """Every user of the machine can read the arguments of a process."""
+    for page in (ROOT / "docs").glob("*.md"):
+        assert not re.search(r"PASSWORD '", page.read_text("utf-8")), page.name
+
+
 def test_no_label_that_prometheus_adds_hides_one_of_our_metrics() -> None:
     """Prometheus would rename ours to `exported_role`, and the alert on missing workers would fire for ever."""
     ours = set(

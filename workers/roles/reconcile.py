@@ -95,12 +95,13 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], 
 
 def measure(ledger: Ledger, hints: Hints) -> None:
     """Counts, age and depth of each lane as metrics. Every reconciler publishes them, so they exist even if one hangs."""
-    now_ms = ledger.now_ms()
-    for lane, counts in ledger.lane_counts().items():
+    now_ms, lanes = ledger.now_ms(), ledger.lane_counts()
+    for lane, counts in lanes.items():
         oldest = counts.oldest_claimable_ms
         metrics.LANE_CLAIMABLE.labels(lane).set(counts.claimable)
         metrics.LANE_OLDEST_SECONDS.labels(lane).set(0 if oldest is None else max(0, now_ms - oldest) / 1000)
-        metrics.LANE_DEPTH.labels(lane).set(hints.depth(lane))  # last: the broker may be away
+    for lane in lanes:  # after all that the ledger says: the broker may be away
+        metrics.LANE_DEPTH.labels(lane).set(hints.depth(lane))
 
 
 def count_expired(expired: Expired) -> None:
