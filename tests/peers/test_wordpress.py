@@ -153,10 +153,14 @@ def test_a_locked_picture_is_left_alone(wordpress: Joined) -> None:
     asset = wordpress.upload("china.jpg", "locked.jpg")
     wordpress.wp.php(f"Tagger\\Store::change({asset}, ['locked' => 1]); return 1;")
     offer = {"value": "From tagger", "if_current": {"in": [None, text_hash("From tagger")]}}
-    data = {"asset": {"id": str(asset)}, "sequence": 10**15, "fields": {FIELD: {"en": offer}}, "proposals": {}, "reasons": []}
+    before = wordpress.api("GET", f"/tagger_tag?post={asset}")
+    fields = {FIELD: {"en": offer}, "tags": {"add": [{"id": "t:locked", "label": "From tagger"}], "remove": []}}
+    data = {"asset": {"id": str(asset)}, "sequence": 10**15, "fields": fields, "proposals": {}, "reasons": []}
     with Client(wordpress.endpoint, [wordpress.callback_secret]) as client:
-        said = client.send("asset.described", data).json()["fields"][FIELD]["en"]
-    assert said == {"outcome": "kept", "reason": "locked_by_person"}
+        said = client.send("asset.described", data).json()["fields"]
+    kept = {"outcome": "kept", "reason": "locked_by_person"}
+    assert said == {FIELD: {"en": kept}, "tags": kept}
+    assert wordpress.api("GET", f"/tagger_tag?post={asset}") == before
 
 
 def test_an_empty_alt_of_a_published_post_is_filled_and_reported(wordpress: Joined) -> None:

@@ -19,7 +19,7 @@ defined( 'ABSPATH' ) || exit;
 const VERSION = '0.2.0';
 const FILE    = __FILE__;
 
-foreach ( array( 'class-signature', 'class-words', 'class-settings', 'class-schema', 'class-lock', 'class-store', 'class-texts', 'class-tags', 'class-receiver', 'class-revert', 'class-library', 'class-sender', 'class-outbox', 'class-asset', 'class-watch', 'class-connection', 'class-render', 'class-review' ) as $tagger_file ) {
+foreach ( array( 'class-signature', 'class-words', 'class-settings', 'class-schema', 'class-database-error', 'class-database', 'class-lock', 'class-store', 'class-texts', 'class-tags', 'class-receiver', 'class-revert', 'class-library', 'class-sender', 'class-outbox', 'class-asset', 'class-watch', 'class-connection', 'class-render', 'class-review' ) as $tagger_file ) {
 	require __DIR__ . '/includes/' . $tagger_file . '.php';
 }
 
@@ -31,11 +31,12 @@ Watch::boot();
 Render::boot();
 Connection::boot();
 if ( is_admin() ) {
-	foreach ( array( 'class-settings-page', 'class-media-list', 'class-box' ) as $tagger_file ) {
+	foreach ( array( 'class-settings-page', 'class-media-list', 'class-form', 'class-box' ) as $tagger_file ) {
 		require __DIR__ . '/includes/' . $tagger_file . '.php';
 	}
 	Settings_Page::boot();
 	Media_List::boot();
+	Form::boot();
 	Box::boot();
 }
 if ( defined( 'WP_CLI' ) && \WP_CLI ) {

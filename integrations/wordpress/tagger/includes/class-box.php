@@ -9,13 +9,11 @@ namespace Tagger;
 
 final class Box {
 	const ACTION = 'tagger_box';
-	const SEEN   = 'tagger_seen';
 
 	public static function boot(): void {
 		add_action( 'add_meta_boxes_attachment', array( self::class, 'add' ) );
 		add_filter( 'attachment_fields_to_edit', array( self::class, 'modal' ), 10, 2 );
 		add_action( 'admin_post_' . self::ACTION, array( self::class, 'act' ) );
-		add_filter( 'update_post_metadata', array( self::class, 'untouched' ), 10, 4 );
 	}
 
 	public static function add( \WP_Post $post ): void {
@@ -25,8 +23,7 @@ final class Box {
 	}
 
 	public static function show( \WP_Post $post ): void {
-		$alt = (string) Texts::now( $post->ID, 'alt_text' );
-		echo '<input type="hidden" name="' . esc_attr( self::SEEN ) . '" value="' . esc_attr( $alt ) . '">';
+		echo Form::seen( $post->ID ); // phpcs:ignore WordPress.Security.EscapeOutput -- escaped where it is made.
 		echo self::html( $post->ID, true ); // phpcs:ignore WordPress.Security.EscapeOutput -- escaped where it is made.
 		?>
 		<script>
@@ -81,7 +78,7 @@ final class Box {
 	private static function offer( int $id, string $field, array $offer, bool $form ): string {
 		$html  = '<div class="tagger-proposal"><p><em>' . esc_html( self::name( $field ) ) . ':</em> ' . esc_html( $offer['value'] ) . '<br>';
 		$html .= '<small>' . esc_html( self::origin( $offer ) . '. ' . implode( ' ', array_map( array( Review::class, 'reason' ), (array) $offer['reasons'] ) ) ) . '</small></p><p>';
-		$html .= self::link( $id, 'accept', __( 'Accept', 'tagger' ), 'button button-primary', $field ) . ' ';
+		$html .= self::link( $id, 'accept', __( 'Accept', 'tagger' ), 'button button-primary', $field, self::mark( $offer ) ) . ' ';
 		if ( $form ) {
 			$html .= '<button type="button" class="button" data-tagger-edit="' . esc_attr( $field ) . '" data-text="' . esc_attr( $offer['value'] ) . '">' . esc_html__( 'Edit', 'tagger' ) . '</button> ';
 		}
@@ -97,8 +94,8 @@ final class Box {
 		return 'caption' === $field ? __( 'Caption', 'tagger' ) : __( 'Alternative text', 'tagger' );
 	}
 
-	private static function link( int $id, string $do, string $label, string $class, string $field = '' ): string {
-		$query = array( 'action' => self::ACTION, 'do' => $do, 'id' => $id, 'field' => $field );
+	private static function link( int $id, string $do, string $label, string $class, string $field = '', string $shown = '' ): string {
+		$query = array( 'action' => self::ACTION, 'do' => $do, 'id' => $id, 'field' => $field, 'shown' => $shown );
 		$url   = wp_nonce_url( add_query_arg( $query, admin_url( 'admin-post.php' ) ), self::ACTION . $id );
 		return '<a class="' . esc_attr( $class ) . '" data-tagger="' . esc_attr( $do ) . '" href="' . esc_url( $url ) . '">' . esc_html( $label ) . '</a>';
 	}
@@ -110,25 +107,48 @@ final class Box {
 			wp_die( esc_html__( 'You may not change this picture.', 'tagger' ), 403 );
 		}
 		$field = isset( $_GET['field'] ) && 'caption' === $_GET['field'] ? 'caption' : 'alt_text';
-		self::run( $id, isset( $_GET['do'] ) ? sanitize_key( $_GET['do'] ) : '', $field );
+		$shown = isset( $_GET['shown'] ) ? sanitize_key( $_GET['shown'] ) : '';
+		if ( ! self::run( $id, isset( $_GET['do'] ) ? sanitize_key( $_GET['do'] ) : '', $field, $shown ) ) {
+			wp_die( esc_html__( 'The proposal has changed since this page was opened. Go back, reload the page and read it again.', 'tagger' ), 409, array( 'back_link' => true ) );
+		}
 		wp_safe_redirect( (string) get_edit_post_link( $id, 'raw' ) );
 		exit;
 	}
 
-	public static function run( int $id, string $do, string $field ): void {
-		$told = Store::told( $id );
+	/** @param string $shown The mark of the proposal that the editor saw. False: another one stands there by now. */
+	public static function run( int $id, string $do, string $field, string $shown = '' ): bool {
 		if ( 'accept' === $do ) {
+			$told  = Store::told( $id );
 			$offer = $told['proposals'][ $field ] ?? ( $told['others'][ $field ] ?? null );
-			if ( $offer ) {
-				self::set( $id, $field, (string) $offer['value'] );
+			if ( ! $offer || self::mark( $offer ) !== $shown ) {
+				return false;
 			}
-		} elseif ( 'reject' === $do ) {
-			Review::settled( $id, $field );
+			self::set( $id, $field, (string) $offer['value'] );
 		} elseif ( 'again' === $do && Settings::ready() ) {
 			Outbox::picture( $id, 'asset.updated', true );
-		} elseif ( 'lock' === $do || 'unlock' === $do ) {
-			Store::change( $id, array( 'locked' => 'lock' === $do ? 1 : 0 ) );
+		} elseif ( in_array( $do, array( 'reject', 'lock', 'unlock' ), true ) ) {
+			// Under the lock: a message that arrives now writes the same rows.
+			$done = Lock::attachment(
+				$id,
+				static function () use ( $id, $do, $field ) {
+					if ( 'reject' === $do ) {
+						Review::settled( $id, $field );
+					} else {
+						Store::change( $id, array( 'locked' => 'lock' === $do ? 1 : 0 ) );
+					}
+					return true;
+				}
+			);
+			if ( ! $done ) {
+				wp_die( esc_html__( 'tagger writes to this picture at the moment. Go back and try again.', 'tagger' ), 503, array( 'back_link' => true ) );
+			}
 		}
+		return true;
+	}
+
+	/** Of a proposal's text, for the link that accepts it. */
+	private static function mark( array $offer ): string {
+		return substr( hash( 'sha256', (string) $offer['value'] ), 0, 16 );
 	}
 
 	/** As if the editor typed it: Watch makes it theirs and tells tagger. */
@@ -138,20 +158,5 @@ final class Box {
 		} else {
 			update_post_meta( $id, Texts::ALT, wp_slash( $value ) );
 		}
-	}
-
-	/**
-	 * The form was opened before tagger wrote, and the editor did not touch the field: saving it is no edit, and must not
-	 * put back the old text.
-	 */
-	public static function untouched( $check, $id, $key, $value ) {
-		// phpcs:ignore WordPress.Security.NonceVerification.Missing -- core has checked the nonce of the form.
-		if ( Texts::ALT !== $key || ! isset( $_POST[ self::SEEN ], $_POST['post_ID'] ) || (int) $_POST['post_ID'] !== (int) $id ) {
-			return $check;
-		}
-		$seen = wp_unslash( $_POST[ self::SEEN ] ); // phpcs:ignore WordPress.Security.NonceVerification.Missing, WordPress.Security.ValidatedSanitizedInput -- compared only.
-		$now  = Texts::now( (int) $id, 'alt_text' );
-		$ours = 'tagger' === Store::field( (int) $id, 'alt_text' )->writer;
-		return $ours && $seen === (string) $value && $seen !== (string) $now ? true : $check;
 	}
 }

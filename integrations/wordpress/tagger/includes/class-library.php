@@ -49,7 +49,7 @@ final class Library {
 				$values[]  = Texts::ALT;
 			} elseif ( 'caption' === $field ) {
 				$fields    = Schema::table( 'fields' );
-				$missing[] = "(p.post_excerpt = '' AND NOT EXISTS (SELECT 1 FROM $fields AS f WHERE f.attachment = p.ID AND f.field = %s AND f.writer = 'person'))";
+				$missing[] = "(p.post_excerpt = '' AND NOT EXISTS (SELECT 1 FROM $fields AS f WHERE f.attachment = p.ID AND f.field = %s AND f.writer <> ''))";
 				$values[]  = 'caption';
 			}
 		}

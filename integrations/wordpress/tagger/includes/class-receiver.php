@@ -10,6 +10,8 @@ namespace Tagger;
 final class Receiver {
 	const TYPES = array( 'asset.described', 'asset.failed', 'asset.reverted', 'library.page', 'site.probe', 'webhook.test' );
 
+	const LOCKED = array( 'outcome' => 'kept', 'reason' => 'locked_by_person' );
+
 	public static function boot(): void {
 		add_action( 'rest_api_init', array( self::class, 'routes' ) );
 	}
@@ -61,12 +63,22 @@ final class Receiver {
 			return new \WP_REST_Response( array( 'fields' => Connection::arrived( $id, $data ) ) );
 		}
 		$delivery = (string) $request->get_header( 'webhook-id' );
-		$answer   = Lock::attachment(
-			(int) $id,
-			static function () use ( $id, $type, $data, $delivery ) {
-				return self::apply( $id, $type, $data, $delivery );
-			}
-		);
+		$work     = static function () use ( $id, $type, $data, $delivery ) {
+			return self::apply( $id, $type, $data, $delivery );
+		};
+		try {
+			$answer = Lock::attachment(
+				(int) $id,
+				static function () use ( $work ) {
+					return Database::together( $work );
+				}
+			);
+		} catch ( Database_Error $failure ) {
+			return new \WP_REST_Response( array( 'detail' => 'The database of WordPress failed: ' . $failure->getMessage() ), 503, array( 'Retry-After' => '5' ) );
+		} finally { // Another request may have read the old words into the cache before they were committed.
+			Texts::uncache( (int) $id );
+			clean_object_term_cache( (int) $id, 'attachment' );
+		}
 		if ( null === $answer ) {
 			return new \WP_REST_Response( array( 'detail' => 'The attachment is in use.' ), 503, array( 'Retry-After' => '1' ) );
 		}
@@ -105,7 +117,7 @@ final class Receiver {
 		$answer = array();
 		foreach ( $fields as $field => $offers ) {
 			if ( 'tags' === $field ) {
-				$answer[ $field ] = Tags::apply( $id, (array) $offers );
+				$answer[ $field ] = $asset->locked ? self::LOCKED : Tags::apply( $id, (array) $offers );
 				continue;
 			}
 			foreach ( (array) $offers as $locale => $offer ) {
@@ -113,6 +125,9 @@ final class Receiver {
 			}
 		}
 		Review::show( $id, $type, $data, $answer );
+		if ( Store::asset( $id )->delivery !== $delivery ) { // After a deadlock the database has taken back all of it.
+			throw new Database_Error( 'The changes were taken back.' );
+		}
 		return $answer;
 	}
 
@@ -124,7 +139,7 @@ final class Receiver {
 			return array( 'outcome' => 'rejected', 'reason' => 'unknown_locale' );
 		}
 		if ( Store::asset( $id )->locked ) {
-			return array( 'outcome' => 'kept', 'reason' => 'locked_by_person' );
+			return self::LOCKED;
 		}
 		$current = (array) ( $offer['if_current']['in'] ?? array() );
 		if ( $undo ) {

@@ -20,19 +20,50 @@ final class Render {
 		if ( '' === $alt || ! self::is_empty( $image ) ) {
 			return $image;
 		}
-		$without = (string) preg_replace( '/\salt(\s*=\s*(""|\'\'))?(?=[\s\/>])/i', '', $image, 1 );
+		foreach ( self::attributes( $image ) as $attribute ) {
+			if ( 'alt' === $attribute['name'] ) {
+				return substr_replace( $image, 'alt="' . esc_attr( $alt ) . '"', $attribute['at'], $attribute['length'] );
+			}
+		}
 		return (string) preg_replace_callback(
-			'/^<img/i',
-			static function () use ( $alt ) {
-				return '<img alt="' . esc_attr( $alt ) . '"';
+			'/^<img(?=[\s\/>])/i',
+			static function ( $start ) use ( $alt ) {
+				return $start[0] . ' alt="' . esc_attr( $alt ) . '"';
 			},
-			$without
+			$image
 		);
 	}
 
 	/** Whether an image has no alt, or an empty one. */
 	public static function is_empty( string $image ): bool {
-		return ! preg_match( '/\salt\s*=\s*(["\'])(?!\1)/i', $image ) && ! preg_match( '/\salt\s*=\s*[^"\'\s>]/i', $image );
+		foreach ( self::attributes( $image ) as $attribute ) {
+			if ( 'alt' === $attribute['name'] ) {
+				return '' === $attribute['value']; // Browsers read only the first one.
+			}
+		}
+		return true;
+	}
+
+	/**
+	 * One attribute after the other, because the value of one can look like another: title="no alt given".
+	 *
+	 * @return array<int, array{name: string, value: string, at: int, length: int}>
+	 */
+	private static function attributes( string $image ): array {
+		$one = '/\G[\s\/]*([^\s\/>=][^\s\/>=]*)(?:\s*=\s*(?:"([^"]*)"|\'([^\']*)\'|([^\s"\'>][^\s>]*)))?/';
+		preg_match_all( $one, $image, $found, PREG_SET_ORDER | PREG_OFFSET_CAPTURE, strlen( '<img' ) );
+		return array_map(
+			static function ( array $match ): array {
+				$text = $match[0][0];
+				return array(
+					'name'   => strtolower( $match[1][0] ),
+					'value'  => implode( '', array_column( array_slice( $match, 2 ), 0 ) ),
+					'at'     => $match[1][1],
+					'length' => strlen( $text ) - ( $match[1][1] - $match[0][1] ),
+				);
+			},
+			$found
+		);
 	}
 
 	/**

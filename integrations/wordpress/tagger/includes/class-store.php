@@ -11,7 +11,7 @@ final class Store {
 	/** The row of an attachment, or its defaults. */
 	public static function asset( int $id ): object {
 		global $wpdb;
-		$row = $wpdb->get_row( $wpdb->prepare( 'SELECT * FROM ' . Schema::table( 'assets' ) . ' WHERE attachment = %d', $id ) );
+		$row = Database::row( $wpdb->prepare( 'SELECT * FROM ' . Schema::table( 'assets' ) . ' WHERE attachment = %d', $id ) );
 		return $row ? $row : (object) array(
 			'attachment' => $id,
 			'sequence'   => 0,
@@ -26,15 +26,16 @@ final class Store {
 	public static function change( int $id, array $values ): void {
 		global $wpdb;
 		$values['changed_at'] = gmdate( 'Y-m-d H:i:s' );
-		$wpdb->query( $wpdb->prepare( 'INSERT IGNORE INTO ' . Schema::table( 'assets' ) . ' (attachment) VALUES (%d)', $id ) );
+		Database::execute( $wpdb->prepare( 'INSERT IGNORE INTO ' . Schema::table( 'assets' ) . ' (attachment) VALUES (%d)', $id ) );
 		$wpdb->update( Schema::table( 'assets' ), $values, array( 'attachment' => $id ) );
+		Database::check();
 	}
 
 	/** The row of one field, or its defaults. */
 	public static function field( int $id, string $field ): object {
 		global $wpdb;
 		$sql = 'SELECT * FROM ' . Schema::table( 'fields' ) . ' WHERE attachment = %d AND field = %s';
-		$row = $wpdb->get_row( $wpdb->prepare( $sql, $id, $field ) );
+		$row = Database::row( $wpdb->prepare( $sql, $id, $field ) );
 		return $row ? $row : (object) array(
 			'writer'   => '',
 			'hash'     => '',
@@ -54,12 +55,14 @@ final class Store {
 			'previous'   => $previous,
 		);
 		$wpdb->replace( Schema::table( 'fields' ), $row );
+		Database::check();
 		self::change( $id, array() );
 	}
 
 	public static function forget_field( int $id, string $field ): void {
 		global $wpdb;
 		$wpdb->delete( Schema::table( 'fields' ), array( 'attachment' => $id, 'field' => $field ) );
+		Database::check();
 		self::change( $id, array() );
 	}
 

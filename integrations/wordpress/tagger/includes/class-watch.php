@@ -13,6 +13,8 @@ final class Watch {
 
 	public static function boot(): void {
 		add_filter( 'wp_generate_attachment_metadata', array( self::class, 'generated' ), 9999, 3 );
+		add_filter( 'wp_update_attachment_metadata', array( self::class, 'changed' ), 9999, 2 );
+		add_action( 'untrashed_post', array( self::class, 'untrashed' ) );
 		add_action( 'added_post_meta', array( self::class, 'added' ), 10, 4 );
 		add_action( 'updated_post_meta', array( self::class, 'updated' ), 10, 4 );
 		add_action( 'deleted_post_meta', array( self::class, 'removed' ), 10, 3 );
@@ -24,16 +26,42 @@ final class Watch {
 
 	/** The sub-sizes exist. Core saves $metadata after this filter, so the picture is announced when the request ends. */
 	public static function generated( $metadata, $id, $context = 'create' ) {
-		if ( is_array( $metadata ) && Settings::ready() && Asset::is_picture( (int) $id ) ) {
+		if ( is_array( $metadata ) ) {
+			self::announce_later( (int) $id, (string) $context );
+		}
+		return $metadata;
+	}
+
+	/**
+	 * The classic image editor crops and rotates without making the sub-sizes anew by the filter above. Programs that only
+	 * recompress a file change its size alone: that is the same picture.
+	 */
+	public static function changed( $metadata, $id ) {
+		$before = wp_get_attachment_metadata( (int) $id, true );
+		$view   = array_flip( array( 'file', 'width', 'height' ) );
+		if ( is_array( $metadata ) && is_array( $before ) && array_intersect_key( $metadata, $view ) != array_intersect_key( $before, $view ) ) { // phpcs:ignore Universal.Operators.StrictComparisons -- numbers may be strings.
+			self::announce_later( (int) $id, 'update' );
+		}
+		return $metadata;
+	}
+
+	private static function announce_later( int $id, string $context ): void {
+		if ( Settings::ready() && Asset::is_picture( $id ) ) {
 			add_action(
 				'shutdown',
 				static function () use ( $id, $context ) {
-					self::announce( (int) $id, (string) $context );
+					self::announce( $id, $context );
 				},
 				1
 			);
 		}
-		return $metadata;
+	}
+
+	/** While it was in the trash, tagger was told that it is gone. */
+	public static function untrashed( $id ): void {
+		if ( 'attachment' === get_post_type( (int) $id ) && Settings::ready() && Asset::is_picture( (int) $id ) && '' !== Store::asset( (int) $id )->revision ) {
+			Outbox::picture( (int) $id, 'asset.updated', true );
+		}
 	}
 
 	/** A picture from before the plugin whose thumbnails are made anew is no upload: a backfill describes old libraries. */
@@ -89,8 +117,7 @@ final class Watch {
 		if ( ! get_current_user_id() || isset( self::$deleting[ $id ] ) ) {
 			return;
 		}
-		// Under the lock: a write of tagger's that runs now must not name itself the writer after this.
-		Lock::attachment(
+		self::alone(
 			$id,
 			static function () use ( $id, $field, $value ) {
 				$before = Store::field( $id, $field )->hash;
@@ -99,6 +126,26 @@ final class Watch {
 				self::tell( $id, array( $field => array( Settings::locale() => array( 'value' => $value, 'was' => '' === $before ? null : $before ) ) ) );
 			}
 		);
+	}
+
+	/**
+	 * Under the lock: a write of tagger's that runs now must not name itself the writer after this. If the lock does not come
+	 * free, the edit is noted without it: the person's words stand already. The person's request never fails because of tagger.
+	 */
+	private static function alone( int $id, callable $note ): void {
+		$noted = false;
+		$once  = static function () use ( $note, &$noted ) {
+			$noted = true;
+			$note();
+		};
+		try {
+			Lock::attachment( $id, $once );
+			if ( ! $noted ) {
+				$once();
+			}
+		} catch ( Database_Error $failure ) {
+			error_log( "tagger: the edit of attachment $id was not noted: " . $failure->getMessage() ); // phpcs:ignore WordPress.PHP.DevelopmentFunctions
+		}
 	}
 
 	public static function tagged( $id, $tt_id, $taxonomy ): void {
@@ -121,10 +168,10 @@ final class Watch {
 			}
 		}
 		if ( $labels ) {
-			Lock::attachment(
+			self::alone(
 				$id,
-				static function () use ( $id, $labels ) {
-					Tags::edited( $id, $labels );
+				static function () use ( $id, $tt_ids ) {
+					Tags::edited( $id, array_map( 'intval', $tt_ids ) );
 				}
 			);
 			self::tell( $id, array( 'tags' => array( $what => $labels ) ) );
