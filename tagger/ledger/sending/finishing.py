@@ -14,10 +14,10 @@ from tagger.ledger.clock_changes import elapsed
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.deletion.erasure import erase_asset
 from tagger.ledger.failures.burying import bury_delivery
-from tagger.ledger.jumping import jump
 from tagger.ledger.operator_events import note
 from tagger.ledger.sending import outcomes
 from tagger.ledger.sending.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back
+from tagger.ledger.sending.jumping import jump
 from tagger.ledger.sending.unconfirmed import count_answer
 from tagger.ledger.tables import attempts
 from tagger.ledger.tables.rows import DeliveryRow, EndpointRow

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 from tagger.delivery import AttemptReport, FieldOutcome, field_keys
 from tagger.ids import new_id
 from tagger.ledger.db.writer import Tx
-from tagger.ledger.jumping import REFUSED
+from tagger.ledger.sending.jumping import REFUSED
 from tagger.ledger.sending.sequences import lock_asset
 from tagger.ledger.tables import attempts, delivery_bodies, offers, provenance, reviews
 from tagger.ledger.tables.rows import DeliveryRow

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from sqlalchemy import ColumnElement, func, select, update
 
@@ -16,7 +16,7 @@ from tagger.ledger.tables.rows import DeliveryRow
 REFUSED: ColumnElement[bool] = attempts.c.error["code"].as_string() == SequenceStale.code
 
 
-def jump(tx: Tx, row: Any, receiver_sequence: int) -> DeliveryRow | None:
+def jump(tx: Tx, row: DeliveryRow, receiver_sequence: int) -> DeliveryRow | None:
     """Number the messages of the asset anew, so that this one comes after `receiver_sequence`. Returns the changed `row`.
 
     None: this delivery jumped before, or the number is lower than its own. So a receiver that is always ahead causes one attempt
