@@ -74,7 +74,9 @@ def test_the_doctor_says_where_the_broker_is_missing_and_why(home: Path, url: st
     assert ("Connection refused" in broker) or url.startswith("sentinel")
 
 
-@pytest.mark.parametrize("line", ["dead-letters list --since yesterday", "webhooks listen --secret garbage", "jobs show nope"])
+@pytest.mark.parametrize(
+    "line", ["dead-letters list --since yesterday", "webhooks listen --secret-file /dev/null", "jobs show nope"]
+)
 def test_no_remedy_speaks_of_a_request(home: Path, line: str) -> None:
     done = shell(f"tagger {line}", home)
     assert done.returncode == 1

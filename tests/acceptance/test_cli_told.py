@@ -49,7 +49,7 @@ def withheld(value: str | None, *reasons: str) -> Description:
 def test_a_taken_port_and_a_full_disk_are_one_line_each(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = called("webhooks", "listen", "--secret", signing.new_secret(), "--port", port, home=tmp_path)
+        done = called("webhooks", "listen", "--port", port, home=tmp_path, TAGGER_CALLBACK_SECRET=signing.new_secret())
     assert done.returncode == 1
     assert "port_taken" in done.stderr
     assert port in done.stderr

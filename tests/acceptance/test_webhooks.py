@@ -27,8 +27,8 @@ def site(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def listener(site: dict[str, str], tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    argv = [*TAGGER, "webhooks", "listen", "--secret", site["secret"], "--port", site["port"]]
-    env = clean_env(TAGGER_HOME=str(tmp_path), NO_COLOR="1", PYTHONUNBUFFERED="1")
+    argv = [*TAGGER, "webhooks", "listen", "--port", site["port"]]
+    env = clean_env(TAGGER_HOME=str(tmp_path), NO_COLOR="1", PYTHONUNBUFFERED="1", TAGGER_CALLBACK_SECRET=site["secret"])
     with subprocess.Popen(argv, env=env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         assert site["port"] in process.stdout.readline()
@@ -71,7 +71,7 @@ def test_a_recorded_message_is_verified(site: dict[str, str], tmp_path: Path) ->
     headers = signing.sign([site["secret"]], "dlv_1", int(time.time()), body)
     (tmp_path / "headers.txt").write_text("\n".join(f"{name}: {value}" for name, value in headers.items()))
     (tmp_path / "body.json").write_bytes(body)
-    words = ["webhooks", "verify", str(tmp_path / "headers.txt"), str(tmp_path / "body.json"), "--secret"]
-    assert "Valid: dlv_1" in called(*words, site["secret"], home=tmp_path).stdout
-    other = called(*words, signing.new_secret(), home=tmp_path)
+    words = ["webhooks", "verify", str(tmp_path / "headers.txt"), str(tmp_path / "body.json")]
+    assert "Valid: dlv_1" in called(*words, home=tmp_path, TAGGER_CALLBACK_SECRET=site["secret"]).stdout
+    other = called(*words, home=tmp_path, TAGGER_CALLBACK_SECRET=signing.new_secret())
     assert (other.returncode, "No signature fits" in other.stderr) == (1, True)

@@ -28,7 +28,7 @@ SECONDS = 120
 def conformance(endpoint: str, editor: str, *more: str) -> tuple[int, dict[str, dict[str, Any]]]:
     """Exit status, and the result of each rule."""
     command = [sys.executable, "-m", "tagger", "conformance", "--endpoint", endpoint, "--editor", editor, "--json", *more]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "TAGGER_CONFORMANCE_SECRET": SECRET}
+    environment = {**os.environ, "PYTHONPATH": str(TESTS), "TAGGER_CALLBACK_SECRET": SECRET}
     ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, env=environment, check=False)
     assert ended.returncode in (0, 1), ended.stderr
     return ended.returncode, {result["rule"]: result for result in json.loads(ended.stdout)["data"]}

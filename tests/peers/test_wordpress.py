@@ -63,7 +63,7 @@ def test_the_words_of_19_of_20_uploads_come_within_five_seconds(wordpress: Joine
 def test_every_rule_of_the_protocol_is_kept(wordpress: Joined) -> None:
     editor = f"{sys.executable} -m support.editors.wordpress {wordpress.wp.url} editor1 {wordpress.wp.password}"
     command = [sys.executable, "-m", "tagger", "conformance", "--json", "--endpoint", wordpress.endpoint, "--editor", editor]
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "TAGGER_CONFORMANCE_SECRET": wordpress.callback_secret}
+    environment = {**os.environ, "PYTHONPATH": str(TESTS), "TAGGER_CALLBACK_SECRET": wordpress.callback_secret}
     wordpress.wp.set_up(url="")  # the pictures of the run are not described beside it
     try:
         ended = subprocess.run(

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from tagger.cli import console
+from tagger.cli.callback_secret import SecretFile, callback_secret
 from tagger.conformance.client import Client
 from tagger.conformance.editor import Editor
 from tagger.conformance.outcome import Result
 from tagger.conformance.run import chosen, locale_of, run
 from tagger.conformance.trial import Trial
 from tagger.errors import BadRequest
-from tagger.net.signing import key_of
 
 STYLES = {"passed": "green", "failed": "red", "not supported": "yellow"}
 
@@ -22,9 +22,7 @@ STYLES = {"passed": "green", "failed": "red", "not supported": "yellow"}
 def conformance(
     endpoint: Annotated[str, typer.Option(help="URL that takes the signed messages.")],
     editor: Annotated[str, typer.Option(help="Command of the program that acts as a person in the CMS (docs/protocol.md).")],
-    secret: Annotated[
-        str, typer.Option(envvar="TAGGER_CONFORMANCE_SECRET", help="The callback secret, whsec_…; better in the environment.")
-    ],
+    secret_file: SecretFile = None,
     locale: Annotated[str | None, typer.Option(help="Locale of the texts; otherwise the first that the CMS names.")] = None,
     rule: Annotated[list[str] | None, typer.Option(help="Only this rule; repeat for several.")] = None,
     races: Annotated[int, typer.Option(min=1, help="Races of twelve messages, two thirds with an editor.")] = 6,
@@ -34,10 +32,10 @@ def conformance(
 
     It uploads, changes and deletes pictures there. The exit status is 1 if a rule fails.
 
-    Example:  tagger conformance --endpoint http://127.0.0.1:8080/tagger --editor ./editor --secret whsec_…
+    Example:  tagger conformance --endpoint http://127.0.0.1:8080/tagger --editor ./editor --secret-file secret.txt
     """
     rules = chosen(rule or ())
-    key_of(secret)
+    secret = callback_secret(secret_file)
     if not endpoint.startswith(("http://", "https://")):
         raise BadRequest(f"{endpoint!r} is no URL.", "Give the URL of the endpoint, https://…")
     with Client(endpoint, [secret]) as client, Editor(editor) as person:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from tagger.cli import console, worker_rpc
+from tagger.cli.callback_secret import SecretFile, callback_secret
 from tagger.errors import BadRequest, PortTaken, SignatureInvalid
 from tagger.net import signing
 
@@ -25,14 +26,14 @@ app = typer.Typer(help="Test signed callbacks.", no_args_is_help=True)
 def verify(
     headers: Annotated[Path, typer.Argument(**console.PATH, help="File with one header on each line, as `Name: value`.")],
     body: Annotated[str, typer.Argument(help="File with the exact body; - reads the standard input.")],
-    secret: Annotated[str, typer.Option(help="Callback secret of the site (whsec_…).")],
+    secret_file: SecretFile = None,
     tolerance: Annotated[int, typer.Option(min=1, help="Greatest age of the message, in seconds.")] = signing.TOLERANCE_SECONDS,
 ) -> None:
     """Verify the signature of a recorded message.
 
-    Example:  tagger webhooks verify headers.txt body.json --secret whsec_…
+    Example:  tagger webhooks verify headers.txt body.json --secret-file secret.txt
     """
-    signing.key_of(secret)  # a malformed secret has its own error
+    secret = callback_secret(secret_file)
     try:
         pairs = [line.partition(":") for line in headers.read_text("latin-1").splitlines()]
         data = sys.stdin.buffer.read() if body == "-" else Path(body).read_bytes()
@@ -70,16 +71,16 @@ def try_endpoint(
 
 @app.command("listen")
 def listen(
-    secret: Annotated[str, typer.Option(help="Callback secret of the site (whsec_…).")],
+    secret_file: SecretFile = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = 8401,
 ) -> None:
     """Receive callbacks on this machine and print them.
 
     The receiver verifies each signature, answers 204 and stores nothing. Ctrl-C ends it.
 
-    Example:  tagger webhooks listen --secret whsec_…
+    Example:  tagger webhooks listen --secret-file secret.txt
     """
-    signing.key_of(secret)
+    secret = callback_secret(secret_file)
     try:
         server = HTTPServer(("127.0.0.1", port), handler([secret]))
     except OSError as err:
