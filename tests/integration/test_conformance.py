@@ -74,7 +74,7 @@ FAULTS: dict[str, tuple[str, str]] = {  # rule → a line of the printed receive
     "gone": ('{"outcome": "gone"}', '{"outcome": "kept"}'),
     "sanitised": ('re.sub(r"<[^>]*>", "", offer["value"])', 'offer["value"]'),
     "proposals": ('asset["proposals"] = data.get("proposals", {})', 'asset["proposals"] = propose(asset, data)'),
-    "tag-typed": ('and tag["label"] not in tags', ""),
+    "tag-typed": ('and same(tag["label"]) not in there', ""),
     "tag-removed": ('tag["id"] not in offered and', ""),
     "paging": ("key > (query", "key >= (query"),
     "listing": ('"writer": writer', '"writer": "unknown"'),

@@ -546,3 +546,11 @@ def test_a_test_message_says_whether_a_receiver_is_there(serve: Any, answer: Ans
     found = probe(claim_for(serve(answer).port).endpoint, Settings(), time.time())
     assert (found["ok"], found["remedy"]) == (ok, told and "Check its path.")
     assert (told or "") in (found["detail"] or "")
+
+
+def test_a_refusal_as_stale_reports_the_number_of_the_receiver(serve: Any, transport: HttpTransport) -> None:
+    stale = {"outcome": "rejected", "reason": "stale_sequence", "sequence": 41}
+    answer = says(200, json.dumps({"fields": {"alt_text": {"en": stale}}}).encode())
+    report = attempt(claim_for(serve(answer).port), transport, SECONDS)
+    assert (report.result, report.receiver_sequence, code(report)) == ("delivered", 41, "sequence_stale")
+    assert attempt(claim_for(serve(says(200, WRITTEN)).port), transport, SECONDS).receiver_sequence is None
