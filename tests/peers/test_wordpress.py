@@ -132,7 +132,7 @@ $wpdb->delete(Tagger\\Schema::table('assets'), ['attachment' => $id]);
 $wpdb->update($wpdb->posts, ['post_modified_gmt' => 'DATE'], ['ID' => $id]);
 clean_post_cache($id);
 wp_generate_attachment_metadata($id, get_attached_file($id));
-Tagger\\Watch::announce($id, 'create');
+Tagger\\Watch::announce($id);
 $table = Tagger\\Schema::table('outbox');
 $waiting = (int) $wpdb->get_var("SELECT count(*) FROM $table WHERE attachment = $id");
 $wpdb->delete($table, ['attachment' => $id]);

@@ -23,7 +23,6 @@ final class Box {
 	}
 
 	public static function show( \WP_Post $post ): void {
-		echo Form::seen( $post->ID ); // phpcs:ignore WordPress.Security.EscapeOutput -- escaped where it is made.
 		echo self::html( $post->ID, true ); // phpcs:ignore WordPress.Security.EscapeOutput -- escaped where it is made.
 		?>
 		<script>
@@ -48,7 +47,16 @@ final class Box {
 		return $fields;
 	}
 
+	/** A failure of the plugin's tables is shown here, and the rest of the page works. */
 	private static function html( int $id, bool $form ): string {
+		try {
+			return ( $form ? Form::seen( $id ) : '' ) . self::content( $id, $form );
+		} catch ( Database_Error $failure ) {
+			return '<p>' . esc_html( $failure->getMessage() ) . '</p>';
+		}
+	}
+
+	private static function content( int $id, bool $form ): string {
 		$asset = Store::asset( $id );
 		$told  = Store::told( $id );
 		$html  = '<p class="tagger-state"><strong>' . esc_html( Review::state( $asset->state ) ) . '</strong></p>';

@@ -57,7 +57,11 @@ final class Form {
 
 	/** Whether tagger has written something else since. */
 	private static function is_old( int $id, string $field, string $seen ): bool {
-		return 'tagger' === Store::field( $id, $field )->writer && self::plain( $seen ) !== self::plain( (string) Texts::now( $id, $field ) );
+		try {
+			return 'tagger' === Store::field( $id, $field )->writer && self::plain( $seen ) !== self::plain( (string) Texts::now( $id, $field ) );
+		} catch ( Database_Error $failure ) {
+			return false; // Then the editor's request is left as it is.
+		}
 	}
 
 	/** A browser sends line breaks in its own way, and a text area loses the first one. */

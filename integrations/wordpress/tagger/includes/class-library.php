@@ -43,14 +43,15 @@ final class Library {
 			$values = array_merge( $values, $ids );
 		}
 		$missing = array();
+		$fields  = Schema::table( 'fields' );
+		$unknown = "NOT EXISTS (SELECT 1 FROM $fields AS f WHERE f.attachment = p.ID AND f.field = %s AND f.writer <> '')";
 		foreach ( (array) ( $query['missing'] ?? array() ) as $field ) {
 			if ( 'alt_text' === $field ) {
-				$missing[] = "NOT EXISTS (SELECT 1 FROM $wpdb->postmeta AS m WHERE m.post_id = p.ID AND m.meta_key = %s)";
-				$values[]  = Texts::ALT;
+				$missing[] = "(NOT EXISTS (SELECT 1 FROM $wpdb->postmeta AS m WHERE m.post_id = p.ID AND m.meta_key = %s) AND $unknown)";
+				array_push( $values, Texts::ALT, $field );
 			} elseif ( 'caption' === $field ) {
-				$fields    = Schema::table( 'fields' );
-				$missing[] = "(p.post_excerpt = '' AND NOT EXISTS (SELECT 1 FROM $fields AS f WHERE f.attachment = p.ID AND f.field = %s AND f.writer <> ''))";
-				$values[]  = 'caption';
+				$missing[] = "(p.post_excerpt = '' AND $unknown)";
+				$values[]  = $field;
 			}
 		}
 		return array( $missing ? $where . ' AND (' . implode( ' OR ', $missing ) . ')' : $where, $values );

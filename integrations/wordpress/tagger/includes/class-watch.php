@@ -12,7 +12,7 @@ final class Watch {
 	private static array $deleting = array();
 
 	public static function boot(): void {
-		add_filter( 'wp_generate_attachment_metadata', array( self::class, 'generated' ), 9999, 3 );
+		add_filter( 'wp_generate_attachment_metadata', array( self::class, 'generated' ), 9999, 2 );
 		add_filter( 'wp_update_attachment_metadata', array( self::class, 'changed' ), 9999, 2 );
 		add_action( 'untrashed_post', array( self::class, 'untrashed' ) );
 		add_action( 'added_post_meta', array( self::class, 'added' ), 10, 4 );
@@ -25,9 +25,9 @@ final class Watch {
 	}
 
 	/** The sub-sizes exist. Core saves $metadata after this filter, so the picture is announced when the request ends. */
-	public static function generated( $metadata, $id, $context = 'create' ) {
+	public static function generated( $metadata, $id ) {
 		if ( is_array( $metadata ) ) {
-			self::announce_later( (int) $id, (string) $context );
+			self::at_the_end( (int) $id, array( self::class, 'announce' ) );
 		}
 		return $metadata;
 	}
@@ -40,32 +40,44 @@ final class Watch {
 		$before = wp_get_attachment_metadata( (int) $id, true );
 		$view   = array_flip( array( 'file', 'width', 'height' ) );
 		if ( is_array( $metadata ) && is_array( $before ) && array_intersect_key( $metadata, $view ) != array_intersect_key( $before, $view ) ) { // phpcs:ignore Universal.Operators.StrictComparisons -- numbers may be strings.
-			self::announce_later( (int) $id, 'update' );
+			self::at_the_end( (int) $id, array( self::class, 'announce' ) );
 		}
 		return $metadata;
 	}
 
-	private static function announce_later( int $id, string $context ): void {
+	/** While it was in the trash, tagger was told that it is gone. */
+	public static function untrashed( $id ): void {
+		if ( 'attachment' === get_post_type( (int) $id ) ) {
+			self::at_the_end(
+				(int) $id,
+				static function ( int $id ) {
+					if ( '' !== Store::asset( $id )->revision ) {
+						Outbox::picture( $id, 'asset.updated', true );
+					}
+				}
+			);
+		}
+	}
+
+	/** When the request has ended: a failure of ours must not be the editor's. */
+	private static function at_the_end( int $id, callable $work ): void {
 		if ( Settings::ready() && Asset::is_picture( $id ) ) {
 			add_action(
 				'shutdown',
-				static function () use ( $id, $context ) {
-					self::announce( $id, $context );
+				static function () use ( $id, $work ) {
+					try {
+						$work( $id );
+					} catch ( Database_Error $failure ) {
+						error_log( "tagger: attachment $id was not announced: " . $failure->getMessage() ); // phpcs:ignore WordPress.PHP.DevelopmentFunctions
+					}
 				},
 				1
 			);
 		}
 	}
 
-	/** While it was in the trash, tagger was told that it is gone. */
-	public static function untrashed( $id ): void {
-		if ( 'attachment' === get_post_type( (int) $id ) && Settings::ready() && Asset::is_picture( (int) $id ) && '' !== Store::asset( (int) $id )->revision ) {
-			Outbox::picture( (int) $id, 'asset.updated', true );
-		}
-	}
-
 	/** A picture from before the plugin whose thumbnails are made anew is no upload: a backfill describes old libraries. */
-	public static function announce( int $id, string $context ): void {
+	public static function announce( int $id ): void {
 		$post = get_post( $id );
 		if ( ! $post ) {
 			return;
@@ -78,7 +90,7 @@ final class Watch {
 		if ( $known === Asset::revision( $id ) ) {
 			return; // Thumbnails were made anew; the picture is the same.
 		}
-		Outbox::picture( $id, 'create' === $context && '' === $known ? 'asset.created' : 'asset.updated' );
+		Outbox::picture( $id, '' === $known ? 'asset.created' : 'asset.updated' );
 	}
 
 	public static function added( $meta_id, $id, $key, $value ): void {
