@@ -143,6 +143,25 @@ def test_an_edit_that_tagger_refuses_does_not_mark_the_picture_as_failed(wordpre
     assert play(wordpress, code, "return 422;") == [[], "", "failed"]
 
 
+def test_a_refusal_is_noted_when_the_picture_is_free(wordpress: Joined) -> None:
+    code = """
+    $put(900003, 'asset.updated');
+    $other = new wpdb(DB_USER, DB_PASSWORD, DB_NAME, DB_HOST);
+    $name = 'tagger_' . md5(DB_NAME . $wpdb->prefix . 'attachment 900003');
+    $taken = $other->get_var("SELECT GET_LOCK('$name', 0)");
+    $short = fn($sql) => strpos($sql, 'SELECT GET_LOCK') === 0 ? str_replace(', 10)', ', 0)', $sql) : $sql;
+    add_filter('query', $short); // nobody wants to wait ten seconds
+    Tagger\\Outbox::flush();
+    $first = [$taken, $left(), Tagger\\Store::asset(900003)->state];
+    $other->get_var("SELECT RELEASE_LOCK('$name')");
+    $wpdb->query("UPDATE $table SET due_at = 0");
+    Tagger\\Outbox::flush();
+    remove_filter('query', $short);
+    return [$first, $left(), Tagger\\Store::asset(900003)->state];
+    """
+    assert play(wordpress, code, "return 422;") == [["1", [900003], ""], [], "failed"]
+
+
 def test_a_long_caption_does_not_make_the_address_too_long(wordpress: Joined, file: Path) -> None:
     code = f"""
     $id = $picture({json.dumps(str(file))});

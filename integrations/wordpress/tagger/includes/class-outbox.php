@@ -174,8 +174,9 @@ final class Outbox {
 			$wpdb->update( Schema::table( 'outbox' ), array( 'error' => mb_substr( $answer['error'], 0, 500 ) ), array( 'id' => $row->id ) );
 			return 0;
 		}
-		if ( ! $done && in_array( $row->kind, self::PICTURES, true ) ) {
-			Review::refused( (int) $row->attachment, $answer['code'], $answer['error'] );
+		$is_noted = $done || ! in_array( $row->kind, self::PICTURES, true );
+		if ( ! $is_noted && ! Review::refused( (int) $row->attachment, $answer['code'], $answer['error'] ) ) {
+			return 0; // Next time.
 		}
 		$wpdb->delete( Schema::table( 'outbox' ), array( 'id' => $row->id ) );
 		return $done ? 1 : 0;

@@ -77,13 +77,14 @@ final class Review {
 		return $found;
 	}
 
-	/** tagger will never take this picture: its answer says why. */
-	public static function refused( int $id, string $code, string $detail ): void {
-		Lock::attachment(
+	/** tagger will never take this picture: its answer says why. False: a message is being written, and nothing was noted. */
+	public static function refused( int $id, string $code, string $detail ): bool {
+		return (bool) Lock::attachment(
 			$id,
 			static function () use ( $id, $code, $detail ) {
 				Store::tell( $id, array( 'error' => array( 'code' => $code, 'detail' => $detail, 'remedy' => '' ) ) );
 				Store::change( $id, array( 'state' => 'failed' ) );
+				return true;
 			}
 		);
 	}
