@@ -212,7 +212,7 @@ def test_of_two_versions_that_were_accepted_in_one_moment_only_the_newer_is_writ
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever ends first. On PostgreSQL two processes do not see each other's uncommitted jobs."""
-    monkeypatch.setattr("tagger.ledger.intake._supersede", lambda *_: None)
+    monkeypatch.setattr("tagger.ledger.intake.accept._supersede", lambda *_: None)
     for asset, order in (("a", (0, 1)), ("b", (1, 0))):
         claims = []
         for version in ("1", "2"):

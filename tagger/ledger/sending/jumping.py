@@ -31,7 +31,10 @@ def jump(tx: Tx, row: DeliveryRow, receiver_sequence: int) -> DeliveryRow | None
         return None
     lock_asset(tx, row.site_id, row.asset_id)
     distance = receiver_sequence + 1 - row.sequence
-    for table in (assets, deliveries):
-        mine = (table.c.site_id == row.site_id) & (table.c.asset_id == row.asset_id)
-        tx.conn.execute(update(table).where(mine).values(sequence=table.c.sequence + distance))
+    asset = (assets.c.site_id == row.site_id) & (assets.c.asset_id == row.asset_id)
+    tx.conn.execute(update(assets).where(asset).values(sequence=assets.c.sequence + distance))
+    # in two steps over negative numbers: a database checks each row as it changes, and the next row may still have that number
+    mine = (deliveries.c.site_id == row.site_id) & (deliveries.c.asset_id == row.asset_id)
+    for moved in (-(deliveries.c.sequence + distance), -deliveries.c.sequence):
+        tx.conn.execute(update(deliveries).where(mine).values(sequence=moved))
     return cast("DeliveryRow", tx.conn.execute(select(deliveries).where(deliveries.c.id == row.id)).one())

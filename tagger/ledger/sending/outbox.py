@@ -121,17 +121,18 @@ class Outbox(Store):
     def resume_site(self, site_id: str) -> int:
         """Resume the writes to the site and enable its endpoint. Returns how many deliveries waited. Errors: NotFound."""
 
-        def work(tx: Tx) -> int:
+        def work(tx: Tx) -> tuple[int]:  # a bare 0 would mean that nothing changed, and the audit log would miss it (db/store.py)
             allowed = update(sites).where(sites.c.id == site_id).values(writes_paused=False)
             if not tx.conn.execute(allowed).rowcount:
                 raise NotFound(f"No site {site_id!r}.")
             tx.memo.clear()
-            waiting = word_is(deliveries.c.status, "pending", "parked")
-            number = select(func.count()).select_from(deliveries).where(deliveries.c.site_id == site_id, waiting)
+            unsent = word_is(deliveries.c.status, "pending", "parked")
+            number = select(func.count()).select_from(deliveries).where(deliveries.c.site_id == site_id, unsent)
             _unpark(tx, site_id)
-            return int(tx.conn.execute(number).scalar_one())
+            return (int(tx.conn.execute(number).scalar_one()),)
 
-        return self._write(work)
+        [waiting] = self._write(work)
+        return waiting
 
     def replay_parked(
         self, ids: Sequence[str] = (), *, site_id: str | None = None, since_ms: int | None = None, code: str | None = None

@@ -10,7 +10,7 @@ from tagger.cms.generic import callback
 from tagger.delivery import AttemptReport, DeliveryClaim, DeliveryStatus, FieldOutcome
 from tagger.errors import SequenceStale
 
-TITLE = {"title": {"en": {"value": "A cat"}}}
+CAPTION = {"caption": {"en": {"value": "A cat on a mat."}}}
 
 
 def refused(world: World, claim: DeliveryClaim, sequence: int, field: str = "alt_text") -> DeliveryStatus | None:
@@ -24,8 +24,9 @@ def refused(world: World, claim: DeliveryClaim, sequence: int, field: str = "alt
     return world.ledger.finish_delivery(claim, report, world.rng)
 
 
-def described(world: World, fields: dict[str, Any], asset: str = "a", version: str = "1") -> str:
-    job_id = world.accept(asset, version)
+def described(world: World, fields: dict[str, Any], asset: str = "a") -> str:
+    """A job that asks for these fields alone, so that its message covers no other."""
+    job_id = world.accept(asset, fields=tuple(fields))
     world.ledger.complete(world.claimed(job_id), description(), fields)
     return job_id
 
@@ -73,7 +74,7 @@ class JumpCases:
     def test_messages_that_wait_behind_it_stay_in_order_and_are_sent(self, world: World) -> None:
         described(world, FIELDS)
         [first] = world.deliverable()
-        described(world, TITLE, version="2")
+        described(world, CAPTION)
         assert world.deliverable() == [], "it waits for the older one"
         assert refused(world, first, 41) == "pending"
         sent = []
@@ -82,7 +83,16 @@ class JumpCases:
             assert world.ledger.confirm_delivery(claim)
             world.finish(claim, "delivered")
             sent.append((sorted(claim.fields), claim.sequence))
-        assert sent == [(["alt_text"], 42), (["title"], 43)]
+        assert sent == [(["alt_text"], 42), (["caption"], 43)]
+
+    def test_a_receiver_that_is_ahead_by_little_moves_messages_onto_numbers_of_others(self, world: World) -> None:
+        described(world, FIELDS)
+        [first] = world.deliverable()
+        described(world, CAPTION)
+        assert refused(world, first, first.sequence) == "pending"
+        [again] = world.deliverable()
+        world.finish(again, "delivered")
+        assert (again.sequence, [claim.sequence for claim in world.deliverable()]) == (2, [3])
 
     def test_other_assets_keep_their_numbers(self, world: World) -> None:
         world.described("a")
