@@ -378,3 +378,17 @@ def test_a_clock_set_back_stops_nothing(house: House) -> None:
     house.ledger.claimable["upload"] = 2
     house.pass_time(4)
     assert len(house.hints.queues["upload"]) == 2
+
+
+def test_a_clock_set_back_while_a_chore_runs_keeps_no_dead_worker_alive() -> None:
+    """The chores of one turn read the ledger for some milliseconds. The clock may be set in any of them."""
+
+    def set_back() -> None:
+        house.clock.now -= 7200
+        house.ledger.ticks.clear()  # the ledger has its own rule for this
+
+    house = House(chores=(Chore(name="set_back", every_ms=20_000, run=set_back),))
+    house.pass_time(1)
+    calls = house.ledger.expire_calls
+    house.pass_time(10)
+    assert house.ledger.expire_calls > calls

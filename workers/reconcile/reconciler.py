@@ -169,16 +169,20 @@ class Reconciler:
 
     def turn(self) -> None:
         """Runs every due chore, except those with a thread of their own."""
-        now = self._clock()
-        gap = now - self._last_loop
-        if gap < 0:  # the clock was set back: the ledger decides which workers live (ledger/claims/silence.py)
-            self._quiet_until += gap
-        elif gap > GAP_SECONDS:
+        gap = self._look_at_clock()
+        if gap > GAP_SECONDS:
             log.warning("reconciler.paused", seconds=round(gap, 1))
             self._be_quiet()
-        self._last_loop = now
         self._together.turn()
-        self._last_loop = self._clock()  # a slow chore is not a pause
+        self._look_at_clock()  # a slow chore is not a pause
+
+    def _look_at_clock(self) -> float:
+        """Seconds since the last look. If the clock was set back, no time passed: the ledger decides which workers live
+        (ledger/claims/silence.py)."""
+        now = self._clock()
+        gap, self._last_loop = now - self._last_loop, now
+        self._quiet_until += min(0.0, gap)
+        return gap
 
     def _be_quiet(self) -> None:
         """After an outage of the ledger or a sleep of the machine, wait until living workers sent a heartbeat."""
