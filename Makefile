@@ -99,7 +99,7 @@ wheel-test: $(DEV)/.done  ## Build the wheel, install it into an empty environme
 	cd build/wheel && env/bin/tagger --version && env/bin/tagger demo
 
 s3-test: $(DEV)/.done  ## The contract of the bucket of uploaded bytes against a real S3 server: Ceph's gateway, from Debian's packages
-	tests/support/rgw.sh $${TMPDIR:-/tmp}/tagger-rgw 17480 $(DEV)/bin/python -m pytest tests/integration/test_blobs_s3.py $(ARGS)
+	tests/support/rgw.sh $${TMPDIR:-/tmp}/tagger-rgw 17480 $(DEV)/bin/python -m pytest tests/integration/blobs/test_blobs_s3.py $(ARGS)
 
 images: $(DEV)/.done  ## Run Pillow's and pillow_heif's own nasty test images through the decoders
 	$(DEV)/bin/python tests/images/corpus.py $(ARGS)

@@ -1,4 +1,4 @@
--- Made by tagger 0.1.0 (commit 5916473) with the calls that tests/integration/test_upgrade.py names. Never change it.
+-- Made by tagger 0.1.0 (commit 5916473) with the calls that tests/integration/ledger/test_upgrade.py names. Never change it.
 BEGIN TRANSACTION;
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL, 

@@ -1,4 +1,7 @@
-"""G1 to G5 in whole worker processes; what the engine itself does is in tests/integration/test_engine_process.py."""
+"""G1 to G5 in whole worker processes.
+
+What the engine itself does is in tests/integration/workers/inference/test_engine_process.py.
+"""
 
 from __future__ import annotations
 

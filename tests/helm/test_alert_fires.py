@@ -9,8 +9,8 @@ from typing import Any
 
 import requests
 import yaml
-from integration.worker_house import WorkerHouse
 from ops_tools import CHART, ROOT, Prometheus, until
+from support.worker_house import WorkerHouse
 
 from tagger.settings import child_env
 from tagger.system.home import free_port

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from chart import MATRIX, Manifest, container, env, helm, helm_template, of_kind, pods, rendered
 from ops_tools import CHART, ROOT, run
-from unit.test_deploy_files import parses
+from unit.repository.test_deploy_files import parses
 
 from tagger.settings import Settings, load
 
@@ -126,7 +126,7 @@ def _probes(pod: Manifest) -> dict[str, tuple[str, int]]:
 
 @every_set
 def test_probes_ask_ports_that_the_role_opens_and_liveness_never_asks_for_the_broker(name: str) -> None:
-    """tests/integration/test_roles.py shows that a role answers these paths."""
+    """tests/integration/workers/roles/test_roles.py shows that a role answers these paths."""
     for role, pod in pods(name).items():
         if role == "migrate":
             assert _probes(pod) == {}
@@ -285,7 +285,7 @@ def test_the_schema_knows_every_value() -> None:
 
 
 def test_no_setting_can_be_given_that_the_chart_sets_itself() -> None:
-    """Its variable would stand twice in a pod. tests/unit/test_deploy_files.py shows that no other setting is missing."""
+    """Its variable would be in a pod twice. tests/unit/repository/test_deploy_files.py shows that no other setting is missing."""
     schema: Any = json.loads((CHART / "values.schema.json").read_text("utf-8"))
     free = set(schema["properties"]["settings"]["propertyNames"]["enum"])
     given = set(yaml.safe_load(MATRIX["everything"])["settings"])

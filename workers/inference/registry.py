@@ -1,7 +1,8 @@
 """The models that a worker can run: one descriptor per model.
 
-To add a model, write its folder below `workers/models/` and add one descriptor here. `tests/integration/test_model_contract.py`
-runs against every descriptor. Functions import a model's libraries only when that model is loaded.
+To add a model, write its folder below `workers/models/` and add one descriptor here.
+`tests/integration/workers/models/test_model_contract.py` runs against every descriptor.
+Functions import a model's libraries only when that model is loaded.
 """
 
 from __future__ import annotations

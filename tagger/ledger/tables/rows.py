@@ -1,4 +1,7 @@
-"""Rows of the tables that functions hand to each other, as types. tests/unit/test_rows.py holds them against the tables."""
+"""Rows of the tables that functions hand to each other, as types.
+
+tests/unit/ledger/test_rows.py holds them against the tables.
+"""
 
 from __future__ import annotations
 

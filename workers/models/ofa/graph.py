@@ -2,7 +2,7 @@
 
 A replay launches all kernels of the work with one call of the host: OFA's decoding step is some hundred small ones, and their
 launches would cost more than their work. What is recorded may read and write only tensors that outlive the recording, and may
-not ask the device for a value; tests hold the work to that on a CPU (tests/unit/test_ofa_session.py).
+not ask the device for a value; tests hold the work to that on a CPU (tests/unit/workers/models/test_ofa_session.py).
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""One module each: no process, network or clock. The folders are those of the product."""

@@ -1,0 +1,1 @@
+"""The nouns: the modules at the root of `tagger/`."""

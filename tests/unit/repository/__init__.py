@@ -1,0 +1,1 @@
+"""What files outside the code say: pages, units, charts, versions."""
