@@ -1,4 +1,7 @@
-"""For every test: started processes can be interrupted; every test process collects the same tests, the longest first."""
+"""For every test: started processes can be interrupted; every test process collects the same tests, the longest first.
+
+Tests of real processes get a second try (tests/support/second_try.py).
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from support import second_try
 from support.case_names import case_name, refused
 from support.postgres import Cluster, cluster
 
@@ -43,6 +48,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if wrong:
         raise pytest.UsageError("Name these cases with `ids=` (tests/support/case_names.py):\n" + "\n".join(wrong[:10]))
     items.sort(key=lambda item: _tier(item.path))
+    second_try.allow(items, TESTS)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any) -> Iterator[None]:
+    yield
+    second_try.tell(terminalreporter)  # last: nobody reads over it
 
 
 def _tier(path: Path) -> int:

@@ -1,0 +1,1 @@
+"""The test suite itself, as a program."""
