@@ -17,8 +17,8 @@ from tagger.api import messages, response_models
 from tagger.api.messages import SIGNATURE
 from tagger.api.problems import MEDIA_TYPE
 from tagger.api.request_body import PICTURE_PATHS
-from tagger.api.shapes import JobPart, StatementIn
-from tagger.cms.job_body import JobIn
+from tagger.api.shapes import StatementIn
+from tagger.cms.job_body import JobIn, JobPart
 
 REF = "#/components/schemas/{model}"
 MODELS: tuple[type[BaseModel], ...] = (

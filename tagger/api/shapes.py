@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from tagger.cms.job_body import AssetId, Body, ImageIn, Locale, Revision, Text, Url, Wanted
+from tagger.cms.job_body import Body, ImageIn, Locale, Text, Url
 from tagger.net.addresses import AllowedHost
 
 Since = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -25,17 +25,6 @@ class StatementIn(Body):
     text: Text = Field(max_length=5000, description="An English sentence about the image.")
     image: ImageIn
     profile: Text | None = Field(None, max_length=64, description="The profile whose rules decide what yes, maybe and no mean.")
-
-
-class AssetPart(Body):
-    id: AssetId
-    revision: Revision = None
-
-
-class JobPart(Wanted):
-    """The part `job` of a multipart job. The image is a part of its own. Used only for the API description."""
-
-    asset: AssetPart
 
 
 class EndpointIn(Body):

@@ -7,7 +7,7 @@ Each part runs its contract suite: tests/support/reader_contract.py, hook_contra
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tagger.asset import ImageSource
@@ -64,9 +64,14 @@ class Edit:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFollows:
-    """A new image at an address that tagger cannot reach: the CMS sends the bytes with `PUT /v1/assets/{id}/image`."""
+    """A new image at an address that tagger cannot reach: the CMS sends the bytes with `PUT /v1/assets/{id}/image`.
+
+    `words`: what the hook said of the job that will be made of the bytes, with the keys of the body of `POST /v1/jobs`.
+    """
 
     asset_id: str
+    revision: str | None = None
+    words: Mapping[str, Any] = field(default_factory=dict)
 
 
 HookEvent = JobRequest | Deletion | Edit | ImageFollows

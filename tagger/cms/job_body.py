@@ -169,6 +169,17 @@ class JobIn(Wanted):
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [JOB_EXAMPLE]})
 
 
+class AssetPart(Body):
+    id: AssetId
+    revision: Revision = None
+
+
+class JobPart(Wanted):
+    """A job whose image comes by itself: the part `job` of a multipart job, and a hook whose bytes follow."""
+
+    asset: AssetPart
+
+
 def pointers(err: ValidationError, prefix: str = "") -> tuple[Pointer, ...]:
     """Where a body is wrong, and why (RFC 6901)."""
     faults = []

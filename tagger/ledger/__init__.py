@@ -18,6 +18,7 @@ from tagger.ledger.failures.dead_letters import DeadLetters
 from tagger.ledger.intake.accept import Intake
 from tagger.ledger.intake.blobs_in_use import Bytes
 from tagger.ledger.intake.edits import Edits
+from tagger.ledger.intake.hook_words import HookWords
 from tagger.ledger.intake.replies import Replies
 from tagger.ledger.jobs import Jobs
 from tagger.ledger.operator_events import OperatorEvents
@@ -58,6 +59,7 @@ class Ledger(
     Unconfirmed,
     Deliveries,
     Edits,
+    HookWords,
     DeadLetters,
     Backfills,
     Replies,

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from tagger.api.deps import AppState, StateDep
+from tagger.api.job_reading import chosen_profile
 from tagger.api.messages import SIGNATURE
 from tagger.api.routes.jobs import RECEIPT, receipt
 from tagger.cms.base import Deletion, Edit, ImageFollows
@@ -56,7 +57,11 @@ async def hook(site_id: str, request: Request, state: StateDep) -> Response:
     if isinstance(wanted, Edit):
         await run_in_threadpool(state.ledger.record_edit, site.id, wanted)
         return Response(status_code=204)
-    if wanted is None or isinstance(wanted, ImageFollows):  # the job is made of the bytes, when they come
+    if isinstance(wanted, ImageFollows):  # the job is made of the bytes, when they come, and of these words
+        chosen_profile(state, site, wanted.words.get("profile"))
+        await run_in_threadpool(state.ledger.keep_hook_words, site.id, wanted)
+        return Response(status_code=204)
+    if wanted is None:
         return Response(status_code=204)
     if wanted.profile != site.profile:
         state.catalog.require(wanted.profile)

@@ -19,6 +19,7 @@ from tagger import serializers
 from tagger.annotation import Action
 from tagger.api import response_models
 from tagger.api.deps import AppState, CallerDep, Cursor, SiteDep, StateDep, known_query
+from tagger.api.image_follows import completed
 from tagger.api.job_reading import check_size, chosen_profile, read_job, unstored
 from tagger.api.response_models import answered
 from tagger.asset import Role
@@ -173,15 +174,18 @@ async def put_image(
 ) -> JSONResponse:
     data = await request.body()
     check_size(data, state)
-    source = unstored(data)
     context = ContextIn(role=role, title=title, caption=caption, contains_text=contains_text)
     body = Wanted(locales=locale, fields=field, context=context, lane=lane, metadata=_pairs(metadata or []))
-    wanted = body.request(site, asset_id, revision, source, chosen_profile(state, site, profile))
+    asked = body.request(site, asset_id, revision, unstored(data), chosen_profile(state, site, profile))
 
     async def accept() -> JSONResponse:
+        words = await run_in_threadpool(state.ledger.hook_words, site.id, asset_id, revision)
+        whole = completed(body, set(request.query_params), words)
+        chosen = chosen_profile(state, site, profile or whole.profile)
+        wanted = whole.request(site, asset_id, revision, asked.source, chosen)
         return receipt(wanted, await run_in_threadpool(state.ingest.accept, wanted, data))
 
-    fingerprint = json.dumps(wanted.to_dict(), sort_keys=True).encode()
+    fingerprint = json.dumps(asked.to_dict(), sort_keys=True).encode()  # a hook between two copies of a request changes neither
     return await accepted_once(state, site, key, fingerprint, accept)
 
 

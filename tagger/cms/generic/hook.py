@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 from tagger.asset import ImageSource
 from tagger.cms.base import Deletion, Edit, HookEvent, ImageFollows
 from tagger.cms.generic.edit import EditIn
-from tagger.cms.job_body import AssetId, JobIn, plain_json, pointers
+from tagger.cms.job_body import AssetId, JobIn, JobPart, plain_json, pointers
 from tagger.errors import BadRequest, Pointer
 from tagger.site import Site
 
@@ -51,7 +51,7 @@ def parse_hook(site: Site, event_id: str, body: bytes) -> HookEvent | None:
         return _edit(_asset_id(asset), data)
     image = _object(asset, "image", "/data/asset/image")
     if image.get("send") is True and image.get("url") is None:
-        return ImageFollows(asset_id=_asset_id(asset))
+        return _follows(data)
     if not isinstance(image.get("url"), str) or image.get("base64") is not None:
         raise _bad(
             "/data/asset/image/url", "A hook needs the image's `url` or `send`; send bytes with PUT /v1/assets/{id}/image."
@@ -67,6 +67,16 @@ def _edit(asset_id: str, data: Mapping[str, Any]) -> Edit:
         return EditIn.model_validate(data).edit(asset_id)
     except ValidationError as err:
         raise _refusal(err, "/data") from None
+
+
+def _follows(data: Mapping[str, Any]) -> ImageFollows:
+    """What is said of the image is checked now: the request that brings the bytes must not be refused for it."""
+    try:
+        said = JobPart.model_validate(data, extra="ignore")
+    except ValidationError as err:
+        raise _refusal(err, "/data") from None
+    words = said.model_dump(mode="json", exclude={"asset"}, exclude_unset=True, exclude_none=True)
+    return ImageFollows(asset_id=said.asset.id, revision=said.asset.revision, words=words)
 
 
 def _checked(data: Mapping[str, Any]) -> JobIn:

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 
 from tagger.job import OPEN
 from tagger.ledger.db.writer import Tx
+from tagger.ledger.intake.hook_words import forget_hook_words
 from tagger.ledger.tables import (
     attempts,
     dead_letters,
@@ -49,6 +50,7 @@ def erase_asset(tx: Tx, site_id: str, asset_id: str, *, deleted: bool) -> Erased
             tx.conn.execute(NOTE, [{"identity": row.identity, "job_id": row.id, "at_ms": tx.now_ms} for row in rows])
         blobs += erase_jobs(tx, rows, with_cache=True)
         count += len(rows)
+    forget_hook_words(tx, site_id, asset_id)
     for table in KNOWLEDGE:
         tx.conn.execute(delete(table).where(table.c.site_id == site_id, table.c.asset_id == asset_id))
     return Erased(jobs=count, blobs=tuple(blobs))

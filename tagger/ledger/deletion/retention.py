@@ -11,6 +11,7 @@ from tagger.ledger import usage
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.deletion.erasure import BATCH, KNOWLEDGE, Erased, erase_asset, erase_jobs
+from tagger.ledger.intake.hook_words import IS_HOOK_WORDS
 from tagger.ledger.tables import (
     attempts,
     audit_log,
@@ -26,6 +27,8 @@ from tagger.ledger.tables import (
 
 IDEMPOTENT_MS = 86_400_000
 ERASED_MS = 7 * 86_400_000  # a CMS stops repeating a hook after some days
+HOOK_WORDS_MS = 7 * 86_400_000  # and stops trying to send the bytes that follow one
+REQUESTS = list(idempotency.primary_key.columns)
 _TELLS = exists().where(deliveries.c.job_id == jobs.c.id, word_is(deliveries.c.status, "pending", "sending", "parked"))
 ENDED = and_(word_is(jobs.c.status, "done", "superseded", "cancelled", "dead"), ~_TELLS)  # a failure must be delivered first
 
@@ -53,6 +56,7 @@ class Retention(Store):
         `on_batch` is called after the commit of each batch.
         """
         erased = self._erase_jobs(_chosen(site_id, None, None), on_batch, with_cache=True)
+        self._trim(REQUESTS, and_(IS_HOOK_WORDS, idempotency.c.site_id == site_id))
         for table in KNOWLEDGE:
             self._trim(list(table.primary_key.columns), table.c.site_id == site_id)
         return erased
@@ -63,14 +67,15 @@ class Retention(Store):
 
     def expire_rest(self, before_ms: int) -> int:
         """Delete attempts, cached predictions and ended processes from before `before_ms`, idempotency keys after a day, and the
-        records of erased jobs after a week.
+        records of erased jobs and the words of hooks whose bytes never came after a week.
         """
         now_ms = self.now_ms()
         return (
             self._trim([attempts.c.id], attempts.c.at_ms < before_ms)
             + self._trim([prediction_cache.c.key], prediction_cache.c.at_ms < before_ms)
             + self._trim([workers.c.id], workers.c.ended_ms < before_ms)
-            + self._trim([idempotency.c.site_id, idempotency.c.key], idempotency.c.at_ms < now_ms - IDEMPOTENT_MS)
+            + self._trim(REQUESTS, and_(~IS_HOOK_WORDS, idempotency.c.at_ms < now_ms - IDEMPOTENT_MS))
+            + self._trim(REQUESTS, and_(IS_HOOK_WORDS, idempotency.c.at_ms < now_ms - HOOK_WORDS_MS))
             + self._trim([erased_jobs.c.identity], erased_jobs.c.at_ms < now_ms - ERASED_MS)
             + self._trim(list(counters.primary_key.columns), usage.before(now_ms))
         )

@@ -73,7 +73,7 @@ def outdated(tx: Tx, job: Any, request: JobRequest) -> bool:
         return bool(job.status == "superseded")  # by one that was cancelled or died
     if newest.id == job.id or (newest.id < job.id and job.status != "superseded"):
         return False
-    return not _is_lower([request.asset_revision, newest.body["asset_revision"]])
+    return not is_lower([request.asset_revision, newest.body["asset_revision"]])
 
 
 def _falls_short(before: Mapping[str, Any], request: JobRequest, *, exactly: bool) -> bool:
@@ -116,7 +116,7 @@ def same_version(tx: Tx, job_id: str, request: JobRequest) -> bool:
     return before is not None and before.version == request.version
 
 
-def _is_lower(revisions: Sequence[str | None]) -> bool:
+def is_lower(revisions: Sequence[str | None]) -> bool:
     """Both versions are revision numbers, and the first one is lower."""
     if not all(revision is not None and revision.isascii() and revision.isdigit() for revision in revisions):
         return False

@@ -11,6 +11,7 @@ from sqlalchemy import NullPool, create_engine, select, text
 from support.ledger_cases.world import FIELDS, World, description, said
 from tagger.asset import Context, ImageSource
 from tagger.backfill import Backfill
+from tagger.cms.base import ImageFollows
 from tagger.errors import BadRequest, Conflict, NotFound
 from tagger.ledger import Ledger
 from tagger.ledger.tables import metadata
@@ -39,6 +40,7 @@ def written_and_open(world: World) -> tuple[str, str]:
     [sent] = world.deliverable()
     world.finish(sent, "delivered", said("written", "sha256:cat"))
     world.cache("ab" * 32 + "c" * 64, b"of the image")
+    world.ledger.keep_hook_words("s", ImageFollows(asset_id=CAT, words={"context": {"title": WORDS}}))
     return first, world.described(CAT, "v2")
 
 
@@ -111,11 +113,14 @@ class ErasureCases:
         world.ledger.accept([world.request(f"{CAT}.{n}") for n in range(450)])
         world.described(CAT, "v1")
         world.described("dog", site="t")
+        for site in ("s", "t"):
+            world.ledger.keep_hook_words(site, ImageFollows(asset_id="dog", words={"profile": f"of {site}"}))
         batches: list[int] = []
         assert world.ledger.erase_site("s", lambda batch: batches.append(batch.jobs)).jobs == 451
         assert batches == [200, 200, 51]
         assert tables_with(world, CAT) == []
         assert [job.asset_id for job in world.ledger.jobs().data] == ["dog"]
+        assert [world.ledger.hook_words(site, "dog", None) for site in ("s", "t")] == [{}, {"profile": "of t"}]
         assert world.ledger.get_site("s").id == "s"
 
     def test_what_is_old_goes_and_what_is_young_or_open_stays(self, world: World) -> None:
@@ -137,6 +142,19 @@ class ErasureCases:
             world.ledger.job(old)
         assert {job.id for job in world.ledger.jobs().data} == {young, still_open}
         assert tables_with(world, "key1") == ["idempotency"]
+
+    def test_the_words_of_a_hook_wait_a_week_for_the_bytes(self, world: World) -> None:
+        said = ImageFollows(asset_id=CAT, words={"context": {"role": "decorative"}})
+        world.ledger.keep_hook_words("s", said)
+        world.later(6 * DAY_SECONDS)
+        assert world.ledger.expire_rest(0) == 0
+        assert world.ledger.hook_words("s", CAT, "7") == said.words
+        world.ledger.keep_hook_words("s", said)
+        world.later(6 * DAY_SECONDS)
+        assert world.ledger.expire_rest(0) == 0, "a hook that comes again begins the week anew"
+        world.later(2 * DAY_SECONDS)
+        assert world.ledger.expire_rest(0) == 1
+        assert world.ledger.hook_words("s", CAT, None) == {}
 
     def test_retention_finds_what_is_old_by_an_index(self, world: World) -> None:
         engine = create_engine(world.ledger._url, poolclass=NullPool)

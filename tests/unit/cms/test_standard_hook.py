@@ -153,3 +153,33 @@ def test_tags_that_are_null_do_not_cost_the_edit_beside_them() -> None:
 def test_a_picture_that_cannot_be_fetched_follows_by_itself() -> None:
     found = parse({"type": "asset.created", "data": {"asset": {"id": "a", "image": {"send": True}}}})
     assert found == ImageFollows(asset_id="a")
+
+
+def test_what_a_hook_says_of_a_picture_whose_bytes_follow_is_read_like_any_body() -> None:
+    said = {
+        "context": {"role": "decorative", "title": "t" * 2_000, "caption": None, "hue": 3},
+        "locales": ["pt_BR"],
+        "metadata": {"post": "88"},
+        "profile": None,
+        "colour": "red",
+    }
+    data = {"asset": {"id": 4711, "revision": 3, "image": {"send": True}}, **said}
+    words = {"context": {"role": "decorative", "title": "t" * 1_000}, "locales": ["pt-BR"], "metadata": {"post": "88"}}
+    found = parse({"type": "asset.updated", "data": data})
+    assert found == ImageFollows(asset_id="4711", revision="3", words=words)
+
+
+@pytest.mark.parametrize(
+    ("said", "pointer"),
+    [
+        ({"context": {"role": "hero"}}, "/data/context/role"),
+        ({"locales": ["english"]}, "/data/locales/0"),
+        ({"metadata": {"post": 88}}, "/data/metadata/post"),
+        ({"lane": "solo"}, "/data/lane"),
+    ],
+    ids=["role", "locale", "metadata", "lane"],
+)
+def test_a_hook_whose_bytes_follow_is_refused_for_what_every_hook_is_refused_for(said: dict[str, Any], pointer: str) -> None:
+    with pytest.raises(BadRequest) as err:
+        parse({"type": "asset.created", "data": {"asset": {"id": "a", "image": {"send": True}}, **said}})
+    assert [place.pointer for place in err.value.info().errors] == [pointer]
