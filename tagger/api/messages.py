@@ -150,9 +150,15 @@ class TagsOutcome(BaseModel):
 
 
 class CallbackAnswer(BaseModel):
-    """The outcome of each field and locale. Without it the delivery counts as delivered, with the outcome `unverified`."""
+    """The outcome of each field and locale. Without it the delivery counts as delivered, with the outcome `unverified`.
+
+    The other three refuse a message without fields as stale.
+    """
 
     fields: dict[FieldName, dict[str, TextOutcome] | TagsOutcome]
+    outcome: Literal["rejected"] | None = None
+    reason: Literal["stale_sequence"] | None = None
+    sequence: int | None = Field(None, description="The number of the last message that was taken.")
 
 
 class OperatorMessage(BaseModel):

@@ -92,7 +92,8 @@ def apply(store: MediaStore, data: Data, delivery: str, kind: str = "asset.descr
         # The same sequence with another id: the sender was restored from a backup, and counts again.
         if data.sequence < asset["sequence"] or (data.sequence == asset["sequence"] and delivery != asset["delivery"]):
             late = {"outcome": "rejected", "reason": "stale_sequence", "sequence": asset["sequence"]}
-            return {"fields": {name: _for_each(offer, late) for name, offer in data.fields.items()}}
+            answer = {"fields": {name: _for_each(offer, late) for name, offer in data.fields.items()}}
+            return answer if data.fields else {**answer, **late}
         db.execute("UPDATE assets SET sequence = ?, delivery = ? WHERE id = ?", (data.sequence, delivery, data.asset.id))
         remember(db, data.asset.id, {**data.model_dump(include={"reasons", "proposals", "error"}), "writes": bool(data.fields)})
         turn = (_Undo if kind == REVERTED else _Turn)(db, store.locales, data.asset.id, delivery, data.sequence)

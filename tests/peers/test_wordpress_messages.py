@@ -113,6 +113,19 @@ def test_a_tag_that_an_editor_put_on_in_other_letters_stays_theirs(wordpress: Jo
     assert play(wordpress, code) == [[], ["teapot"], ["teapot"]]
 
 
+def test_a_late_message_is_refused_with_the_number_also_if_it_has_no_fields(wordpress: Joined) -> None:
+    code = """
+    $send(['sequence' => 9, 'reasons' => ['newest']]);
+    $none = $send(['sequence' => 4, 'reasons' => ['late']])->get_data();
+    $late = $send(['sequence' => 4, 'fields' => ['alt_text' => $offer('A cat')]])->get_data();
+    return [(array) $none['fields'], $none['sequence'] ?? 0, $none['reason'] ?? '', $late, Tagger\\Store::asset($id)->sequence];
+    """
+    refusal = {"outcome": "rejected", "reason": "stale_sequence", "sequence": 9}
+    empty, number, reason, late, stored = play(wordpress, code)
+    assert (empty, number, reason, int(stored)) == ([], 9, "stale_sequence", 9)
+    assert late == {"fields": {"alt_text": {"en": refusal}}}
+
+
 def test_an_edit_is_noted_also_while_another_process_holds_the_picture(wordpress: Joined) -> None:
     code = """
     $editor();

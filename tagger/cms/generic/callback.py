@@ -65,11 +65,13 @@ def _tags(claim: DeliveryClaim, offer: Mapping[str, Any]) -> dict[str, Any]:
 def read_answer(claim: DeliveryClaim, content: bytes) -> Answer:
     """One FieldOutcome for each field and locale that was sent. Never fails: nobody's answer may undo a 2xx.
 
-    Where nothing was to be written, nothing is expected: any 2xx will do.
+    Where nothing was to be written, nothing is expected: any 2xx will do. It may refuse the message as stale all the same.
     """
     content = content.removeprefix(BOM).strip()
-    if not content or not claim.fields:
+    if not content:
         return Answer()
+    if not claim.fields:
+        return Answer(sequence=stale_sequence([_whole(content)]))
     complaint = ""
     try:
         fields = json.loads(content)["fields"]
@@ -87,6 +89,14 @@ def read_answer(claim: DeliveryClaim, content: bytes) -> Answer:
         complaint = 'The "fields" of the answer name no outcome of any field that was sent.'
     said = [_said(name, locale, fields) for name, locale, _ in sent(claim)]
     return Answer(outcomes=outcomes, sequence=stale_sequence(said), complaint=complaint)
+
+
+def _whole(content: bytes) -> Any:
+    """The JSON of an answer from which no outcome is expected; None if it is none."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _fields_amid(text: str) -> Any:

@@ -10,7 +10,8 @@ MAX_SEQUENCE = 10**12  # no asset gets so many messages: a larger number is a mi
 
 
 def stale_sequence(said: Sequence[Any]) -> int | None:
-    """`said`: the answer for each field that was sent. None unless all of them refuse it as stale and name the same number.
+    """`said`: the answer for each field that was sent; of a message without fields, the answer itself. None unless all of them
+    refuse it as stale and name the same number.
 
     A receiver that took one field of the message has written something, so the message must not get another number.
     """

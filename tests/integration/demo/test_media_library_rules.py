@@ -228,6 +228,14 @@ def test_the_refusal_names_the_number_that_the_library_is_at(store: MediaStore) 
     assert send(store, claim_of(6, offer("A dog"))).sequence is None
 
 
+def test_a_late_message_without_fields_is_refused_and_shows_nothing(store: MediaStore) -> None:
+    send(store, claim_of(5, offer("A cat")))
+    before = store.asset("a")
+    assert send(store, claim_of(4, {})).sequence == 5
+    assert store.asset("a") == before
+    assert send(store, claim_of(6, {})).sequence is None
+
+
 def test_a_text_is_read_back_as_it_is_stored(store: MediaStore) -> None:
     answer = send(store, claim_of(1, offer("  A \n cat ")))
     assert answer.outcomes[0].value_sha256 == callback.text_hash("A cat")

@@ -14,12 +14,12 @@ CAPTION = {"caption": {"en": {"value": "A cat on a mat."}}}
 
 
 def refused(world: World, claim: DeliveryClaim, sequence: int, field: str = "alt_text") -> DeliveryStatus | None:
-    """The receiver refuses the message: it took the message `sequence` before."""
+    """The receiver refuses the message: it took the message `sequence` before. `field`: empty for a message without any."""
     assert world.ledger.confirm_delivery(claim)
-    stale = FieldOutcome(field=field, locale="en", outcome="rejected", reason="stale_sequence")
+    stale = [FieldOutcome(field=field, locale="en", outcome="rejected", reason="stale_sequence")] if field else []
     report = AttemptReport(
-        result="delivered", status=200, duration_ms=5, error=SequenceStale("It is ahead.").info().to_dict(), outcomes=(stale,),
-        receiver_sequence=sequence,
+        result="delivered", status=200, duration_ms=5, error=SequenceStale("It is ahead.").info().to_dict(),
+        outcomes=tuple(stale), receiver_sequence=sequence,
     )  # fmt: skip
     return world.ledger.finish_delivery(claim, report, world.rng)
 
@@ -45,6 +45,17 @@ class JumpCases:
         world.described("a", "2")
         [newer] = world.deliverable()
         assert (newer.sequence, newer.provenance) == (43, {("alt_text", "en"): ("sha256:1",)})
+
+    def test_a_message_without_fields_is_sent_again_under_a_higher_number(self, world: World) -> None:
+        """Otherwise an editor would never see that there is nothing to say, or why a picture could not be described."""
+        job_id = world.accept("a")
+        world.ledger.complete(world.claimed(job_id), description(), {})
+        [first] = world.deliverable()
+        assert (first.fields, refused(world, first, 41, field="")) == ({}, "pending")
+        [again] = world.deliverable()
+        assert (again.delivery_id, again.sequence, again.failures) == (first.delivery_id, 42, 0)
+        assert world.finish(again, "delivered") == "delivered"
+        assert world.status(job_id) == "done"
 
     def test_the_same_number_under_another_id_is_passed_too(self, world: World) -> None:
         world.described("a")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tagger.annotation import Action, Annotation, Verdict
+from tagger.cms.base import Answer
 from tagger.cms.generic import callback
 from tagger.cms.generic.hook import parse_hook
 from tagger.cms.job_body import JobIn
@@ -95,11 +96,14 @@ class Cms:
         return {field: outcome.outcome for field, outcome in self.answers(sent).items()}
 
     def answers(self, sent: DeliveryClaim) -> dict[str, FieldOutcome]:
+        return {outcome.field: outcome for outcome in self.answer(sent).outcomes}
+
+    def answer(self, sent: DeliveryClaim) -> Answer:
         body = callback.body(sent)
         headers = signing.sign([signing.new_secret(), self.secret], sent.delivery_id, int(time.time()), body)
         status, said = self.receiver["receive"](self.db, headers, body, [self.secret])
         assert status == 200
-        return {outcome.field: outcome for outcome in callback.read_answer(sent, json.dumps(said).encode()).outcomes}
+        return callback.read_answer(sent, json.dumps(said).encode())
 
 
 def test_it_writes_once_and_replaces_only_its_own(receiver: dict[str, Any]) -> None:
@@ -113,6 +117,15 @@ def test_it_writes_once_and_replaces_only_its_own(receiver: dict[str, Any]) -> N
     assert cms.take(claim(CAT, 1, "dlv_1")) == {"alt_text": "rejected", "tags": "rejected"}
     assert cms.take(claim(CAT, 2, "dlv_other")) == {"alt_text": "rejected", "tags": "rejected"}
     assert cms.asset["fields"] == {PLACE: (DOG, "tagger")}
+
+
+def test_a_late_message_without_fields_is_refused_with_the_number(receiver: dict[str, Any]) -> None:
+    cms = Cms(receiver)
+    cms.take(claim(CAT, 5, "dlv_5"))
+    shown = dict(cms.asset)
+    assert cms.answer(message(4, "dlv_4")).sequence == 5
+    assert cms.asset == shown
+    assert cms.answer(message(6, "dlv_6")).sequence is None
 
 
 @pytest.mark.parametrize("words", ["Our press photo", "", None, CAT])

@@ -175,3 +175,33 @@ def test_what_a_write_replaced_is_read_from_the_answer(outcome: str, said: dict[
     answer = json.dumps({"fields": {"alt_text": {"en": {"outcome": outcome, **said}}}}).encode()
     [found] = [o for o in callback.read_answer(CLAIM, answer).outcomes if o.field == "alt_text"]
     assert (found.previous, found.previous_said) == previous
+
+
+STALE = {"outcome": "rejected", "reason": "stale_sequence", "sequence": 41}
+
+
+@pytest.mark.parametrize(
+    ("answer", "number"),
+    [
+        ({"fields": {}, **STALE}, 41),
+        ({"fields": []} | STALE, 41),
+        ({"fields": {}}, None),
+        ({"fields": {}, **STALE, "reason": "too_long"}, None),
+        ([STALE], None),
+        ("stale_sequence", None),
+    ],
+    ids=["refused", "as PHP writes it", "taken", "another reason", "a list", "a text"],
+)
+def test_a_message_without_fields_is_refused_as_a_whole(answer: Any, number: int | None) -> None:
+    claim = replace(CLAIM, fields={}, type="asset.failed")
+    found = callback.read_answer(claim, json.dumps(answer).encode())
+    assert (found.sequence, found.outcomes, found.complaint) == (number, (), "")
+
+
+def test_of_a_message_with_fields_each_field_must_be_refused() -> None:
+    assert callback.read_answer(CLAIM, json.dumps({"fields": {}, **STALE}).encode()).sequence is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"<html>", b"\xff", b"[" * 5_000], ids=["none", "half", "page", "bytes", "deep"])
+def test_no_answer_to_a_message_without_fields_breaks_it(content: bytes) -> None:
+    assert callback.read_answer(replace(CLAIM, fields={}), content).sequence is None

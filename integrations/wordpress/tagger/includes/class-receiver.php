@@ -82,6 +82,9 @@ final class Receiver {
 		if ( null === $answer ) {
 			return new \WP_REST_Response( array( 'detail' => 'The attachment is in use.' ), 503, array( 'Retry-After' => '1' ) );
 		}
+		if ( isset( $answer['reason'] ) ) { // No field can say it: the message has none.
+			return new \WP_REST_Response( array( 'fields' => new \stdClass() ) + $answer );
+		}
 		return new \WP_REST_Response( array( 'fields' => $answer ? $answer : new \stdClass() ) );
 	}
 
@@ -98,7 +101,7 @@ final class Receiver {
 		);
 	}
 
-	/** The outcome of each field. Runs alone for this attachment. */
+	/** The outcome of each field; the refusal itself if a message without fields is late. Runs alone for this attachment. */
 	private static function apply( string $given, string $type, array $data, string $delivery ): array {
 		$id     = (int) $given;
 		$fields = (array) ( $data['fields'] ?? array() );
@@ -110,7 +113,8 @@ final class Receiver {
 		$sequence = (int) $data['sequence'];
 		$same     = (int) $asset->sequence === $sequence && $asset->delivery === $delivery;
 		if ( ! $same && $sequence <= (int) $asset->sequence ) {
-			return self::all( $fields, array( 'outcome' => 'rejected', 'reason' => 'stale_sequence', 'sequence' => (int) $asset->sequence ) );
+			$late = array( 'outcome' => 'rejected', 'reason' => 'stale_sequence', 'sequence' => (int) $asset->sequence );
+			return $fields ? self::all( $fields, $late ) : $late;
 		}
 		Store::change( $id, array( 'sequence' => $sequence, 'delivery' => $delivery ) );
 		$undo   = 'asset.reverted' === $type;

@@ -554,3 +554,10 @@ def test_a_refusal_as_stale_reports_the_number_of_the_receiver(serve: Any, trans
     report = attempt(claim_for(serve(answer).port), transport, SECONDS)
     assert (report.result, report.receiver_sequence, code(report)) == ("delivered", 41, "sequence_stale")
     assert attempt(claim_for(serve(says(200, WRITTEN)).port), transport, SECONDS).receiver_sequence is None
+
+
+def test_a_refusal_of_a_message_without_fields_reports_the_number_too(serve: Any, transport: HttpTransport) -> None:
+    stale = {"fields": {}, "outcome": "rejected", "reason": "stale_sequence", "sequence": 41}
+    told = replace(claim_for(serve(says(200, json.dumps(stale).encode())).port), fields={}, type="asset.failed")
+    report = attempt(told, transport, SECONDS)
+    assert (report.result, report.receiver_sequence, code(report)) == ("delivered", 41, "sequence_stale")
