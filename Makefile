@@ -21,6 +21,9 @@ suite: $(DEV)/.done
 # One more than there are processors: most of the long tests wait for other processes.
 AT_ONCE := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
+# The tests start some hundred processes of the product. A process whose modules are compiled starts an eighth faster.
+export PYTHONDONTWRITEBYTECODE :=
+
 test-fast: $(DEV)/.done  ## The inner loop: unit tests, layers and documents
 	$(DEV)/bin/python -m pytest -n logical --dist worksteal $(FAST) $(ARGS)
 
