@@ -41,6 +41,8 @@ class Annotation:
     source: Literal["model", "context", "rule"] = "model"
     outcome: Outcome | None = None  # what the receiver said, after the delivery
     kind: PictureKind | None = None  # of picture; None: not sure, or nobody looked
+    text: str | None = None  # read in the picture, its start; "": there is none; None: not sure, or nobody looked
+    focal_point: tuple[float, float] | None = None  # x, y as shares of width and height: what a crop should keep
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -54,6 +56,8 @@ class Annotation:
             "source": self.source,
             "outcome": self.outcome,
             "kind": self.kind,
+            "text": self.text,
+            "focal_point": list(self.focal_point) if self.focal_point is not None else None,
         }
 
     @classmethod
@@ -70,7 +74,9 @@ class Annotation:
             verdict=Verdict(action=verdict["action"], reasons=tuple(verdict["reasons"])),
             source=body["source"],
             outcome=body["outcome"],
-            kind=body.get("kind"),  # an older one has none
+            kind=body.get("kind"),  # an older one has none, nor what follows
+            text=body.get("text"),
+            focal_point=tuple(point) if (point := body.get("focal_point")) is not None else None,
         )
 
 

@@ -52,6 +52,23 @@ class KindScore:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextLine:
+    """A line of text that was read in the picture."""
+
+    text: str
+    score: float  # mean probability of its characters, 0..1
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1 as shares of width and height
+
+
+@dataclass(frozen=True, kw_only=True)
+class Face:
+    """A face, of nobody in particular: nothing here tells who it is."""
+
+    score: float  # probability, 0..1
+    box: tuple[float, float, float, float]  # x0, y0, x1, y1 as shares of width and height
+
+
+@dataclass(frozen=True, kw_only=True)
 class Look:
     """Colours and light, from the pixels alone."""
 
@@ -101,6 +118,8 @@ class Prediction:
     entailment: tuple[EntailmentPrediction, ...] = ()
     models: tuple[str, ...] = field(default=())  # every name@revision that took part
     kinds: tuple[KindScore, ...] = ()  # of all kinds, the most probable first; empty: nobody looked
+    lines: tuple[TextLine, ...] | None = None  # of text, in the order of reading; empty: none was found; None: nobody looked
+    faces: tuple[Face, ...] | None = None  # the surest first; empty: none was found; None: nobody looked
     content: Content = "shown"  # of the same bytes, by the decoder
     file: FileMetadata = field(default_factory=FileMetadata)  # what the file says of itself; of the same bytes, so kept with them
 

@@ -117,13 +117,24 @@ READS = regex.compile(
 )
 
 
+QUOTED = regex.compile(r"[\"“「『]([^\"”」』]*)[\"”」』]")
+
+
 def a10_text_in_picture(text: str, ask: Ask) -> tuple[Finding, ...]:
+    """A text that quotes all that was read needs nobody to read it."""
     declared, detected = ask.context.contains_text, ask.facts.contains_text
+    if detected and _quotes(text, ask.facts.lines):
+        return NONE
     if declared or detected or READS.search(text):
         return review("contains_text")
     if declared is None and detected is None:
         return (Finding(action="publish", reason="text_unchecked"),)
     return NONE
+
+
+def _quotes(text: str, lines: tuple[str, ...]) -> bool:
+    """Whether the lines stand in the text, between quotation marks, in their order, and nothing else does."""
+    return bool(lines) and [fold(said) for said in QUOTED.findall(text)] == [fold(" ".join(lines))]
 
 
 def a11_purpose(_text: str, ask: Ask) -> tuple[Finding, ...]:

@@ -80,7 +80,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         id="A10",
-        why="Text inside an image belongs into the alt text, and no model of tagger can read text.",
+        why="Text inside an image belongs into the alt text. A sign is quoted if all of it was read; else a person decides.",
         check=checks.a10_text_in_picture,
         fields=ALT,
     ),
@@ -119,7 +119,7 @@ REASONS: dict[str, str] = {
     "repetition": "The text repeats itself, which is a sign that the model failed.",
     "redundant": "The same words are already beside the image.",
     "contains_text": "The image contains text, and the alt text must include it; please read it.",
-    "text_unchecked": "No model checked whether the image contains text.",
+    "text_unchecked": "No model could decide whether the image contains text.",
     "needs_purpose": "The image is a link, a button or a logo. Its text must say what it does, and pixels do not show this.",
     "needs_long_description": "A chart, map or diagram needs a long description beside the short text.",
     "describes_person": "The text speaks of someone's gender, age, ethnicity, disability or family, and pixels do not show this.",

@@ -33,7 +33,8 @@ class Facts:
     objects: Mapping[str, int] = field(
         default_factory=dict
     )  # COCO name → how many were detected; empty: no detector, or nothing seen
-    contains_text: bool | None = None  # None: no text detector looked
+    contains_text: bool | None = None  # None: nobody looked, or what was seen could not be read
+    lines: tuple[str, ...] = ()  # the text of the picture, if all of it could be read
     kind: PictureKind | None = None  # of picture; None: not known
     uniform: bool = False  # one colour all over, or at most 2 pixels on a side
 

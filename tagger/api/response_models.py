@@ -87,6 +87,12 @@ class AnnotationOut(Answer):
     source: Literal["model", "context", "rule"]
     outcome: Outcome | None
     kind: PictureKind | None = Field(default=None, description="What kind of picture it is; null: not sure.")
+    text: str | None = Field(
+        default=None, description='Text that was read in the picture (the first 500 characters); "": none; null: not sure.'
+    )
+    focal_point: tuple[float, float] | None = Field(
+        default=None, description="x and y as shares of width and height: what a crop should keep; null: not known."
+    )
 
 
 class DeliverySummary(Answer):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -16,6 +15,7 @@ from tagger.annotation import RANK, Action, Annotation, Field, Verdict, overall
 from tagger.asset import Context
 from tagger.catalog.profile import Profile
 from tagger.catalog.vocabulary import Vocabulary
+from tagger.judge import in_picture
 from tagger.locales import language
 from tagger.prediction import CaptionPrediction, EntailmentPrediction, Prediction, TermScore
 
@@ -43,9 +43,11 @@ def facts_of(prediction: Prediction) -> Facts:
     """What the text rules want to know of a prediction."""
     tiny = min(prediction.width, prediction.height) <= LEAST_PIXELS
     one_colour = prediction.content == "blank" and prediction.look is not None and prediction.look.uniform
+    written = prediction.kind in WRITTEN
     return Facts(
-        objects=Counter(thing.label for thing in prediction.objects),
-        contains_text=True if prediction.kind in WRITTEN else None,
+        objects=in_picture.counts(prediction),
+        contains_text=True if written else in_picture.contains_text(prediction),
+        lines=() if written else in_picture.quotable(prediction),
         kind=prediction.kind,
         uniform=tiny or one_colour,
     )
@@ -73,7 +75,8 @@ def judge(prediction: Prediction, scores: Sequence[TermScore], question: Questio
             else:
                 annotations.append(_text(field, locale, prediction, question.vocabulary, question.profile, question.context))
     kind = prediction.kind
-    told = tuple(replace(annotation, kind=kind) for annotation in annotations) if kind is not None else tuple(annotations)
+    text, focal_point = in_picture.text(prediction), in_picture.focal_point(prediction)
+    told = tuple(replace(annotation, kind=kind, text=text, focal_point=focal_point) for annotation in annotations)
     return told, overall(told)
 
 

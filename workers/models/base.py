@@ -14,10 +14,12 @@ from tagger.prediction import (
     DetectedObject,
     EmbeddingPrediction,
     EntailmentPrediction,
+    Face,
     KindScore,
     Look,
     Pixels,
     Prediction,
+    TextLine,
     Vector,
 )
 
@@ -37,6 +39,8 @@ class PartialPrediction:
     look: Look | None = None
     entailment: tuple[EntailmentPrediction, ...] = ()
     kinds: tuple[KindScore, ...] = ()
+    lines: tuple[TextLine, ...] | None = None
+    faces: tuple[Face, ...] | None = None
 
 
 def merge(parts: Iterable[PartialPrediction], *, width: int, height: int) -> Prediction:
@@ -56,6 +60,8 @@ def merge(parts: Iterable[PartialPrediction], *, width: int, height: int) -> Pre
         look=next((p.look for p in parts if p.look is not None), None),
         entailment=tuple(e for p in parts for e in p.entailment),
         kinds=next((p.kinds for p in parts if p.kinds), ()),
+        lines=next((p.lines for p in parts if p.lines is not None), None),
+        faces=next((p.faces for p in parts if p.faces is not None), None),
         models=tuple(dict.fromkeys(p.model for p in parts)),
     )
 

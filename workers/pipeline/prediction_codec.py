@@ -9,7 +9,8 @@ import base64
 import binascii
 import hashlib
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +23,17 @@ from tagger.prediction import (
     DetectedObject,
     EmbeddingPrediction,
     EntailmentPrediction,
+    Face,
     KindScore,
     Look,
     Prediction,
+    TextLine,
     Vector,
 )
 
-FORM = 6  # version of the JSON; another version is not read
+T = TypeVar("T")
+
+FORM = 7  # version of the JSON; another version is not read
 HALVES, DOUBLES = "<f2", "<f8"  # numbers as bytes, little-endian
 
 
@@ -97,10 +102,16 @@ def _read(body: dict[str, Any]) -> Prediction:
         look=Look(**look) if look else None,
         entailment=tuple(EntailmentPrediction(**e) for e in body["entailment"]),
         kinds=tuple(KindScore(**k) for k in body["kinds"]),
+        lines=_each(TextLine, body["lines"]),
+        faces=_each(Face, body["faces"]),
         models=body["models"],
         content=body["content"],
         file=_file(body["file"]),
     )
+
+
+def _each(kind: Callable[..., T], bodies: tuple[dict[str, Any], ...] | None) -> tuple[T, ...] | None:
+    return None if bodies is None else tuple(kind(**body) for body in bodies)
 
 
 def _file(body: dict[str, Any]) -> FileMetadata:

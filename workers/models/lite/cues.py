@@ -25,6 +25,9 @@ Ratios = Mapping[str, tuple[tuple[int, float], ...]]  # cue → (concept, change
 
 FULL_SHARE = 0.45  # share of the pixels at which a colour is surely named
 BIG_PERSON = 0.22  # share of the picture from which a lone person makes a portrait
+FACE_FROM, FACE_FULL = 0.12, 0.22  # height of a face as a share of the picture: where a portrait begins, and where it is sure
+PORTRAIT = 0.9  # probability of a portrait by its faces alone
+FEW_FACES = 2  # more make a group
 CROWD, FEW = 6, 4  # persons: from the first on a crowd is likely; under the second it is not
 DOUBT = 0.3  # best class under which textures look like insects
 DOUBTED = 0.4
@@ -65,7 +68,17 @@ def adjust(concepts: Floats, prediction: Prediction) -> Floats:
     for concept, wider, rate in rules.context:
         out[concept] = max(out[concept], out[wider] * rate)
     _move(out, present, rules.of_others)
+    portrait = lexicon().concept_index["portrait"]
+    out[portrait] = max(out[portrait], _portrait(prediction))
     return out
+
+
+def _portrait(prediction: Prediction) -> float:
+    """By the size of the largest face."""
+    heights = [face.score * (face.box[3] - face.box[1]) for face in prediction.faces or ()]
+    if not heights or len(heights) > FEW_FACES:
+        return 0.0
+    return PORTRAIT * min(1.0, max(0.0, (max(heights) - FACE_FROM) / (FACE_FULL - FACE_FROM)))
 
 
 def _move(out: Floats, present: Mapping[str, float], ratios: Ratios) -> None:
@@ -84,7 +97,7 @@ def strengths(prediction: Prediction) -> dict[str, float]:
     persons = [(o, sure(o)) for o in prediction.objects if o.label == "person"]
     if persons:
         largest, certain = max(persons, key=lambda pair: _area(pair[0].box))
-        count = sum(c >= 0.5 for _, c in persons)
+        count = max(sum(c >= 0.5 for _, c in persons), len(prediction.faces or ()))
         cues["many_persons"], cues["few_persons"] = float(count >= CROWD), float(count < FEW)
         cues["big_person" if _area(largest.box) >= BIG_PERSON else "small_person"] = certain
     return cues

@@ -27,6 +27,11 @@ def table(name: str) -> Any:
     return json.loads((DATA / name).read_text("utf-8"))
 
 
+def open_session(name: str) -> ort.InferenceSession:
+    """A session of a data file. It belongs to the thread that opens it."""
+    return ort.InferenceSession(str(DATA / name), options(), providers=["CPUExecutionProvider"])
+
+
 def options() -> ort.SessionOptions:
     """One thread a session: more threads under load were far slower, and processes share the cores."""
     chosen = ort.SessionOptions()

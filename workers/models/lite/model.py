@@ -11,14 +11,25 @@ import numpy.typing as npt
 import onnxruntime as ort
 from PIL import Image
 
-from tagger.prediction import ClassScore, DetectedObject, EmbeddingPrediction, Pixels, Prediction, Vector
+from tagger.prediction import (
+    CaptionPrediction,
+    ClassScore,
+    DetectedObject,
+    EmbeddingPrediction,
+    Face,
+    Pixels,
+    Prediction,
+    TextLine,
+    Vector,
+)
 from workers.models.base import PartialPrediction
-from workers.models.lite import caption, classify, detect, kind, look
-from workers.models.lite.files import DATA, options, revision
+from workers.models.lite import caption, classify, detect, faces, kind, look, ocr, signs
+from workers.models.lite.files import DATA, open_session, revision
 from workers.models.lite.lexicon import Lexicon, lexicon
 
 Floats = npt.NDArray[np.float32]
 
+CLASSIFIER, DETECTOR = "efficientnet_lite0.onnx", "nanodet_coco.onnx"
 SMALLEST = 448  # shorter side that a large picture is first reduced to, by a whole number
 CLASSES = 60  # kept of 1000; the rest holds little and says less
 CONSE = 10  # classes mixed into the vector (Norouzi et al. 2013)
@@ -30,6 +41,7 @@ class LiteInput:
     crops: Floats  # [k, 3, 224, 224]
     letterboxed: detect.Letterboxed
     thumb: Pixels  # [64, 64, 3], for colours and light
+    pixels: Pixels  # the whole picture, for text
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,27 +52,41 @@ class LiteRaw:
     boxes: Floats  # [m, 4]
     frame: tuple[float, float]  # share of the detector's square that the picture took
     thumb: Pixels
+    lines: tuple[TextLine, ...]
+    faces: tuple[Face, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sessions:
+    """The networks."""
+
+    classifier: ort.InferenceSession
+    detector: ort.InferenceSession
+    faces: faces.FaceFinder
+    reader: ocr.Reader
 
 
 class LiteModel:
-    """EfficientNet-Lite0 and NanoDet. `load` opens the sessions; `run` belongs to one thread."""
+    """EfficientNet-Lite0, NanoDet, BlazeFace and PP-OCRv4. `load` opens the sessions; `run` belongs to one thread."""
 
     name = "lite"
 
-    def __init__(self, classifier: ort.InferenceSession, detector: ort.InferenceSession, words: Lexicon) -> None:
-        self.revision = revision("efficientnet_lite0.onnx", "nanodet_coco.onnx", "kinds.json")
-        self._classifier = classifier
-        self._detector = detector
+    def __init__(self, sessions: Sessions, words: Lexicon) -> None:
+        self.revision = revision(CLASSIFIER, DETECTOR, "kinds.json", faces.FILE, *ocr.FILES)
+        self._sessions = sessions
         self._lexicon = words
         self._words = {name: words.words[i] for name, i in words.class_index.items()}
         self._caption_model = f"lite-template@{self.revision}"
+        self._sign_model = f"lite-sign@{self.revision}"
         self._vector_model = f"lite-minilm@{revision('minilm_l6_v2_int8.onnx')}"
 
     def prepare(self, pixels: Pixels, instruction: str) -> LiteInput:  # noqa: ARG002  # these models take no instruction
         image = Image.fromarray(pixels)
         if (times := min(image.size) // SMALLEST) > 1:
             image = image.reduce(times)
-        return LiteInput(crops=classify.crops(image), letterboxed=detect.letterbox(image), thumb=look.thumbnail(image))
+        return LiteInput(
+            crops=classify.crops(image), letterboxed=detect.letterbox(image), thumb=look.thumbnail(image), pixels=pixels
+        )
 
     def size(self, item: LiteInput) -> float:  # noqa: ARG002  # every image costs the same
         return 1.0
@@ -72,11 +98,26 @@ class LiteModel:
         return True  # measured: a CPU gains nothing from more at once
 
     def _one(self, item: LiteInput) -> LiteRaw:
-        logits, features = self._classifier.run(["logits", "feat"], {"x": item.crops})
-        outputs = self._detector.run(None, {self._detector.get_inputs()[0].name: item.letterboxed.tensor})
+        use = self._sessions
+        logits, features = use.classifier.run(["logits", "feat"], {"x": item.crops})
+        outputs = use.detector.run(None, {use.detector.get_inputs()[0].name: item.letterboxed.tensor})
         scores, boxes = detect.decode({(o.shape[1], o.shape[2]): o for o in outputs})
-        frame = (item.letterboxed.width, item.letterboxed.height)
-        return LiteRaw(logits=logits, feature=features.mean(axis=0), scores=scores, boxes=boxes, frame=frame, thumb=item.thumb)
+        image = Image.fromarray(item.pixels)
+        return LiteRaw(
+            logits=logits,
+            feature=features.mean(axis=0),
+            scores=scores,
+            boxes=boxes,
+            frame=(item.letterboxed.width, item.letterboxed.height),
+            thumb=item.thumb,
+            lines=use.reader.read(image),
+            faces=use.faces.find(image) if self._may_show_persons(scores) else (),
+        )
+
+    def _may_show_persons(self, scores: Floats) -> bool:
+        """Whether the detector took anything for a person, however unsure: without one, no face was ever found."""
+        person = self._lexicon.object_index["person"]
+        return bool((scores[:, person] >= detect.SCORE_FLOOR).any())
 
     def finish(self, raw: LiteRaw, pixels: Pixels) -> PartialPrediction:
         probs = classify.probabilities(raw.logits)
@@ -85,8 +126,17 @@ class LiteModel:
         appearance = look.look(pixels, raw.thumb)
         height, width = pixels.shape[:2]
         kinds = () if appearance.uniform else kind.kinds(pixels)
-        seen = Prediction(width=width, height=height, classes=classes, objects=objects, look=appearance, kinds=kinds)
-        sentence = None if appearance.uniform else caption.caption(seen, self._words, self._caption_model)
+        seen = Prediction(
+            width=width,
+            height=height,
+            classes=classes,
+            objects=objects,
+            look=appearance,
+            kinds=kinds,
+            lines=raw.lines,
+            faces=raw.faces,
+        )
+        sentence = None if appearance.uniform else self._sentence(seen)
         return PartialPrediction(
             model=f"{self.name}@{self.revision}",
             classes=classes,
@@ -94,8 +144,14 @@ class LiteModel:
             look=appearance,
             caption=sentence,
             kinds=kinds,
+            lines=raw.lines,
+            faces=raw.faces,
             embedding=EmbeddingPrediction(model=self._vector_model, vector=self._conse(classes, objects)),
         )
+
+    def _sentence(self, seen: Prediction) -> CaptionPrediction | None:
+        """What a sign says comes before what else is there."""
+        return signs.caption(seen, self._sign_model) or caption.caption(seen, self._words, self._caption_model)
 
     def _conse(self, classes: Sequence[ClassScore], objects: Sequence[DetectedObject]) -> Vector:
         """[384], length 1: the mean of the text vectors of what was seen, weighted by probability."""
@@ -133,10 +189,8 @@ def canary_pixels() -> Pixels:
 
 
 def load() -> LiteModel:
-    """Opens the sessions: about half a second, 60 MB. Call it in the thread that will own the model."""
-    words = lexicon()
-    sessions = [
-        ort.InferenceSession(str(DATA / name), options(), providers=["CPUExecutionProvider"])
-        for name in ("efficientnet_lite0.onnx", "nanodet_coco.onnx")
-    ]
-    return LiteModel(sessions[0], sessions[1], words)
+    """Opens the sessions. Call it in the thread that will own the model."""
+    sessions = Sessions(
+        classifier=open_session(CLASSIFIER), detector=open_session(DETECTOR), faces=faces.load(), reader=ocr.load()
+    )
+    return LiteModel(sessions, lexicon())
