@@ -20,7 +20,8 @@ class AuditLog(Store):
     def audited(self, entry: AuditEntry) -> Iterator[None]:
         """The first write of this thread inside the block also writes `entry`, in the same transaction.
 
-        So there is no action without its row, and no row for an action that was refused.
+        So there is no action without its row. There is no row for an action that was refused, because a refusal is raised inside
+        that transaction.
         """
 
         def note(tx: Tx) -> None:

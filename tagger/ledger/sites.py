@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from sqlalchemy import Connection, bindparam, null, select, update
+from sqlalchemy import Connection, Update, bindparam, null, select, update
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger import circuit
 from tagger.delivery import Endpoint
-from tagger.errors import Conflict, NotFound
+from tagger.errors import Conflict, NotFound, TaggerError
 from tagger.ids import new_id
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
@@ -39,9 +39,14 @@ NEW_CIRCUIT: dict[str, Any] = {
 class Sites(Store):
     def add_site(self, site: Site) -> None:
         """Create the site. Errors: Conflict if a site with this id exists."""
-        stmt = insert(sites).values(to_row(site)).on_conflict_do_nothing(index_elements=["id"])
-        if not self._write(lambda tx: tx.conn.execute(stmt).rowcount):
-            raise Conflict(f"The site {site.id!r} already exists.", "Choose another id.")
+        row = insert(sites).values(to_row(site)).on_conflict_do_nothing(index_elements=["id"])
+
+        def work(tx: Tx) -> None:
+            # not `rowcount`: on PostgreSQL that of an INSERT is -1
+            if tx.conn.execute(row.returning(sites.c.id)).first() is None:
+                raise Conflict(f"The site {site.id!r} already exists.", "Choose another id.")
+
+        self._write(work)
 
     def put_site(self, site: Site) -> None:
         """Create the site or replace it."""
@@ -73,12 +78,12 @@ class Sites(Store):
         if allow_private is not None:
             changes["allow_private"] = allow_private
 
-        def work(tx: Tx) -> int:
+        def work(tx: Tx) -> None:
             tx.memo.clear()
-            return tx.conn.execute(update(endpoints).where(endpoints.c.site_id == site_id).values(changes)).rowcount
+            change = update(endpoints).where(endpoints.c.site_id == site_id).values(changes)
+            _change_one(tx, change, NotFound(f"{site_id} has no endpoint."))
 
-        if not self._write(work):
-            raise NotFound(f"{site_id} has no endpoint.")
+        self._write(work)
 
     def get_site(self, site_id: str) -> Site:
         row = self._read(lambda conn: conn.execute(select(sites).where(sites.c.id == site_id)).one_or_none())
@@ -92,13 +97,12 @@ class Sites(Store):
     def put_capabilities(self, site_id: str, capabilities: Mapping[str, Any] | None) -> None:
         """What the site's CMS answered to `site.probe`; None: it knows no such message. Errors: NotFound."""
 
-        def work(tx: Tx) -> int:
+        def work(tx: Tx) -> None:
             stored = null() if capabilities is None else dict(capabilities)
             change = update(sites).where(sites.c.id == site_id).values(capabilities=stored, probed_ms=tx.now_ms)
-            return tx.conn.execute(change).rowcount
+            _change_one(tx, change, NotFound(f"No site {site_id!r}."))
 
-        if not self._write(work):
-            raise NotFound(f"No site {site_id!r}.")
+        self._write(work)
 
     def capabilities_of(self, site_id: str) -> tuple[Mapping[str, Any] | None, int | None]:
         """The last answer to `site.probe`, and when it came (ms); (None, None): the CMS was never asked."""
@@ -107,10 +111,9 @@ class Sites(Store):
         return (None, None) if row is None else (row.capabilities, row.probed_ms)
 
     def pause_writes(self, site_id: str, paused: bool) -> None:
-        """Pause or resume all writes to the site. While it is paused, its deliveries stay pending."""
-        stmt = update(sites).where(sites.c.id == site_id).values(writes_paused=paused)
-        if not self._write(lambda tx: tx.conn.execute(stmt).rowcount):
-            raise NotFound(f"No site {site_id!r}.")
+        """Pause or resume all writes to the site. While it is paused, its deliveries stay pending. Errors: NotFound."""
+        change = update(sites).where(sites.c.id == site_id).values(writes_paused=paused)
+        self._write(lambda tx: _change_one(tx, change, NotFound(f"No site {site_id!r}.")))
 
     def add_key(self, site_id: str, name: str, key_sha256: str) -> ApiKey:
         def work(tx: Tx) -> ApiKey:
@@ -133,12 +136,13 @@ class Sites(Store):
         return self._read(lambda conn: [to_key(row) for row in conn.execute(stmt)])
 
     def revoke_key(self, key_id: str) -> None:
-        def work(tx: Tx) -> int:
-            stmt = update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_ms.is_(None))
-            return tx.conn.execute(stmt.values(revoked_ms=tx.now_ms)).rowcount
+        """Errors: NotFound if there is no such key, or if it was revoked before."""
 
-        if not self._write(work):
-            raise NotFound(f"There is no valid key {key_id!r}.")
+        def work(tx: Tx) -> None:
+            valid = update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_ms.is_(None))
+            _change_one(tx, valid.values(revoked_ms=tx.now_ms), NotFound(f"There is no valid key {key_id!r}."))
+
+        self._write(work)
 
     def rotate_secret(self, site_id: str, which: SecretOf, fresh: str | None) -> int:
         """Add `fresh` before the present secret; both are valid. None: only the newest stays. Returns how many are valid now.
@@ -188,15 +192,24 @@ class Sites(Store):
         return self._read(lambda conn: {site: enabled and circuit == "closed" for site, enabled, circuit in conn.execute(stmt)})
 
     def enable_endpoint(self, endpoint_id: str, enabled: bool) -> None:
-        """Enable or disable the endpoint. Enabling closes the circuit and unparks deliveries. Disabling parks them."""
+        """Enable or disable the endpoint. Enabling closes the circuit and unparks deliveries. Disabling parks them.
+
+        Errors: NotFound.
+        """
         changes = {**NEW_CIRCUIT, "enabled": enabled}
 
-        def work(tx: Tx) -> int:
+        def work(tx: Tx) -> None:
             tx.memo.clear()
-            return tx.conn.execute(update(endpoints).where(endpoints.c.id == endpoint_id).values(changes)).rowcount
+            change = update(endpoints).where(endpoints.c.id == endpoint_id).values(changes)
+            _change_one(tx, change, NotFound(f"There is no endpoint {endpoint_id!r}."))
 
-        if not self._write(work):
-            raise NotFound(f"There is no endpoint {endpoint_id!r}.")
+        self._write(work)
+
+
+def _change_one(tx: Tx, change: Update, refusal: TaggerError) -> None:
+    """Errors: `refusal` if the statement changes no row."""
+    if not tx.conn.execute(change).rowcount:
+        raise refusal
 
 
 def _rotated(old: Sequence[str], fresh: str | None) -> list[str]:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from fastapi.testclient import TestClient
+from support.ledger_cases.world import World
 
 from acceptance.house import called, told
 from tagger.api.app import create_app
@@ -49,14 +50,19 @@ def test_what_an_operator_does_stands_in_the_audit_log(tmp_path: Path) -> None:
 
 
 def test_what_is_done_over_the_api_names_the_key(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    called("sites", "add", "blog", home=home)
-    key = told("keys", "create", "--site", "blog", home=home)
-    with TestClient(create_app(load({}, home=home, admin_key="operator"))) as api:
+    world = World.on_sqlite(tmp_path / "ledger.sqlite")
+    parked = world.ledger.job(world.described("a")).delivery_id
+    world.ledger.enable_endpoint("end_s", False)
+    assert world.deliverable() == []
+    key = told("keys", "create", "--site", "s", home=tmp_path)
+    with TestClient(create_app(load({}, home=tmp_path, admin_key="operator"))) as api:
         operator, own = ({"Authorization": f"Bearer {text}"} for text in ("operator", key["key"]))
         assert api.post("/v1/sites", json={"id": "shop", "name": "Shop"}, headers=operator).status_code == 201
-        assert api.post("/v1/deliveries/replay", json={"ids": ["dlv_1"]}, headers=own).status_code == 200
-    replayed, added = told("audit-log", "list", "--limit", "2", home=home)["data"]
+        assert api.post("/v1/deliveries/replay", json={"ids": [parked]}, headers=own).json() == {"replayed": 1}
+        nothing = api.post("/v1/deliveries/replay", json={"ids": ["dlv_1"]}, headers=own)
+        assert (nothing.status_code, nothing.json()["replayed"]) == (200, 0)
+    world.ledger.close()
+    replayed, added = told("audit-log", "list", "--limit", "2", home=tmp_path)["data"]
     assert (added["action"], added["actor"], added["site"]) == ("site.added", "api:operator", "shop")
     assert (replayed["action"], replayed["actor"]) == ("delivery.replayed", f"api:{key['id']}")
-    assert replayed["detail"] == {"ids": ["dlv_1"], "count": 1}
+    assert replayed["detail"] == {"ids": [parked], "count": 1}, "a replay that found nothing has no row"

@@ -19,6 +19,10 @@ R = TypeVar("R")
 ANNOUNCED: ContextVar[list[Callable[[Tx], None]] | None] = ContextVar("announced", default=None)
 
 
+class NothingChanged(Exception):
+    """Raised by a write that found nothing to do, so that the audit log has no row of it. The method that wrote catches it."""
+
+
 class Store:
     def __init__(self, url: str, clock: Clock | None, group_pause_seconds: float) -> None:
         self._url = parse_url(url)
@@ -55,20 +59,21 @@ class Store:
         return self._read(connections.allowed) if self._url.get_backend_name() == "postgresql" else None
 
     def _write(self, work: Callable[[Tx], R], *, urgent: bool = False, durable: bool = True) -> R:
+        """Run `work` in a transaction. If it raises, nothing is committed, and no row of the audit log either: an action that is
+        refused raises in `work`. Errors: those of `work`, LedgerUnavailable.
+        """
         notes = ANNOUNCED.get()
         if not notes:
             return self._writer.submit(work, urgent=urgent, durable=durable)
 
         def both(tx: Tx) -> R:
             done = work(tx)
-            if done is None or done != 0:  # a write that counts 0 rows changed nothing, and its caller refuses the action
-                for note in notes:
-                    note(tx)
+            for note in notes:
+                note(tx)
             return done
 
         done = self._writer.submit(both, urgent=urgent)
-        if done is None or done != 0:
-            notes.clear()
+        notes.clear()
         return done
 
     def _read(self, work: Callable[[Connection], R]) -> R:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, func, select
 
 from tagger.delivery import DeadLetter
 from tagger.ledger.db import counters
-from tagger.ledger.db.store import Store
+from tagger.ledger.db.store import NothingChanged, Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.intake.repeated import adds_to, request_of
 from tagger.ledger.sending.endpoints import send_again
@@ -20,6 +21,10 @@ from tagger.ledger.transitions import count_undelivered, end_job, end_message, m
 from tagger.ledger.values import DeadLetterCounts, Page
 
 CHUNK = 200  # letters in one closure, so that heartbeats get through
+
+# What became of one letter: `ended` means that a newer delivery supersedes it, `kept` that nothing changed.
+Outcome = Literal["acted", "ended", "kept"]
+Act = Callable[[Tx, Any], Outcome]
 
 
 class DeadLetters(Store):
@@ -84,38 +89,50 @@ class DeadLetters(Store):
 
     def discard(self, ids: Sequence[str]) -> int:
         """Remove them from the list for ever. Returns how many."""
-        return self._each(ids, lambda _tx, _row: True, _discard_delivery)
+        return self._each(ids, lambda _tx, _row: "acted", _discard_delivery)
 
-    def _each(self, ids: Sequence[str], job: Callable[[Tx, Any], bool], delivery: Callable[[Tx, Any], bool]) -> int:
+    def _each(self, ids: Sequence[str], job: Act, delivery: Act) -> int:
         done = 0
         ordered = sorted(set(ids))  # oldest first: of two jobs of one asset the newer one stays
         for start in range(0, len(ordered), CHUNK):
             chunk = ordered[start : start + CHUNK]
-            done += self._write(lambda tx, chunk=chunk: sum(_one(tx, i, job, delivery) for i in chunk))  # type: ignore[misc]
+            with suppress(NothingChanged):
+                done += self._write(lambda tx, chunk=chunk: _all(tx, chunk, job, delivery))  # type: ignore[misc]
         return done
 
 
-def _one(tx: Tx, letter_id: str, job: Callable[[Tx, Any], bool], delivery: Callable[[Tx, Any], bool]) -> bool:
+def _all(tx: Tx, ids: Sequence[str], job: Act, delivery: Act) -> int:
+    """Returns how many were acted on. Errors: NothingChanged."""
+    outcomes = [_one(tx, letter_id, job, delivery) for letter_id in ids]
+    if all(outcome == "kept" for outcome in outcomes):
+        raise NothingChanged
+    return outcomes.count("acted")
+
+
+def _one(tx: Tx, letter_id: str, job: Act, delivery: Act) -> Outcome:
     letter = tx.conn.execute(select(dead_letters).where(dead_letters.c.id == letter_id).with_for_update()).one_or_none()
     if letter is None:
-        return False
+        return "kept"
     table, act = (jobs, job) if letter.kind == "job" else (deliveries, delivery)
     row = tx.conn.execute(select(table).where(table.c.id == letter_id).with_for_update()).one()
-    return act(tx, row) and unbury(tx, letter_id)
+    outcome = act(tx, row)
+    if outcome != "kept":
+        unbury(tx, letter_id)
+    return outcome
 
 
-def _replay_job(tx: Tx, row: JobRow) -> bool:
-    """Whether a newer job of the asset has described, or will describe, the present image."""
+def _replay_job(tx: Tx, row: JobRow) -> Outcome:
+    """Kept if a newer job of the asset has described, or will describe, the present image."""
     live = word_is(jobs.c.status, "accepted", "running", "described", "done")
     same = (jobs.c.site_id == row.site_id) & (jobs.c.asset_id == row.asset_id) & (jobs.c.profile == row.profile)
     if row.delivers and tx.conn.execute(select(exists().where(same, jobs.c.id > row.id, live, jobs.c.delivers))).scalar():
-        return False
+        return "kept"
     if row.delivers:
         _supersede_older(tx, row, same)
     end_message(tx, row, "superseded")  # its failure message is outdated
     move_job(tx, row, "accepted", attempts=0, crashes=0, solo_crashes=0, due_ms=tx.now_ms, delivery_id=None)
     tx.conn.execute(delete(job_errors).where(job_errors.c.job_id == row.id))
-    return True
+    return "acted"
 
 
 def _supersede_older(tx: Tx, row: JobRow | DeliveryRow, same: ColumnElement[bool]) -> None:
@@ -128,16 +145,15 @@ def _supersede_older(tx: Tx, row: JobRow | DeliveryRow, same: ColumnElement[bool
             end_job(tx, job, "superseded")
 
 
-def _replay_delivery(tx: Tx, row: DeliveryRow) -> bool:
+def _replay_delivery(tx: Tx, row: DeliveryRow) -> Outcome:
     if not send_again(tx, row):
         _discard_delivery(tx, row)
-        unbury(tx, row.id)
-        return False
+        return "ended"
     count_undelivered(tx, row, -1)
-    return True
+    return "acted"
 
 
-def _discard_delivery(tx: Tx, row: DeliveryRow) -> bool:
+def _discard_delivery(tx: Tx, row: DeliveryRow) -> Outcome:
     count_undelivered(tx, row, -1)
     move_delivery(tx, row, "discarded")
-    return True
+    return "acted"

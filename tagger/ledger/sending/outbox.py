@@ -16,7 +16,7 @@ from tagger.errors import DeliveryExhausted, NotFound
 from tagger.ledger import clock_changes
 from tagger.ledger.claims.alive import check_alive
 from tagger.ledger.db.prepared import Prepared
-from tagger.ledger.db.store import Store
+from tagger.ledger.db.store import NothingChanged, Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.sending.delivery_claims import cms_of, to_claim
 from tagger.ledger.sending.endpoints import change_endpoint, circuit_of, lock_endpoint, overtaken, put_back, settle
@@ -121,7 +121,7 @@ class Outbox(Store):
     def resume_site(self, site_id: str) -> int:
         """Resume the writes to the site and enable its endpoint. Returns how many deliveries waited. Errors: NotFound."""
 
-        def work(tx: Tx) -> tuple[int]:  # a bare 0 would mean that nothing changed, and the audit log would miss it (db/store.py)
+        def work(tx: Tx) -> int:
             allowed = update(sites).where(sites.c.id == site_id).values(writes_paused=False)
             if not tx.conn.execute(allowed).rowcount:
                 raise NotFound(f"No site {site_id!r}.")
@@ -129,10 +129,9 @@ class Outbox(Store):
             unsent = word_is(deliveries.c.status, "pending", "parked")
             number = select(func.count()).select_from(deliveries).where(deliveries.c.site_id == site_id, unsent)
             _unpark(tx, site_id)
-            return (int(tx.conn.execute(number).scalar_one()),)
+            return int(tx.conn.execute(number).scalar_one())
 
-        [waiting] = self._write(work)
-        return waiting
+        return self._write(work)
 
     def replay_parked(
         self, ids: Sequence[str] = (), *, site_id: str | None = None, since_ms: int | None = None, code: str | None = None
@@ -154,9 +153,15 @@ class Outbox(Store):
             chosen = chosen.where(delivery_bodies.c.error["code"].as_string() == code)
 
         def work(tx: Tx) -> dict[str, int]:
-            return {site: _unpark(tx, site) for site in sorted(tx.conn.execute(chosen).scalars())}
+            parked = sorted(tx.conn.execute(chosen).scalars())
+            if not parked:
+                raise NothingChanged
+            return {site: _unpark(tx, site) for site in parked}
 
-        return self._write(work)
+        try:
+            return self._write(work)
+        except NothingChanged:
+            return {}
 
     def expire_parked(self) -> list[str]:
         """End parked deliveries as dead letters 30 days after they were created or replayed. Returns their ids."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 
 from tagger import confirmation
 from tagger.delivery import AttemptReport, DeliveryClaim
 from tagger.errors import AnswerInvalid
 from tagger.instants import format_instant
-from tagger.ledger.db.store import Store
+from tagger.ledger.db.store import NothingChanged, Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.operator_events import note
 from tagger.ledger.sending.endpoints import send_again
@@ -57,7 +60,8 @@ class Unconfirmed(Store):
             ids = self._read(lambda conn, some=some: list(conn.execute(some).scalars()))  # type: ignore[misc]
             if not ids:
                 return done
-            done += self._write(lambda tx, ids=ids: sum(_send_again(tx, delivery_id) for delivery_id in ids))  # type: ignore[misc]
+            with suppress(NothingChanged):
+                done += self._write(lambda tx, ids=ids: _send_all_again(tx, ids))  # type: ignore[misc]
             after = ids[-1]
 
 
@@ -66,6 +70,14 @@ def _suspect(since_ms: int) -> ColumnElement[bool]:
     last = and_(attempts.c.delivery_id == deliveries.c.id, attempts.c.number == deliveries.c.tries, attempts.c.at_ms >= since_ms)
     unread = attempts.c.error["code"].as_string() == AnswerInvalid.code
     return exists().where(last, or_(attempts.c.result == "gone", and_(attempts.c.result == "delivered", unread)))
+
+
+def _send_all_again(tx: Tx, ids: Sequence[str]) -> int:
+    """Errors: NothingChanged."""
+    sent = sum(_send_again(tx, delivery_id) for delivery_id in ids)
+    if not sent:
+        raise NothingChanged
+    return sent
 
 
 def _send_again(tx: Tx, delivery_id: str) -> bool:

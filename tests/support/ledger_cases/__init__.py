@@ -17,6 +17,7 @@ pytest.register_assert_rewrite(
     "ledger_cases.unconfirmed",
     "ledger_cases.auditing",
     "ledger_cases.pausing",
+    "ledger_cases.registering",
 )
 
 from support.ledger_cases.auditing import AuditCases  # noqa: E402
@@ -29,6 +30,7 @@ from support.ledger_cases.erasing import ErasureCases  # noqa: E402
 from support.ledger_cases.jobs import JobCases  # noqa: E402
 from support.ledger_cases.jumping import JumpCases  # noqa: E402
 from support.ledger_cases.pausing import PauseCases  # noqa: E402
+from support.ledger_cases.registering import SiteCases  # noqa: E402
 from support.ledger_cases.sharing import SharingCases  # noqa: E402
 from support.ledger_cases.telling import TellingCases  # noqa: E402
 from support.ledger_cases.turns import TurnCases  # noqa: E402
@@ -53,6 +55,7 @@ class LedgerCases(
     UnconfirmedCases,
     PauseCases,
     AuditCases,
+    SiteCases,
 ):
     """Needs a fixture `world` from the class that inherits."""
 
