@@ -7,7 +7,7 @@ OPS := .venv-ops
 TOOLS := .ops-tools
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: docs demo s3-test upgrade-test wheel-test test suite test-fast ops-test compose-test hadolint alerts-test helm-test audit lint types unit faults soak bench lock clean images
+.PHONY: docs demo load s3-test upgrade-test wheel-test test suite test-fast ops-test compose-test hadolint alerts-test helm-test audit lint types unit faults soak bench lock clean images
 
 demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
 	$(DEMO)/bin/tagger demo $(ARGS)
@@ -84,6 +84,9 @@ $(DEV)/.done: requirements/dev.lock requirements/gpu.lock pyproject.toml
 	$(DEV)/bin/python $(PIP) torch==2.13.0
 	$(DEV)/bin/python $(PIP) --no-deps --no-build-isolation --editable .
 	touch $@
+
+load: $(DEV)/.done  ## 100,000 jobs on PostgreSQL and Redis with 1, 2 and 4 tag workers: speed, times, memory, sizes; an hour or more
+	$(DEV)/bin/python -m bench.load $(ARGS)
 
 bench: $(DEV)/.done  ## Measure the speed figures S1-S4: about twenty minutes; needs an idle machine
 	status=0; for figure in "throughput --model lite" "throughput --model fake" fill latency recovery; do \

@@ -75,7 +75,7 @@ def _to_delivery(row: Any) -> Delivery:
     return Delivery(
         id=row.id, job_id=row.job_id, site_id=row.site_id, asset_id=row.asset_id, status=row.status, sequence=row.sequence,
         failures=row.attempts, attempts=row.tries, created_ms=row.created_ms,
-        next_attempt_ms=row.due_ms if row.status == "pending" else None, fields=row.fields,
+        next_attempt_ms=max(row.due_ms, row.created_ms) if row.status == "pending" else None, fields=row.fields,
         outcomes=tuple(FieldOutcome(**outcome) for outcome in row.outcomes), error=row.error, type=row.type, notice=row.notice,
         previous=row.previous or {},
     )  # fmt: skip

@@ -35,6 +35,10 @@ WAITING = WAITING.with_for_update()
 SITE = select(sites.c.body).where(sites.c.id == bindparam("site"))
 REQUEST = select(job_requests.c.body).where(job_requests.c.job_id == bindparam("job"))
 
+# A message of a backfill goes behind those of uploads that were described up to this much later: a person waits for an upload.
+# With a plain order, an archive delayed the texts of an upload by as long as the archive's messages waited.
+UPLOADS_FIRST_MS = 600_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
@@ -47,6 +51,7 @@ class Message:
     notice: Mapping[str, Any]  # tagger/message.py
     metadata: Mapping[str, Any]
     asked: Iterable[tuple[str, str]]  # (field, locale)
+    of_backfill: bool
 
 
 def endpoint_of(tx: Tx, site_id: str) -> Any:
@@ -73,6 +78,7 @@ def store_description(
     message = Message(
         delivery_id=delivery_id, job_id=job_id, site_id=request.site_id, asset_id=request.asset_id, type=DESCRIBED,
         fields=fields, notice=notice, metadata=request.metadata, asked=product(request.fields, request.locales),
+        of_backfill=request.lane == "backfill",
     )  # fmt: skip
     _store(tx, message)
 
@@ -89,6 +95,7 @@ def store_failure(tx: Tx, row: JobRow, error: ErrorInfo) -> str | None:
     message = Message(
         delivery_id=new_id("dlv", tx.now_ms), job_id=row.id, site_id=row.site_id, asset_id=row.asset_id, type=FAILED,
         notice=of_failure(error), metadata=metadata if isinstance(metadata, dict) else {}, asked=asked(request),
+        of_backfill=row.backfill_id is not None,
     )  # fmt: skip
     _store(tx, message)
     return message.delivery_id
@@ -105,7 +112,8 @@ def _store(tx: Tx, message: Message) -> None:
         for old in tx.conn.execute(WAITING, {"site": message.site_id, "asset": message.asset_id}).all():
             if covered_by(tx, old.id) <= covers:
                 move_delivery(tx, old, "superseded")
-    times = {"due_ms": tx.now_ms, "created_ms": tx.now_ms, "updated_ms": tx.now_ms}
+    due_ms = tx.now_ms if message.of_backfill else tx.now_ms - UPLOADS_FIRST_MS
+    times = {"due_ms": due_ms, "created_ms": tx.now_ms, "updated_ms": tx.now_ms}
     row = {"id": message.delivery_id, "job_id": message.job_id, **asset, "status": status, "sequence": sequence, **times}
     PUT_DELIVERY.run(tx.conn, {**row, "attempts": 0, "tries": 0})
     said = {"fields": dict(message.fields), "metadata": dict(message.metadata), "outcomes": []}

@@ -1,4 +1,5 @@
-"""Two profiles for the same image: neither removes the texts of the other, and their messages are sent one after the other."""
+"""The order of messages. Two profiles for the same image: neither removes the texts of the other, and their messages are sent one
+after the other. Uploads and an archive: the messages of uploads go first."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from typing import Any
 
 from support.ledger_cases.telling import UNREADABLE, died
 from support.ledger_cases.world import FIELDS, World, description
+from tagger.ledger.sending.messages import UPLOADS_FIRST_MS
 
 TAGS = {"tags": {"add": [{"id": "cat", "label": "cat", "score": 0.9}], "remove": []}}
 
@@ -95,3 +97,24 @@ class TurnCases:
         world.described("a")
         world.described("b", site="other")
         assert {claim.site_id: claim.cms for claim in world.deliverable()} == {"s": "generic", "other": "wordpress"}
+
+    def test_the_message_of_an_upload_goes_before_those_of_an_archive(self, world: World) -> None:
+        """An archive's messages may wait by the thousand; whoever uploads an image waits for its text."""
+        old = of_archive(world, "old")
+        world.later(UPLOADS_FIRST_MS / 1000 + 1)
+        recent = of_archive(world, "recent")
+        upload = world.described("upload")
+        order = [world.deliverable(limit=1)[0].job_id for _ in range(3)]
+        assert order == [old, upload, recent]  # after ten minutes the archive has its turn, whatever is uploaded
+
+    def test_the_next_attempt_of_a_message_is_never_said_to_be_before_its_beginning(self, world: World) -> None:
+        delivery_id = world.ledger.job(world.described("upload")).delivery_id
+        assert delivery_id is not None
+        delivery = world.ledger.delivery(delivery_id)
+        assert delivery.next_attempt_ms == delivery.created_ms == world.now
+
+
+def of_archive(world: World, asset: str) -> str:
+    job_id = world.accept(asset, lane="backfill")
+    assert world.ledger.complete(world.claimed(job_id, lane="backfill"), description(), FIELDS)
+    return job_id

@@ -1,0 +1,1 @@
+"""A large archive and steady uploads through the whole product on PostgreSQL: `make load`."""
