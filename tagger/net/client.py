@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http.client import HTTPException, IncompleteRead
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import urllib3
 
@@ -76,6 +76,10 @@ class Reply:
     unreadable: str = ""  # why a body's Content-Encoding could not be undone; `body` is empty then
 
 
+class Pieces(Protocol):
+    def read1(self, amt: int, decode_content: bool) -> bytes: ...
+
+
 class RequestFailed(Exception):
     """There is no answer. The text names the server, but never the path, a query or a secret."""
 
@@ -85,6 +89,28 @@ class RequestFailed(Exception):
         self.stage = stage  # up to "send" nobody can have acted on the request
         self.tls = tls  # the certificate or the TLS handshake is at fault
         self.cut = cut  # the body ended before the length that the head or the chunk named
+
+
+class EarlyEnd:
+    """The body of an answer, as far as it came: a fault ends it and is not raised. It is read by pieces, so that none is lost."""
+
+    def __init__(self, response: Pieces) -> None:
+        self._response = response
+        self.fault: Exception | None = None
+
+    def read(self, amt: int, decode_content: bool) -> bytes:
+        if self.fault is not None:
+            return b""
+        try:
+            return self._response.read1(amt, decode_content=decode_content)
+        except FAULTS as err:
+            self.fault = err
+            return b""
+
+
+def is_cut(err: BaseException) -> bool:
+    """Whether a body ended before the length that the head or the chunk named."""
+    return isinstance(err.__cause__ or err, IncompleteRead)
 
 
 class HttpClient:
@@ -217,7 +243,7 @@ def _failure(hop: Hop, stage: Stage, err: BaseException) -> RequestFailed:
     cause = err.__cause__ or err
     tls = isinstance(err, ssl.SSLError | urllib3.exceptions.SSLError)
     detail = f"{hop.origin}: {type(cause).__name__} while {doing}."
-    return RequestFailed(hop, stage, detail, tls=tls, cut=isinstance(cause, IncompleteRead))
+    return RequestFailed(hop, stage, detail, tls=tls, cut=is_cut(err))
 
 
 def _read_capped(response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:

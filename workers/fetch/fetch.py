@@ -13,10 +13,10 @@ from typing import Protocol
 
 from tagger.asset import ImageSource
 from tagger.blobs import Blobs
-from tagger.errors import DecodeError, FetchError, FetchFailed, FetchRefused, ImageNotThereYet, NotFound
+from tagger.errors import DecodeError, EncodingInvalid, FetchError, FetchFailed, FetchRefused, ImageNotThereYet, NotFound
 from tagger.net.addresses import AddressPolicy, AllowedHost
 from tagger.net.body import Raw, looks_like_html, read_body
-from tagger.net.client import HttpClient, Request, RequestFailed
+from tagger.net.client import EarlyEnd, HttpClient, Pieces, Request, RequestFailed, is_cut
 from tagger.net.pinned import Resolve, system_resolve
 from tagger.net.url import URL_POINTER, Hop
 from tagger.settings import MIB
@@ -37,13 +37,15 @@ class FetchPolicy:
     addresses: AddressPolicy = field(default_factory=AddressPolicy)
     auth: str | None = field(default=None, repr=False)  # an Authorization header, for the hosts that `addresses` trusts
     ca_file: str | None = None  # a bundle in place of the public one
+    last_attempt: bool = False  # a body that breaks off is returned as far as it came
     may_be_early: bool = False  # a hook came just now: the file may not be public yet, so 403, 404 and no bytes are tried again
 
     @classmethod
-    def of(cls, site: Site, max_bytes: int = 32 * MIB, *, may_be_early: bool = False) -> FetchPolicy:
+    def of(cls, site: Site, max_bytes: int = 32 * MIB, *, may_be_early: bool = False, last_attempt: bool = False) -> FetchPolicy:
         return cls(
             max_bytes=max_bytes,
             may_be_early=may_be_early,
+            last_attempt=last_attempt,
             addresses=AddressPolicy(allowed_hosts=AllowedHost.known(site.allowed_hosts)),
             auth=site.fetch_auth,
         )
@@ -55,6 +57,7 @@ class Fetched:
     sha256: str  # hex, of `data`
     content_type: str | None = None  # as the server says; never trusted
     final_url: str | None = None  # kind url: after redirects, without its query
+    broke_off: FetchFailed | None = None  # why the bytes end early, at the last attempt
 
 
 def fetch(
@@ -114,7 +117,7 @@ def _fetch_url(url: str, policy: FetchPolicy, deadline: float, client: HttpClien
         raise _failure(err, deadline) from None
 
 
-class _Response(Raw, Protocol):
+class _Response(Raw, Pieces, Protocol):
     @property
     def status(self) -> int: ...
 
@@ -130,7 +133,7 @@ def _answer(hop: Hop, response: _Response, policy: FetchPolicy, room: Callable[[
         raise FetchFailed(f"{hop.masked} answered {status}.", errors=URL_POINTER)
     if status not in (200, 203):
         raise FetchRefused(f"{hop.masked} answered {status}.", errors=URL_POINTER)
-    data = read_body(response, headers, policy.max_bytes, room)
+    data, fault = _body(response, policy, room)
     if not data and policy.may_be_early:
         raise ImageNotThereYet(f"{hop.masked} sent an empty file.", errors=URL_POINTER)
     if looks_like_html(data) and policy.may_be_early:  # a 404 of a CMS that answers 200
@@ -146,7 +149,31 @@ def _answer(hop: Hop, response: _Response, policy: FetchPolicy, room: Callable[[
         sha256=hashlib.sha256(data).hexdigest(),
         content_type=_plain(headers),
         final_url=hop.masked.removesuffix("?…"),
+        broke_off=None if fault is None else _broke_off(hop, fault),
     )
+
+
+def _body(response: _Response, policy: FetchPolicy, room: Callable[[int], None]) -> tuple[bytes, Exception | None]:
+    """The bytes, and the fault that ended them too early. Errors: those of `read_body`; the fault, if the bytes are of no use."""
+    if not policy.last_attempt:
+        return read_body(response, response.headers, policy.max_bytes, room), None
+    body, data = EarlyEnd(response), b""
+    try:
+        data = read_body(body, response.headers, policy.max_bytes, room)
+    except EncodingInvalid:
+        if body.fault is None:
+            raise
+    if body.fault is not None and not data:
+        raise body.fault
+    return data, body.fault
+
+
+def _broke_off(hop: Hop, fault: Exception) -> FetchFailed:
+    if is_cut(fault):
+        return FetchFailed(f"{hop.masked} sent fewer bytes than it announced.", errors=URL_POINTER)
+    if isinstance(fault.__cause__ or fault, TimeoutError):
+        return FetchFailed(f"{hop.masked} did not give the image in time.", errors=URL_POINTER)
+    return FetchFailed(f"{hop.origin} broke off.", errors=URL_POINTER)
 
 
 def _failure(err: RequestFailed, deadline: float) -> FetchError:

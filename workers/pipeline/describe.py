@@ -16,10 +16,12 @@ from typing import Any
 import structlog
 
 from tagger.errors import (
+    DecodeError,
     DecoderLost,
     DeviceLost,
     EngineStopped,
     ErrorInfo,
+    FetchFailed,
     ImageHidden,
     StorageUnavailable,
     TaggerError,
@@ -27,7 +29,7 @@ from tagger.errors import (
 )
 from tagger.file_metadata import FileMetadata
 from tagger.imagemeta.read import read_metadata
-from tagger.job import Claim, Description
+from tagger.job import Claim, Description, retry_at
 from tagger.prediction import EntailmentPrediction, Prediction
 from tagger.site import Site
 from workers.decode.pool import Decoded
@@ -101,7 +103,7 @@ def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, 
     site = deps.ledger.get_site(request.site_id)
     instruction = deps.rules.instruction(claim)
     fetched = _fetched(claim, deps, site, watch, deadline, reservation)
-    sha256, data = fetched.sha256, fetched.data
+    sha256, data, broke_off = fetched.sha256, fetched.data, fetched.broke_off
     del fetched
     key = prediction_codec.key(
         site_id=site.id, sha256=sha256, models=deps.models.ids, instruction=instruction, context=request.context
@@ -112,7 +114,7 @@ def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, 
     unchecked = deps.rules.unchecked(claim, site, prediction) if prediction is not None and deps.models.checks else ()
     if prediction is None or unchecked:  # a cached prediction may lack checks of the texts that this profile offers
         with watch.stage("decode"):
-            decoded = deps.decoder.decode(data, deadline=deadline)
+            decoded = _decoded(data, broke_off, deps, deadline)
         del data  # free the encoded bytes before the model runs
         reservation.release()
         if prediction is None:
@@ -138,7 +140,7 @@ def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, 
         height=prediction.height,
         timings_ms=dict(watch.timings_ms),
         embedding=(embedding.model, prediction_codec.encode_vector(embedding.vector)) if embedding else None,
-        warnings=judged.warnings,
+        warnings=(*judged.warnings, *_told(broke_off)),
         checks=prediction.entailment,
     )
     return _Result(description=description, fields=_to_deliver(claim, site, judged), prediction=fresh)
@@ -156,10 +158,10 @@ def _checked(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, re
     site = deps.ledger.get_site(claim.request.site_id)
     fetched = _fetched(claim, deps, site, watch, deadline, reservation)
     with watch.stage("decode"):
-        decoded = deps.decoder.decode(fetched.data, deadline=deadline)
+        decoded = _decoded(fetched.data, fetched.broke_off, deps, deadline)
     if decoded.content == "hidden":
         raise ImageHidden
-    sha256 = fetched.sha256
+    sha256, broke_off = fetched.sha256, fetched.broke_off
     del fetched
     reservation.release()
     with watch.stage("check"):
@@ -171,7 +173,7 @@ def _checked(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, re
         width=decoded.width,
         height=decoded.height,
         timings_ms=dict(watch.timings_ms),
-        warnings=decoded.warnings,
+        warnings=(*decoded.warnings, *_told(broke_off)),
         checks=(answer,),
     )
     return _Result(description=description, fields=None, prediction=None)
@@ -181,11 +183,27 @@ def _fetched(claim: Claim, deps: PipelineDeps, site: Site, watch: Watch, deadlin
     with watch.stage("fetch"):
         return fetch(
             claim.request.source,
-            policy=FetchPolicy.of(site, deps.max_bytes, may_be_early=_may_be_early(claim)),
+            policy=FetchPolicy.of(
+                site, deps.max_bytes, may_be_early=_may_be_early(claim), last_attempt=retry_at(claim.failures + 1, 0) is None
+            ),
             deadline=min(deadline, time.monotonic() + deps.fetch_seconds),
             blobs=deps.blobs,
             reservation=reservation,
         )
+
+
+def _decoded(data: bytes, broke_off: FetchFailed | None, deps: PipelineDeps, deadline: float) -> Decoded:
+    """Errors: those of the decoder; if it cannot read the part that came before a server broke off, the fault of the server."""
+    try:
+        return deps.decoder.decode(data, deadline=deadline)
+    except DecodeError as err:
+        if broke_off is None or err.code != DecodeError.code:
+            raise
+        raise broke_off from None
+
+
+def _told(broke_off: FetchFailed | None) -> tuple[str, ...]:
+    return () if broke_off is None else (f"{broke_off} What it sent was used.",)
 
 
 def _may_be_early(claim: Claim) -> bool:

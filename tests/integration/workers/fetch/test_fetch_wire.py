@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import socket
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from support.picture_server import BODY, Server, get, moved, ok, send
+from support.picture_server import BODY, Answer, Server, get, moved, ok, send
 
 from tagger.asset import ImageSource
 from tagger.errors import DecodeError, EncodingInvalid, FetchFailed, ImageNotThereYet, ImageTooLarge, TaggerError, UrlInvalid
@@ -126,6 +127,64 @@ def test_a_server_that_was_reached_is_not_told_as_one_that_was_not(server: Serve
     with pytest.raises(FetchFailed) as caught:
         get(server, "/a.jpg")
     assert str(caught.value) == f"http://cms.test:{server.port}{told}"
+
+
+LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+LONG = BODY * 200  # more than is read at once
+
+
+def stalled(data: bytes) -> Answer:
+    def answer(sock: socket.socket) -> None:
+        sock.sendall(data)
+        sock.recv(1)  # until the client leaves
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        send(LENGTH + LONG),
+        send(CHUNKED + b"%x\r\n" % (len(LONG) + 7) + LONG),
+        send(CHUNKED + b"%x\r\n" % len(LONG) + LONG + b"\r\n"),
+    ],
+    ids=["length", "chunk", "no last chunk"],
+)
+def test_the_last_attempt_returns_what_came(server: Server, answer: Answer) -> None:
+    server.answers["/a.jpg"] = answer
+    with pytest.raises(FetchFailed):
+        get(server)
+    fetched = get(server, last_attempt=True)
+    assert fetched.data == LONG
+    assert str(fetched.broke_off) == f"http://cms.test:{server.port}/a.jpg sent fewer bytes than it announced."
+
+
+def test_the_last_attempt_returns_what_came_before_the_server_stood_still(server: Server) -> None:
+    server.answers["/a.jpg"] = stalled(LENGTH + LONG)
+    fetched = get(server, seconds=3, last_attempt=True)
+    assert fetched.data == LONG
+    assert str(fetched.broke_off) == f"http://cms.test:{server.port}/a.jpg did not give the image in time."
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [send(LENGTH), send(CHUNKED), send(LENGTH.replace(b"\r\n", b"\r\nContent-Encoding: gzip\r\n", 1) + gzip.compress(LONG)[:90])],
+    ids=["nothing", "no chunk", "half of a gzip"],
+)  # fmt: skip
+def test_what_is_of_no_use_fails_the_last_attempt_too(server: Server, answer: Answer) -> None:
+    server.answers["/a.jpg"] = answer
+    with pytest.raises(FetchFailed, match="fewer bytes"):
+        get(server, last_attempt=True)
+
+
+def test_a_last_attempt_reads_a_whole_answer_as_any_other(server: Server) -> None:
+    for body in (ok(LONG), ok(gzip.compress(LONG), "Content-Encoding: gzip"), send(CHUNKED + b"3\r\nabc\r\n0\r\n\r\n")):
+        server.answers["/a.jpg"] = body
+        assert get(server, last_attempt=True) == get(server)
+    server.answers["/a.jpg"] = ok(LONG)
+    with pytest.raises(ImageTooLarge):
+        get(server, last_attempt=True, max_bytes=len(LONG) - 1)
 
 
 def test_two_locations_are_not_chosen_from(server: Server) -> None:

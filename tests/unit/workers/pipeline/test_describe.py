@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from http.client import IncompleteRead
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +31,7 @@ from tagger.errors import (
     PoisonImage,
     TaggerError,
 )
-from tagger.job import Claim, Description, JobRequest, JobStatus
+from tagger.job import MAX_ATTEMPTS, Claim, Description, JobRequest, JobStatus
 from tagger.net.client import HttpClient
 from tagger.net.url import parse_url
 from tagger.prediction import (
@@ -315,6 +317,47 @@ def test_an_empty_file_is_waited_for_after_a_hook(
     claim = replace(claim, request=replace(claim.request, event_id="evt_1"))
     assert describe(claim, desk.deps) == end
     assert desk.ledger.failed[0].code == code
+
+
+@pytest.fixture
+def breaking_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every URL is answered with a part of the bytes that it announces."""
+
+    def read1(amt: int, decode_content: bool) -> bytes:
+        if part := parts.pop():
+            return part
+        raise IncompleteRead(b"", 40)
+
+    parts = [b"", HALF]
+    body = SimpleNamespace(status=200, headers=HTTPHeaderDict({"Content-Length": "60"}), read1=read1)
+    monkeypatch.setattr(HttpClient, "exchange", lambda _client, request, read: read(parse_url(request.url), body))
+
+
+def last_attempt(desk: Desk) -> Claim:
+    claim = desk.claim(source=ImageSource(kind="url", location="http://8.8.8.8/a.jpg"))
+    return replace(claim, failures=MAX_ATTEMPTS - 1)
+
+
+@pytest.mark.usefixtures("breaking_off")
+def test_what_a_server_sent_before_it_broke_off_is_described_at_the_last_attempt(desk: Desk) -> None:
+    assert describe(last_attempt(desk), desk.deps) == "described"
+    [(description, _)] = desk.ledger.completed
+    assert description.sha256 == hashlib.sha256(HALF).hexdigest()
+    assert description.warnings[-1] == "http://8.8.8.8/a.jpg sent fewer bytes than it announced. What it sent was used."
+
+
+@pytest.mark.usefixtures("breaking_off")
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (DecodeError("The PNG file ends early."), "image_unreachable"),  # the file is whole on the server
+        (ImageTooManyPixels("It has more."), "image_too_many_pixels"),
+    ],
+)
+def test_if_it_cannot_be_read_the_server_is_at_fault(desk: Desk, error: DecodeError, code: str) -> None:
+    desk.decoder.error = error
+    describe(last_attempt(desk), desk.deps)
+    assert [failed.code for failed in desk.ledger.failed] == [code]
 
 
 def test_a_warning_of_the_decoder_stays_with_the_prediction(desk: Desk) -> None:
