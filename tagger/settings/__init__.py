@@ -90,7 +90,7 @@ class Settings(BaseModel):
         default=10.0, gt=0, le=60, description="How long /v1/describe waits for the result. After that it answers 202."
     )
 
-    tag_processes: int = Field(default=0, ge=0, description="Tag worker processes per lane. 0: one per usable processor.")
+    tag_processes: int = Field(default=0, ge=0, description="Most tag worker processes per lane. 0: one per usable processor.")
     threads: int = Field(
         default=64, ge=1, le=512, description="Task threads of a tag worker. Must be at least twice `max_batch`."
     )

@@ -32,6 +32,7 @@ class ProcessPlan:
 
     upload: int
     backfill: int
+    upload_on_demand: bool = False  # all but the first run only while uploads wait
     backfill_on_demand: bool = False  # these workers run only while there are jobs for them
     solo_on_demand: bool = True
     api: bool = True
@@ -39,11 +40,11 @@ class ProcessPlan:
 
     @classmethod
     def of(cls, settings: Settings, *, flower: int | None = None) -> ProcessPlan:
-        """One tag worker per lane and usable CPU: its model thread uses about one CPU. The workers of uploads always run, so that
-        no upload waits until a model is loaded.
+        """One tag worker per lane and usable CPU: its model thread uses about one CPU. One upload worker always runs, so that a
+        single upload does not wait until a model is loaded.
         """
         count = settings.tag_processes or processors()
-        return cls(upload=count, backfill=count, backfill_on_demand=True, flower=flower)
+        return cls(upload=count, backfill=count, upload_on_demand=True, backfill_on_demand=True, flower=flower)
 
     @property
     def processes(self) -> int:
@@ -53,7 +54,9 @@ class ProcessPlan:
     def children(self) -> list[Child]:
         """The child processes in the order in which they start. They end with this process."""
         children = [Child("reconcile", _worker("reconcile")), Child("deliver", _worker("deliver"))]
-        children += _tags("upload", self.upload, placed=True)
+        uploads = _tags("upload", self.upload, placed=True)
+        always = 1 if self.upload_on_demand else len(uploads)
+        children += uploads[:always] + [_on_demand(child, "upload") for child in uploads[always:]]
         backfill = _tags("backfill", self.backfill, *([] if self.upload else ["--alone"]), placed=not self.upload)
         children += [_on_demand(child, "backfill") for child in backfill] if self.backfill_on_demand else backfill
         if self.solo_on_demand:

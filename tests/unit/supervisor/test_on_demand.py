@@ -19,21 +19,44 @@ def counts(lane: Lane, **numbers: int) -> dict[Lane, LaneCounts]:
 
 @pytest.fixture
 def children() -> list[Child]:
-    return ProcessPlan(upload=2, backfill=2, backfill_on_demand=True).children()
+    return ProcessPlan(upload=3, backfill=2, upload_on_demand=True, backfill_on_demand=True).children()
 
 
 def wanted(children: list[Child]) -> list[str]:
     return [child.name for child in children if child.restart and child.on_demand]
 
 
-def test_tagger_up_starts_no_worker_of_backfills_until_there_are_jobs(children: list[Child]) -> None:
+def test_tagger_up_starts_one_worker_of_uploads_and_none_of_backfills_until_there_are_jobs(children: list[Child]) -> None:
     plan = ProcessPlan.of(load({}, tag_processes=2))
-    assert [child.name for child in plan.children() if child.restart and child.name.startswith("tag-")] == [
-        "tag-upload-0",
-        "tag-upload-1",
-    ]
+    assert [child.name for child in plan.children() if child.restart and child.name.startswith("tag-")] == ["tag-upload-0"]
+    assert [child.on_demand for child in plan.children() if child.name == "tag-upload-1"] == ["upload"]
     workers = OnDemand(children)
     workers.update(counts("upload", claimable=50, running=3), 100.0)
+    assert not [name for name in wanted(children) if "backfill" in name]
+
+
+def test_one_upload_after_the_other_needs_only_the_worker_that_always_runs(children: list[Child]) -> None:
+    workers = OnDemand(children)
+    for tick in range(100):
+        one = {"claimable": 1} if tick % 2 else {"running": 1}
+        workers.update(counts("upload", **one), 100.0 + tick * 0.6)
+    assert wanted(children) == []
+
+
+def test_two_uploads_at_a_time_start_a_second_worker_and_many_start_all(children: list[Child]) -> None:
+    workers = OnDemand(children)
+    workers.update(counts("upload", claimable=1, running=1), 100.0)
+    assert wanted(children) == ["tag-upload-1"]
+    workers.update(counts("upload", claimable=60, running=16), 100.6)
+    assert wanted(children) == ["tag-upload-1", "tag-upload-2"]
+
+
+def test_workers_of_uploads_stay_through_a_pause_of_the_editors(children: list[Child]) -> None:
+    workers = OnDemand(children)
+    workers.update(counts("upload", claimable=9), 100.0)
+    workers.update(counts("upload", running=1), 100.0 + QUIET_SECONDS["upload"])
+    assert wanted(children) == ["tag-upload-1", "tag-upload-2"]
+    workers.update(counts("upload"), 101.0 + QUIET_SECONDS["upload"])
     assert wanted(children) == []
 
 

@@ -61,6 +61,35 @@ def test_a_fallen_process_is_replaced_and_told_and_the_end_leaves_nothing(
     assert not (tmp_path / "stack.json").exists()
 
 
+def test_the_second_worker_of_uploads_runs_only_while_uploads_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sleeping = [sys.executable, "-S", "-c", "import signal, sys, time; signal.signal(15, lambda *_: sys.exit()); time.sleep(60)"]
+    monkeypatch.setattr(supervisor, "popen", lambda _argv, env, life, out: popen(sleeping, env, life, out))
+    monkeypatch.setattr(on_demand, "QUIET_SECONDS", {"upload": 0.5})
+    settings = load({}, home=tmp_path, broker_url="redis://127.0.0.1:1", api_port=0)
+    stack = supervisor.Stack(settings, ProcessPlan(upload=2, upload_on_demand=True, backfill=0))
+
+    def worker(name: str) -> int | None:
+        state = read_state(tmp_path)
+        assert state is not None
+        return dict(state["children"]).get(name)  # type: ignore[call-overload]
+
+    stack.start()
+    ledger = open_ledger(settings.ledger)
+    try:
+        first = worker("tag-upload-0")
+        assert (first is not None, worker("tag-upload-1")) == (True, None)
+        ledger.add_site(Site(id="s", name="s"))
+        source = ImageSource(kind="url", location="https://cms.example/1.jpg")
+        jobs = ledger.accept([JobRequest(site_id="s", asset_id=asset, source=source) for asset in "12"])  # nobody claims them
+        until(lambda: worker("tag-upload-1"))
+        ledger.cancel(jobs[0].job_id)
+        until(lambda: worker("tag-upload-1") is None)
+        assert worker("tag-upload-0") == first, "one worker of uploads always runs"
+    finally:
+        ledger.close()
+        assert stack.stop(grace=5) == []
+
+
 def test_a_worker_of_backfills_runs_only_while_its_lane_has_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sleeping = [sys.executable, "-S", "-c", "import signal, sys, time; signal.signal(15, lambda *_: sys.exit()); time.sleep(60)"]
     monkeypatch.setattr(supervisor, "popen", lambda _argv, env, life, out: popen(sleeping, env, life, out))
