@@ -18,6 +18,7 @@ Action = Literal[
     "backfill.paused",
     "backfill.resumed",
     "backfill.cancelled",
+    "backfill.undone",
     "delivery.replayed",
     "dead_letter.replayed",
     "dead_letter.discarded",

@@ -58,7 +58,7 @@ def field_keys(fields: Mapping[str, Any]) -> frozenset[tuple[str, str]]:
     return frozenset((field, locale) for field, value in fields.items() for locale in ([""] if field == "tags" else value))
 
 
-Part = tuple[Literal["writes", "tells"], str, str]  # with field and locale
+Part = tuple[Literal["writes", "tells", "undoes"], str, str]  # with field and locale
 
 
 def coverage(fields: Mapping[str, Any], asked: Iterable[tuple[str, str]]) -> frozenset[Part]:
@@ -68,6 +68,12 @@ def coverage(fields: Mapping[str, Any], asked: Iterable[tuple[str, str]]) -> fro
     """
     tells: frozenset[Part] = frozenset(("tells", field, "" if field == "tags" else locale) for field, locale in asked)
     return tells | {("writes", field, locale) for field, locale in field_keys(fields)}
+
+
+def undoing(fields: Mapping[str, Any]) -> frozenset[Part]:
+    """The coverage of an `asset.reverted`. It stands apart: it makes no other message needless, and no other makes it so. The CMS
+    compares, and keeps what is not the text to undo."""
+    return frozenset(("undoes", field, locale) for field, locale in field_keys(fields))
 
 
 def contradicts(mine: frozenset[Part], newer: frozenset[Part]) -> bool:
@@ -183,6 +189,7 @@ class Delivery:
     type: MessageType = DESCRIBED
     notice: Mapping[str, Any] = field(default_factory=dict)  # what it tells beside the fields: message.py
     previous: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)  # field → locale → the text that it replaced
+    undo_id: str | None = None  # the backfill that made it to undo another one
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,6 +59,7 @@ class JobRequest:
     backfill_id: str | None = None
     check_text: str | None = None  # only say whether this English text describes the image; no words are proposed
     deliver: bool = True  # False: the caller reads the result itself (`describe`)
+    anew: bool = False  # a backfill describes the image again, also if an earlier job did
 
     @property
     def version(self) -> tuple[str, str]:
@@ -99,6 +100,7 @@ class JobRequest:
             "metadata": dict(self.metadata),
             "backfill_id": self.backfill_id,
             "deliver": self.deliver,
+            **({"anew": True} if self.anew else {}),
             **({} if self.check_text is None else {"check_text": self.check_text}),
         }
 

@@ -9,9 +9,10 @@ from tagger.annotation import Annotation
 from tagger.errors import ErrorInfo
 from tagger.job import Description
 
-MessageType = Literal["asset.described", "asset.failed"]
+MessageType = Literal["asset.described", "asset.failed", "asset.reverted"]
 DESCRIBED: MessageType = "asset.described"
 FAILED: MessageType = "asset.failed"
+REVERTED: MessageType = "asset.reverted"
 
 
 def of_description(description: Description) -> dict[str, Any]:

@@ -6,12 +6,18 @@ same sets of tags, so the sets are computed only here.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tagger.delivery import FieldOutcome
 
 KEPT_HASHES = 8  # per field and locale: an editor may restore an older text that tagger wrote
+
+
+def text_hash(value: str) -> str:
+    """ "sha256:<hex>" of a text's UTF-8: what `if_current` compares. A lone surrogate, which JSON may carry, counts as itself."""
+    return "sha256:" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,3 +108,14 @@ def tags_after(offered: Sequence[str], before: TagProvenance, outcome: FieldOutc
         editors += [tag for tag in change.remove if tag not in outcome.removed]
     stay = (tag for tag in before.ours if tag in offered)
     return TagProvenance(ours=(*stay, *added), editor_tags=(*before.editor_tags, *editors))
+
+
+def tags_after_undo(before: TagProvenance, removed: Sequence[str], added: Sequence[str], outcome: FieldOutcome) -> TagProvenance:
+    """Whose the tags are after an answer to an `asset.reverted` that asked to take off `removed` and to put back `added`.
+
+    A tag that was to be put back and that the answer does not list as added belongs to an editor.
+    """
+    back = [tag for tag in added if outcome.added is None or tag in outcome.added]
+    ours = [tag for tag in before.ours if tag not in removed]
+    editors = [tag for tag in added if tag not in back and tag not in before.editor_tags]
+    return TagProvenance(ours=tuple(dict.fromkeys((*ours, *back))), editor_tags=(*before.editor_tags, *editors))

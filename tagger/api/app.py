@@ -20,7 +20,7 @@ from tagger.api.deps import AppState
 from tagger.api.middleware import RequestFrame
 from tagger.api.openapi import Api
 from tagger.api.queries import check_known
-from tagger.api.routes import compat, deliveries, entailment, health, hooks, jobs, pages, sites
+from tagger.api.routes import backfills, compat, deliveries, entailment, health, hooks, jobs, pages, sites
 from tagger.api.waiting import Waiter
 from tagger.blobs import open_blobs
 from tagger.catalog.load import load_catalog
@@ -93,7 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
         callers.allowed(settings), callers.trusted(settings)  # a mistake shows now, not with the first caller
         app.include_router(compat.router)
     app.include_router(pages.router)
-    for noun in (jobs, entailment, deliveries, sites):
+    for noun in (jobs, entailment, deliveries, sites, backfills):
         app.include_router(noun.router, dependencies=[Depends(check_known)])
     for noun in (hooks, health):  # a CMS or a monitor may add to their addresses what it likes
         app.include_router(noun.router)

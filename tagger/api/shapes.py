@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from tagger.cms.job_body import Body, ImageIn, Locale, Text, Url
+from tagger.annotation import Field as FieldName
+from tagger.cms.job_body import ALL_FIELDS, AssetId, Body, ImageIn, Locale, Text, Url
 from tagger.net.addresses import AllowedHost
 
 Since = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -58,3 +59,20 @@ class ReplayDeliveriesIn(ReplayIn):
     unconfirmed: bool = Field(
         False, description="Select the deliveries that `site` answered but did not confirm, instead of parked ones."
     )
+
+
+class BackfillIn(Body):
+    site: Text | None = Field(None, description="Only with the operator's key.")
+    fields: Annotated[list[FieldName], Field(min_length=1, max_length=4)] = ALL_FIELDS
+    only_missing: bool = Field(False, description="Only assets where one of the texts was never set.")
+    ids: list[AssetId] | None = Field(None, min_length=1, max_length=10_000, description="Only these assets.")
+    since: Since | None = Field(None, description="RFC 3339; only assets that were changed then or later.")
+    force_own: bool = Field(False, description="Describe again what was described, and replace the texts that tagger wrote.")
+    rate: float | None = Field(None, ge=0.01, le=1_000, description="Most images per second.")
+    window: int | None = Field(None, ge=1, le=100_000, description="Most jobs that wait for a worker at one time.")
+    dry_run: bool = Field(False, description="Describe the images, write nothing, and report what would be written.")
+    sample: int | None = Field(None, ge=1, le=10_000, description="Of a dry run: only so many assets.")
+
+
+class UndoIn(Body):
+    dry_run: bool = Field(False, description="Put nothing back; tell what would be.")

@@ -37,6 +37,7 @@ PLACES = {  # in the order of `tagger --help`
     "deliveries": "deliveries.app",
     "dead-letters": "dead_letters.app",
     "backfill": "backfill.app",
+    "undo": "undo.undo",
     "models": "models.app",
     "vocabulary": "vocabulary.app",
     "config": "config.app",

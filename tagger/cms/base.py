@@ -6,12 +6,12 @@ Each part runs its contract suite: tests/support/reader_contract.py, hook_contra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from tagger.asset import ImageSource
-from tagger.delivery import DeliveryClaim, FieldOutcome
+from tagger.asset import Context, ImageSource
+from tagger.delivery import DeliveryClaim, Endpoint, FieldOutcome
 from tagger.job import JobRequest
 from tagger.site import Site
 
@@ -24,17 +24,36 @@ class ListedAsset:
     revision: str  # changes when the image changes
     source: ImageSource  # where workers read the image
     cursor: str  # continues the list after this asset
+    context: Context = field(default_factory=Context)
+    skip: str = ""  # why a backfill leaves it alone, in at most 11 characters; empty: it does not
+    present: Mapping[str, Any] | None = None  # the texts and tags that the CMS has, and the image's address; for a dry run
 
 
 class Reader(Protocol):
     """Lists the assets of a CMS for a backfill."""
 
     def assets(self, after: str | None = None) -> Iterator[ListedAsset]:
-        """The assets in one fixed order, from the first one after the cursor `after`. Errors: OSError if the CMS is away."""
+        """The assets in one fixed order, from the first one after the cursor `after`.
+
+        Errors: OSError or LibraryAway if the CMS is away."""
         ...
 
 
-OpenReader = Callable[[Mapping[str, Any]], Reader]  # from the `spec` of a backfill
+class Library(Reader, Protocol):
+    """The library of a CMS, which can be asked for single assets too."""
+
+    def total(self) -> int | None:
+        """How many assets the CMS says that `assets` lists. Errors: LibraryAway."""
+        ...
+
+    def listed(self, ids: Sequence[str]) -> Mapping[str, ListedAsset]:
+        """Those of these assets that the CMS has, with what is `present` there. Errors: LibraryAway."""
+        ...
+
+
+OpenLibrary = Callable[[Mapping[str, Any], Endpoint | None], Library]
+LIBRARY_PAGE = 100  # assets that one question to a CMS asks for
+OpenReader = Callable[[Mapping[str, Any], Endpoint | None], Reader]  # from the `spec` of a backfill; the endpoint of its site
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +140,7 @@ class Cms:
     """What is implemented for one CMS."""
 
     open_reader: OpenReader | None = None
+    open_library: OpenLibrary | None = None
     parse_hook: HookParser | None = None
     writer: Writer | None = None
     probe: Probe | None = None

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tagger.cms.generic import revert
-from tagger.cms.generic.callback import text_hash
 from tagger.cms.generic.library import LibraryPage, PageQuery, read_page
 from tagger.conformance.client import Client, Reply
 from tagger.conformance.editor import Editor, Reading
 from tagger.conformance.outcome import Failed, NotSupported, expect
 from tagger.errors import AnswerInvalid
 from tagger.ids import new_id
+from tagger.provenance import text_hash
 
 FIELD = "alt_text"
 GONE = {"outcome": "gone"}

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from tagger.cms.generic.callback import text_hash
 from tagger.demo.changes import keep_replaced, previous
 from tagger.demo.media_store import TEXT_FIELDS, MediaStore, NoSuchAsset, Text, living, same, set_tag, set_text
 from tagger.demo.tagger_state import remember
+from tagger.provenance import text_hash
 
 MAX_TEXT = 2_000
 REVERTED = "asset.reverted"

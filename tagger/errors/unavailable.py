@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from tagger.errors.base import TaggerError
 
 
@@ -73,3 +75,15 @@ class DecoderLost(DecoderUnavailable):
 
     code = "decoder_lost"
     title = "The decoder of the image was killed or stopped"
+
+
+@dataclass(eq=False)
+class LibraryAway(Unavailable):
+    """The library of a CMS was asked for, and there is no usable answer."""
+
+    retry_after_ms: int | None = field(default=None, kw_only=True)
+    busy: bool = field(default=False, kw_only=True)  # it answered 429 or 503
+
+    code = "library_away"
+    title = "The library of the CMS cannot be read"
+    default_remedy = "Check the endpoint with `tagger webhooks test SITE`. A backfill or a sweep continues by itself."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tagger.ledger.audit_log import AuditLog
+from tagger.ledger.backfill_items import BackfillItems, ItemResult, Listing, PageNotes
 from tagger.ledger.backfills import Backfills
 from tagger.ledger.claims.hints import Hints
 from tagger.ledger.claims.work import Work
@@ -26,6 +27,7 @@ from tagger.ledger.sending.deliveries import Deliveries
 from tagger.ledger.sending.outbox import Outbox
 from tagger.ledger.sending.unconfirmed import Unconfirmed
 from tagger.ledger.sites import Sites
+from tagger.ledger.undoing import Undoing
 from tagger.ledger.values import Accepted, Expired, IdempotentReply, LaneCounts, Page, Review, Stats, StoredVector, Usage
 
 __all__ = [
@@ -34,9 +36,12 @@ __all__ = [
     "Erased",
     "Expired",
     "IdempotentReply",
+    "ItemResult",
     "LaneCounts",
     "Ledger",
+    "Listing",
     "Page",
+    "PageNotes",
     "Review",
     "Stats",
     "StoredVector",
@@ -62,6 +67,8 @@ class Ledger(
     HookWords,
     DeadLetters,
     Backfills,
+    BackfillItems,
+    Undoing,
     Replies,
     Bytes,
     Retention,

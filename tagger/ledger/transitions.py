@@ -19,6 +19,7 @@ from tagger.ledger.tables.rows import DeliveryRow, JobRow
 
 # The status of a described job after its delivery ended.
 JOB_AFTER_DELIVERY: Mapping[DeliveryStatus, JobStatus] = {"delivered": "done", "superseded": "superseded", "discarded": "done"}
+UNSENT: frozenset[DeliveryStatus] = frozenset({"pending", "sending", "parked"})
 
 
 def move_job(tx: Tx, row: JobRow, new: JobStatus, *, lane: Lane | None = None, **values: Any) -> None:
@@ -57,6 +58,9 @@ def move_delivery(tx: Tx, row: DeliveryRow, new: DeliveryStatus, **values: Any) 
         values = {"token": None, "worker_id": None, **values}
     tx.conn.execute(update(deliveries).where(deliveries.c.id == row.id).values(status=new, updated_ms=tx.now_ms, **values))
     counters.delivery_moved(tx, row.status, new)
+    if row.undo_id is not None:
+        tx.add("backfill", row.undo_id, "reverting", (new in UNSENT) - (row.status in UNSENT))
+        tx.add("backfill", row.undo_id, "dead", (new == "dead") - (row.status == "dead"))
     if new in JOB_AFTER_DELIVERY:
         _end_described(tx, row, JOB_AFTER_DELIVERY[new])
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from faults.harness import KEY, Rig, png
 from tagger.errors import Unavailable
-from tagger.services.backfill.rehearse import plan_folder
+from tagger.services.backfill.plan import plan_folder
 from workers.models.fake import RAISES
 
 FOLDER = 1_200  # pictures of one campaign

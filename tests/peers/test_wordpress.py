@@ -14,11 +14,11 @@ import requests
 from PIL import Image, ImageEnhance
 
 from peers.joined import PHOTOS, Joined, until
-from tagger.cms.generic.callback import text_hash
 from tagger.conformance.client import Client
 from tagger.conformance.rules import RULES
 from tagger.conformance.trial import FIELD
 from tagger.ledger.sending.outcomes import provenance_of
+from tagger.provenance import text_hash
 
 TESTS = Path(__file__).parents[1]
 RACES = os.environ.get("PEERS_RACES", "12")

@@ -5,7 +5,7 @@
 | 2xx | delivered | the body tells the outcome per field; without one that we understand: `unverified` |
 | 2xx whose fields are all `gone`, 404 | gone | the asset was deleted |
 | 410 | disable | the endpoint asks never to be called again |
-| 501 to an `asset.failed` | delivered | the CMS has no place for failures; it need not have one |
+| 501 to an `asset.failed` or `asset.reverted` | delivered | the CMS need not know these types |
 | 413 | reject | this body will never be taken: a dead letter at once, for a person to see |
 | any other 3xx, 4xx, 5xx, a broken or late answer | retry | see below |
 | no connection, a forbidden address, an unusable secret | park | the endpoint's fault, not the delivery's: no attempt is spent |
@@ -18,16 +18,13 @@ hangs its receiver would open the circuit for all the others, for ever.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from tagger.cms import registry
 from tagger.cms.base import Answer, Writer
-from tagger.delivery import MAX_RETRY_AFTER_MS, AttemptReport, AttemptResult, DeliveryClaim, Endpoint, FieldOutcome, field_keys
+from tagger.delivery import AttemptReport, AttemptResult, DeliveryClaim, FieldOutcome, field_keys
 from tagger.errors import (
     AnswerInvalid,
     BadRequest,
@@ -37,9 +34,10 @@ from tagger.errors import (
     EndpointUnreachable,
     SequenceStale,
 )
-from tagger.message import FAILED
-from tagger.net import signing
+from tagger.message import FAILED, REVERTED
 from tagger.net.client import Reply
+from tagger.net.retry_after import retry_after_ms
+from tagger.net.signed_message import headers
 from workers.deliver.transport import Transport
 
 WallClock = Callable[[], float]  # seconds since 1970
@@ -69,24 +67,6 @@ def _writer(claim: DeliveryClaim) -> Writer:
         raise EndpointMisconfigured(str(err), err.remedy) from err
 
 
-def headers(endpoint: Endpoint, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
-    """Time and signature are of this attempt; the id is the message's, the same for every attempt.
-
-    Errors: EndpointMisconfigured for an unusable secret.
-    """
-    try:
-        signed = signing.sign(endpoint.secrets, message_id, timestamp_s, body)
-    except BadRequest as err:
-        raise EndpointMisconfigured(str(err)) from err
-    return {
-        **signed,
-        "Content-Type": "application/json",
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        "User-Agent": "tagger",
-    }
-
-
 def handle(claim: DeliveryClaim, writer: Writer, reply: Reply, *, now_s: float, duration_ms: int) -> AttemptReport:
     """What an answer means, by the table above."""
     if 200 <= reply.status < 300:
@@ -104,7 +84,7 @@ def handle(claim: DeliveryClaim, writer: Writer, reply: Reply, *, now_s: float, 
         )
     if reply.status == 404:  # of one asset it is true; of all assets, tagger/confirmation.py tells the operator
         return AttemptReport(result="gone", status=404, duration_ms=duration_ms, outcomes=_all_gone(claim))
-    if reply.status == 501 and claim.type == FAILED:
+    if reply.status == 501 and claim.type in (FAILED, REVERTED):
         return AttemptReport(result="delivered", status=501, duration_ms=duration_ms)
     result: AttemptResult = {410: "disable", 413: "reject"}.get(reply.status, "retry")  # type: ignore[assignment]
     return AttemptReport(
@@ -139,21 +119,6 @@ def _all_gone(claim: DeliveryClaim) -> tuple[FieldOutcome, ...]:
 def patience_ms(reply: Reply, now_s: float) -> int | None:
     """For how long an endpoint asks to be left alone, where its status may ask for that."""
     return retry_after_ms(reply.headers.get("retry-after", ""), now_s) if reply.status in ANSWERS_RETRY_AFTER else None
-
-
-def retry_after_ms(text: str, now_s: float) -> int | None:
-    """Milliseconds that a Retry-After asks for, in either of its two forms, at most a day; None if it is not understood."""
-    text = text.strip()
-    if re.fullmatch(r"[0-9]{1,10}", text):
-        wait = int(text) * 1000
-    else:
-        try:
-            when = parsedate_to_datetime(text)
-            # An HTTP-date is in GMT; a date without a zone is taken for that.
-            wait = round((when.replace(tzinfo=when.tzinfo or UTC).timestamp() - now_s) * 1000)
-        except (ValueError, TypeError, IndexError, OverflowError, OSError):
-            return None
-    return min(max(wait, 0), MAX_RETRY_AFTER_MS)
 
 
 def _since(started: float) -> int:

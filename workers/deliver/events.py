@@ -13,10 +13,11 @@ from tagger.delivery import Endpoint, wait_ms
 from tagger.errors import BadRequest, DeliveryError, LedgerUnavailable, SettingsError
 from tagger.ledger import Ledger
 from tagger.net import signing
+from tagger.net.signed_message import headers
 from tagger.operator_event import OperatorEvent
 from tagger.settings import Settings
 from tagger.telemetry.metrics import EVENTS
-from workers.deliver.attempt import headers, patience_ms
+from workers.deliver.attempt import patience_ms
 from workers.deliver.transport import Transport
 
 LOG = structlog.get_logger(__name__)

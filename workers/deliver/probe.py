@@ -21,9 +21,10 @@ from tagger.ids import new_id
 from tagger.instants import format_instant
 from tagger.ledger import Ledger, open_ledger
 from tagger.net.body import looks_like_html
+from tagger.net.signed_message import headers
 from tagger.settings import Settings, load
 from tagger.telemetry import logs
-from workers.deliver.attempt import headers, refusal
+from workers.deliver.attempt import refusal
 from workers.deliver.transport import HttpTransport
 
 MESSAGE_TYPE = "webhook.test"

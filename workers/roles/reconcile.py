@@ -9,7 +9,7 @@ import structlog
 from tagger.blobs import open_blobs
 from tagger.ledger import Expired, Ledger, open_ledger
 from tagger.queue.hints import Hints
-from tagger.services.backfill.feed import feed_all
+from tagger.services.backfill.feed import Feeder
 from tagger.settings import Settings
 from tagger.telemetry import metrics
 from tagger.telemetry.probe_server import Probes
@@ -64,6 +64,7 @@ def run(settings: Settings, probes: Probes) -> int:
 def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], bool] = lambda: False) -> list[Chore]:
     """The other recurring chores. `stop`: set when the process ends, for chores that may take long."""
     blobs = open_blobs(settings)
+    feeder = Feeder(ledger=ledger, stop=stop)
 
     def sweep() -> None:
         removed = blobs.sweep(ledger.now_ms() - ORPHAN_MS, ledger.blobs_needed)
@@ -87,7 +88,7 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], 
         Chore(name="verdicts", every_ms=VERDICTS_MS, run=ledger.fill_verdicts),
         Chore(name="parked", every_ms=HOUR_MS, run=expire_parked),
         Chore(name="retention", every_ms=HOUR_MS, run=expire_old, apart=True),
-        Chore(name="feed", every_ms=1_000, run=lambda: feed_all(ledger, stop), apart=True),  # it waits for folders
+        Chore(name="feed", every_ms=1_000, run=feeder.feed_all, apart=True),  # it waits for folders
         Chore(name="sweep", every_ms=SWEEP_MS, run=sweep, apart=True),
         Chore(name="metrics", every_ms=METRICS_MS, run=lambda: measure(ledger, hints), everywhere=True),
     ]

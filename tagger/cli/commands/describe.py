@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from tagger.cli import console, copies, tables, unfinished, words_table
-from tagger.cli.commands.backfill import watch
+from tagger.cli.backfill_watch import watch
 from tagger.cli.outputs import Force, Output, check_free
 from tagger.cli.terminated import cleaning_up
 from tagger.cms.folder.survey import Survey, survey
@@ -20,7 +20,7 @@ from tagger.cms.folder.walk import readable, walk
 from tagger.errors import BadRequest, Conflict
 from tagger.job import Job
 from tagger.ledger import Ledger, open_ledger
-from tagger.services.backfill.rehearse import plan_folder
+from tagger.services.backfill.plan import plan_folder
 from tagger.settings import Settings
 from tagger.site import Site
 from tagger.supervisor.plan import ProcessPlan

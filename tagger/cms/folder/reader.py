@@ -9,6 +9,7 @@ from typing import Any
 from tagger.asset import ImageSource
 from tagger.cms.base import ListedAsset
 from tagger.cms.folder.walk import Picture, walk
+from tagger.delivery import Endpoint
 
 
 class FolderReader:
@@ -16,7 +17,7 @@ class FolderReader:
         self._folder = folder
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any]) -> FolderReader:
+    def of(cls, spec: Mapping[str, Any], _endpoint: Endpoint | None = None) -> FolderReader:
         return cls(Path(spec["folder"]))
 
     def assets(self, after: str | None = None) -> Iterator[ListedAsset]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
@@ -13,7 +12,8 @@ from tagger.cms.generic.stale_sequence import stale_sequence
 from tagger.confirmation import answered
 from tagger.delivery import DeliveryClaim, FieldOutcome
 from tagger.instants import format_instant
-from tagger.provenance import TagProvenance, replaceable, tag_change
+from tagger.message import REVERTED
+from tagger.provenance import TagProvenance, replaceable, tag_change, text_hash
 
 TAGS = "tags"
 REASON_CHARS = 200  # of a receiver's reason that we keep
@@ -21,11 +21,6 @@ BOM = b"\xef\xbb\xbf"
 MAX_BRACES = 50  # in an answer that is not JSON as a whole: places where an object may begin
 DECODER = json.JSONDecoder()
 OUTCOMES = frozenset(get_args(Outcome))
-
-
-def text_hash(value: str) -> str:
-    """ "sha256:<hex>" of a text's UTF-8: what `if_current` compares. A lone surrogate, which JSON may carry, counts as itself."""
-    return "sha256:" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def tags_hash(labels: Sequence[str]) -> str:
@@ -39,13 +34,21 @@ def body(claim: DeliveryClaim) -> bytes:
     `if_current` holds null (the field was never set) and the hash of each text that tagger wrote before. It is empty for a field
     that an editor changed since. Which tags are added and removed is decided in tagger/provenance.py.
     """
-    fields = {name: _tags(claim, value) if name == TAGS else _texts(claim, name, value) for name, value in claim.fields.items()}
+    texts = _undone if claim.type == REVERTED else _texts
+    tags = _tags if claim.type != REVERTED else lambda _, asked: asked
+    fields = {name: tags(claim, value) if name == TAGS else texts(claim, name, value) for name, value in claim.fields.items()}
     data: dict[str, Any] = {"job": claim.job_id, "asset": {"id": claim.asset_id}, "sequence": claim.sequence, **claim.notice}
     data["fields"] = fields  # empty in a failure, for receivers that look at the fields before the type
     if claim.metadata:
         data["metadata"] = dict(claim.metadata)
     message = {"type": claim.type, "timestamp": format_instant(claim.described_ms), "data": data}
     return json.dumps(message, separators=(",", ":")).encode()
+
+
+def _undone(claim: DeliveryClaim, name: str, locales: Mapping[str, Any]) -> dict[str, Any]:
+    """The texts to put back. A field that a person changed since is the editor's."""
+    theirs: dict[str, Any] = {"if_current": {"in": []}}
+    return {locale: {**offer, **(theirs if (name, locale) in claim.editor_fields else {})} for locale, offer in locales.items()}
 
 
 def _texts(claim: DeliveryClaim, name: str, locales: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +125,7 @@ def sent(claim: DeliveryClaim) -> Iterator[tuple[str, str, str]]:
             yield name, "", tags_hash([tag["label"] for tag in value["add"]])
         else:
             for locale, offer in value.items():
-                yield name, locale, text_hash(offer["value"])
+                yield name, locale, text_hash(offer["value"] or "")
 
 
 def _said(name: str, locale: str, fields: Mapping[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tagger.cms.generic.callback import text_hash
+from tagger.provenance import text_hash
 
 TYPE = "asset.reverted"
 

@@ -27,6 +27,7 @@ from tagger.ledger.intake.replies import keep_prediction
 from tagger.ledger.jobs import to_claim
 from tagger.ledger.sending.messages import endpoint_of, store_description
 from tagger.ledger.tables import embeddings, job_errors, job_requests, job_results, jobs, offers, word_is
+from tagger.ledger.tallies import count_verdict
 from tagger.ledger.transitions import move_job
 
 MOST_UNREADABLE = 20  # unreadable requests that one claim ends as dead letters
@@ -225,6 +226,7 @@ def _complete(
     if new == "superseded":
         tx.conn.execute(OVERTAKEN, {"job": claim.job_id})
         return False
+    count_verdict(tx, row.backfill_id, description.verdict.action)
     if row.attempts or claim.crashes:
         tx.conn.execute(delete(job_errors).where(job_errors.c.job_id == claim.job_id))
     _store_description(tx, claim, description)

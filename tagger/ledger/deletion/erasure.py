@@ -16,6 +16,8 @@ from tagger.ledger.db.writer import Tx
 from tagger.ledger.intake.hook_words import forget_hook_words
 from tagger.ledger.tables import (
     attempts,
+    backfill_items,
+    backfills,
     dead_letters,
     deliveries,
     embeddings,
@@ -27,7 +29,7 @@ from tagger.ledger.tables import (
     provenance,
 )
 from tagger.ledger.tables.rows import JobRow
-from tagger.ledger.transitions import end_job
+from tagger.ledger.transitions import UNSENT, end_job
 
 BATCH = 200  # rows in one transaction: a heartbeat must not wait for a purge
 OF_ASSET = select(jobs).where(jobs.c.site_id == bindparam("site"), jobs.c.asset_id == bindparam("asset"))
@@ -51,6 +53,8 @@ def erase_asset(tx: Tx, site_id: str, asset_id: str, *, deleted: bool) -> Erased
         blobs += erase_jobs(tx, rows, with_cache=True)
         count += len(rows)
     forget_hook_words(tx, site_id, asset_id)
+    mine = select(backfills.c.id).where(backfills.c.site_id == site_id)
+    tx.conn.execute(delete(backfill_items).where(backfill_items.c.backfill_id.in_(mine), backfill_items.c.asset_id == asset_id))
     for table in KNOWLEDGE:
         tx.conn.execute(delete(table).where(table.c.site_id == site_id, table.c.asset_id == asset_id))
     return Erased(jobs=count, blobs=tuple(blobs))
@@ -63,10 +67,12 @@ def erase_jobs(tx: Tx, rows: Sequence[JobRow], *, with_cache: bool) -> list[str]
         if row.status in OPEN:
             end_job(tx, row, "cancelled")
         tx.add("job", row.lane, "cancelled" if row.status in OPEN else row.status, -1)
-    mine = select(deliveries.c.id, deliveries.c.status).where(deliveries.c.job_id.in_(ids))
+    mine = select(deliveries.c.id, deliveries.c.status, deliveries.c.undo_id).where(deliveries.c.job_id.in_(ids))
     sent = tx.conn.execute(mine).all()
     for delivery in sent:
         tx.add("delivery", "", delivery.status, -1)
+        if delivery.undo_id is not None and delivery.status in UNSENT:
+            tx.add("backfill", delivery.undo_id, "reverting", -1)
     delivery_ids = [delivery.id for delivery in sent]
     location = job_requests.c.body["source"]["location"].as_string()
     is_blob = job_requests.c.body["source"]["kind"].as_string() == "blob"

@@ -13,7 +13,7 @@ from tagger.ledger.db.writer import Tx
 from tagger.ledger.sending.outcomes import provenance_of
 from tagger.ledger.sending.sequences import lock_asset
 from tagger.ledger.tables import jobs, offers, provenance
-from tagger.provenance import tags_after_edit
+from tagger.provenance import Provenance, tags_after_edit
 
 JOBS_SEARCHED = 50  # the newest of an asset, for the ids of the tags that an edit names by their labels
 
@@ -30,6 +30,10 @@ PUT_TAGS = PUT_TAGS.on_conflict_do_update(
 
 
 class Edits(Store):
+    def provenance(self, site_id: str, asset_id: str) -> Provenance:
+        """What is known about who wrote the fields of the asset."""
+        return self._read(lambda conn: provenance_of(conn, site_id, asset_id))
+
     def record_edit(self, site_id: str, edit: Edit) -> None:
         """The same edit twice changes nothing. An edit of an asset that is not known yet counts for its first description."""
 

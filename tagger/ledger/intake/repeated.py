@@ -60,7 +60,7 @@ def outdated(tx: Tx, job: Any, request: JobRequest) -> bool:
     the same event each time.
     """
     campaign = request.backfill_id not in (None, job.backfill_id)
-    if job.status == "cancelled" or (campaign and job.status == "dead"):
+    if job.status == "cancelled" or (campaign and (request.anew or job.status == "dead")):
         return True
     if job.status != "dead" and _falls_short(_body(tx, job.id), request, exactly=campaign):
         return True

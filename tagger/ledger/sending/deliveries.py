@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
@@ -63,6 +64,12 @@ class Deliveries(Store):
         return self._read(work)
 
 
+def deliveries_of(conn: Connection, job_ids: Sequence[str]) -> list[Delivery]:
+    """All messages about these jobs, oldest first."""
+    stmt = _whole().where(deliveries.c.job_id.in_(job_ids)).order_by(deliveries.c.id)
+    return [_to_delivery(row) for row in conn.execute(stmt)] if job_ids else []
+
+
 def _whole() -> Select[Any]:
     bodies = delivery_bodies.c
     join = deliveries.join(delivery_bodies, bodies.delivery_id == deliveries.c.id)
@@ -77,5 +84,5 @@ def _to_delivery(row: Any) -> Delivery:
         failures=row.attempts, attempts=row.tries, created_ms=row.created_ms,
         next_attempt_ms=max(row.due_ms, row.created_ms) if row.status == "pending" else None, fields=row.fields,
         outcomes=tuple(FieldOutcome(**outcome) for outcome in row.outcomes), error=row.error, type=row.type, notice=row.notice,
-        previous=row.previous or {},
+        previous=row.previous or {}, undo_id=row.undo_id,
     )  # fmt: skip

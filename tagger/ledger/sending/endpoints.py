@@ -90,11 +90,11 @@ def put_back(tx: Tx, row: DeliveryRow, endpoint: EndpointRow | None, *, due_ms: 
 def send_again(tx: Tx, row: DeliveryRow) -> bool:
     """Send an ended delivery once more, with all its attempts. False: a newer delivery covers it, or may cover it."""
     newer = covered_by_newer(tx, row)
-    if overtaken(tx, row) or newer is None or contradicts(covered_by(tx, row.id), newer):
+    if row.undo_id is None and (overtaken(tx, row) or newer is None or contradicts(covered_by(tx, row.id), newer)):
         return False
     endpoint = lock_endpoint(tx, row.site_id)
     # receivers refuse what comes after a higher sequence
-    sequence = next_sequence(tx, row.site_id, row.asset_id) if newer else row.sequence
+    sequence = next_sequence(tx, row.site_id, row.asset_id) if newer or newer is None else row.sequence
     move_delivery(tx, row, "pending", attempts=0, due_ms=tx.now_ms, replayed_ms=tx.now_ms, sequence=sequence)
     if endpoint is None or not endpoint.enabled or endpoint.circuit != "closed":
         pending = tx.conn.execute(select(deliveries).where(deliveries.c.id == row.id)).one()
@@ -103,7 +103,10 @@ def send_again(tx: Tx, row: DeliveryRow) -> bool:
 
 
 def overtaken(tx: Tx, row: DeliveryRow) -> bool:
-    """Whether this message is not needed: newer ones cover it, or its job was cancelled, superseded or started again."""
+    """Whether this message is not needed: newer ones cover it, or its job was cancelled, superseded or started again.
+    Never one that undoes: the CMS compares."""
+    if row.undo_id is not None:
+        return False
     newer = covered_by_newer(tx, row)
     if newer is None or (newer and covered_by(tx, row.id) <= newer):
         return True

@@ -50,8 +50,9 @@ class Message:
     fields: Mapping[str, Any] = field(default_factory=dict)  # to write
     notice: Mapping[str, Any]  # tagger/message.py
     metadata: Mapping[str, Any]
-    asked: Iterable[tuple[str, str]]  # (field, locale)
+    asked: Iterable[tuple[str, str]] = ()  # (field, locale)
     of_backfill: bool
+    undo_id: str | None = None  # the backfill of kind `undo`
 
 
 def endpoint_of(tx: Tx, site_id: str) -> Any:
@@ -80,7 +81,7 @@ def store_description(
         fields=fields, notice=notice, metadata=request.metadata, asked=product(request.fields, request.locales),
         of_backfill=request.lane == "backfill",
     )  # fmt: skip
-    _store(tx, message)
+    store_message(tx, message)
 
 
 def store_failure(tx: Tx, row: JobRow, error: ErrorInfo) -> str | None:
@@ -97,17 +98,17 @@ def store_failure(tx: Tx, row: JobRow, error: ErrorInfo) -> str | None:
         notice=of_failure(error), metadata=metadata if isinstance(metadata, dict) else {}, asked=asked(request),
         of_backfill=row.backfill_id is not None,
     )  # fmt: skip
-    _store(tx, message)
+    store_message(tx, message)
     return message.delivery_id
 
 
-def _store(tx: Tx, message: Message) -> None:
+def store_message(tx: Tx, message: Message) -> None:
     """The newest message of an asset supersedes waiting messages that it covers. It waits for the others, in order."""
     endpoint = endpoint_of(tx, message.site_id)
     status: DeliveryStatus = "pending" if endpoint.enabled and endpoint.circuit == "closed" else "parked"
     asset = {"site_id": message.site_id, "asset_id": message.asset_id}
     sequence = next_sequence(tx, **asset)
-    if sequence > 1:
+    if sequence > 1 and message.undo_id is None:
         covers = coverage(message.fields, message.asked)
         for old in tx.conn.execute(WAITING, {"site": message.site_id, "asset": message.asset_id}).all():
             if covered_by(tx, old.id) <= covers:
@@ -115,8 +116,10 @@ def _store(tx: Tx, message: Message) -> None:
     due_ms = tx.now_ms if message.of_backfill else tx.now_ms - UPLOADS_FIRST_MS
     times = {"due_ms": due_ms, "created_ms": tx.now_ms, "updated_ms": tx.now_ms}
     row = {"id": message.delivery_id, "job_id": message.job_id, **asset, "status": status, "sequence": sequence, **times}
-    PUT_DELIVERY.run(tx.conn, {**row, "attempts": 0, "tries": 0})
+    PUT_DELIVERY.run(tx.conn, {**row, "attempts": 0, "tries": 0, "undo_id": message.undo_id})
     said = {"fields": dict(message.fields), "metadata": dict(message.metadata), "outcomes": []}
     body = {"delivery_id": message.delivery_id, **said, "type": message.type, "notice": dict(message.notice)}
     PUT_BODY.run(tx.conn, body)
     counters.delivery_moved(tx, None, status)
+    if message.undo_id is not None:
+        tx.add("backfill", message.undo_id, "reverting", 1)

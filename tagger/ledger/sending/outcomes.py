@@ -16,7 +16,9 @@ from tagger.ledger.sending.jumping import REFUSED
 from tagger.ledger.sending.sequences import lock_asset
 from tagger.ledger.tables import attempts, delivery_bodies, offers, provenance, reviews
 from tagger.ledger.tables.rows import DeliveryRow
-from tagger.provenance import Provenance, TagProvenance, hashes_after, tags_after, wrote
+from tagger.ledger.tallies import count_outcomes
+from tagger.message import REVERTED
+from tagger.provenance import Provenance, TagProvenance, hashes_after, tags_after, tags_after_undo, wrote
 
 # Of an outcome: what every version of tagger reads. What it replaced stands in a column of its own.
 STORED = frozenset({"field", "locale", "outcome", "reason", "value_sha256", "added", "removed"})
@@ -43,6 +45,10 @@ def record(tx: Tx, row: DeliveryRow, report: AttemptReport) -> None:
     change = update(delivery_bodies).where(delivery_bodies.c.delivery_id == row.id)
     told = [{name: value for name, value in asdict(outcome).items() if name in STORED} for outcome in answered]
     tx.conn.execute(change.values(outcomes=told, previous=_previous(answered) or null(), error=None))
+    count_outcomes(tx, row, [told["outcome"] for told in body.outcomes], [outcome.outcome for outcome in answered])
+    if body.type == REVERTED:
+        _forget_tags(tx, row, body.fields, answered)
+        return
     for outcome in answered:
         where = (offers.c.job_id == row.job_id) & (offers.c.field == outcome.field)
         if outcome.locale:
@@ -51,6 +57,20 @@ def record(tx: Tx, row: DeliveryRow, report: AttemptReport) -> None:
         if outcome.outcome == "kept":
             _open_review(tx, row, outcome)
     _remember(tx, row, body.fields, answered)
+
+
+def _forget_tags(tx: Tx, row: DeliveryRow, fields: dict[str, Any], answered: Iterable[FieldOutcome]) -> None:
+    """After an undo: the tags that were taken off are no longer tagger's, and those that were put back are again. Of texts
+    nothing is to be changed: the hashes of what tagger wrote before stay."""
+    outcome = next((one for one in answered if one.field == "tags"), None)
+    if outcome is None or outcome.outcome not in ("written", "unchanged", "kept"):
+        return
+    lock_asset(tx, row.site_id, row.asset_id)
+    before = provenance_of(tx.conn, row.site_id, row.asset_id)
+    after = tags_after_undo(before.tags, fields["tags"]["remove"], [tag["id"] for tag in fields["tags"]["add"]], outcome)
+    where = {"site_id": row.site_id, "asset_id": row.asset_id, "field": "tags", "locale": ""}
+    hashes = list(before.hashes.get(("tags", ""), ()))
+    tx.conn.execute(PUT, {**where, "hashes": hashes, "tags": list(after.ours), "not_ours": list(after.editor_tags)})
 
 
 def _previous(answered: Iterable[FieldOutcome]) -> dict[str, dict[str, str | None]]:

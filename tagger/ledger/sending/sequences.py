@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
-from tagger.delivery import Part, coverage
+from tagger.delivery import Part, coverage, undoing
 from tagger.ledger.db.prepared import Prepared, columns_of
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.tables import assets, deliveries, delivery_bodies, job_requests
 from tagger.ledger.tables.rows import DeliveryRow
+from tagger.message import REVERTED
 
 NEXT_SEQUENCE = Prepared(
     insert(assets)
@@ -29,7 +30,7 @@ LOCK_ASSET = Prepared(
     columns_of(assets),
 )
 BODIES = (
-    select(delivery_bodies.c.fields, job_requests.c.body)
+    select(delivery_bodies.c.fields, delivery_bodies.c.type, job_requests.c.body)
     .join(deliveries, deliveries.c.id == delivery_bodies.c.delivery_id)
     .join(job_requests, job_requests.c.job_id == deliveries.c.job_id)
 )
@@ -57,8 +58,11 @@ def asked(request: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def covered_by(tx: Tx, delivery_id: str) -> frozenset[Part]:
-    row = tx.conn.execute(BODIES.where(deliveries.c.id == delivery_id)).one()
-    return coverage(row.fields, asked(row.body))
+    return _coverage(tx.conn.execute(BODIES.where(deliveries.c.id == delivery_id)).one())
+
+
+def _coverage(body: Any) -> frozenset[Part]:
+    return undoing(body.fields) if body.type == REVERTED else coverage(body.fields, asked(body.body))
 
 
 def covered_by_newer(tx: Tx, row: DeliveryRow) -> frozenset[Part] | None:
@@ -71,4 +75,4 @@ def covered_by_newer(tx: Tx, row: DeliveryRow) -> frozenset[Part] | None:
     found = tx.conn.execute(BODIES.where(of_asset, deliveries.c.sequence > row.sequence)).all()
     if len(found) != sequence - row.sequence:
         return None
-    return frozenset[Part]().union(*(coverage(newer.fields, asked(newer.body)) for newer in found))
+    return frozenset[Part]().union(*map(_coverage, found))

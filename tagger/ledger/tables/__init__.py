@@ -8,6 +8,7 @@ from tagger.ledger.tables.sites import api_keys, endpoints, sites
 from tagger.ledger.tables.upkeep import audit_log, counters, idempotency, prediction_cache, ticks, workers
 from tagger.ledger.tables.work import (
     assets,
+    backfill_items,
     backfills,
     embeddings,
     erased_jobs,
@@ -24,6 +25,7 @@ __all__ = [
     "assets",
     "attempts",
     "audit_log",
+    "backfill_items",
     "backfills",
     "counters",
     "dead_letters",

@@ -107,6 +107,17 @@ backfills = Table(
     Column("status", String(10), nullable=False),
     Column("window", Integer, nullable=False),
     Column("started_ms", BigInteger, nullable=False),
+    Column("pace", JSON, nullable=False, server_default="{}"),  # tagger/pace.py
+)
+
+backfill_items = Table(  # one row per asset that a backfill met; it makes sure that none is fed twice
+    "backfill_items",
+    metadata,
+    Column("backfill_id", String(40), primary_key=True),
+    Column("asset_id", Text, primary_key=True),
+    Column("job_id", String(40)),  # null: skipped
+    Column("skipped", String(11), nullable=False),  # why; "": it was not
+    Column("present", JSON),  # dry run: what stood in the CMS, and the address of the image
 )
 
 erased_jobs = Table(  # of assets that were deleted in their CMS: a hook that comes again must not bring them back

@@ -21,11 +21,13 @@ deliveries = Table(
     Column("replayed_ms", BigInteger),  # when it last began anew
     Column("token", String(32)),
     Column("worker_id", String(64)),
+    Column("undo_id", String(40)),  # the backfill of kind `undo` that made this `asset.reverted`
     partial("deliveries_sending", "site_id", "asset_id", where="status = 'sending'", unique=True),
     partial("deliveries_pending", "site_id", "due_ms", "id", where="status = 'pending'"),
     partial("deliveries_parked", "site_id", "tries", "id", where="status = 'parked'"),
     partial("deliveries_of_worker", "worker_id", where="status = 'sending'"),
     partial("deliveries_unusual", "status", "id", where="status <> 'delivered'"),
+    partial("deliveries_of_undo", "undo_id", "id", where="undo_id IS NOT NULL"),
     Index("deliveries_of_asset", "site_id", "asset_id", "sequence", unique=True),
     Index("deliveries_of_site", "site_id", "id"),
 )

@@ -1,42 +1,17 @@
-"""Plan a backfill, and count what it would describe without storing anything."""
+"""Count what a backfill over a folder would describe, without storing anything."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
-from pathlib import Path
 
 from tagger.backfill import Backfill
-from tagger.cms.folder.survey import Survey, survey
-from tagger.cms.folder.walk import readable
 from tagger.cms.registry import open_reader
-from tagger.ids import new_id
 from tagger.ledger import Ledger
 from tagger.services.backfill.feed import request_of
-from tagger.site import Site
 
 REHEARSED_PAGE = 50
-
-
-def plan_folder(
-    site: Site, folder: Path, *, window: int, now_ms: int, deliver: bool = True, seen: Survey | None = None
-) -> Backfill:
-    """A new backfill over a folder. `seen`: the survey of the folder, if it was made. Errors: BadRequest if it is unreadable."""
-    root = readable(folder)
-    seen = seen or survey(root)
-    spec = {
-        "folder": str(root),
-        "total": seen.pictures,
-        "left_out": seen.sentence(),
-        "deliver": deliver,
-        "locales": list(site.locales),
-        "profile": site.profile,
-    }
-    return Backfill(
-        id=new_id("bkf", now_ms), site_id=site.id, kind="folder", spec=spec, cursor=None, status="running", window=window,
-        started_ms=now_ms,
-    )  # fmt: skip
 
 
 def rehearse(ledger: Ledger, plan: Backfill, pause: Callable[[float], None] = time.sleep) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,7 @@ from tagger.cms.folder.survey import survey
 from tagger.cms.folder.walk import walk
 from tagger.ledger import Ledger, open_ledger
 from tagger.services.backfill.feed import feed_all
-from tagger.services.backfill.rehearse import plan_folder
+from tagger.services.backfill.plan import plan_folder
 from tagger.site import Site
 
 SITE = Site(id="s", name="S")

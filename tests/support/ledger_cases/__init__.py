@@ -15,6 +15,7 @@ pytest.register_assert_rewrite(
     "ledger_cases.telling",
     "ledger_cases.turns",
     "ledger_cases.unconfirmed",
+    "ledger_cases.undoing",
     "ledger_cases.auditing",
     "ledger_cases.pausing",
     "ledger_cases.registering",
@@ -35,6 +36,7 @@ from support.ledger_cases.sharing import SharingCases  # noqa: E402
 from support.ledger_cases.telling import TellingCases  # noqa: E402
 from support.ledger_cases.turns import TurnCases  # noqa: E402
 from support.ledger_cases.unconfirmed import UnconfirmedCases  # noqa: E402
+from support.ledger_cases.undoing import ItemCases, UndoingCases  # noqa: E402
 from support.ledger_cases.world import World  # noqa: E402
 from support.ledger_cases.writing import DeliveryCases  # noqa: E402
 
@@ -53,6 +55,8 @@ class LedgerCases(
     SharingCases,
     TurnCases,
     UnconfirmedCases,
+    UndoingCases,
+    ItemCases,
     PauseCases,
     AuditCases,
     SiteCases,

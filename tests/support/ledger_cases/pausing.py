@@ -27,7 +27,9 @@ class PauseCases:
         lanes = world.ledger.lane_counts()["backfill"]
         assert (lanes.claimable, lanes.waiting, lanes.running) == (0, 0, 1), "no hint is sent for what may not be claimed"
         assert world.ledger.complete(running, description(), FIELDS), "what was under way ends"
-        assert counts(world.ledger) == {"fed": 3, "accepted": 2, "set_aside": 2, "described": 1}
+        assert counts(world.ledger) == {
+            "seen": 3, "fed": 3, "accepted": 2, "set_aside": 2, "described": 1, "publish": 1,
+        }  # fmt: skip
         assert [world.ledger.job(job).lane for job in jobs] == ["backfill"] * 3
         assert dict(world.ledger.stats().jobs)["accepted"] == 2
 
@@ -37,7 +39,7 @@ class PauseCases:
         world.ledger.set_backfill_status("bkf_1", "running")
         assert world.ledger.lane_counts()["backfill"].claimable == 2
         assert [world.claimed(lane="backfill").job_id for _ in jobs] == sorted(jobs), "of one moment, by id"
-        assert counts(world.ledger) == {"fed": 2, "running": 2}
+        assert counts(world.ledger) == {"seen": 2, "fed": 2, "running": 2}
 
     def test_other_work_of_the_lane_goes_on(self, world: World) -> None:
         started(world, "a", "b")
@@ -74,9 +76,11 @@ class PauseCases:
         assert world.claimed(newer).job_id == newer, "an upload does not wait for a campaign"
         assert world.ledger.cancel(jobs[1]) == "cancelled"
         assert world.ledger.erase_asset("s", "c").jobs == 1
-        assert counts(world.ledger) == {"fed": 4, "accepted": 1, "set_aside": 1, "superseded": 1, "cancelled": 2}
+        assert counts(world.ledger) == {
+            "seen": 4, "fed": 4, "accepted": 1, "set_aside": 1, "superseded": 1, "cancelled": 2,
+        }  # fmt: skip
         world.ledger.set_backfill_status("bkf_1", "cancelled")
-        assert counts(world.ledger) == {"fed": 4, "superseded": 1, "cancelled": 3}
+        assert counts(world.ledger) == {"seen": 4, "fed": 4, "superseded": 1, "cancelled": 3}
         assert {status: n for status, n in world.ledger.stats().jobs.items() if n} == {
             "superseded": 1, "cancelled": 2, "running": 1,
         }  # fmt: skip

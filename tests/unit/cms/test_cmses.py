@@ -20,13 +20,18 @@ from tagger.api.app import create_app
 from tagger.asset import ImageSource
 from tagger.cms import registry
 from tagger.cms.base import Answer, Cms, HookParser, Writer
+from tagger.cms.generic import reader as library_reader
+from tagger.cms.generic.ask import Asker
+from tagger.cms.generic.reader import LibraryReader
 from tagger.cms.registry import CMSES, hook_parser, kinds, open_reader, writer
-from tagger.delivery import DeliveryClaim
+from tagger.delivery import DeliveryClaim, Endpoint
+from tagger.demo import listing
+from tagger.demo.media_store import MediaStore
 from tagger.errors import BadRequest
 from tagger.job import JobRequest
 from tagger.ledger import Ledger, open_ledger
 from tagger.net import signing
-from tagger.net.client import Reply
+from tagger.net.client import Reply, Request
 from tagger.settings import Settings
 from tagger.site import Site
 from workers.deliver.attempt import attempt
@@ -55,6 +60,73 @@ class TestFolderReader(ReaderContract):
     @pytest.fixture
     def change_image(self, folder: Path) -> Callable[[str], None]:
         return lambda asset_id: (folder / asset_id).write_bytes(b"another picture") and None
+
+
+class Sender:
+    """Answers `library.page` out of a store of the sample media library, as its HTTP route does."""
+
+    def __init__(self, store: MediaStore) -> None:
+        self.store, self.asked = store, 0
+
+    def send(self, request: Request, _max_bytes: int) -> Reply:
+        self.asked += 1
+        query = listing.Query.model_validate(json.loads(request.body or b"")["data"])
+        body = json.dumps(listing.page(self.store, "http://cms.example", query)).encode()
+        return Reply(status=200, headers={}, body=body)
+
+
+class TestLibraryReader(ReaderContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MediaStore]:
+        monkeypatch.setattr(library_reader, "PAGE", 2)
+        store = MediaStore(tmp_path / "library.sqlite", ("en",))
+        for number in (3, 1, 2, 5, 4):
+            asset = {"id": f"a{number}", "filename": "a.jpg", "media_type": "image/jpeg", "role": "unknown", "created_ms": number}
+            store.add(asset, {"title": (f"Title {number}", "import")}, f"event {number}", b"")
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def spec(self) -> Mapping[str, Any]:
+        return {"query": {}, "fields": ["alt_text"], "locales": ["en"]}
+
+    @pytest.fixture
+    def opened(self, spec: Mapping[str, Any], store: MediaStore) -> Open:
+        endpoint = Endpoint(id="end_1", site_id="s", url="http://cms.example/tagger", secrets=(signing.new_secret(),))
+        return lambda: LibraryReader(Asker(endpoint=endpoint, client=Sender(store)), spec)
+
+    @pytest.fixture
+    def change_image(self, store: MediaStore) -> Callable[[str], None]:
+        return lambda asset_id: store.replace(asset_id, "image/png", "another event", b"", 2)
+
+
+class TestNamedAssets(TestLibraryReader):
+    """The same reader, asked for named assets."""
+
+    @pytest.fixture
+    def spec(self) -> Mapping[str, Any]:
+        return {"query": {"ids": ["a5", "a1", "a4", "a2"]}, "fields": ["alt_text"], "locales": ["en"]}
+
+
+class TestUrlListReader(ReaderContract):
+    @pytest.fixture
+    def spec(self, tmp_path: Path) -> Mapping[str, Any]:
+        file = tmp_path / "images.csv"
+        rows = ["id;url;revision", *(f"{n};http://cms.example/{n}.jpg;1" for n in range(5))]
+        file.write_text("\n".join(rows), "utf-8")
+        return {"csv": str(file)}
+
+    @pytest.fixture
+    def opened(self, spec: Mapping[str, Any]) -> Open:
+        return lambda: open_reader("csv", spec)
+
+    @pytest.fixture
+    def change_image(self, spec: Mapping[str, Any]) -> Callable[[str], None]:
+        def change(asset_id: str) -> None:
+            file, line = Path(spec["csv"]), f"\n{asset_id};http://cms.example/{asset_id}.jpg;"
+            file.write_text(file.read_text("utf-8").replace(line + "1", line + "2"), "utf-8")
+
+        return change
 
 
 class TestGenericHook(HookContract):
@@ -97,7 +169,7 @@ def hook(kind: str, **asset: Any) -> bytes:
 
 def test_every_part_of_every_cms_is_tested() -> None:
     """Add a subclass of the contract suite for each new one."""
-    assert kinds("open_reader") == ["folder"]
+    assert kinds("open_reader") == ["csv", "folder", "generic"]
     assert kinds("parse_hook") == ["generic"]
     assert kinds("writer") == ["generic"]
 
@@ -179,12 +251,12 @@ def test_the_deliveries_of_a_cms_that_this_version_does_not_know_wait() -> None:
 
 
 def test_nobody_but_the_registry_names_a_cms_that_has_hooks_or_writes() -> None:
-    """The demo is a receiver of its own. `tagger conformance` tests one protocol. A folder is also what the CLI reads."""
+    """The demo is a receiver of its own. `tagger conformance` tests one protocol. The CLI also reads folders and tables."""
     naming = {
         file.relative_to(ROOT).as_posix()
         for folder in ("tagger", "workers")
         for file in (ROOT / folder).rglob("*.py")
-        if re.search(r"tagger\.cms\.(?!base|registry|job_body|folder)\w", file.read_text("utf-8"))
+        if re.search(r"tagger\.cms\.(?!base|registry|job_body|folder|url_list)\w", file.read_text("utf-8"))
     }
     naming = {name for name in naming if not re.match(r"tagger/(cms/(?!registry)|conformance/|demo/)", name)}
     assert naming == {"tagger/cms/registry.py"}

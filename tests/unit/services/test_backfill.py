@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tagger.cli.commands.backfill import recent_rate, row
+from tagger.cli.backfill_watch import recent_rate
 from tagger.cms.folder import reader
 from tagger.cms.folder.survey import survey
 from tagger.cms.folder.walk import Picture, walk
@@ -20,7 +20,9 @@ from tagger.errors import BadRequest
 from tagger.ledger import Ledger, open_ledger
 from tagger.services.backfill import rehearse as rehearse_module
 from tagger.services.backfill.feed import feed, feed_all
-from tagger.services.backfill.rehearse import plan_folder, rehearse
+from tagger.services.backfill.plan import plan_folder
+from tagger.services.backfill.progress import progress as row
+from tagger.services.backfill.rehearse import rehearse
 from tagger.site import Site
 
 # letters around the separator, cases, spaces, dots, a comma that sorts before "/" and before "."; no NUL and no slash

@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from tagger.cms.generic import callback
 from tagger.delivery import AttemptReport, DeliveryClaim, Endpoint
 from tagger.net import signing
+from tagger.net.retry_after import retry_after_ms
 from tagger.settings import Settings
-from workers.deliver.attempt import attempt, retry_after_ms
+from workers.deliver.attempt import attempt
 from workers.deliver.probe import probe
 from workers.deliver.transport import MAX_ANSWER_BYTES, HttpTransport
 

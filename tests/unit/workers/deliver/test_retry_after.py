@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.delivery import JITTER, MAX_RETRY_AFTER_MS, SCHEDULE_MS, wait_ms
-from workers.deliver.attempt import retry_after_ms
+from tagger.net.retry_after import retry_after_ms
 
 DAY_SECONDS = 86_400
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""A table of image addresses as the source of a backfill."""

@@ -1,0 +1,89 @@
+"""A CSV file with the addresses of images, as a reader. The number of the line is the cursor.
+
+Columns: `url`; and, where they exist, `id` (else the address is the id of the asset), `revision`, `title`, `caption`, `role`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from tagger.asset import Context, ImageSource, Role
+from tagger.cms.base import ListedAsset
+from tagger.cms.job_body import CAPTION_CHARS, TITLE_CHARS, AssetId, Url
+from tagger.delivery import Endpoint
+from tagger.errors import BadRequest
+from tagger.tables import table_file
+from tagger.tables.table_file import Line
+
+ID, URL = TypeAdapter(AssetId), TypeAdapter(Url)
+ROLES = get_args(Role)
+
+
+@dataclass(frozen=True, kw_only=True)
+class UrlSurvey:
+    sha256: str
+    pictures: int
+    left_out: str  # a sentence; empty where every line is used
+
+
+class UrlListReader:
+    def __init__(self, file: Path, sha256: str | None = None) -> None:
+        self._file, self._sha256 = file, sha256
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any], _endpoint: Endpoint | None = None) -> UrlListReader:
+        return cls(Path(spec["csv"]), spec.get("sha256"))
+
+    def assets(self, after: str | None = None) -> Iterator[ListedAsset]:
+        """Errors: OSError if the file is away or is no longer the one that the backfill began with."""
+        return (asset for line, asset in self._listed() if line > int(after or 0))
+
+    def survey(self) -> UrlSurvey:
+        """Errors: BadRequest."""
+        listed = list(self._listed())
+        bad = [line for line, asset in listed if asset.skip]
+        ids = {asset.asset_id for _, asset in listed}
+        parts = [f"{len(bad)} × no address of an image (line {', '.join(map(str, bad[:3]))})"] if bad else []
+        parts += [f"{again} × an asset that stands in the file before"] if (again := len(listed) - len(ids)) else []
+        sentence = f"Skipped: {'; '.join(parts)}." if parts else ""
+        return UrlSurvey(sha256=_digest(self._file), pictures=len(ids), left_out=sentence)
+
+    def _listed(self) -> Iterator[tuple[int, ListedAsset]]:
+        if self._sha256 is not None and _digest(self._file) != self._sha256:
+            raise OSError(f"{self._file} was changed after the backfill began.")
+        for line in table_file.load(self._file, ["url"], BadRequest).lines:
+            yield line.number, _asset(line)
+
+
+def _asset(line: Line) -> ListedAsset:
+    cells = line.cells
+    url, asset_id = cells["url"], cells.get("id") or cells["url"]
+    skip = ""
+    try:
+        URL.validate_python(url), ID.validate_python(asset_id)
+    except ValidationError:
+        skip, asset_id = "bad_url", asset_id[:512] or f"line {line.number}"
+    title, caption, role = (cells.get(name) or None for name in ("title", "caption", "role"))
+    return ListedAsset(
+        asset_id=asset_id,
+        revision=cells.get("revision", ""),
+        source=ImageSource(kind="url", location=url),
+        cursor=str(line.number),
+        context=Context(
+            role=role if role in ROLES else "unknown",  # type: ignore[arg-type]
+            title=title and title[:TITLE_CHARS],
+            caption=caption and caption[:CAPTION_CHARS],
+        ),
+        skip=skip,
+        present={"url": url, "fields": {}},
+    )
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
