@@ -217,7 +217,7 @@ def _work(worker: _Parts) -> None:
         stopping=worker.stopping,
     )
     poll = LedgerPoll(
-        due=lambda: models.ready() and ledger.has_due(lane),
+        due=lambda: models.ready() and ledger.has_due(lane, worker.worker_id),
         claim=claimer.claim_due,
         idle=lambda: claimer.no_hints_for(QUIET_SECONDS),
         threads=settings.threads,

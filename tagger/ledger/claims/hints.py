@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Integer, Select, bindparam, column, func, lit
 
 from tagger.delivery import DeliveryStatus
 from tagger.job import LANES, JobStatus, Lane
+from tagger.ledger.claims.checking import CHECKS_TEXT, leaves_checks
 from tagger.ledger.claims.workers import LEASE_MS
 from tagger.ledger.db import counters
 from tagger.ledger.db.prepared import Prepared
@@ -45,6 +46,7 @@ def _count_of(rows: Select[tuple[int]]) -> Prepared:
 
 
 ANY_DUE = Prepared(_DUE.limit(literal_column("1")))
+ANY_TO_DESCRIBE = Prepared(_DUE.where(~CHECKS_TEXT).limit(literal_column("1")))
 DUE, LATER = _count_of(_DUE), _count_of(_LATER)
 
 
@@ -62,10 +64,15 @@ class Hints(Store):
         tick = {"name": name, "short": int(short)}
         return self._write(lambda tx: int(SHORT.one_or_none(tx.conn, {**tick, "now": tx.now_ms}).number), durable=False)
 
-    def has_due(self, lane: Lane) -> bool:
-        """Whether the lane has a claimable job; one index lookup."""
+    def has_due(self, lane: Lane, worker_id: str) -> bool:
+        """Whether the lane has a job that this worker would claim."""
         now_ms = self.now_ms()
-        return self._read(lambda conn: ANY_DUE.any(conn, {"of_lane": lane, "now": now_ms}))
+
+        def work(conn: Connection) -> bool:
+            any_due = ANY_TO_DESCRIBE if leaves_checks(conn, worker_id, lane, now_ms) else ANY_DUE
+            return any_due.any(conn, {"of_lane": lane, "now": now_ms})
+
+        return self._read(work)
 
     def lane_counts(self) -> dict[Lane, LaneCounts]:
         """Read from stored counters and short index ranges."""

@@ -17,6 +17,7 @@ from tagger.ids import new_id
 from tagger.job import Claim, Description, JobStatus, Lane
 from tagger.ledger import clock_changes
 from tagger.ledger.claims.alive import check_alive
+from tagger.ledger.claims.checking import CHECKS_TEXT, leaves_checks_now
 from tagger.ledger.claims.pausing import set_aside_if_paused
 from tagger.ledger.db import counters
 from tagger.ledger.db.prepared import Prepared, columns_of
@@ -56,6 +57,9 @@ def _claim_of(chosen: Select[tuple[str]]) -> Any:
 
 CLAIM_NAMED = Prepared(_claim_of(_NAMED))
 CLAIM_OLDEST = Prepared(_claim_of(_OLDEST.with_for_update(skip_locked=True)))
+# for a worker that leaves the checks of texts to others
+DESCRIBE_NAMED = Prepared(_claim_of(_NAMED.where(~CHECKS_TEXT)))
+DESCRIBE_OLDEST = Prepared(_claim_of(_OLDEST.where(~CHECKS_TEXT).with_for_update(skip_locked=True)))
 
 
 def _complete_as(status: Any) -> Any:
@@ -99,7 +103,8 @@ class Work(Store):
     def claim(self, *, lane: Lane, worker_id: str, lease_ms: int, job_id: str | None) -> Claim | None:
         """Claim the named job if it is claimable, else the oldest claimable job of the lane, else None.
 
-        `lease_ms` is the hard deadline of the job, from now. A dead worker gets None. Errors: NotFound for an unknown worker.
+        A worker that cannot check texts leaves such jobs to one that can. `lease_ms` is the hard deadline of the job, from now. A
+        dead worker gets None. Errors: NotFound for an unknown worker.
         """
 
         def work(tx: Tx) -> Claim | None:
@@ -107,12 +112,14 @@ class Work(Store):
                 return None
             token = secrets.token_hex(16)
             params = {"of_lane": lane, "now": tx.now_ms, "new_token": token, "by": worker_id, "deadline": tx.now_ms + lease_ms}
-            row = CLAIM_NAMED.one_or_none(tx.conn, {**params, "job": job_id}) if job_id else None
+            leaves = leaves_checks_now(tx, worker_id, lane)
+            named, oldest = (DESCRIBE_NAMED, DESCRIBE_OLDEST) if leaves else (CLAIM_NAMED, CLAIM_OLDEST)
+            row = named.one_or_none(tx.conn, {**params, "job": job_id}) if job_id else None
             for _ in range(MOST_UNREADABLE):
                 if row is None:
-                    row = CLAIM_OLDEST.one_or_none(tx.conn, params)
+                    row = oldest.one_or_none(tx.conn, params)
                 if row is None and clock_changes.jobs_mended(tx.conn, tx.now_ms):
-                    row = CLAIM_OLDEST.one_or_none(tx.conn, params)
+                    row = oldest.one_or_none(tx.conn, params)
                 if row is None:
                     return None
                 if set_aside_if_paused(tx, row):

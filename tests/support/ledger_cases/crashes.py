@@ -11,8 +11,13 @@ from sqlalchemy.pool import NullPool
 
 from support.ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.job import DEAD_AFTER_SOLO_CRASHES
+from tagger.ledger.claims.checking import RESTART_MS
 from tagger.ledger.claims.workers import LEASE_MS
 from tagger.ledger.tables import job_requests
+
+
+def start(world: World, worker: str, checks: bool | None, role: str = "tag", lane: Any = "upload") -> None:
+    world.ledger.register_worker(worker, role=role, lane=lane, host="here", pid=1, checks=checks)
 
 
 class CrashCases:
@@ -35,6 +40,47 @@ class CrashCases:
         assert world.ledger.checks_offered("upload") is True, "it did not say, and must not stop what it can do"
         world.later(LEASE_MS / 1000 + 1)
         assert world.ledger.checks_offered("upload") is None, "whoever is silent for a lease offers nothing"
+
+    def test_a_worker_that_cannot_check_texts_leaves_them_to_one_that_can(self, world: World) -> None:
+        world.ledger.retire_worker("w")
+        start(world, "without", False)
+        start(world, "with", True)
+        check, cat = world.accept("cat", check_text="A cat", deliver=False), world.accept("cat")
+        assert world.claimed(check, "without").job_id == cat, "its hint named the check"
+        assert world.claim(check, "without") is None
+        assert (world.ledger.has_due("upload", "without"), world.ledger.has_due("upload", "with")) == (False, True)
+        assert world.claimed(None, "with").job_id == check
+
+    def test_a_worker_that_can_check_texts_takes_every_job(self, world: World) -> None:
+        start(world, "without", False)
+        start(world, "with", True)
+        jobs = [world.accept("cat"), world.accept("cat", check_text="A cat", deliver=False), world.accept("dog")]
+        assert [world.claimed(None, "with").job_id for _ in jobs] == jobs
+
+    @pytest.mark.parametrize("elsewhere", ["lane", "role"])
+    def test_where_no_worker_of_the_lane_can_check_a_text_the_job_is_taken_and_told(self, world: World, elsewhere: str) -> None:
+        world.ledger.retire_worker("w")
+        world.later(RESTART_MS / 1000 + 1)
+        start(world, "without", False)
+        start(world, "other", True, **({"lane": "backfill"} if elsewhere == "lane" else {"role": "deliver"}))
+        check = world.accept("cat", check_text="A cat", deliver=False)
+        assert world.ledger.has_due("upload", "without")
+        assert world.claimed(None, "without").job_id == check
+
+    @pytest.mark.parametrize("killed", [True, False])
+    def test_a_text_waits_while_the_worker_that_checks_it_starts_anew(self, world: World, killed: bool) -> None:
+        world.ledger.retire_worker("w")
+        world.later(RESTART_MS / 1000 + 1)
+        start(world, "with", True)
+        check = world.accept("cat", check_text="A cat", deliver=False)
+        if not killed:
+            world.ledger.retire_worker("with")
+        world.later(RESTART_MS / 1000 - 1)
+        start(world, "without", False)
+        assert world.claim(check, "without") is None
+        world.later(2)
+        start(world, "without2", False)  # as a heartbeat: the first one is silent by now
+        assert world.claimed(check, "without2").job_id == check
 
     def die(self, world: World, worker: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Only `w` goes on beating."""
