@@ -95,14 +95,15 @@ bench: $(DEV)/.done  ## Measure the speed figures S1-S4: about twenty minutes; n
 docs: $(DEV)/.done  ## Write the pages that are generated: settings, commands, routes
 	$(DEV)/bin/python -m tagger.cli.reference docs
 
-upgrade-test: $(DEV)/.done  ## The first version and this one take turns on one ledger; needs the git history
-	$(DEV)/bin/python tests/peers/two_versions.py $(ARGS)
+upgrade-test: $(DEV)/.done  ## The programs of the first version and of this one on one ledger; needs the git history
+	PYTHONPATH=tests $(DEV)/bin/python -m peers.two_versions $(ARGS)
 
 wheel-test: $(DEV)/.done  ## Build the wheel, install it into an empty environment, and run the demo there
 	rm -rf build/wheel && $(DEV)/bin/python -m build --wheel --outdir build/wheel . && $(PYTHON) -m venv build/wheel/env
 	build/wheel/env/bin/python $(PIP) --require-hashes -r requirements/demo.lock
 	build/wheel/env/bin/python $(PIP) --no-deps build/wheel/*.whl
 	cd build/wheel && env/bin/tagger --version && env/bin/tagger demo
+	@echo "wheel-test: ok. $$(cd build/wheel && ls *.whl) runs the demo in an environment that holds nothing else"
 
 s3-test: $(DEV)/.done  ## The contract of the bucket of uploaded bytes against a real S3 server: Ceph's gateway, from Debian's packages
 	tests/support/rgw.sh $${TMPDIR:-/tmp}/tagger-rgw 17480 $(DEV)/bin/python -m pytest tests/integration/blobs/test_blobs_s3.py $(ARGS)

@@ -154,7 +154,9 @@ def judge(rig: Rig, traffic: Traffic, mischief: Mischief, left: int, rows: list[
     figures["memory"] = [{**vars(row), "growth": row.growth} for row in rows]
     bars = (lost, left, rig.receiver.duplicates(), len(grown), dead.get("no cause", 0), rig.effective() - done)
     figures["ok"] = not any(bars)
-    print("\nok" if figures["ok"] else f"\nFAILED: lost {lost}, left {left}, grown {grown}, seed {SEED}", flush=True)
+    good = f"ok. {figures['accepted']} jobs accepted, none lost or written twice; no role's memory grew"
+    bad = f"FAILED. lost {lost}, left {left}, grown {grown}, seed {SEED}"
+    print(f"\nsoak: {good if figures['ok'] else bad}", flush=True)
     return figures
 
 

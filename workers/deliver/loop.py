@@ -84,7 +84,7 @@ class _Loop:
         self._changed = threading.Condition()  # guards the next three
         self._waiting: defaultdict[str, deque[DeliveryClaim]] = defaultdict(deque)
         self._running: Counter[str] = Counter()
-        self._finished = False  # since the loop looked last
+        self._room = False  # since the loop looked last, an attempt ended whose site may be given more
         self._ending = threading.Event()  # the grace period is over
 
     def run(self) -> None:
@@ -92,15 +92,15 @@ class _Loop:
             self._on_turn()
             if not self._fill():
                 with self._changed:
-                    self._changed.wait_for(lambda: self._finished, POLL_SECONDS)
-                    self._finished = False
+                    self._changed.wait_for(lambda: self._room, POLL_SECONDS)
+                    self._room = False
         self._drain()
 
     def _fill(self) -> bool:
         """Claims deliveries for the free threads. True if there were any."""
         with self._changed:
             free = self._threads - self._running.total()
-            busy = {s for s in {*self._running, *self._waiting} if self._running[s] + len(self._waiting[s]) >= 2 * self._per_site}
+            busy = {site for site in {*self._running, *self._waiting} if self._holds_enough(site)}
         if free <= 0:
             return False
         try:
@@ -114,6 +114,9 @@ class _Loop:
                 self._waiting[claim.site_id].append(claim)
             self._start()
         return bool(claims)
+
+    def _holds_enough(self, site: str) -> bool:
+        return self._running[site] + len(self._waiting[site]) >= 2 * self._per_site
 
     def _start(self) -> None:
         """Gives waiting claims to free threads, at most `_per_site` per site; none after `stop`. Call it with the lock held."""
@@ -134,7 +137,9 @@ class _Loop:
         finally:
             with self._changed:
                 self._running[claim.site_id] -= 1
-                self._finished = True
+                # While this site holds enough, a claim would bring nothing of it: beside one site with a backlog, a claim after
+                # each attempt took two fifths of the process's time.
+                self._room = self._room or not self._holds_enough(claim.site_id)
                 self._start()
                 self._changed.notify_all()
 
