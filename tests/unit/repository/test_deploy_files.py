@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -207,3 +209,23 @@ def test_the_chart_takes_every_other_setting() -> None:
     schema = json.loads((ROOT / "helm" / "tagger" / "values.schema.json").read_text("utf-8"))
     free = set(schema["properties"]["settings"]["propertyNames"]["enum"])
     assert free == Settings.model_fields.keys() - OF_THE_CHART, "a new setting: add it to the `settings` of values.schema.json"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_the_command_for_systemd_has_the_settings_and_secrets_of_the_units() -> None:
+    """An operator calls `tagger sites add` beside units whose secrets only root can read."""
+    folder = Path(tempfile.mkdtemp(prefix="command-"))  # the other user can enter it, unlike pytest's
+    try:
+        folder.chmod(0o755)
+        (folder / "secrets").mkdir()
+        (folder / "tagger.env").write_text("TAGGER_HOME=/somewhere\nTAGGER_LEDGER_URL=postgresql://tagger@db/tagger\n")
+        (folder / "secrets" / "ledger_password").write_text("pass word\n")
+        program = folder / "program"
+        program.write_text('#!/bin/sh\necho "$(id -un)|$TAGGER_HOME|$TAGGER_LEDGER_PASSWORD|${TAGGER_BROKER_PASSWORD-none}|$*"\n')
+        program.chmod(0o755)
+        script = (ROOT / "deploy" / "systemd" / "tagger-command").read_text("utf-8")
+        script = script.replace("/etc/tagger", str(folder)).replace(WHERE, str(program)).replace("-u tagger", "-u nobody")
+        done = subprocess.run(["sh", "-c", script, "tagger", "sites", "list"], capture_output=True, text=True, check=True)
+    finally:
+        shutil.rmtree(folder)
+    assert done.stdout == "nobody|/somewhere|pass word|none|sites list\n"
