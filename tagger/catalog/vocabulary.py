@@ -18,6 +18,8 @@ from tagger.prediction import TermScore
 DEFAULT_PROMPT = "A photo of {label}."
 DEFAULT_THRESHOLD = 0.5
 JOINERS = "\u200c\u200d"
+BLANKS = " \u3000"  # that people type: the blank, and the wide one of Chinese and Japanese
+UNSEEN = ("Cf", "Cc", "Zl", "Zp", "Zs")  # Unicode categories
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,10 +250,14 @@ def check_vocabulary(
 
 
 def _unseen(vocabulary: Vocabulary) -> Iterator[str]:
-    """Labels with characters that no screen shows, as a copied web page brings them along. Persian and Hindi need joiners."""
+    """Labels with characters that no screen shows, or shows as a plain blank, as a copied table or web page brings them along.
+    Persian and Hindi need joiners.
+    """
     for _, term in vocabulary:
         for locale, label in term.labels.items():
-            shown = "".join(f"\\u{ord(c):04x}" if unicodedata.category(c) == "Cf" and c not in JOINERS else c for c in label)
+            shown = "".join(
+                f"\\u{ord(c):04x}" if unicodedata.category(c) in UNSEEN and c not in JOINERS + BLANKS else c for c in label
+            )
             if shown != label:
                 yield f"The label `{shown}` ({locale}) of `{term.id}` holds an invisible character; to a CMS it is another word."
 

@@ -18,8 +18,8 @@ SWITCHING = b"101"  # ends what HTTP can say: never interim to us
 STATUS = re.compile(rb"HTTP/1\.[0-9] +(1[0-9]{2})(?:[ \r\n]|\Z)")
 READ = frozenset(
     {
-        b"connection", b"content-encoding", b"content-length", b"content-type", b"keep-alive", b"location",
-        b"proxy-connection", b"retry-after", b"transfer-encoding",
+        b"connection", b"content-encoding", b"content-length", b"content-range", b"content-type", b"keep-alive",
+        b"location", b"proxy-connection", b"retry-after", b"transfer-encoding",
     }
 )  # fmt: skip
 

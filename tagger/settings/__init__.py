@@ -17,9 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, V
 from tagger.delivery import MAX_DELIVER_SECONDS
 from tagger.errors import SettingsError
 from tagger.settings import environment
+from tagger.settings.bearer_key import BearerKey
 from tagger.settings.blob_url import bucket_and_prefix
 from tagger.settings.broker_path import broker_socket_url
 from tagger.settings.home_path import usable_home
+from tagger.settings.limits import Days, Processes, Seconds, Size
 from tagger.settings.secret_files import read_files
 from tagger.settings.url_password import has_password, with_password
 
@@ -59,17 +61,16 @@ class Settings(BaseModel):
 
     api_host: str = Field(default="127.0.0.1", description="Address that the API listens on.")
     api_port: int = Field(default=8400, ge=0, le=65535, description="Port that the API listens on. 0 takes a free one.")
-    admin_key: SecretStr | None = Field(
+    admin_key: BearerKey | None = Field(
         default=None, description="Bearer key of the operator, valid for every site. Empty: no such key."
     )
-    max_body_bytes: int = Field(default=32 * MIB, gt=0, description="Largest request body, and largest image to fetch.")
-    body_memory_bytes: int = Field(
+    max_body_bytes: Size = Field(default=32 * MIB, description="Largest request body, and largest image to fetch.")
+    body_memory_bytes: Size = Field(
         default=192 * MIB,
-        gt=0,
         description="Total size of the request bodies that the API holds at one time. Further "
         "bodies wait; after 20 s they get 429.",
     )
-    max_pixels: int = Field(default=100_000_000, gt=0, description="Largest width × height of an image to decode.")
+    max_pixels: Size = Field(default=100_000_000, description="Largest width × height of an image to decode.")
     compat_site: str = Field(default="", description="Site of the routes for existing callers. Empty: these routes do not exist.")
     compat_review: bool = Field(
         default=False,
@@ -90,7 +91,7 @@ class Settings(BaseModel):
         default=10.0, gt=0, le=60, description="How long /v1/describe waits for the result. After that it answers 202."
     )
 
-    tag_processes: int = Field(default=0, ge=0, description="Most tag worker processes per lane. 0: one per usable processor.")
+    tag_processes: Processes = Field(default=0, description="Most tag worker processes per lane. 0: one per usable processor.")
     threads: int = Field(
         default=64, ge=1, le=512, description="Task threads of a tag worker. Must be at least twice `max_batch`."
     )
@@ -98,15 +99,18 @@ class Settings(BaseModel):
     batch_wait_ms: float = Field(
         default=15.0, ge=0, le=1000, description="How long a batch waits for more images. With lite models at least 120."
     )
-    decode_processes: int = Field(
-        default=0, ge=0, description="Decoder processes per tag worker. 0: one less than the usable processors."
+    decode_processes: Processes = Field(
+        default=0, description="Decoder processes per tag worker. 0: one less than the usable processors."
     )
-    decode_seconds: float = Field(default=10.0, gt=0, description="Deadline for decoding one image.")
-    decode_memory_bytes: int = Field(default=1024 * MIB, gt=0, description="Memory limit of one decoder process.")
-    fetch_seconds: float = Field(default=20.0, gt=0, description="Deadline for fetching one image, with its redirects.")
-    job_seconds: float = Field(default=120.0, gt=0, description="Hard deadline of one job in a worker.")
+    decode_seconds: Seconds = Field(default=10.0, description="Deadline for decoding one image.")
+    decode_memory_bytes: Size = Field(default=1024 * MIB, description="Memory limit of one decoder process.")
+    fetch_seconds: Seconds = Field(default=20.0, description="Deadline for fetching one image, with its redirects.")
+    job_seconds: Seconds = Field(default=120.0, description="Hard deadline of one job in a worker.")
     window: int = Field(
-        default=5_000, ge=1, description="Most waiting jobs of one backfill, and most hints in the queue of one lane."
+        default=5_000,
+        ge=1,
+        le=1_000_000,
+        description="Most waiting jobs of one backfill, and most hints in the queue of one lane.",
     )
 
     caption: Literal["auto", "ofa", "lite", "fake", "none"] = Field(default="auto", description="Model for the captions.")
@@ -132,10 +136,11 @@ class Settings(BaseModel):
     events_secret: SecretStr | None = Field(default=None, description="The whsec_… secret that signs the operator events.")
     events_private: bool = Field(default=False, description="`events_url` may have a private or loopback address.")
 
-    retention_days: int = Field(
-        default=90, ge=1, description="How long ended jobs, deliveries, attempts and cached predictions stay in the ledger."
+    retention_days: Days = Field(
+        default=90,
+        description="How long ended jobs, deliveries, attempts and cached predictions stay in the ledger.",
     )
-    audit_days: int = Field(default=730, ge=1, description="How long the audit log of what operators did stays in the ledger.")
+    audit_days: Days = Field(default=730, description="How long the audit log of what operators did stays in the ledger.")
 
     metrics_host: str = Field(default="127.0.0.1", description="Address that `metrics_port` listens on.")
     metrics_port: int = Field(

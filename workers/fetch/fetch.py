@@ -6,6 +6,7 @@ Each redirect is parsed, resolved and checked again. Errors name the host but ne
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from workers.fetch.files import read_file
 
 MAX_REDIRECTS = 5
 RETRYABLE_4XX = frozenset({408, 425, 429})
+WITH_IMAGE = frozenset({200, 201, 202, 203})  # what comes with them is shown by browsers
+WHOLE_RANGE = re.compile(r"bytes 0-(\d+)/(\d+)", re.ASCII)
 MISSING = frozenset({403, 404})  # what a file that is not public yet is answered with
 
 
@@ -131,7 +134,7 @@ def _answer(hop: Hop, response: _Response, policy: FetchPolicy, room: Callable[[
         raise ImageNotThereYet(f"{hop.masked} answered {status}.", errors=URL_POINTER)
     if status >= 500 or status in RETRYABLE_4XX:
         raise FetchFailed(f"{hop.masked} answered {status}.", errors=URL_POINTER)
-    if status not in (200, 203):
+    if status not in WITH_IMAGE and not (status == 206 and _whole(headers)):
         raise FetchRefused(f"{hop.masked} answered {status}.", errors=URL_POINTER)
     data, fault = _body(response, policy, room)
     if not data and policy.may_be_early:
@@ -190,6 +193,12 @@ def _failure(err: RequestFailed, deadline: float) -> FetchError:
     if err.stage != "connect":
         return FetchFailed(f"{err.hop.origin} broke off, or its answer is not HTTP.", errors=URL_POINTER)
     return FetchFailed(f"The connection to {err.hop.origin} failed.", errors=URL_POINTER)
+
+
+def _whole(headers: Mapping[str, str]) -> bool:
+    """Whether an answer 206 holds all of the file. Some servers answer so although no range was asked for."""
+    found = WHOLE_RANGE.fullmatch(headers.get("content-range", "").strip()[:64])
+    return found is not None and int(found[1]) + 1 == int(found[2])
 
 
 def _plain(headers: Mapping[str, str]) -> str | None:

@@ -36,6 +36,7 @@ from tagger.cms.job_body import (
     Title,
     Wanted,
 )
+from tagger.errors import BadRequest, Pointer
 from tagger.ids import new_id
 from tagger.job import JobRequest, JobStatus
 from tagger.ledger import Accepted
@@ -190,11 +191,16 @@ async def put_image(
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:
-    """Errors: RequestValidationError that points at `metadata`."""
+    """Errors: RequestValidationError that points at `metadata`; BadRequest for a text without `=`, and for a key given twice."""
+    pairs = [text.partition("=") for text in texts]
+    keys = [key for key, _, _ in pairs]
+    for key, equals, _ in pairs:
+        fault = "is no key=value" if not equals else "given more than once" if keys.count(key) > 1 else ""
+        if fault:
+            pointer = Pointer(pointer="/metadata/" + key.replace("~", "~0").replace("/", "~1"), detail=fault)
+            raise BadRequest(f"{pointer.pointer}: {fault}", errors=(pointer,))
     try:
-        return Wanted.model_validate(
-            {"metadata": {key: value for key, _, value in (text.partition("=") for text in texts)}}
-        ).metadata
+        return Wanted.model_validate({"metadata": {key: value for key, _, value in pairs}}).metadata
     except ValidationError as err:
         raise RequestValidationError([{**e, "loc": ("query", *e["loc"])} for e in err.errors(include_url=False)]) from None
 

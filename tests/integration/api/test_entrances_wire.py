@@ -93,6 +93,20 @@ def test_a_parameter_that_nobody_knows_is_refused_as_an_unknown_key_is(
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 
 
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("metadata=post=88&metadata=page=1&metadata=post=89", "/metadata/post"),
+        ("metadata=post", "/metadata/post"),
+        ("metadata=a/b=1&metadata=a/b=1", "/metadata/a~1b"),
+    ],
+    ids=["twice", "no value", "the same twice"],
+)
+def test_metadata_of_which_a_part_would_be_lost_is_refused(door: Door, query: str, pointer: str) -> None:
+    answer = door.api.put(f"/v1/assets/q/image?{query}", content=PIXELS, headers=KEY)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
+
+
 def test_an_image_that_comes_as_a_part_and_by_url_is_one_too_many(door: Door) -> None:
     job = json.dumps({"asset": {"id": "two", "image": {"url": URL}}})
     answer = door.api.post("/v1/jobs", files={"image": ("a.png", PIXELS), "job": (None, job)}, headers=KEY)

@@ -44,14 +44,17 @@ def test_one_label_in_two_unicode_forms() -> None:
 
 
 @pytest.mark.parametrize(
-    "mark", ["\u200b", "\u200e", "\u202e", "\u00ad", "\ufeff"], ids=["blank", "ltr", "override", "hyphen", "bom"]
+    "mark",
+    ["\u200b", "\u200e", "\u202e", "\u00ad", "\ufeff", "\t", "\u00a0", "\u2009", "\u2028", "\x85"],
+    ids=["blank", "ltr", "override", "hyphen", "bom", "tab", "no-break", "thin", "line", "next-line"],
 )
 def test_a_character_that_nobody_sees(mark: str) -> None:
-    """An editor's own `cat` would stand beside it; an override turns the text behind it around."""
+    """An editor's own word would stand beside it; an override turns the text behind it around."""
     assert told(term("cat", f"c{mark}at")) == (
         f"The label `c\\u{ord(mark):04x}at` (en) of `cat` holds an invisible character; to a CMS it is another word.",
     )
     assert told(term("cat", "می\u200cخواهم", locale="fa"), term("heart", "क्\u200dष", locale="hi")) == ()
+    assert told(term("cup", "coffee cup"), term("tea", "茶\u3000碗", locale="ja")) == ()
 
 
 def test_what_is_no_clash() -> None:

@@ -114,3 +114,34 @@ def test_a_url_that_cannot_be_read_is_named(key: str, url: str, tmp_path: Path) 
 def test_a_list_of_sentinels_is_a_url(tmp_path: Path) -> None:
     url = "sentinel://a:26379/0;sentinel://b:26379/0"
     assert load({}, home=tmp_path, broker_url=url).broker == url
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "клю", "tab\tkey", "two\nlines", "a\u00a0b", "zero\u200bwidth"], ids=range(6))
+def test_an_admin_key_that_no_header_can_carry_is_refused(tmp_path: Path, key: str) -> None:
+    """The operator would be locked out, and told only that the key is unknown."""
+    with pytest.raises(SettingsError, match="TAGGER_ADMIN_KEY: a key has only printable ASCII") as refused:
+        load({"TAGGER_ADMIN_KEY": key}, home=tmp_path)
+    assert key not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("JOB_SECONDS", "inf"),  # a worker ended with a traceback
+        ("JOB_SECONDS", "1e18"),  # no claim could be stored
+        ("FETCH_SECONDS", "1e300"),
+        ("DECODE_SECONDS", "inf"),
+        ("DECODE_MEMORY_BYTES", str(10**30)),
+        ("MAX_BODY_BYTES", str(10**30)),
+        ("BODY_MEMORY_BYTES", str(10**30)),
+        ("MAX_PIXELS", str(10**30)),
+        ("WINDOW", str(10**30)),
+        ("RETENTION_DAYS", str(10**12)),
+        ("AUDIT_DAYS", str(10**12)),
+        ("TAG_PROCESSES", "100000"),
+        ("DECODE_PROCESSES", "100000"),
+    ],
+)
+def test_a_number_that_no_process_can_work_with_is_refused_at_the_start(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=f"TAGGER_{name}: Input should be less than or equal to"):
+        load({f"TAGGER_{name}": text}, home=tmp_path)

@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 from support.picture_server import BODY, Answer, Server, get, moved, ok, send
 
 from tagger.asset import ImageSource
-from tagger.errors import DecodeError, EncodingInvalid, FetchFailed, ImageNotThereYet, ImageTooLarge, TaggerError, UrlInvalid
+from tagger.errors import (
+    DecodeError,
+    EncodingInvalid,
+    FetchFailed,
+    FetchRefused,
+    ImageNotThereYet,
+    ImageTooLarge,
+    TaggerError,
+    UrlInvalid,
+)
 from workers.fetch.fetch import FetchPolicy, fetch
 
 SIGNED = [
@@ -185,6 +194,33 @@ def test_a_last_attempt_reads_a_whole_answer_as_any_other(server: Server) -> Non
     server.answers["/a.jpg"] = ok(LONG)
     with pytest.raises(ImageTooLarge):
         get(server, last_attempt=True, max_bytes=len(LONG) - 1)
+
+
+LAST = len(BODY) - 1
+
+
+@pytest.mark.parametrize(
+    ("status", "range_"),
+    [
+        ("201 Created", ""),
+        ("202 Accepted", ""),
+        ("203 Non-Authoritative Information", ""),
+        ("206 Partial Content", f"bytes 0-{LAST}/{LAST + 1}"),
+    ],
+    ids=["201", "202", "203", "206"],
+)
+def test_an_image_that_comes_with_another_success_is_fetched(server: Server, status: str, range_: str) -> None:
+    server.answers["/a.jpg"] = ok(BODY, *([f"Content-Range: {range_}"] if range_ else []), status=status)
+    assert get(server).data == BODY
+
+
+@pytest.mark.parametrize(
+    "range_", [None, "", f"bytes 0-{LAST}/{LAST + 2}", f"bytes 1-{LAST}/{LAST + 1}", f"bytes 0-{LAST}/*", "bytes */9", "0-1/2"]
+)
+def test_a_part_of_an_image_is_none(server: Server, range_: str | None) -> None:
+    server.answers["/a.jpg"] = ok(BODY, *([] if range_ is None else [f"Content-Range: {range_}"]), status="206 Partial Content")
+    with pytest.raises(FetchRefused, match="answered 206"):
+        get(server)
 
 
 def test_two_locations_are_not_chosen_from(server: Server) -> None:
