@@ -13,6 +13,7 @@ from acceptance.house import Running, alive, family, tagger
 from acceptance.pictures import png
 
 PROCESSES = {"TAGGER_TAG_PROCESSES": "2", "TAGGER_DECODE_PROCESSES": "1"}
+ONE_WORKER = {**PROCESSES, "TAGGER_TAG_PROCESSES": "1"}  # enough where none is killed
 
 
 def test_the_demo_shows_what_was_promised(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_a_demo_that_is_terminated_takes_its_folder_along(tmp_path: Path) -> Non
     temporary.mkdir()
     (tmp_path / "a.png").write_bytes(png((130, 130, 130)))
     words = ("demo", "--folder", str(tmp_path), "--out", str(tmp_path / "sheet.html"))
-    with Running(*words, home=tmp_path / "home", log=log, TMPDIR=str(temporary), **PROCESSES) as demo:
+    with Running(*words, home=tmp_path / "home", log=log, TMPDIR=str(temporary), **ONE_WORKER) as demo:
         demo.until_it_says("queued")
         processes = family(demo.process.pid)
         assert len(list(temporary.glob("tagger-*"))) == 1

@@ -45,16 +45,34 @@ def api_of(home: Path) -> str:
     return str(state["api"])
 
 
-def upload(home: Path, key: str, number: int, name: str = "a") -> Iterator[str]:
-    for n in range(number):
+def upload(home: Path, key: str, number: int, name: str = "a", first: int = 0) -> Iterator[str]:
+    for n in range(first, first + number):
         answer = requests.put(
             f"{api_of(home)}/v1/assets/{name}{n}/image",
-            data=png((n, 50, 50)),
+            data=png((n % 250, 50, 50 + n // 250)),
             headers={"Authorization": f"Bearer {key}"},
             timeout=30,
         )
         assert answer.status_code == 202, answer.text
         yield answer.json()["id"]
+
+
+def backlog(home: Path, key: str, waiting: int) -> list[str]:
+    """Uploads until so many jobs are in nobody's hands. On a busy machine the workers keep up with the first sixty."""
+    ids = list(upload(home, key, 60))
+    ledger = open_ledger(f"sqlite:///{home}/ledger.sqlite")
+
+    def long_enough() -> bool:
+        if sum(ledger.job_status(job) == "accepted" for job in ids) >= waiting:
+            return True
+        ids.extend(upload(home, key, 10, first=len(ids)))
+        return False
+
+    try:
+        until(long_enough, f"{waiting} jobs wait")
+    finally:
+        ledger.close()
+    return ids
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +91,14 @@ class Drained:
 @pytest.fixture(scope="module")
 def drained(tmp_path_factory: pytest.TempPathFactory) -> Drained:
     home = made_home(tmp_path_factory.mktemp("up"))
-    (home / "models" / "fake.json").write_text('{"a_ms": 20, "b_ms": 60}')  # slow, so that the first stack leaves work behind
+    (home / "models" / "fake.json").write_text('{"a_ms": 20, "b_ms": 300}')  # slow, so that the first stack leaves work behind
     with up(home) as first:
         first.until_it_says("Press Ctrl-C to stop.")
         assert called("sites", "add", "s", home=home).returncode == 0
         key = told("keys", "create", "--site", "s", home=home)["key"]
         second = tagger("up", home=home, **FAKE)
         processes = family(first.process.pid)
-        ids = list(upload(home, key, 60))
+        ids = backlog(home, key, waiting=20)
         code = first.interrupt()
         return Drained(home=home, key=key, ids=ids, processes=processes, exit_code=code, said=first.said(), second=second)
 
