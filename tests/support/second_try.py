@@ -22,15 +22,19 @@ MODULES = (
     "integration/api/test_old_routes.py",
     "integration/api/test_store_away.py",
     "integration/cli/test_check.py",
+    "integration/cli/test_terminated.py",
     "integration/conformance/test_conformance.py",
     "integration/demo/test_library_page.py",
     "integration/queue/test_broker.py",
     "integration/queue/test_flower.py",
     "integration/queue/test_queue_real.py",
+    "integration/system/test_parent_death.py",
+    "integration/telemetry/test_metric_files.py",
     "integration/workers/decode/test_decode_formats.py",
     "integration/workers/decode/test_decode_hostile.py",
     "integration/workers/decode/test_decode_pool.py",
     "integration/workers/inference/test_engine_process.py",
+    "integration/workers/pipeline/test_upload_priority.py",
     "integration/workers/roles/test_children_end.py",
     "integration/workers/roles/test_idle_worker_memory.py",
     "integration/workers/roles/test_large_worker.py",
@@ -38,6 +42,7 @@ MODULES = (
     "integration/workers/roles/test_no_other_program.py",
     "integration/workers/roles/test_roles.py",
     "integration/workers/roles/test_worker.py",
+    "integration/workers/runtime/test_session_priority.py",
 )
 
 
