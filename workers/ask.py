@@ -34,7 +34,7 @@ from tagger.prediction import Prediction
 from tagger.settings import Settings, load
 from tagger.telemetry import logs
 from workers.decode.pool import DecoderPool
-from workers.inference.ensemble import Models, scorer, start_models
+from workers.inference.ensemble import Models, long_side, scorer, start_models
 from workers.inference.scorer import Scorer
 from workers.models.lite import TermScorer, TextEncoder
 from workers.models.lite.words import english
@@ -64,7 +64,7 @@ def vectors(question: Mapping[str, Any], settings: Settings) -> Iterator[Answer]
 def images(question: Mapping[str, Any], settings: Settings) -> Iterator[Answer]:
     profile = load_catalog(settings.home).require(question["profile"])
     vocabulary = vocabulary_file.parse(question["vocabulary"])
-    decoder = DecoderPool.of(settings)  # before tagger starts a thread
+    decoder = DecoderPool.of(settings, long_side=long_side(settings))  # before tagger starts a thread
     models = start_models(settings, on_fatal=lambda _reason: None)
     try:
         models.wait_ready(threading.Event())

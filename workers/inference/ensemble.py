@@ -32,6 +32,7 @@ TEXTS_AT_ONCE = 32
 READY_SLICE_SECONDS = 0.5
 LITE_THREADS = 16  # two batches: one in the model, and one that is fetched, decoded and judged
 LITE_WAIT_MS = 120.0  # wait for a full batch while jobs wait: the time of two images
+LONG_SIDE, LITE_LONG_SIDE = 1024, 800
 CLOSE_SECONDS = 10.0
 
 
@@ -163,6 +164,11 @@ def on_processor(settings: Settings) -> bool:
     """Whether only the lite models run. They use one core, and a batch does not make them faster."""
     kinds = plan(settings).kinds
     return bool(kinds) and all(described(kind).light for kind in kinds)
+
+
+def long_side(settings: Settings) -> int:
+    """Most pixels of a side that the decoders hand out. The lite models look at 640 at most; fewer are decoded faster."""
+    return LITE_LONG_SIDE if on_processor(settings) else LONG_SIDE
 
 
 def sized(settings: Settings) -> Settings:

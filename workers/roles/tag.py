@@ -21,7 +21,7 @@ from tagger.telemetry import metrics
 from tagger.telemetry.probe_server import Probes
 from workers.decode.pool import DecoderPool
 from workers.inference.device_memory import device_memory
-from workers.inference.ensemble import FatalHook, Models, on_processor, scorer, sized, start_models
+from workers.inference.ensemble import FatalHook, Models, long_side, on_processor, scorer, sized, start_models
 from workers.pipeline import celery_consumer
 from workers.pipeline.claim import Claimer, ClaimHooks, ClaimTerms
 from workers.pipeline.deps import PipelineDeps, Settlement
@@ -61,7 +61,7 @@ def run(settings: Settings, lane: Lane, probes: Probes, *, alone: bool = False, 
         settings = settings.model_copy(update={"threads": 1, "max_batch": 1, "decode_processes": 1})
     worker_id = new_worker_id()
     structlog.contextvars.bind_contextvars(lane=lane, worker=worker_id)
-    decoder = DecoderPool.of(settings)  # before tagger starts a thread
+    decoder = DecoderPool.of(settings, long_side=long_side(settings))  # before tagger starts a thread
     ledger = open_ledger(settings.ledger, group_pause_seconds=GATHER_SECONDS if light else GROUP_PAUSE_SECONDS)
 
     def on_request() -> None:

@@ -17,7 +17,7 @@ from tagger.prediction import DetectedObject
 Floats = npt.NDArray[np.float32]
 
 SIDE = 416
-GRIDS = (52, 26, 13)  # cells a side; strides 8, 16, 32
+STRIDES = (8, 16, 32)  # pixels of a cell, in each of the three grids
 BINS = 11  # each side of a box is a distribution over 0..10 cells
 GREY = 114
 SCORE_FLOOR = 0.30  # below, NanoDet guesses
@@ -27,8 +27,8 @@ KEEP = 60  # candidates looked at before suppression
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Letterboxed:
-    tensor: Floats  # [1, 3, 416, 416], RGB / 255, the picture at the top left, grey elsewhere
-    width: float  # share of the 416 that the picture takes
+    tensor: Floats  # [1, 3, h, w], RGB / 255, longest side 416; at the right and bottom grey, up to multiples of 32
+    width: float  # share of the tensor's width that the picture takes
     height: float
 
 
@@ -37,24 +37,28 @@ def letterbox(image: Image.Image) -> Letterboxed:
     scale = SIDE / max(width, height)
     w, h = max(1, round(width * scale)), max(1, round(height * scale))
     small = image.resize((w, h), Image.Resampling.BILINEAR, reducing_gap=2.0)
-    tensor = np.full((1, 3, SIDE, SIDE), GREY, np.float32)
+    rows, columns = (-(-side // STRIDES[-1]) * STRIDES[-1] for side in (h, w))  # a square would be a third of grey to compute
+    tensor = np.full((1, 3, rows, columns), GREY, np.float32)
     for channel, band in enumerate(small.split()):  # half the time of turning [height, width, 3] in numpy
         tensor[0, channel, :h, :w] = np.asarray(band)
     tensor /= np.float32(255.0)
-    return Letterboxed(tensor=tensor, width=w / SIDE, height=h / SIDE)
+    return Letterboxed(tensor=tensor, width=w / columns, height=h / rows)
 
 
-def decode(outputs: Mapping[tuple[int, int], Floats]) -> tuple[Floats, Floats]:
-    """NanoDet's six outputs, keyed (cells, channels) → scores [m, 80] and boxes [m, 4] as shares of the 416 square."""
+def decode(outputs: Mapping[tuple[int, int], Floats], size: tuple[int, int]) -> tuple[Floats, Floats]:
+    """NanoDet's six outputs, keyed (cells, channels), for a tensor of `size` (height, width) → scores [m, 80] and boxes [m, 4] as
+    shares of the tensor."""
     scores, boxes = [], []
-    for cells in GRIDS:
-        score = outputs[cells * cells, 80][0]
+    for stride in STRIDES:
+        rows, columns = size[0] // stride, size[1] // stride
+        score = outputs[rows * columns, 80][0]
         keep = np.flatnonzero(score.max(axis=1) >= SCORE_FLOOR)
-        bins = outputs[cells * cells, 4 * BINS][0][keep].reshape(-1, 4, BINS)
+        bins = outputs[rows * columns, 4 * BINS][0][keep].reshape(-1, 4, BINS)
         exps = np.exp(bins - bins.max(axis=2, keepdims=True))
         sides = (exps * np.arange(BINS)).sum(axis=2) / exps.sum(axis=2)  # left, top, right, bottom, in cells
-        x, y = keep % cells + 0.5, keep // cells + 0.5
-        box = np.stack([x - sides[:, 0], y - sides[:, 1], x + sides[:, 2], y + sides[:, 3]], axis=1) / cells
+        x, y = keep % columns + 0.5, keep // columns + 0.5
+        box = np.stack([x - sides[:, 0], y - sides[:, 1], x + sides[:, 2], y + sides[:, 3]], axis=1)
+        box /= (columns, rows, columns, rows)
         scores.append(score[keep])
         boxes.append(box.astype(np.float32))
     return np.concatenate(scores), np.concatenate(boxes)

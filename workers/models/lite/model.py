@@ -23,13 +23,13 @@ from tagger.prediction import (
     Vector,
 )
 from workers.models.base import PartialPrediction
-from workers.models.lite import caption, classify, detect, faces, kind, look, ocr, signs
+from workers.models.lite import caption, classify, detect, faces, kind, look, ocr, precision, signs
 from workers.models.lite.files import DATA, open_session, revision
 from workers.models.lite.lexicon import Lexicon, lexicon
 
 Floats = npt.NDArray[np.float32]
 
-CLASSIFIER, DETECTOR = "efficientnet_lite0.onnx", "nanodet_coco.onnx"
+CLASSIFIER, DETECTOR, GOLDEN = "efficientnet_lite0.onnx", "nanodet_coco.onnx", "golden.npz"
 SMALLEST = 448  # shorter side that a large picture is first reduced to, by a whole number
 CLASSES = 60  # kept of 1000; the rest holds little and says less
 CONSE = 10  # classes mixed into the vector (Norouzi et al. 2013)
@@ -50,7 +50,7 @@ class LiteRaw:
     feature: Floats  # [1280], mean over the crops
     scores: Floats  # [m, 80] of the detector's candidates
     boxes: Floats  # [m, 4]
-    frame: tuple[float, float]  # share of the detector's square that the picture took
+    frame: tuple[float, float]  # share of the detector's tensor that the picture took
     thumb: Pixels
     lines: tuple[TextLine, ...]
     faces: tuple[Face, ...]
@@ -61,7 +61,7 @@ class Sessions:
     """The networks."""
 
     classifier: ort.InferenceSession
-    detector: ort.InferenceSession
+    detector: precision.Network
     faces: faces.FaceFinder
     reader: ocr.Reader
 
@@ -72,7 +72,7 @@ class LiteModel:
     name = "lite"
 
     def __init__(self, sessions: Sessions, words: Lexicon) -> None:
-        self.revision = revision(CLASSIFIER, DETECTOR, "kinds.json", faces.FILE, *ocr.FILES)
+        self.revision = revision(CLASSIFIER, sessions.detector.file, "kinds.json", faces.FILE, *ocr.FILES)
         self._sessions = sessions
         self._lexicon = words
         self._words = {name: words.words[i] for name, i in words.class_index.items()}
@@ -81,12 +81,7 @@ class LiteModel:
         self._vector_model = f"lite-minilm@{revision('minilm_l6_v2_int8.onnx')}"
 
     def prepare(self, pixels: Pixels, instruction: str) -> LiteInput:  # noqa: ARG002  # these models take no instruction
-        image = Image.fromarray(pixels)
-        if (times := min(image.size) // SMALLEST) > 1:
-            image = image.reduce(times)
-        return LiteInput(
-            crops=classify.crops(image), letterboxed=detect.letterbox(image), thumb=look.thumbnail(image), pixels=pixels
-        )
+        return prepare(pixels)
 
     def size(self, item: LiteInput) -> float:  # noqa: ARG002  # every image costs the same
         return 1.0
@@ -100,8 +95,9 @@ class LiteModel:
     def _one(self, item: LiteInput) -> LiteRaw:
         use = self._sessions
         logits, features = use.classifier.run(["logits", "feat"], {"x": item.crops})
-        outputs = use.detector.run(None, {use.detector.get_inputs()[0].name: item.letterboxed.tensor})
-        scores, boxes = detect.decode({(o.shape[1], o.shape[2]): o for o in outputs})
+        outputs = use.detector.run(item.letterboxed.tensor)
+        size = item.letterboxed.tensor.shape[2:]
+        scores, boxes = detect.decode({(o.shape[1], o.shape[2]): o for o in outputs}, (size[0], size[1]))
         image = Image.fromarray(item.pixels)
         return LiteRaw(
             logits=logits,
@@ -168,17 +164,24 @@ class LiteModel:
         return vector
 
     def canary(self) -> LiteInput:
-        return self.prepare(canary_pixels(), "")
+        return prepare(canary_pixels())
 
     def golden(self) -> Vector:
-        with np.load(DATA / "golden.npz", allow_pickle=False) as stored:
-            return np.asarray(stored["reading"], np.float32)
+        with np.load(DATA / GOLDEN, allow_pickle=False) as stored:
+            return np.asarray(stored[self._sessions.detector.file], np.float32)
 
     def reading(self, raw: LiteRaw) -> Vector:
         """[1360]: the classifier's feature and the detector's best score per kind, each part of length 1."""
         best = raw.scores.max(axis=0) if len(raw.scores) else np.zeros(len(self._lexicon.objects), np.float32)
         parts = [part / max(float(np.linalg.norm(part)), 1e-12) for part in (raw.feature, best)]
         return np.concatenate(parts).astype(np.float32)
+
+
+def prepare(pixels: Pixels) -> LiteInput:
+    image = Image.fromarray(pixels)
+    if (times := min(image.size) // SMALLEST) > 1:
+        image = image.reduce(times)
+    return LiteInput(crops=classify.crops(image), letterboxed=detect.letterbox(image), thumb=look.thumbnail(image), pixels=pixels)
 
 
 @functools.cache
@@ -190,7 +193,7 @@ def canary_pixels() -> Pixels:
 
 def load() -> LiteModel:
     """Opens the sessions. Call it in the thread that will own the model."""
-    sessions = Sessions(
-        classifier=open_session(CLASSIFIER), detector=open_session(DETECTOR), faces=faces.load(), reader=ocr.load()
-    )
+    test = prepare(canary_pixels())
+    detector = precision.choose(DETECTOR, test.letterboxed.tensor)
+    sessions = Sessions(classifier=open_session(CLASSIFIER), detector=detector, faces=faces.load(), reader=ocr.load())
     return LiteModel(sessions, lexicon())

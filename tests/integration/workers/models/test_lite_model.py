@@ -11,11 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support.overlays import photo
 
 from workers.models.base import PartialPrediction, cosine
-from workers.models.lite import LiteModel, TextEncoder, load
+from workers.models.lite import LiteModel, TextEncoder, detect, faces, load, ocr
 from workers.models.lite.detect import sure
-from workers.models.lite.model import canary_pixels
+from workers.models.lite.files import open_session
+from workers.models.lite.lexicon import lexicon
+from workers.models.lite.model import CLASSIFIER, DETECTOR, Sessions, canary_pixels
+from workers.models.lite.precision import Network, int8
+
+PHOTOS = ("sk_astronaut.png", "sk_camera.png", "sk_chelsea.png", "sk_coffee.png", "grace_hopper.jpg", "china.jpg")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +42,29 @@ def seen(model: LiteModel, pixels: np.ndarray) -> PartialPrediction:
 def test_the_canary_reads_as_it_did(model: LiteModel) -> None:
     (raw,) = model.run([model.canary()])
     assert cosine(model.reading(raw), model.golden()) > 0.999
+
+
+@pytest.mark.parametrize("file", [DETECTOR, int8(DETECTOR)])
+def test_each_form_of_the_detector_has_its_golden_reading(file: str) -> None:
+    detector = Network(file=file, session=open_session(file))
+    own = LiteModel(
+        Sessions(classifier=open_session(CLASSIFIER), detector=detector, faces=faces.load(), reader=ocr.load()), lexicon()
+    )
+    (raw,) = own.run([own.canary()])
+    assert cosine(own.reading(raw), own.golden()) > 0.999
+
+
+def test_the_detector_in_int8_finds_what_it_finds_in_float32() -> None:
+    for name in PHOTOS:
+        tensor = detect.letterbox(photo(name)).tensor
+        size = (tensor.shape[2], tensor.shape[3])
+        found = []
+        for file in (DETECTOR, int8(DETECTOR)):
+            outputs = Network(file=file, session=open_session(file)).run(tensor)
+            scores, _ = detect.decode({(o.shape[1], o.shape[2]): o for o in outputs}, size)
+            found.append(scores.max(axis=0, initial=0.0))
+        assert np.abs(found[0] - found[1])[found[0] >= 0.5].max(initial=0.0) < 0.12, name
+        assert found[1][found[0] < detect.SCORE_FLOOR].max(initial=0.0) < 0.5, name
 
 
 def test_a_broken_model_does_not_read_as_it_did(model: LiteModel) -> None:

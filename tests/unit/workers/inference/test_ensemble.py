@@ -14,7 +14,7 @@ import pytest
 
 from tagger.errors import ModelDirectoryInvalid
 from tagger.settings import load
-from workers.inference.ensemble import Plan, plan, sized, start_models
+from workers.inference.ensemble import Plan, long_side, plan, sized, start_models
 from workers.inference.registry import loader
 
 
@@ -34,6 +34,11 @@ def test_the_lite_models_get_threads_for_two_batches(tmp_path: Path, asked: dict
 def test_models_with_a_device_keep_what_was_asked_for(tmp_path: Path) -> None:
     settings = load({}, home=tmp_path, caption="fake", embed="fake", max_batch=24)
     assert sized(settings) == settings
+
+
+def test_decoders_hand_out_fewer_pixels_if_only_the_lite_models_look(tmp_path: Path) -> None:
+    assert long_side(load({}, home=tmp_path, caption="lite", embed="lite")) == 800
+    assert long_side(load({}, home=tmp_path, caption="fake", embed="lite")) == 1024
 
 
 def test_an_unknown_kind_and_a_missing_torch_are_explained(tmp_path: Path) -> None:

@@ -70,10 +70,20 @@ def test_a_blue_top_hints_at_sky_and_green_below_at_grass() -> None:
 
 def test_letterbox_keeps_the_shape_of_the_picture() -> None:
     boxed = detect.letterbox(Image.new("RGB", (800, 400), "white"))
-    assert boxed.tensor.shape == (1, 3, 416, 416)
-    assert (boxed.width, boxed.height) == (1.0, 0.5)
+    assert boxed.tensor.shape == (1, 3, 224, 416)
+    assert (boxed.width, boxed.height) == (1.0, 208 / 224)
     assert boxed.tensor[0, :, :208].min() == 1.0
     assert boxed.tensor[0, :, 208:].max() < 0.5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5_000, 1), (1, 5_000), (417, 416), (416, 31)])
+def test_the_sides_of_the_letterbox_are_multiples_of_its_largest_cell(size: tuple[int, int]) -> None:
+    boxed = detect.letterbox(Image.new("RGB", size, "white"))
+    height, width = boxed.tensor.shape[2:]
+    assert max(height, width) == 416
+    assert height % 32 == width % 32 == 0
+    assert 0 < boxed.width <= 1
+    assert 0 < boxed.height <= 1
 
 
 def test_boxes_come_back_as_shares_of_the_picture() -> None:
@@ -95,17 +105,17 @@ def test_one_box_per_object() -> None:
 
 def test_decoding_reads_distances_in_cells() -> None:
     outputs = {}
-    for cells in detect.GRIDS:
-        outputs[cells * cells, 80] = np.zeros((1, cells * cells, 80), np.float32)
-        outputs[cells * cells, 44] = np.zeros((1, cells * cells, 44), np.float32)
-    middle = 6 * 13 + 6
-    outputs[169, 80][0, middle, 5] = 0.9
+    for cells in (52 * 36, 26 * 18, 13 * 9):
+        outputs[cells, 80] = np.zeros((1, cells, 80), np.float32)
+        outputs[cells, 44] = np.zeros((1, cells, 44), np.float32)
+    middle = 4 * 13 + 6
+    outputs[117, 80][0, middle, 5] = 0.9
     sides = np.full((4, 11), -50.0, np.float32)
     sides[:, 2] = 50.0  # two cells each way
-    outputs[169, 44][0, middle] = sides.ravel()
-    scores, boxes = detect.decode(outputs)
+    outputs[117, 44][0, middle] = sides.ravel()
+    scores, boxes = detect.decode(outputs, (288, 416))
     assert scores.shape == (1, 80)
-    assert boxes[0] == pytest.approx([4.5 / 13, 4.5 / 13, 8.5 / 13, 8.5 / 13])
+    assert boxes[0] == pytest.approx([4.5 / 13, 2.5 / 9, 8.5 / 13, 6.5 / 9])
 
 
 def test_the_detector_is_believed_smoothly() -> None:
