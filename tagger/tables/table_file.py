@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-SPREADSHEET = b"PK\x03\x04"  # an .xlsx or .ods file is a ZIP archive
+SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods files are ZIP archives; an .xls file is OLE
+EMPTY_LINES = re.compile(r"(?:[ \t\r,;|]*\n)*")
+END_OF_FILE = "\x1a"  # that old programs of Windows write
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,8 @@ def read(raw: bytes, needed: Sequence[str], *, source: str, fault: type[BadReque
     cells than the heading, and for what is no CSV.
     """
     text = decoded(raw, source, fault)
-    marked, text = _marked(text)
+    marked, text = _marked(text.removesuffix(END_OF_FILE))
+    empty, text = _heading_first(text)
     delimiter = marked or next((d for d in DELIMITERS if set(needed) <= set(_heading(text, d))), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
@@ -61,7 +65,7 @@ def read(raw: bytes, needed: Sequence[str], *, source: str, fault: type[BadReque
         if missing:
             raise fault(f"{source}, line 1: the column `{missing[0]}` is missing.", f"Add a column `{missing[0]}`.")
         check_once(columns, needed, source=source, fault=fault)
-        lines = tuple(_lines(reader, columns, 1 if marked else 0))
+        lines = tuple(_lines(reader, columns, empty + (1 if marked else 0)))
     except _TooManyCells as err:
         remedy = f"Put quotes around each text that holds {DELIMITERS.get(delimiter, f'`{delimiter}`')}."
         raise fault(f"{source}, line {err}, but the heading has {len(columns)}.", remedy) from None
@@ -84,7 +88,7 @@ class _TooManyCells(Exception):
 
 def _lines(reader: Iterator[list[str]], columns: Sequence[str], above: int) -> Iterator[Line]:
     for cells in reader:
-        if cells:
+        if any(map(str.strip, cells)):  # spreadsheets write rows without texts, too
             number = reader.line_num + above  # type: ignore[attr-defined]
             texts = [cell.strip() for cell in cells] + [""] * (len(columns) - len(cells))
             if any(texts[len(columns) :]):  # spreadsheets add empty cells
@@ -97,6 +101,13 @@ def _marked(text: str) -> tuple[str | None, str]:
     first, _, rest = text.partition("\n")
     first = first.rstrip("\r")
     return (first[4:], rest) if first.lower().startswith("sep=") and len(first) == 5 else (None, text)
+
+
+def _heading_first(text: str) -> tuple[int, str]:
+    """How many lines without any text stand above the heading, and the text from the heading on."""
+    found = EMPTY_LINES.match(text)
+    end = found.end() if found else 0
+    return text.count("\n", 0, end), text[end:]
 
 
 def _heading(text: str, delimiter: str) -> list[str]:
@@ -112,7 +123,7 @@ def _name(cell: str) -> str:
 
 def decoded(raw: bytes, source: str, fault: type[BadRequest]) -> str:
     """The text of a file. Errors: `fault`."""
-    if raw.startswith(SPREADSHEET):
+    if raw.startswith(SPREADSHEETS):
         raise fault(f"{source} is a spreadsheet.", "Save it as CSV.")
     encoding = next((name for bom, name in BOMS if raw.startswith(bom)), None) or _utf_16(raw)
     if encoding is not None:

@@ -39,6 +39,32 @@ def test_a_fault_below_a_mark_is_told_with_the_files_own_line() -> None:
         ground_truth.parse(b"sep=;\nfile;true_tags\n;cat\n")
 
 
+@pytest.mark.parametrize(
+    ("raw", "lines"),
+    [
+        (b"\n\r\n,,\nfile,true_tags\na.png,cat\n", [5]),
+        (b"sep=;\n;\nfile;true_tags\na.png;cat\n", [4]),
+        (b'file,true_tags\n\n , \n,,,\n"",""\na.png,cat\n,\n', [6]),
+        (b"file,true_tags\na.png,cat\n\x1a", [2]),
+    ],
+    ids=["above the heading", "below the mark", "between and behind", "the end of an old file"],
+)
+def test_rows_without_any_text_are_no_rows(raw: bytes, lines: list[int]) -> None:
+    """Spreadsheets save the rows that somebody emptied."""
+    table = table_file.read(raw, ("file", "true_tags"), source="t.csv", fault=LabelsInvalid)
+    assert [(line.number, line.cells["file"]) for line in table.lines] == [(number, "a.png") for number in lines]
+
+
+def test_a_table_of_nothing_but_empty_lines_is_told_at_once() -> None:
+    with pytest.raises(LabelsInvalid, match="the column `file` is missing"):
+        table_file.read(b",\n" * 500_000 + b"," * 500_000, ("file",), source="t.csv", fault=LabelsInvalid)
+
+
+def test_an_old_spreadsheet_is_told_as_one_too() -> None:
+    with pytest.raises(LabelsInvalid, match="is a spreadsheet"):
+        table_file.read(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504), ("file",), source="t.xls", fault=LabelsInvalid)
+
+
 def test_pairs_are_read_as_a_german_spreadsheet_saves_them(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "Noël.png")
     (tmp_path / "pairs.csv").write_bytes("Image;Text\r\nNoël.png;Ein Café, am Abend\r\n".encode("windows-1252"))
