@@ -23,13 +23,17 @@ KIND_SURE = 0.5  # probability from which a picture counts as of a kind
 
 @dataclass(frozen=True, kw_only=True)
 class CaptionPrediction:
-    """One sentence that a model offers. English, as the model wrote it, not yet cleaned."""
+    """One sentence that a model offers, as the model wrote it, not yet cleaned."""
 
-    model: str  # name@revision, e.g. "ofa-caption@1a2b3c4d" or "lite-template@9f8e7d6c"
-    text: str
+    model: str  # name@revision, e.g. "ofa-caption@1a2b3c4d" or "lite-composed@9f8e7d6c"
+    text: str  # English
     score: float  # probability that the sentence fits, 0..1
     log_prob: float | None = None  # mean log-probability per token, where the model has one
     specific: bool = True  # False: only a generic head ("an object") could be said
+    others: tuple[tuple[str, str], ...] = ()  # the same in other languages: (("zh", "一只猫"),)
+
+    def text_in(self, language: str) -> str | None:
+        return self.text if language == "en" else dict(self.others).get(language)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,17 +17,17 @@ from tagger.asset import Context
 from tagger.catalog.profile import Profile
 from tagger.catalog.vocabulary import Vocabulary
 from tagger.judge import in_picture
-from tagger.locales import language
+from tagger.locales import chinese_script, language
 from tagger.prediction import CaptionPrediction, EntailmentPrediction, Prediction, TermScore
 
-CAPTION_LANGUAGE = "en"  # every caption model writes English; nothing here translates
+CAPTION_LANGUAGE = "en"  # every caption model writes English, some also other languages; nothing here translates
 LEAST_PIXELS = 2  # a picture with no more than these on a side shows nothing
 WRITTEN = ("chart", "document", "map", "screenshot")  # kinds of pictures that are read
 
 REASONS: dict[str, str] = {
     **rules.REASONS,
     "no_caption": "No model offered a caption for this image.",
-    "no_text_in_locale": "The caption model writes only English, and English does not replace a text in another language.",
+    "no_text_in_locale": "The caption model does not write this language, and English does not replace a text in another one.",
     "low_score": "The score of the caption is too low.",
     "not_specific": "The model could name only a general kind of thing.",
     "check_no": "The caption check says that the text does not describe the image.",
@@ -113,16 +114,15 @@ def _text(
     field: TextField, locale: str, prediction: Prediction, vocabulary: Vocabulary, profile: Profile, context: Context
 ) -> Annotation:
     caption = prediction.caption
-    speaks = language(locale) == CAPTION_LANGUAGE
     hidden = prediction.content == "hidden"  # then a caption describes what transparency was laid on
-    text = caption.text if caption is not None and speaks and not hidden else None
-    cleaned = rules.CLEANERS[field](
-        text, locale=locale, context=context, rules=profile.text, facts=facts_of(prediction), names=vocabulary.names(locale)
-    )
+    text = _written(caption, locale) if caption is not None and not hidden else None
+    clean = functools.partial(rules.CLEANERS[field], context=context, rules=profile.text, facts=facts_of(prediction))
+    cleaned = clean(text, locale=locale, names=vocabulary.names(locale))
     if caption is None or text is None or cleaned.value == "":
         missing = "hidden" if hidden else "no_caption" if caption is None else "no_text_in_locale"
         return _without_model(field, locale, cleaned, missing)
-    doubts = _doubts(caption, cleaned.value, prediction, profile)
+    english = clean(caption.text, locale=CAPTION_LANGUAGE, names=vocabulary.names(CAPTION_LANGUAGE)).value  # is what was checked
+    doubts = _doubts(caption, english, prediction, profile)
     action: Action = max((cleaned.action, *(a for a, _ in doubts)), key=RANK.__getitem__)
     reasons = (*(cleaned.reasons if cleaned.action == action else ()), *(r for a, r in doubts if a == action and r))
     return Annotation(
@@ -134,6 +134,11 @@ def _text(
         rules=cleaned.rules,
         verdict=Verdict(action=action, reasons=tuple(dict.fromkeys(reasons))),
     )
+
+
+def _written(caption: CaptionPrediction, locale: str) -> str | None:
+    """What the model wrote for a locale; Chinese is written in simplified characters only."""
+    return caption.text_in(language(locale)) if chinese_script(locale) != "Hant" else None
 
 
 def _without_model(field: TextField, locale: str, cleaned: Cleaned, missing: str) -> Annotation:
@@ -153,7 +158,7 @@ def _without_model(field: TextField, locale: str, cleaned: Cleaned, missing: str
 
 
 def _doubts(
-    caption: CaptionPrediction, cleaned: str | None, prediction: Prediction, profile: Profile
+    caption: CaptionPrediction, english: str | None, prediction: Prediction, profile: Profile
 ) -> list[tuple[Action, str]]:
     doubts: list[tuple[Action, str]] = []
     if not caption.specific:
@@ -161,7 +166,7 @@ def _doubts(
     least = profile.least_score.for_model(caption.model)
     if least is not None and caption_score(caption) < least:
         doubts.append(("review", "low_score"))
-    forms = {fold(caption.text), fold(cleaned or "")}
+    forms = {fold(caption.text), fold(english or "")}
     for answer in prediction.entailment:
         action = profile.check[answer.answer]
         if fold(answer.text) in forms and action != "publish":

@@ -31,7 +31,7 @@ def test_an_own_profile_means_what_it_says() -> None:
     assert (profile.thresholds, profile.limits) == ({"subject": 0.7}, {"subject": 2})
     assert profile.check == {"yes": "publish", "maybe": "review", "no": "review"}
     assert (profile.text.final_stop, profile.text.max_alt, profile.text.max_title) == (True, 100, 60)
-    assert profile.least_score.for_model("lite-template@1") == 0.8
+    assert profile.least_score.for_model("lite-composed@1") == 0.8
 
 
 @pytest.mark.parametrize(

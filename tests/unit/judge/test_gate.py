@@ -18,7 +18,7 @@ from tagger.prediction import CaptionPrediction, DetectedObject, EntailmentPredi
 
 TEXT = "a tabby cat on a red sofa"
 OFA = CaptionPrediction(model="ofa-caption@1a2b", text=TEXT, score=0.9, log_prob=math.log(0.7))
-LITE = CaptionPrediction(model="lite-template@9f8e", text=TEXT, score=0.9)
+LITE = CaptionPrediction(model="lite-composed@9f8e", text=TEXT, score=0.9)
 SCORES = [
     TermScore(category="subject", term="cat", score=0.97, model="lite-tags@1"),
     TermScore(category="thing", term="furniture", score=0.8, model="lite-tags@1"),
@@ -80,7 +80,7 @@ def test_an_unsure_caption_goes_to_review_with_its_text() -> None:
     ],
 )
 def test_lite_captions_publish_only_where_specific_and_sure(score: float, specific: bool, verdict: Verdict) -> None:
-    caption = CaptionPrediction(model="lite-template@1", text=TEXT, score=score, specific=specific)
+    caption = CaptionPrediction(model="lite-composed@1", text=TEXT, score=score, specific=specific)
     assert one(prediction(caption)).verdict == verdict
 
 
@@ -107,6 +107,27 @@ def test_a_chinese_locale_gets_chinese_tags_and_never_an_english_text() -> None:
     assert alt.verdict == Verdict(action="suppress", reasons=("no_text_in_locale",))
     assert isinstance(tags.value, tuple)
     assert [t.label for t in tags.value] == ["猫", "家具"]
+
+
+BOTH = CaptionPrediction(model="lite-composed@1", text="a cat", score=0.9, others=(("zh", "一只猫"),))
+
+
+def test_a_model_that_writes_chinese_is_read_in_chinese() -> None:
+    (alt, caption), _ = judge(prediction(BOTH), fields=("alt_text", "caption"), locales=("zh-Hans",))
+    assert (alt.value, caption.value, alt.model) == ("一只猫", "一只猫。", "lite-composed@1")
+    assert one(prediction(BOTH), locales=("zh",)).value == "一只猫"
+    assert one(prediction(BOTH), locales=("en",)).value == "Cat"
+
+
+@pytest.mark.parametrize("locale", ["zh-Hant", "zh-TW", "fr"])
+def test_no_text_is_offered_in_another_script_or_language(locale: str) -> None:
+    assert one(prediction(BOTH), locales=(locale,)).verdict == Verdict(action="suppress", reasons=("no_text_in_locale",))
+
+
+def test_what_the_check_says_of_the_english_text_holds_for_the_chinese_one() -> None:
+    denied = EntailmentPrediction(model="ofa-entail@1", text="Cat", yes=0.1, maybe=0.1, no=0.8)
+    for locale in ("en", "zh-Hans"):
+        assert one(prediction(BOTH, entailment=(denied,)), locales=(locale,)).verdict.reasons == ("check_no",), locale
 
 
 def test_a_language_without_labels_says_so() -> None:

@@ -33,7 +33,7 @@ def evidence(prediction: Prediction, words: Lexicon) -> Floats:
     for thing in prediction.objects:
         row = words.object_index.get(thing.label)
         if row is not None:
-            likely = sure(thing) * (DOUBT if _large(thing) and denied(thing.label, prediction.classes) else 1.0)
+            likely = sure(thing) * (DOUBT if is_large(thing) and denied(thing.label, prediction.classes) else 1.0)
             sources[len(words.classes) + row] = max(sources[len(words.classes) + row], likely)
     return sources
 
@@ -50,16 +50,22 @@ def joined(sources: Floats, weights: Floats, classes: int) -> npt.NDArray[np.flo
 
 def believed(word: str, prediction: Prediction) -> float:
     """The probability that the tag of this word has too."""
-    words, sources = lexicon(), evidence(prediction, lexicon())
+    words = lexicon()
     column = words.concept_index.get(word)
     if column is not None:
-        concepts = cues.adjust(joined(sources, words.rules, len(words.classes)), prediction)
-        raw, ruled = concepts[column], True
-    else:
-        naming = np.zeros((len(words.words), 1), np.float32)
-        naming[words.sources_of.get(word, np.zeros(0, np.intp))] = 1.0
-        raw, ruled = joined(sources, naming, len(words.classes))[0], False
-    return float(_calibrator().apply(np.array([raw], np.float64), np.array([ruled]))[0])
+        return float(calibrated(concepts_of(prediction, words)[[column]], ruled=True)[0])
+    naming = np.zeros((len(words.words), 1), np.float32)
+    naming[words.sources_of.get(word, np.zeros(0, np.intp))] = 1.0
+    return float(calibrated(joined(evidence(prediction, words), naming, len(words.classes)), ruled=False)[0])
+
+
+def concepts_of(prediction: Prediction, words: Lexicon) -> npt.NDArray[np.float64]:
+    """[concepts] uncalibrated probabilities, from classes, objects and pixels."""
+    return cues.adjust(joined(evidence(prediction, words), words.rules, len(words.classes)), prediction)
+
+
+def calibrated(raw: npt.NDArray[np.float64], *, ruled: bool) -> npt.NDArray[np.float64]:
+    return _calibrator().apply(raw, np.full(len(raw), ruled))
 
 
 @functools.cache
@@ -78,7 +84,7 @@ def overruled(label: str, objects: Sequence[DetectedObject]) -> bool:
     known = {name for name, classes in naming_classes().items() if label in classes}
     if not known or any(thing.label in known for thing in objects):
         return False
-    return any(_large(thing) and sure(thing) >= DOUBT for thing in objects if thing.label != "person")
+    return any(is_large(thing) and sure(thing) >= DOUBT for thing in objects if thing.label != "person")
 
 
 @functools.cache
@@ -93,5 +99,5 @@ def naming_classes() -> Mapping[str, frozenset[str]]:
     return found
 
 
-def _large(thing: DetectedObject) -> bool:
+def is_large(thing: DetectedObject) -> bool:
     return (thing.box[2] - thing.box[0]) * (thing.box[3] - thing.box[1]) >= LARGE

@@ -80,6 +80,10 @@ def objects(scores: Floats, boxes: Floats, frame: tuple[float, float], names: Se
     )
 
 
+def overlap_of(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> float:
+    return overlap(np.array(a, np.float32), np.array(b, np.float32))
+
+
 def overlap(a: Floats, b: Floats) -> float:
     """Intersection over union of two boxes."""
     low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])

@@ -23,6 +23,7 @@ HUES = ((12, "red"), (42, "orange"), (68, "yellow"), (165, "green"), (195, "cyan
 NAMES = (*(name for _, name in HUES), "brown", "white", "grey", "black")
 RED, ORANGE, YELLOW, BROWN, WHITE, GREY, BLACK = map(NAMES.index, ("red", "orange", "yellow", "brown", "white", "grey", "black"))
 LIT, LEAST_LIT = 0.15, 0.02  # lightness from which a hue shows, and the share of such pixels that is needed
+VIVID = 0.6  # saturation from which orange is the colour of a thing, not of skin, wood or lamplight
 UNIFORM_SPREAD = 6  # of 255, between the least and the largest value of a channel
 WARM, COLD = ("red", "orange", "yellow", "brown", "pink"), ("blue", "cyan", "purple")
 
@@ -72,6 +73,16 @@ def look(pixels: Pixels, thumb: Pixels | None = None) -> Look:
         uniform=min(height, width) <= 2 or _flat(pixels, thumb),
         cues=_cues(rgb, hsv),
     )
+
+
+def colours(patch: Pixels) -> dict[str, float]:
+    """[h, w, 3] uint8 → colour names and the share of the pixels of each. Orange that is pale (skin, wood) is left out."""
+    hsv = _Hsv.of(patch.astype(np.float64) / 255.0)
+    shares = _shares(hsv)
+    pale = (hsv.saturation < VIVID) & (hsv.hue >= HUES[0][0]) & (hsv.hue < HUES[1][0])
+    if "orange" in shares and pale.mean() > shares["orange"] / 2:
+        del shares["orange"]
+    return shares
 
 
 def _grey(hsv: _Hsv) -> bool:

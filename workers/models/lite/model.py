@@ -23,7 +23,8 @@ from tagger.prediction import (
     Vector,
 )
 from workers.models.base import PartialPrediction
-from workers.models.lite import caption, classify, detect, faces, kind, look, ocr, precision, signs
+from workers.models.lite import classify, detect, faces, kind, look, ocr, precision, signs
+from workers.models.lite.captions.compose import caption
 from workers.models.lite.files import DATA, open_session, revision
 from workers.models.lite.lexicon import Lexicon, lexicon
 
@@ -72,11 +73,10 @@ class LiteModel:
     name = "lite"
 
     def __init__(self, sessions: Sessions, words: Lexicon) -> None:
-        self.revision = revision(CLASSIFIER, sessions.detector.file, "kinds.json", faces.FILE, *ocr.FILES)
+        self.revision = revision(CLASSIFIER, sessions.detector.file, "kinds.json", "nouns.json", faces.FILE, *ocr.FILES)
         self._sessions = sessions
         self._lexicon = words
-        self._words = {name: words.words[i] for name, i in words.class_index.items()}
-        self._caption_model = f"lite-template@{self.revision}"
+        self._caption_model = f"lite-composed@{self.revision}"
         self._sign_model = f"lite-sign@{self.revision}"
         self._vector_model = f"lite-minilm@{revision('minilm_l6_v2_int8.onnx')}"
 
@@ -132,7 +132,7 @@ class LiteModel:
             lines=raw.lines,
             faces=raw.faces,
         )
-        sentence = None if appearance.uniform else self._sentence(seen)
+        sentence = None if appearance.uniform else self._sentence(seen, raw.thumb)
         return PartialPrediction(
             model=f"{self.name}@{self.revision}",
             classes=classes,
@@ -145,9 +145,9 @@ class LiteModel:
             embedding=EmbeddingPrediction(model=self._vector_model, vector=self._conse(classes, objects)),
         )
 
-    def _sentence(self, seen: Prediction) -> CaptionPrediction | None:
+    def _sentence(self, seen: Prediction, thumb: Pixels) -> CaptionPrediction | None:
         """What a sign says comes before what else is there."""
-        return signs.caption(seen, self._sign_model) or caption.caption(seen, self._words, self._caption_model)
+        return signs.caption(seen, self._sign_model) or caption(seen, thumb, self._caption_model)
 
     def _conse(self, classes: Sequence[ClassScore], objects: Sequence[DetectedObject]) -> Vector:
         """[384], length 1: the mean of the text vectors of what was seen, weighted by probability."""

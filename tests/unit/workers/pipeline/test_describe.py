@@ -55,7 +55,7 @@ VECTOR = np.full(16, 0.25, dtype=np.float32)
 FULL = Prediction(
     width=640,
     height=480,
-    caption=CaptionPrediction(model="m@1", text="a cat — 猫", score=0.9, log_prob=-0.1),
+    caption=CaptionPrediction(model="m@1", text="a cat — 猫", score=0.9, log_prob=-0.1, others=(("zh", "一只猫"),)),
     embedding=EmbeddingPrediction(model="m@1", vector=VECTOR),
     classes=(ClassScore(label="tabby", score=0.8),),
     objects=(DetectedObject(label="cat", score=0.7, box=(0.1, 0.2, 0.3, 0.4)),),
