@@ -62,6 +62,15 @@ class StorageUnavailable(Unavailable):
     title = "The image bytes cannot be stored or read"
 
 
+class ModelServerUnavailable(Unavailable):
+    """The server of a remote model. The image is not the cause, so it is not charged."""
+
+    code = "model_server_unavailable"
+    title = "The model server does not answer as it should"
+    stage = "batch"
+    default_remedy = "tagger tries again by itself. If it goes on, check the server and the settings `openai_…`."
+
+
 class DecoderUnavailable(Unavailable):
     """No decoder process was free in time, or none starts. The image is not the cause."""
 

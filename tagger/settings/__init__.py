@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
@@ -23,21 +23,13 @@ from tagger.settings.broker_path import broker_socket_url
 from tagger.settings.home_path import usable_home
 from tagger.settings.limits import Days, Processes, Seconds, Size
 from tagger.settings.secret_files import read_files
+from tagger.settings.secret_roles import is_needed
 from tagger.settings.url_password import has_password, with_password
+from tagger.settings.url_scheme import BROKER_SCHEMES, HTTP_SCHEMES, check_url
 
 ENV_PREFIX = environment.PREFIX
 CONFIG_ENV = "TAGGER_CONFIG"  # path of tagger.toml; default: <home>/tagger.toml when it exists
 
-SECRETS_OF = {  # variable → roles of processes that need it; `tag-upload-1` has the role tag
-    "TAGGER_ADMIN_KEY": ("api",),
-    "TAGGER_EVENTS_SECRET": ("deliver",),
-    "TAGGER_FLOWER_PASSWORD": ("flower",),
-    "TAGGER_S3_ACCESS_KEY": ("api", "tag", "reconcile"),
-    "TAGGER_S3_SECRET_KEY": ("api", "tag", "reconcile"),
-}
-
-BROKER_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")  # those of kombu that speak Redis
-HTTP_SCHEMES = ("https", "http")
 MIB = 1 << 20
 
 
@@ -113,7 +105,9 @@ class Settings(BaseModel):
         description="Most waiting jobs of one backfill, and most hints in the queue of one lane.",
     )
 
-    caption: Literal["auto", "ofa", "lite", "fake", "none"] = Field(default="auto", description="Model for the captions.")
+    caption: Literal["auto", "ofa", "lite", "openai", "fake", "none"] = Field(
+        default="auto", description="Model for the captions."
+    )
     embed: Literal["auto", "gme", "lite", "fake", "none"] = Field(default="auto", description="Model for vectors and tags.")
     check: Literal["ofa-entailment", "fake", "none"] = Field(
         default="none", description="Model with which the tag workers check texts. If no worker has one, checks are refused."
@@ -125,6 +119,18 @@ class Settings(BaseModel):
     visual_tokens_most: int = Field(
         default=1_280, ge=4, le=16_384, description="Most visual tokens of an image for `gme`. More tokens cost more time."
     )
+
+    openai_url: str = Field(
+        default="", description="Base URL of the server for `caption = openai`, such as https://models.example/v1."
+    )
+    openai_model: str = Field(default="", description="Name of the model on that server.")
+    openai_key: SecretStr | None = Field(default=None, description="Bearer key for that server. Empty: it needs none.")
+    openai_private: bool = Field(default=False, description="`openai_url` may have a private or loopback address.")
+    openai_log_probs: bool = Field(
+        default=True, description="Ask the server how probable its words are. Without that, every caption is for review."
+    )
+    openai_requests: int = Field(default=8, ge=1, le=256, description="Most requests that one worker sends there at a time.")
+    openai_seconds: float = Field(default=30.0, gt=0, le=600, description="Deadline of one request to that server.")
 
     deliver_seconds: float = Field(
         default=15.0, gt=0, le=MAX_DELIVER_SECONDS, description="Deadline of one delivery attempt, with the body of the answer."
@@ -169,22 +175,10 @@ class Settings(BaseModel):
             bucket_and_prefix(url)
         return url
 
-    @field_validator("broker_url", "events_url", "s3_endpoint")
+    @field_validator("broker_url", "events_url", "s3_endpoint", "openai_url")
     @classmethod
     def readable(cls, url: str, info: ValidationInfo) -> str:
-        """Each library that reads the URL later would raise an error of its own. The message names nothing of the URL but its
-        scheme: the rest may hold a password.
-        """
-        schemes = BROKER_SCHEMES if info.field_name == "broker_url" else HTTP_SCHEMES
-        for one in url.split(";") if url else ():  # of several sentinels
-            scheme, separator, _ = one.partition("://")
-            if not separator or scheme not in schemes:
-                given = f"`{scheme}` is none" if separator and scheme.isascii() and scheme.isprintable() else "this has none"
-                raise ValueError(f"a URL begins with {' or '.join(f'{name}://' for name in schemes)}; {given} of them")
-            try:
-                _ = urlsplit(one).port
-            except ValueError:
-                raise ValueError("the host or the port of the URL is not valid") from None
+        check_url(url, BROKER_SCHEMES if info.field_name == "broker_url" else HTTP_SCHEMES)
         return url
 
     @field_validator("ledger_password", "broker_password")
@@ -227,12 +221,8 @@ def child_env(settings: Settings, env: Mapping[str, str] | None = None, *, role:
     Otherwise a `TAGGER_CONFIG` that names the production ledger would be read again by the children of a demo. A secret goes
     only to the role that needs it: a worker opens strangers' pictures, and its environment can be read by others of its user.
     """
-    variables = {name: text for name, text in to_env(settings).items() if _needs(role, name)}
+    variables = {name: text for name, text in to_env(settings).items() if is_needed(role, name)}
     return {**plain_env(env), **variables}
-
-
-def _needs(role: str, variable: str) -> bool:
-    return variable not in SECRETS_OF or role.partition("-")[0] in SECRETS_OF[variable]
 
 
 def plain_env(env: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import structlog
@@ -20,7 +19,8 @@ from tagger.telemetry import metrics
 from workers.inference.batcher import always
 from workers.inference.engine import Engine
 from workers.inference.engine_options import EngineHooks, EngineLimits, at_once
-from workers.inference.registry import automatic, described
+from workers.inference.registry import automatic, described, loader
+from workers.inference.running import RunningModel
 from workers.inference.scorer import LabelScorer, Scorer
 from workers.models.base import PartialPrediction, merge
 from workers.runtime.register import StopRequested
@@ -66,7 +66,7 @@ def scorer(chosen: Plan, vectors: Path | None, models: Models) -> Scorer:
 class Models:
     """The engines of one worker, seen as one model. Thread-safe."""
 
-    def __init__(self, engines: Mapping[str, Engine[Any, Any]], chosen: Plan) -> None:
+    def __init__(self, engines: Mapping[str, RunningModel], chosen: Plan) -> None:
         self._engines = engines
         self._plan = chosen
         self._ids: tuple[str, ...] = ()
@@ -161,9 +161,9 @@ class FatalHook:
 
 
 def on_processor(settings: Settings) -> bool:
-    """Whether only the lite models run. They use one core, and a batch does not make them faster."""
-    kinds = plan(settings).kinds
-    return bool(kinds) and all(described(kind).light for kind in kinds)
+    """Whether the lite models are the only ones that run here. They use one core, and a batch does not make them faster."""
+    local = [descriptor for kind in plan(settings).kinds if (descriptor := described(kind)).remote is None]
+    return bool(local) and all(descriptor.light for descriptor in local)
 
 
 def long_side(settings: Settings) -> int:
@@ -189,17 +189,21 @@ def start_models(
     before_batch: Callable[[], None] = at_once,
     backlog: Callable[[], bool] = always,
 ) -> Models:
-    """Starts one engine per model. The models load in their own threads. `on_fatal`: called if a model or its device cannot
-    recover. `before_batch`: called before each batch, and between images that a model takes one after the other; it may wait.
-    `backlog`: whether more images wait than are in progress. If not, an image of the lite models runs alone, at once, because a
-    batch does not make it faster. On a device, an image always waits for others.
+    """Starts one engine per local model, and connects to the remote ones. Local models load in their own threads.
+
+    `on_fatal`: called if a model or its device cannot recover. `before_batch`: called before each batch, and between images that
+    a model takes one after the other; it may wait. `backlog`: whether more images wait than are in progress. If not, an image of
+    the lite models runs alone, at once, because a batch does not make it faster. On a device, an image always waits for others.
     """
     chosen = plan(settings)
-    engines: dict[str, Engine[Any, Any]] = {}
+    engines: dict[str, RunningModel] = {}
     for kind in chosen.kinds:
         descriptor = described(kind)
+        if descriptor.remote is not None:
+            engines[kind] = descriptor.remote(settings)
+            continue
         engines[kind] = Engine(
-            descriptor.loader(settings.models, settings),
+            loader(kind, settings.models, settings),
             EngineLimits(
                 max_units=descriptor.max_units,
                 budget_ms=descriptor.budget_ms,

@@ -18,6 +18,7 @@ from tagger.evaluation import calibration
 from tagger.evaluation.calibration import Calibration
 from tagger.prediction import Vector
 from tagger.settings import Settings
+from workers.inference.running import RunningModel
 from workers.inference.scorer import LabelScorer, Scorer
 from workers.models.base import Model
 
@@ -35,6 +36,12 @@ class TextEmbedder(Protocol):
     def embedder(self) -> str: ...
 
 
+def _openai(settings: Settings) -> RunningModel:
+    from workers.inference.remote import RemoteCaptioner
+
+    return RemoteCaptioner(settings)
+
+
 def _label_scorer(_vectors: Path | None, _embedder: TextEmbedder) -> Scorer:
     return LabelScorer()
 
@@ -45,7 +52,8 @@ class ModelDescriptor:
 
     name: str  # the value of the settings `caption`, `embed` and `check`
     parts: frozenset[Part]  # what it can be chosen for
-    loader: Callable[[Path, Settings], Loader]  # the returned function runs in the engine's owner thread
+    loader: Callable[[Path, Settings], Loader] | None = None  # the returned function runs in the engine's owner thread
+    remote: Callable[[Settings], RunningModel] | None = None  # of a model on another server; it needs no engine
     weights: str | None = None  # folder of downloaded weights; such a model needs torch. None: needs neither
     automatic: bool = False  # the setting `auto` may choose it
     light: bool = False  # uses one CPU core whatever the batch, so a batch gains nothing
@@ -168,6 +176,7 @@ _DESCRIPTORS = (  # `auto` takes the first that is available
         light=True,
         scorer=_lite_scorer,
     ),
+    ModelDescriptor(name="openai", parts=frozenset({"caption"}), remote=_openai),
     ModelDescriptor(name="fake", parts=frozenset({"caption", "embed", "check"}), loader=_load_fake),
 )
 REGISTRY: Mapping[str, ModelDescriptor] = {descriptor.name: descriptor for descriptor in _DESCRIPTORS}
@@ -189,4 +198,9 @@ def loader(name: str, models: Path, settings: Settings | None = None) -> Loader:
     """How to load one model from its folder in `models`. `settings`: whether missing weights are fetched, and the limits of
     GME; None: the defaults, without a fetch. Errors: ModelDirectoryInvalid.
     """
-    return described(name).loader(models, settings or Settings())
+    load = described(name).loader
+    if load is None:
+        raise ModelDirectoryInvalid(
+            f"The model {name!r} runs on another server.", "Start a worker with it; nothing is loaded here."
+        )
+    return load(models, settings or Settings())

@@ -225,7 +225,9 @@ def _work(worker: _Parts) -> None:
     )
     app = make_app(settings.broker)
     celery_consumer.register(app, claimer)
-    probes.ready = lambda: None if models.ready() else "The canary of a model came out wrong."
+    probes.ready = lambda: (
+        None if models.ready() else "A model is not well: its canary came out wrong, or its server does not answer."
+    )
     health_checks = [probes.turned, models_problem, liveness.problem]
     offer = {"checks": models.checks}
     with registered(

@@ -29,8 +29,8 @@ LOOPBACK = "127.0.0.1"
 
 def up(
     caption: Annotated[
-        Literal["auto", "ofa", "lite", "none"] | None,
-        typer.Option(help="Model of the captions. ofa needs torch; it runs on a CPU, slowly."),
+        Literal["auto", "ofa", "lite", "openai", "none"] | None,
+        typer.Option(help="Model of the captions. ofa needs torch; it runs on a CPU, slowly. openai needs `openai_url`."),
     ] = None,
     port: Annotated[int | None, typer.Option(help="Port of the API; 0 takes a free one.")] = None,
     flower: Annotated[bool, typer.Option("--flower", help="Also run Flower, the monitor of Celery, on 127.0.0.1:5555.")] = False,

@@ -196,12 +196,13 @@ def test_the_image_has_the_version_the_lock_and_the_torch_of_the_project() -> No
 LOCKS = ("image.lock", "dev.lock")
 
 
-# Settings that other values of the chart make, that are fixed in a pod, or that only `tagger up` has.
+# Settings that other values of the chart make, that are fixed in a pod, or that only `tagger up` has. It has no remote model.
 OF_THE_CHART = {
     "home", "api_host", "api_port", "metrics_host", "metrics_port", "ledger_url", "ledger_password", "broker_url",
     "broker_password", "admin_key", "events_secret", "flower_password", "s3_access_key", "s3_secret_key",
     "caption", "embed", "check", "model_dir",
     "model_mirror", "model_pull", "blob_dir", "log_file_bytes", "tag_processes",
+    "openai_url", "openai_model", "openai_key", "openai_private", "openai_log_probs", "openai_requests", "openai_seconds",
 }  # fmt: skip
 
 

@@ -1,4 +1,6 @@
-"""What every model of the registry does. A model with weights to download runs on a tiny directory with random weights.
+"""What every local model of the registry does. A model with weights to download runs on a tiny directory with random weights.
+
+What remote captioners do too is in tests/integration/workers/inference/test_running_contract.py.
 
 Random weights say nothing of an image, but all the code runs: loading, preparing, batching, the canary, finishing. It is
 skipped only where torch is not installed.
@@ -23,8 +25,10 @@ from workers.inference.registry import REGISTRY, ModelDescriptor, Part, automati
 from workers.models.base import Model, cosine, model_id
 from workers.models.weights import KNOWN
 
+LOCAL = sorted(name for name, descriptor in REGISTRY.items() if descriptor.loader is not None)
 
-@pytest.fixture(params=sorted(REGISTRY), scope="module")
+
+@pytest.fixture(params=LOCAL, scope="module")
 def descriptor(request: pytest.FixtureRequest) -> ModelDescriptor:
     return REGISTRY[request.param]
 
@@ -53,7 +57,7 @@ def models(descriptor: ModelDescriptor, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def model(descriptor: ModelDescriptor, models: Path) -> Model[Any, Any]:
-    return descriptor.loader(models, load({}, visual_tokens_least=4, visual_tokens_most=16))()
+    return loader(descriptor.name, models, load({}, visual_tokens_least=4, visual_tokens_most=16))()
 
 
 PHOTOS = Path(__file__).parents[4] / "tagger" / "demo" / "photos"
