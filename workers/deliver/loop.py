@@ -93,12 +93,12 @@ class _Loop:
             if not self._fill():
                 with self._changed:
                     self._changed.wait_for(lambda: self._room, POLL_SECONDS)
-                    self._room = False
         self._drain()
 
     def _fill(self) -> bool:
         """Claims deliveries for the free threads. True if there were any."""
         with self._changed:
+            self._room = False  # this claim is for it
             free = self._threads - self._running.total()
             busy = {site for site in {*self._running, *self._waiting} if self._holds_enough(site)}
         if free <= 0:
