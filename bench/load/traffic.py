@@ -13,7 +13,7 @@ import requests
 
 from bench.house import distinct, photos
 from bench.load.product import KEY, SITE, Product
-from tagger.services.backfill.rehearse import plan_folder
+from tagger.services.backfill.plan import plan_folder
 
 SIDE = 320  # longer side of the images, in pixels
 FOLDER_FILES = 1000
