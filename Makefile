@@ -129,8 +129,8 @@ ops-test: peers-ci
 
 lock:  ## Renew the locks from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml requirements/build.in --extra ops $(LOCK) -o requirements/demo.lock
-	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops --extra s3 --extra dev $(LOCK) -o requirements/dev.lock
-	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops --extra s3 -c requirements/dev.lock $(LOCK) -o requirements/image.lock
+	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops --extra s3 --extra otel --extra dev $(LOCK) -o requirements/dev.lock
+	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops --extra s3 --extra otel -c requirements/dev.lock $(LOCK) -o requirements/image.lock
 	uv pip compile requirements/ops.in $(LOCK) -o requirements/ops.lock
 	uv pip compile requirements/audit.in $(LOCK) -o requirements/audit.lock
 	uv pip compile requirements/gpu.in $(LOCK) -c requirements/dev.lock -o requirements/gpu.lock

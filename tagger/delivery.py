@@ -155,6 +155,7 @@ class DeliveryClaim:
     cms: str = "generic"  # the site's: which writer makes the body and reads the answer
     type: MessageType = DESCRIBED
     notice: Mapping[str, Any] = field(default_factory=dict)  # the rest of `data`: message.py
+    trace: str | None = None  # W3C traceparent of the job's trace; None: traces were off
 
 
 @dataclass(frozen=True, kw_only=True)

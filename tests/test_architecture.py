@@ -42,6 +42,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sqlite3": ("tagger.demo", "tagger.ledger"),
     "psycopg": ("tagger.ledger",),
     "botocore": ("tagger.blobs.s3",),
+    "opentelemetry": ("tagger.telemetry.otel",),
     # clients of our own API on loopback are the command line and the demo; a conformance run calls what its user names
     "requests": ("tagger.cli", "tagger.conformance.client", "tagger.demo", "tagger.system.local_http"),
     # whoever asks a server uses the guarded client

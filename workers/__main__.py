@@ -17,7 +17,7 @@ from tagger.errors import TaggerError
 from tagger.job import LANES
 from tagger.settings import Settings, load
 from tagger.system.parent_death import end_with_parent
-from tagger.telemetry import logs, metric_files
+from tagger.telemetry import logs, metric_files, tracing
 from tagger.telemetry.control_characters import escape_controls
 from tagger.telemetry.probe_server import Probes, serve_probes
 
@@ -33,10 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         end_with_parent(args.parent)
     try:
         settings = load()
+        logs.configure(settings, args.role)
     except TaggerError as err:
         print(escape_controls(f"tagger: {err}"), file=sys.stderr)  # noqa: T201 - there is no log before there are settings
         return 1
-    logs.configure(settings, args.role)
     try:
         probes = Probes()
         serve_probes(settings.metrics_host, settings.metrics_port, probes)
@@ -81,6 +81,7 @@ if __name__ == "__main__":
     # No interpreter shutdown: a thread stuck in a device's library must not keep a process that has ended its work.
     status = main()
     metric_files.flush()
+    tracing.close()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # the log's disk is full
             stream.flush()

@@ -30,7 +30,7 @@ from tagger.queue.hints import Hints
 from tagger.services.ingest import Hinter, Ingest
 from tagger.settings import Settings
 from tagger.system.home import check_port
-from tagger.telemetry import metric_files
+from tagger.telemetry import metric_files, tracing
 from tagger.telemetry.probe_server import Probes, serve_probes
 
 log = structlog.get_logger()
@@ -79,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
         probing.close()
         ledger.close()
         metric_files.flush()
+        tracing.close()
 
     app = Api(
         title="tagger",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from tagger.api.problems import respond
 from tagger.api.request_body import Allowances, Broken, RequestBody
 from tagger.errors import AmbiguousLength, BodyTooSlow
 from tagger.ids import new_id
-from tagger.telemetry import metrics
+from tagger.telemetry import metrics, tracing
 
 log = structlog.get_logger()
 
@@ -24,6 +25,7 @@ DISCARD = 4  # times the limit: bytes of a body that is too large that are read 
 DISCARD_SECONDS = 10.0
 CLIENT_LEFT = 499  # in the metrics, as nginx counts it: no fault of ours
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+READS = frozenset({"GET", "HEAD", "OPTIONS"})  # they begin no work, so they have no trace
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 # the rest of their body is not read: it may never come, or be another request
 HANGS_UP = (BodyTooSlow, AmbiguousLength)
@@ -42,11 +44,11 @@ class RequestFrame:
             await self.app(scope, receive, send)
             return
         request = _Framed(scope, RequestBody(scope, receive, self.allowances.of(scope["path"])), send)
-        with structlog.contextvars.bound_contextvars(request_id=scope["tagger.request_id"]):
+        with structlog.contextvars.bound_contextvars(request_id=scope["tagger.request_id"]), _traced(scope) as span:
             try:
                 await request.run(self.app, receive)
             finally:
-                request.end()
+                request.end(span)
 
 
 class _Framed:
@@ -97,7 +99,7 @@ class _Framed:
             message = {**message, "body": b""}
         await self.send(message)
 
-    def end(self) -> None:
+    def end(self, span: tracing.Span) -> None:
         self.body.release()
         seconds = time.perf_counter() - self.started
         route = getattr(self.scope.get("route"), "path", "unmatched")
@@ -105,6 +107,8 @@ class _Framed:
         method = self.method if self.method in METHODS else "other"
         metrics.HTTP_REQUESTS.labels(method, route, str(self.status)).inc()
         metrics.HTTP_SECONDS.labels(method, route).observe(seconds)
+        span.rename(f"{method} {route}")
+        span.set(http_status=self.status, request=self.scope["tagger.request_id"])
         write = log.debug if route in PROBES and self.status < 400 else log.info
         event = "request.answered" if self.status < 400 else "request.refused"
         peer = self.scope["client"][0] if self.scope.get("client") else None
@@ -116,6 +120,14 @@ class _Framed:
         named = self.scope.get("path_params") or {}
         ids = {word: str(named[name])[:ID_CHARS] for name, word in PATH_IDS.items() if name in named}
         return {**ids, **self.scope["tagger.ids"]}
+
+
+def _traced(scope: Scope) -> AbstractContextManager[tracing.Span]:
+    """The span of a request that may begin work. It continues the trace of a caller that sends one."""
+    if not tracing.active() or scope["method"] in READS:
+        return tracing.OFF
+    sent = (value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent")
+    return tracing.span(scope["method"], kind="server", parent=next(sent, None))
 
 
 def _own_path(location: bytes) -> bytes:

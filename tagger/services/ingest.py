@@ -17,6 +17,7 @@ from tagger.errors import BrokerUnavailable, StorageUnavailable
 from tagger.job import JobRequest, Lane
 from tagger.ledger import Accepted, Ledger
 from tagger.services import quotas
+from tagger.telemetry import tracing
 
 log = structlog.get_logger()
 
@@ -71,6 +72,12 @@ class Ingest:
 
         Errors: QuotaExceeded, StorageUnavailable, LedgerUnavailable; then nothing was accepted.
         """
+        with tracing.span("accept", site=request.site_id, asset=request.asset_id, lane=request.lane) as span:
+            accepted = self._accept(replace(request, trace=span.context), data)
+            span.set(job=accepted.job_id, created=accepted.created)
+        return accepted
+
+    def _accept(self, request: JobRequest, data: bytes | None) -> Accepted:
         uploaded = 0 if data is None else len(data)
         quotas.check(self.ledger, self.ledger.get_site(request.site_id), uploaded)
         if data is not None:

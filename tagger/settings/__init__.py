@@ -160,6 +160,11 @@ class Settings(BaseModel):
         default=None,
         description="Password of Flower's pages, for the user `tagger`. Without it, Flower listens on the loopback address only.",
     )
+    trace_url: str = Field(
+        default="",
+        description="OTLP/HTTP address that receives traces, e.g. http://collector:4318/v1/traces. Empty: no traces.",
+    )
+    trace_ratio: float = Field(default=1.0, ge=0, le=1, description="Share of the traces that are kept, from 0 to 1.")
     log_file_bytes: int = Field(
         default=16 * MIB,
         ge=64 * 1024,
@@ -175,7 +180,7 @@ class Settings(BaseModel):
             bucket_and_prefix(url)
         return url
 
-    @field_validator("broker_url", "events_url", "s3_endpoint", "openai_url")
+    @field_validator("broker_url", "events_url", "s3_endpoint", "openai_url", "trace_url")
     @classmethod
     def readable(cls, url: str, info: ValidationInfo) -> str:
         check_url(url, BROKER_SCHEMES if info.field_name == "broker_url" else HTTP_SCHEMES)

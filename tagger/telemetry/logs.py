@@ -10,7 +10,7 @@ from typing import Any, TextIO
 import structlog
 
 from tagger.settings import Settings
-from tagger.telemetry import metrics
+from tagger.telemetry import metrics, tracing
 from tagger.telemetry.control_characters import escape_cell, escape_controls, escape_json
 from tagger.telemetry.log_limit import LogLimit
 from tagger.telemetry.masking import mask_passwords
@@ -46,12 +46,16 @@ def _json_line(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str
 
 
 def configure(settings: Settings, role: str, stream: TextIO | None = None) -> None:
-    """Set up the logs of this process, to `stream` (default: standard error), and its metrics.
+    """Set up the logs of this process, to `stream` (default: standard error), its metrics and its traces.
+
+    Errors: SettingsError if traces are asked for and their extra is not installed.
 
     Loggers of the standard library (celery, uvicorn, alembic) write to the same stream in the same form.
     """
+    traced = [tracing.add_ids] if tracing.start(settings, role) else []
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        *traced,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -28,6 +28,9 @@ secrets: {keys: {eventsSecret: events_secret, s3AccessKey: s3_access_key, s3Secr
 home: {shared: false}
 settings:
   blob_url: s3://pictures/tagger
+  s3_endpoint: https://s3.example.internal:9000
+  trace_url: http://collector.monitoring:4318/v1/traces
+  trace_ratio: 0.05
   deliver_seconds: 60
   events_url: https://ops.example/tagger
   events_private: true

@@ -257,6 +257,19 @@ def test_a_policy_stands_before_every_pod_that_stays() -> None:
     assert left == [], "Flower calls no CMS"
 
 
+def test_a_pod_may_reach_the_ports_that_its_settings_name() -> None:
+    """The deliverer does not use the bucket. `events_url` names no port here."""
+    without, named = of_kind("defaults", "NetworkPolicy"), of_kind("everything", "NetworkPolicy")
+    reached = {role: _ports(made) - _ports(without.get(role, made)) for role, made in named.items()}
+    assert reached.pop("deliver") == {4318}
+    assert reached.pop("flower") == set()
+    assert set(map(frozenset, reached.values())) == {frozenset({9000, 4318})}
+
+
+def _ports(policy: Manifest) -> set[int]:
+    return {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+
+
 REFUSED = {
     "ledger-password": ("{ledger: {url: 'postgresql://tagger:word@db/tagger'}}", "/ledger/url"),
     "broker-password": ("{broker: {url: 'redis://:word@redis:6379/0'}}", "/broker/url"),

@@ -38,6 +38,7 @@ from tagger.message import FAILED, REVERTED
 from tagger.net.client import Reply
 from tagger.net.retry_after import retry_after_ms
 from tagger.net.signed_message import headers
+from tagger.telemetry import tracing
 from workers.deliver.transport import Transport
 
 WallClock = Callable[[], float]  # seconds since 1970
@@ -52,7 +53,8 @@ def attempt(claim: DeliveryClaim, transport: Transport, seconds: float, wall: Wa
     try:
         writer = _writer(claim)
         body = writer.body(claim)
-        reply = transport.post(claim.endpoint, headers(claim.endpoint, claim.delivery_id, int(wall()), body), body, seconds)
+        signed = headers(claim.endpoint, claim.delivery_id, int(wall()), body)
+        reply = transport.post(claim.endpoint, {**signed, **tracing.headers()}, body, seconds)
     except DeliveryError as err:
         result: AttemptResult = "park" if isinstance(err, PARKING) else "retry"
         return AttemptReport(result=result, status=None, duration_ms=_since(started), error=err.info().to_dict())

@@ -8,6 +8,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import structlog
@@ -16,6 +17,7 @@ from tagger.delivery import AttemptReport, DeliveryClaim
 from tagger.errors import LedgerUnavailable
 from tagger.ledger import Ledger
 from tagger.settings import Settings
+from tagger.telemetry import tracing
 from tagger.telemetry.metrics import DELIVERY_ATTEMPTS, DELIVERY_SECONDS, ENDPOINT_ATTEMPTS, FIELD_OUTCOMES
 from workers.deliver.attempt import attempt, failed_inside
 from workers.deliver.events import EventSender
@@ -129,7 +131,8 @@ class _Loop:
 
     def _deliver(self, claim: DeliveryClaim) -> None:
         try:
-            self._send(claim)
+            with _span(claim) as span:
+                self._send(claim, span)
         except _GaveUp:
             LOG.warning("delivery.abandoned", delivery=claim.delivery_id)  # released when this worker retires or expires
         except Exception as err:
@@ -143,7 +146,7 @@ class _Loop:
                 self._start()
                 self._changed.notify_all()
 
-    def _send(self, claim: DeliveryClaim) -> None:
+    def _send(self, claim: DeliveryClaim, span: tracing.Span) -> None:
         if not self._insist(lambda: self._ledger.confirm_delivery(claim)):
             LOG.info("delivery.superseded", delivery=claim.delivery_id, sequence=claim.sequence)
             return
@@ -154,6 +157,7 @@ class _Loop:
             LOG.exception("attempt.raised", delivery=claim.delivery_id, error=type(err).__name__)
             report = failed_inside(err, round((time.monotonic() - started) * 1000))
         status = self._insist(lambda: self._ledger.finish_delivery(claim, report, self._rng))
+        span.set(result=report.result, http_status=report.status, status=status or "stale")
         self._report(claim, report, status or "stale")
 
     def _report(self, claim: DeliveryClaim, report: AttemptReport, status: str) -> None:
@@ -185,3 +189,10 @@ class _Loop:
             self._changed.wait_for(lambda: not self._running.total(), self._seconds + GRACE_SECONDS)
         self._ending.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _span(claim: DeliveryClaim) -> AbstractContextManager[tracing.Span]:
+    return tracing.span(
+        "deliver", kind="client", parent=claim.trace,
+        delivery=claim.delivery_id, job=claim.job_id, site=claim.site_id, asset=claim.asset_id, attempt=claim.attempts,
+    )  # fmt: skip

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from tagger.errors import BatchOverdue, EngineStopped
+from tagger.telemetry import tracing
 from workers.inference.budget import Budget
 
 P = TypeVar("P")
@@ -36,6 +37,7 @@ class Entry(Generic[P, R]):
     deadline: float  # seconds on the batcher's clock
     queued: float
     answer: Future[R] = field(default_factory=Future)
+    span: tracing.Span | None = None  # of the thread that waits
 
 
 class Batcher(Generic[P, R]):
@@ -81,9 +83,10 @@ class Batcher(Generic[P, R]):
         Errors: BatchOverdue at the deadline, also if the item runs at that time; EngineStopped after `close`; else the
         error that the owner set.
         """
+        waiting = tracing.current()
         with self._lock:
             self._wait_for_room(deadline)
-            entry: Entry[P, R] = Entry(item=item, size=size, deadline=deadline, queued=self._clock())
+            entry: Entry[P, R] = Entry(item=item, size=size, deadline=deadline, queued=self._clock(), span=waiting)
             self._queue.append(entry)
             self._units += size
             if len(self._queue) == 1 or self._full():

@@ -20,6 +20,7 @@ import structlog
 
 from tagger.errors import BatchOverdue, DeviceLost, EngineStopped, ModelError
 from tagger.prediction import Pixels
+from tagger.telemetry import tracing
 from workers.inference.batcher import Batcher, Entry
 from workers.inference.budget import Budget
 from workers.inference.device import WatchedDevice
@@ -218,7 +219,8 @@ class Engine(Generic[P, R]):
         self._progress = started = self._clock()
         count, size = len(batch), sum(entry.size for entry in batch)
         fill = self.budget.fill(count, size)
-        answers = isolate(self._loaded(), [entry.item for entry in batch])
+        with tracing.batch([entry.span for entry in batch], model=self.model, size=count):
+            answers = isolate(self._loaded(), [entry.item for entry in batch])
         for entry, answer in zip(batch, answers, strict=True):
             if isinstance(answer, ModelError):
                 log.warning("image.failed", code=answer.code, detail=answer.detail)

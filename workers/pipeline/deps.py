@@ -15,6 +15,7 @@ from tagger.errors import ErrorInfo
 from tagger.job import Claim, Description, JobStatus
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction
 from tagger.site import Site
+from tagger.telemetry import tracing
 from workers.decode.pool import Decoded
 from workers.fetch.byte_budget import ByteBudget
 
@@ -121,7 +122,7 @@ class PipelineDeps:
 
 
 class Watch:
-    """The time of each stage of one image."""
+    """The time of each stage of one image, and its span."""
 
     def __init__(self, claim: Claim, on_stage: Callable[[str, float], None]) -> None:
         self.timings_ms: dict[str, int] = {"queue": max(0, claim.claimed_ms - claim.created_ms)}
@@ -131,7 +132,8 @@ class Watch:
     def stage(self, name: str) -> Iterator[None]:
         began = time.monotonic()
         try:
-            yield
+            with tracing.span(name):
+                yield
         finally:
             took = time.monotonic() - began
             self.timings_ms[name] = round(took * 1000)

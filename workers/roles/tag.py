@@ -31,6 +31,7 @@ from workers.pipeline.judge import SiteRules
 from workers.pipeline.ledger_poll import QUIET_SECONDS, LedgerPoll
 from workers.pipeline.site_cache import SiteCache
 from workers.pipeline.task_events import TaskEvents
+from workers.pipeline.traced import traced
 from workers.pipeline.upload_priority import YieldToUploads
 from workers.runtime import priority
 from workers.runtime.idle_memory import IdleMemory
@@ -198,8 +199,9 @@ def _work(worker: _Parts) -> None:
     def describe_counted(claim: Claim) -> Settlement:
         events.started(claim)
         started = time.monotonic()
-        with worker.in_flight.hold():
-            settlement = describe(claim, worker.deps)
+        with worker.in_flight.hold(), traced(claim) as (in_trace, span):
+            settlement = describe(in_trace, worker.deps)
+            span.set(settlement=settlement)
         metrics.JOBS.labels(lane, settlement).inc()
         events.settled(claim, settlement, time.monotonic() - started)
         return settlement

@@ -108,6 +108,12 @@ flower_password: {{ required "flower needs secrets.keys.flowerPassword" $keys.fl
 {{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
 {{- end -}}
 
+{{/* The port that a URL names. Empty: none, or 80, which stays closed to the metadata service of a cloud. */}}
+{{- define "tagger.ownPort" -}}
+{{- $port := regexFind ":[0-9]+$" (get (urlParse (default "" .)) "host") | trimPrefix ":" -}}
+{{- if ne $port "80" }}{{ $port }}{{ end -}}
+{{- end -}}
+
 {{- define "tagger.securityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true

@@ -29,5 +29,5 @@ def to_claim(tx: Tx, row: SendingRow, endpoint: EndpointRow, cms: str) -> Delive
         fields=body.fields, provenance=provenance.hashes,
         provenance_tags=provenance.tags.ours, editor_tags=provenance.tags.editor_tags, editor_fields=provenance.editor_fields,
         metadata=body.metadata, endpoint=to_endpoint(endpoint), cms=cms, type=body.type,
-        notice=notice_of(tx.conn, row.job_id, body),
+        notice=notice_of(tx.conn, row.job_id, body), trace=body.trace,
     )  # fmt: skip

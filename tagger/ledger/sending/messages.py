@@ -53,6 +53,7 @@ class Message:
     asked: Iterable[tuple[str, str]] = ()  # (field, locale)
     of_backfill: bool
     undo_id: str | None = None  # the backfill of kind `undo`
+    trace: str | None = None  # of the job
 
 
 def endpoint_of(tx: Tx, site_id: str) -> Any:
@@ -80,6 +81,7 @@ def store_description(
         delivery_id=delivery_id, job_id=job_id, site_id=request.site_id, asset_id=request.asset_id, type=DESCRIBED,
         fields=fields, notice=notice, metadata=request.metadata, asked=product(request.fields, request.locales),
         of_backfill=request.lane == "backfill",
+        trace=request.trace,
     )  # fmt: skip
     store_message(tx, message)
 
@@ -92,11 +94,12 @@ def store_failure(tx: Tx, row: JobRow, error: ErrorInfo) -> str | None:
     request: Any = tx.conn.execute(REQUEST, {"job": row.id}).scalar_one_or_none()
     if site is None or not site.get("tell_failed", True) or not isinstance(request, dict):
         return None
-    metadata = request.get("metadata")
+    metadata, trace = request.get("metadata"), request.get("trace")
     message = Message(
         delivery_id=new_id("dlv", tx.now_ms), job_id=row.id, site_id=row.site_id, asset_id=row.asset_id, type=FAILED,
         notice=of_failure(error), metadata=metadata if isinstance(metadata, dict) else {}, asked=asked(request),
         of_backfill=row.backfill_id is not None,
+        trace=trace if isinstance(trace, str) else None,
     )  # fmt: skip
     store_message(tx, message)
     return message.delivery_id
@@ -118,7 +121,13 @@ def store_message(tx: Tx, message: Message) -> None:
     row = {"id": message.delivery_id, "job_id": message.job_id, **asset, "status": status, "sequence": sequence, **times}
     PUT_DELIVERY.run(tx.conn, {**row, "attempts": 0, "tries": 0, "undo_id": message.undo_id})
     said = {"fields": dict(message.fields), "metadata": dict(message.metadata), "outcomes": []}
-    body = {"delivery_id": message.delivery_id, **said, "type": message.type, "notice": dict(message.notice)}
+    body = {
+        "delivery_id": message.delivery_id,
+        **said,
+        "type": message.type,
+        "notice": dict(message.notice),
+        "trace": message.trace,
+    }
     PUT_BODY.run(tx.conn, body)
     counters.delivery_moved(tx, None, status)
     if message.undo_id is not None:

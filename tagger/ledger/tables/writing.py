@@ -42,6 +42,7 @@ delivery_bodies = Table(
     Column("error", JSON),
     Column("type", String(32), nullable=False, server_default="asset.described"),
     Column("notice", JSON, nullable=False, server_default="{}"),  # the rest of the message's data: tagger/message.py
+    Column("trace", String(55)),  # W3C traceparent of the job's trace
     Column("previous", JSON),  # field → locale → the text that this delivery replaced, as the CMS answered; to undo it
 )
 

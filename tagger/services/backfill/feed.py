@@ -6,9 +6,10 @@ paused backfill is not fed. A backfill whose CMS asks for a pause (429, Retry-Af
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice, takewhile
+from typing import Any
 
 import structlog
 
@@ -20,6 +21,7 @@ from tagger.job import ENDED, JobRequest
 from tagger.ledger import Ledger, Listing, PageNotes
 from tagger.pace import Pace, allowed, answered, away, quicker, slower, used
 from tagger.services.backfill.sample import Sample
+from tagger.telemetry import tracing
 
 log = structlog.get_logger()
 
@@ -100,7 +102,7 @@ class Feeder:
         return created
 
     def _store(self, backfill: Backfill, page: list[ListedAsset], cursor: str | None, exhausted: bool, notes: PageNotes) -> int:
-        requests = [request_of(backfill, asset) for asset in page if not asset.skip]
+        requests: Sequence[JobRequest] = [request_of(backfill, asset) for asset in page if not asset.skip]
         shown = backfill.rehearses
         listed = tuple(
             Listing(asset_id=asset.asset_id, skipped=asset.skip, present=asset.present if shown else None)
@@ -108,7 +110,9 @@ class Feeder:
             if asset.skip or shown
         )
         notes = PageNotes(listed=listed, seen=notes.seen, pace=notes.pace if notes.pace != backfill.pace else None)
-        accepted = self.ledger.feed_backfill(backfill.id, requests, cursor, exhausted, after=backfill.cursor, notes=notes)
+        with tracing.span("feed", site=backfill.site_id, backfill=backfill.id, images=len(page)) as span:
+            requests = _traced(requests, span)
+            accepted = self.ledger.feed_backfill(backfill.id, requests, cursor, exhausted, after=backfill.cursor, notes=notes)
         return sum(1 for answer in accepted if answer.created)
 
     def _assets(self, backfill: Backfill) -> Iterator[ListedAsset]:
@@ -156,6 +160,18 @@ class Feeder:
             backfill = self.ledger.backfill(backfill.id)
             done += 1
         return done
+
+
+def _traced(requests: Sequence[JobRequest], page: tracing.Span) -> Sequence[JobRequest]:
+    """Each job begins a trace of its own, with a link to the page that it comes from."""
+    if page.context is None:
+        return requests
+    traced = []
+    for request in requests:
+        ids: Mapping[str, Any] = {"site": request.site_id, "asset": request.asset_id, "lane": request.lane}
+        with tracing.span("accept", root=True, links=[page.context], **ids) as span:
+            traced.append(replace(request, trace=span.context))
+    return traced
 
 
 def feed(ledger: Ledger, backfill: Backfill, stop: Callable[[], bool] = lambda: False) -> int:

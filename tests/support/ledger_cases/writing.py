@@ -10,6 +10,7 @@ import pytest
 from support.ledger_cases.world import FIELDS, World, description, said
 from tagger.cms.generic import callback
 from tagger.delivery import SCHEDULE_MS, AttemptReport, FieldOutcome
+from tagger.errors import DecodeError
 
 
 class DeliveryCases:
@@ -31,6 +32,14 @@ class DeliveryCases:
         world.finish(second, "delivered", said("written", "sha256:2"))
         world.described("a", "3")
         assert world.deliverable()[0].provenance == {("alt_text", "en"): ("sha256:2", "sha256:1")}
+
+    def test_the_trace_of_a_job_goes_on_in_its_delivery(self, world: World) -> None:
+        trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        world.described("a", trace=trace)
+        world.described("b")
+        dead = world.accept("c", trace=trace)
+        assert world.ledger.fail(world.claimed(dead), DecodeError("Not an image.").info(), {}) == "dead"
+        assert {claim.asset_id: claim.trace for claim in world.deliverable()} == {"a": trace, "b": None, "c": trace}
 
     def test_tags_that_we_added_are_remembered(self, world: World) -> None:
         for version, add in (("1", ["cat", "sofa"]), ("2", ["cat", "dog"])):
