@@ -24,7 +24,7 @@ from tagger.settings.home_path import usable_home
 from tagger.settings.limits import Days, Processes, Seconds, Size
 from tagger.settings.secret_files import read_files
 from tagger.settings.secret_roles import is_needed
-from tagger.settings.url_password import has_password, with_password
+from tagger.settings.url_password import has_password, opened
 from tagger.settings.url_scheme import BROKER_SCHEMES, HTTP_SCHEMES, check_url
 
 ENV_PREFIX = environment.PREFIX
@@ -161,8 +161,7 @@ class Settings(BaseModel):
         description="Password of Flower's pages, for the user `tagger`. Without it, Flower listens on the loopback address only.",
     )
     trace_url: str = Field(
-        default="",
-        description="OTLP/HTTP address that receives traces, e.g. http://collector:4318/v1/traces. Empty: no traces.",
+        default="", description="OTLP/HTTP address for traces, e.g. http://collector:4318/v1/traces. Empty: none."
     )
     trace_ratio: float = Field(default=1.0, ge=0, le=1, description="Share of the traces that are kept, from 0 to 1.")
     log_file_bytes: int = Field(
@@ -196,11 +195,11 @@ class Settings(BaseModel):
 
     @property
     def ledger(self) -> str:
-        return _opened(self.ledger_url, self.ledger_password) or f"sqlite:///{quote(str(self.home / 'ledger.sqlite'))}"
+        return opened(self.ledger_url, self.ledger_password) or f"sqlite:///{quote(str(self.home / 'ledger.sqlite'))}"
 
     @property
     def broker(self) -> str:
-        return _opened(self.broker_url, self.broker_password) or broker_socket_url(self.home)
+        return opened(self.broker_url, self.broker_password) or broker_socket_url(self.home)
 
     @property
     def blobs(self) -> Path:
@@ -214,10 +213,6 @@ class Settings(BaseModel):
     def vectors(self) -> Path:
         """Folder of the text vectors of vocabularies, each named by model revision and content."""
         return self.models / "vectors"
-
-
-def _opened(url: str, password: SecretStr | None) -> str:
-    return with_password(url, password.get_secret_value()) if password is not None else url
 
 
 def child_env(settings: Settings, env: Mapping[str, str] | None = None, *, role: str = "") -> dict[str, str]:

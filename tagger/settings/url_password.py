@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit
 
+from pydantic import SecretStr
+
 
 def has_password(url: str) -> bool:
     """Whether one of the URLs (sentinels are several, with `;` between them) holds a password."""
@@ -23,3 +25,8 @@ def _one(url: str, password: str) -> str:
         return url
     user, _, host = authority.rpartition("@")
     return f"{scheme}{separator}{user.removesuffix(':')}:{quote(password, safe='')}@{host}{path}"
+
+
+def opened(url: str, password: SecretStr | None) -> str:
+    """The URL with the password, if there is one."""
+    return with_password(url, password.get_secret_value()) if password is not None else url
