@@ -230,3 +230,14 @@ def test_the_command_for_systemd_has_the_settings_and_secrets_of_the_units() -> 
     finally:
         shutil.rmtree(folder)
     assert done.stdout == "nobody|/somewhere|pass word|none|sites list\n"
+
+
+def test_the_bucket_of_compose_reaches_every_role_that_reads_or_writes_uploaded_bytes() -> None:
+    added = yaml.safe_load((ROOT / "deploy" / "compose" / "bucket.yml").read_text("utf-8"))
+    roles = {name for name in COMPOSE["services"] if name in ("api", "reconcile") or name.startswith("tag-")}
+    assert set(added["services"]) == roles
+    for service in added["services"].values():
+        named = {name.removeprefix("TAGGER_").removesuffix("_FILE").lower() for name in service["environment"]}
+        assert named == {"blob_url", "s3_endpoint", "s3_region", "s3_access_key", "s3_secret_key"}
+        assert {f"/run/secrets/{name}" for name in service["secrets"]} < set(service["environment"].values())
+        assert set(service["secrets"]) == set(added["secrets"])
