@@ -4,6 +4,7 @@ small."""
 from __future__ import annotations
 
 import base64
+import contextlib
 import resource
 import threading
 import time
@@ -37,8 +38,10 @@ class Peak(threading.Thread):
         self._stop_it = threading.Event()
 
     def run(self) -> None:
-        while not self._stop_it.wait(0.02):
-            self.most = max(self.most, self._process.memory_info().rss)
+        # The process ends before us only if the test failed. A second error then would hide the first.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            while not self._stop_it.wait(0.02):
+                self.most = max(self.most, self._process.memory_info().rss)
 
     def growth_mib(self) -> int:
         self._stop_it.set()
