@@ -14,6 +14,7 @@ Action = Literal[
     "site.changed",
     "site.paused",
     "site.resumed",
+    "site.swept",
     "backfill.started",
     "backfill.paused",
     "backfill.resumed",

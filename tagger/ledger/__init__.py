@@ -27,6 +27,7 @@ from tagger.ledger.sending.deliveries import Deliveries
 from tagger.ledger.sending.outbox import Outbox
 from tagger.ledger.sending.unconfirmed import Unconfirmed
 from tagger.ledger.sites import Sites
+from tagger.ledger.sweeping import KnownAsset, Sweeping
 from tagger.ledger.undoing import Undoing
 from tagger.ledger.values import Accepted, Expired, IdempotentReply, LaneCounts, Page, Review, Stats, StoredVector, Usage
 
@@ -37,6 +38,7 @@ __all__ = [
     "Expired",
     "IdempotentReply",
     "ItemResult",
+    "KnownAsset",
     "LaneCounts",
     "Ledger",
     "Listing",
@@ -69,6 +71,7 @@ class Ledger(
     Backfills,
     BackfillItems,
     Undoing,
+    Sweeping,
     Replies,
     Bytes,
     Retention,

@@ -10,6 +10,7 @@ from tagger.blobs import open_blobs
 from tagger.ledger import Expired, Ledger, open_ledger
 from tagger.queue.hints import Hints
 from tagger.services.backfill.feed import Feeder
+from tagger.services.sweep import sweep_due
 from tagger.settings import Settings
 from tagger.telemetry import metrics
 from tagger.telemetry.probe_server import Probes
@@ -89,6 +90,7 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], 
         Chore(name="parked", every_ms=HOUR_MS, run=expire_parked),
         Chore(name="retention", every_ms=HOUR_MS, run=expire_old, apart=True),
         Chore(name="feed", every_ms=1_000, run=feeder.feed_all, apart=True),  # it waits for folders
+        Chore(name="libraries", every_ms=HOUR_MS, run=lambda: sweep_due(ledger, stop), apart=True),
         Chore(name="sweep", every_ms=SWEEP_MS, run=sweep, apart=True),
         Chore(name="metrics", every_ms=METRICS_MS, run=lambda: measure(ledger, hints), everywhere=True),
     ]

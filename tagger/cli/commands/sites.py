@@ -10,7 +10,7 @@ import typer
 from tagger import serializers
 from tagger.cli import console, filters
 from tagger.cli.acting import audited
-from tagger.cli.commands import rotation, site_probe
+from tagger.cli.commands import rotation, site_probe, site_sweep
 from tagger.errors import BadRequest
 from tagger.ledger import Ledger
 from tagger.services import sites as services
@@ -251,3 +251,4 @@ def resume(site_id: filters.SiteId) -> None:
 
 app.command("rotate")(rotation.rotate)
 app.command("probe")(site_probe.probe)
+app.command("sweep")(site_sweep.sweep)

@@ -17,7 +17,8 @@ from tagger.cms.generic.ask import Asker
 from tagger.cms.generic.library import MOST, TYPE, LibraryPage, Listed, PageQuery, read_page
 from tagger.cms.job_body import CAPTION_CHARS, TITLE_CHARS
 from tagger.delivery import Endpoint
-from tagger.errors import AnswerInvalid, EndpointMisconfigured, LibraryAway
+from tagger.errors import AnswerInvalid, BadRequest, EndpointMisconfigured, LibraryAway
+from tagger.instants import parse_instant
 from tagger.net.client import HttpClient
 
 PAGE = LIBRARY_PAGE
@@ -63,8 +64,8 @@ class LibraryReader:
             found |= {asset.id: self._of(asset, asset.id) for asset in self._chunk(chunk) if asset.id in set(chunk)}
         return found
 
-    def _of_query(self, cursor: str | None, limit: int = PAGE) -> PageQuery:
-        query = self._query
+    def _of_query(self, cursor: str | None, limit: int | None = None) -> PageQuery:
+        query, limit = self._query, limit or PAGE
         return PageQuery(cursor=cursor, limit=limit, since=query.get("since"), missing=query.get("missing") or ())
 
     def _whole(self, token: str | None, last: str | None) -> Iterator[ListedAsset]:
@@ -107,6 +108,7 @@ class LibraryReader:
             cursor=cursor,
             context=context_of(asset),
             skip=skipped(asset, self._spec),
+            modified_ms=_instant(asset.modified_at),
             present=present_of(asset),
         )
 
@@ -157,6 +159,13 @@ def _behind_id(ids: Sequence[str], last: str | None) -> Sequence[str]:
 
 def _cursor(token: str | int | None, last: str | None) -> str:
     return json.dumps([token, last], ensure_ascii=False)
+
+
+def _instant(text: str | None) -> int | None:
+    try:
+        return parse_instant(text)
+    except BadRequest:
+        return None
 
 
 def _nowhere() -> ImageSource:

@@ -12,6 +12,7 @@ sites = Table(
     Column("writes_paused", Boolean, nullable=False),
     Column("capabilities", JSON),  # the CMS's answer to `site.probe`: tagger/cms/generic/probe.py
     Column("probed_ms", BigInteger),
+    Column("swept_ms", BigInteger),  # when the last complete sweep of its library began
 )
 
 api_keys = Table(

@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from support.hook_contract import HookContract
 from support.reader_contract import Open, ReaderContract
+from support.store_sender import StoreSender
 from support.writer_contract import CLAIM, WriterContract
 
 from tagger.api.app import create_app
@@ -25,13 +26,12 @@ from tagger.cms.generic.ask import Asker
 from tagger.cms.generic.reader import LibraryReader
 from tagger.cms.registry import CMSES, hook_parser, kinds, open_reader, writer
 from tagger.delivery import DeliveryClaim, Endpoint
-from tagger.demo import listing
 from tagger.demo.media_store import MediaStore
 from tagger.errors import BadRequest
 from tagger.job import JobRequest
 from tagger.ledger import Ledger, open_ledger
 from tagger.net import signing
-from tagger.net.client import Reply, Request
+from tagger.net.client import Reply
 from tagger.settings import Settings
 from tagger.site import Site
 from workers.deliver.attempt import attempt
@@ -62,19 +62,6 @@ class TestFolderReader(ReaderContract):
         return lambda asset_id: (folder / asset_id).write_bytes(b"another picture") and None
 
 
-class Sender:
-    """Answers `library.page` out of a store of the sample media library, as its HTTP route does."""
-
-    def __init__(self, store: MediaStore) -> None:
-        self.store, self.asked = store, 0
-
-    def send(self, request: Request, _max_bytes: int) -> Reply:
-        self.asked += 1
-        query = listing.Query.model_validate(json.loads(request.body or b"")["data"])
-        body = json.dumps(listing.page(self.store, "http://cms.example", query)).encode()
-        return Reply(status=200, headers={}, body=body)
-
-
 class TestLibraryReader(ReaderContract):
     @pytest.fixture
     def store(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MediaStore]:
@@ -93,7 +80,7 @@ class TestLibraryReader(ReaderContract):
     @pytest.fixture
     def opened(self, spec: Mapping[str, Any], store: MediaStore) -> Open:
         endpoint = Endpoint(id="end_1", site_id="s", url="http://cms.example/tagger", secrets=(signing.new_secret(),))
-        return lambda: LibraryReader(Asker(endpoint=endpoint, client=Sender(store)), spec)
+        return lambda: LibraryReader(Asker(endpoint=endpoint, client=StoreSender(store)), spec)
 
     @pytest.fixture
     def change_image(self, store: MediaStore) -> Callable[[str], None]:

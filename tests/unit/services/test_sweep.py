@@ -1,0 +1,208 @@
+"""A sweep finds what no hook told, twice the same changes nothing, and a doubtful mass deletion erases nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.ledger_cases.world import World, description
+from support.store_sender import StoreSender
+
+from tagger.cms.generic.ask import Asker
+from tagger.cms.generic.reader import LibraryReader
+from tagger.delivery import Endpoint, FieldOutcome
+from tagger.demo.media_store import MediaStore, Text, set_tag, set_text
+from tagger.errors import LibraryAway
+from tagger.ledger import Ledger
+from tagger.net.client import Reply
+from tagger.net.signing import new_secret
+from tagger.provenance import text_hash
+from tagger.services import sweep as sweep_module
+from tagger.services.sweep import Swept, sweep, sweep_due
+
+DAY_MS = 86_400_000
+
+
+class Scene:
+    """A library, and a ledger whose clock is an hour ahead of the library's changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.world = World.on_sqlite(folder / "ledger.sqlite")
+        self.world.now = time.time_ns() // 1_000_000 + 3_600_000
+        self.store = MediaStore(folder / "library.sqlite", ("en",))
+        self.sender = StoreSender(self.store)
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.world.ledger
+
+    def add(self, asset: str) -> None:
+        row = {"id": asset, "filename": "a.jpg", "media_type": "image/jpeg", "role": "unknown", "created_ms": 1}
+        self.store.add(row, {"title": ("a.jpg", "import")}, f"event {asset}", b"")
+
+    def described(self, asset: str, text: str = "Ours") -> None:
+        """It stands in the library as tagger wrote it."""
+        self.add(asset)
+        with self.store.change() as db:
+            set_text(db, asset, Text("alt_text", "en", text, "tagger"))
+            set_tag(db, asset, "Cat", "cat", "tagger", None, present=True)
+        job = self.world.accept(asset)
+        tags = self.world.tagged([{"id": "cat", "label": "Cat", "score": 0.9}])
+        fields = {"alt_text": {"en": {"value": text}}, "tags": {"add": [{"id": "cat", "label": "Cat"}], "remove": []}}
+        assert self.ledger.complete(self.world.claimed(job), tags if text else description(), fields)
+        [claim] = self.world.deliverable()
+        said = FieldOutcome(field="alt_text", locale="en", outcome="written", value_sha256=text_hash(text))
+        put_on = FieldOutcome(field="tags", locale="", outcome="written", added=("cat",), removed=())
+        assert self.world.finish(claim, "delivered", said, put_on) == "delivered"
+
+    def sweep(self, **options: Any) -> Swept:
+        return sweep(self.ledger, self.ledger.get_site("s"), pause=lambda _seconds: None, **options)
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    made = Scene(tmp_path)
+
+    def opened(_kind: str, spec: Mapping[str, Any], endpoint: Endpoint | None) -> LibraryReader:
+        assert endpoint is not None
+        return LibraryReader(Asker(endpoint=replace(endpoint, secrets=(new_secret(),)), client=made.sender), spec)
+
+    monkeypatch.setattr(sweep_module, "open_library", opened)
+    yield made
+    made.store.close()
+    made.ledger.close()
+
+
+def jobs(scene: Scene, asset: str) -> list[str]:
+    return [job.status for job in scene.ledger.jobs(asset_id=asset).data]
+
+
+def test_an_asset_whose_hook_never_came_is_described_once(scene: Scene) -> None:
+    scene.add("lost")
+    assert scene.sweep().row() == {"looked_at": 2, "new": 1, "changed": 0, "edited": 0, "deleted": 0, "doubted": 0}
+    [job] = scene.ledger.jobs(asset_id="lost").data
+    assert (job.lane, job.request.source.location) == ("upload", "http://cms.example/media/lost/1")
+    assert (scene.sweep().new, jobs(scene, "lost")) == (0, ["accepted"])
+
+
+def test_one_that_was_just_uploaded_waits_for_its_hook(scene: Scene) -> None:
+    scene.add("fresh")
+    scene.world.now -= 3_590_000
+    assert scene.sweep().new == 0
+    scene.world.now += 3_590_000
+    assert scene.sweep().new == 1, "the next sweep looks back behind the last one"
+
+
+def test_the_first_sweep_does_not_describe_an_old_library(scene: Scene) -> None:
+    scene.add("old")
+    scene.world.now += 8 * DAY_MS
+    assert scene.sweep().new == 0
+    assert scene.sweep(since_ms=0).new == 1
+
+
+def test_a_new_version_whose_hook_was_lost_is_described(scene: Scene) -> None:
+    scene.described("a")
+    scene.store.replace("a", "image/png", "another event", b"", 2)
+    assert (scene.sweep().changed, jobs(scene, "a")) == (1, ["accepted", "done"])
+    assert scene.sweep().changed == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "writer", "edited"),
+    [("By hand", "person", 1), ("", "person", 1), ("Ours", "person", 1), ("Ours", "tagger", 0)],
+    ids=["changed", "cleared", "same words by hand", "untouched"],
+)
+def test_an_edit_while_nobody_listened_makes_the_text_the_editors(scene: Scene, value: str, writer: Any, edited: int) -> None:
+    scene.described("a")
+    with scene.store.change() as db:
+        set_text(db, "a", Text("alt_text", "en", value, writer))
+    assert [scene.sweep().edited, scene.sweep().edited] == [edited, 0]
+    theirs = scene.ledger.provenance("s", "a").editor_fields
+    assert theirs == (frozenset({("alt_text", "en")}) if edited else frozenset())
+
+
+def test_a_tag_that_was_taken_off_is_not_put_on_again(scene: Scene) -> None:
+    scene.described("a")
+    scene.store.edit("a", {}, remove=["Cat"])
+    assert [scene.sweep().edited, scene.sweep().edited] == [1, 0]
+    tags = scene.ledger.provenance("s", "a").tags
+    assert (tags.ours, tags.editor_tags) == ((), ("cat",))
+
+
+def test_what_was_deleted_is_erased(scene: Scene) -> None:
+    for asset in ("a", "b"):
+        scene.described(asset)
+    scene.store.delete("a")
+    assert [scene.sweep().deleted, scene.sweep().deleted] == [1, 0]
+    assert (jobs(scene, "a"), jobs(scene, "b")) == ([], ["done"])
+
+
+def test_a_mass_deletion_is_believed_only_from_a_person(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_module, "DOUBTED", 2)
+    for number in range(4):
+        scene.described(f"a{number}")
+        scene.store.delete(f"a{number}")
+    found = scene.sweep()
+    assert (found.deleted, found.doubted) == (0, ["a0", "a1", "a2", "a3"])
+    assert scene.sweep(confirmed=True).deleted == 4
+
+
+def test_an_image_of_a_folder_is_not_missed(scene: Scene, tmp_path: Path) -> None:
+    from tagger.asset import ImageSource
+    from tagger.job import JobRequest
+
+    source = ImageSource(kind="file", location=str(tmp_path / "a.jpg"), root=str(tmp_path))
+    scene.ledger.accept([JobRequest(site_id="s", asset_id="a.jpg", source=source)])
+    assert scene.sweep().deleted == 0
+
+
+def test_a_library_that_changes_while_it_is_read_neither_skips_nor_repeats(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tagger.cms.generic.reader.PAGE", 3)
+    ids = [f"a{number:02}" for number in range(0, 20, 2)]
+    for asset in ids:
+        scene.add(asset)
+
+    def change(number: int) -> None:
+        """Before each page, one asset goes that was listed, and one comes before and one behind the cursor."""
+        gone = ids[number - 1]
+        if number in (2, 3):
+            scene.store.delete(gone)
+            scene.add(f"{gone}x")
+            scene.add(f"b{number}")
+
+    scene.sender.before = change
+    scene.sweep()
+    accepted = [job.asset_id for job in scene.ledger.jobs(limit=100).data]
+    assert len(accepted) == len(set(accepted))
+    assert set(ids) | {"b2", "b3"} <= set(accepted) | {ids[1], ids[2]}
+
+
+def test_a_library_that_is_away_changes_nothing_and_the_next_turn_tries_again(scene: Scene) -> None:
+    scene.described("a")
+    scene.sender.reply = Reply(status=503, headers={"retry-after": "7"}, body=b"")
+    with pytest.raises(LibraryAway) as raised:
+        scene.sweep()
+    assert (raised.value.busy, raised.value.retry_after_ms) == (True, 7_000)
+    assert scene.ledger.swept_at("s") is None
+    assert jobs(scene, "a") == ["done"]
+
+
+def test_each_site_that_can_is_swept_once_a_day(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_module.time, "sleep", lambda _seconds: None)
+    scene.add("lost")
+    turn: Callable[[], None] = lambda: sweep_due(scene.ledger, lambda: False)  # noqa: E731
+    turn()
+    assert scene.sender.asked == 0, "nobody knows whether its CMS can list"
+    scene.ledger.put_capabilities("s", {"types": ["library.page"]})
+    turn()
+    asked = scene.sender.asked
+    assert (asked, jobs(scene, "lost")) == (2, ["accepted"])
+    turn()
+    assert scene.sender.asked == asked
+    scene.world.now += DAY_MS
+    turn()
+    assert scene.sender.asked > asked
