@@ -24,24 +24,33 @@ class AddedSite:
     callback_secret: str | None  # None: the site has no endpoint
 
 
-def add_site(ledger: Ledger, catalog: Catalog, site: Site, url: str | None, *, allow_private: bool) -> AddedSite:
-    """Creates the site and, if `url` is given, its endpoint; with new secrets, which cannot be shown again.
+def add_site(
+    ledger: Ledger,
+    catalog: Catalog,
+    site: Site,
+    url: str | None,
+    *,
+    allow_private: bool,
+    hook_secret: str | None = None,
+    callback_secret: str | None = None,
+) -> AddedSite:
+    """Creates the site and, if `url` is given, its endpoint. Secrets that are not given are made; they cannot be shown again.
 
     What would fail only later, with each job or delivery, is refused here. Errors: BadRequest; Conflict if the site exists.
     """
     check_cms(site.cms)
     check_vocabulary(catalog, site.vocabulary)
     check_address(url, allow_private)
-    hook_secret = new_secret()
+    hook_secret = hook_secret or new_secret()
     made = replace(site, profile=catalog.require(site.profile).name, hook_secrets=(hook_secret,))
     ledger.add_site(made)
-    callback_secret = None if url is None else add_endpoint(ledger, site.id, url, allow_private=allow_private)
-    return AddedSite(site=made, hook_secret=hook_secret, callback_secret=callback_secret)
+    used = None if url is None else add_endpoint(ledger, site.id, url, allow_private=allow_private, secret=callback_secret)
+    return AddedSite(site=made, hook_secret=hook_secret, callback_secret=used)
 
 
-def add_endpoint(ledger: Ledger, site_id: str, url: str, *, allow_private: bool) -> str:
+def add_endpoint(ledger: Ledger, site_id: str, url: str, *, allow_private: bool, secret: str | None = None) -> str:
     """Registers where the site takes its callbacks; returns their secret."""
-    secret = new_secret()
+    secret = secret or new_secret()
     ledger.put_endpoint(Endpoint(id=new_id("end"), site_id=site_id, url=url, secrets=(secret,), allow_private=allow_private))
     return secret
 
@@ -61,6 +70,11 @@ def check_vocabulary(catalog: Catalog, name: str | None) -> None:
     if name is not None and name not in catalog.vocabularies:
         known = f"Choose one of: {', '.join(sorted(catalog.vocabularies))}."
         raise BadRequest(f"There is no vocabulary {name!r}.", known, errors=(Pointer(pointer="/vocabulary"),))
+
+
+def is_private(url: str) -> bool:
+    """Whether the address of the endpoint is private or loopback, so that it must be allowed."""
+    return unreachable(url, False) in PRIVATE
 
 
 def check_address(url: str | None, allow_private: bool) -> None:

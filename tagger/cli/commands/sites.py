@@ -2,81 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tagger import serializers
 from tagger.cli import console, filters
 from tagger.cli.acting import audited
-from tagger.cli.commands import rotation, site_probe, site_sweep
+from tagger.cli.commands import rotation, site_add, site_check, site_probe, site_sweep
+from tagger.cli.site_options import TELL_FAILED, TELL_UNWRITTEN, checked, site_row
 from tagger.errors import BadRequest
-from tagger.ledger import Ledger
 from tagger.services import sites as services
-from tagger.site import Site
 
 if TYPE_CHECKING:
-    from tagger.api.shapes import SiteIn
-
-TELL_UNWRITTEN = "Send asset.described also if there is nothing to write: texts for review, or no text."
-TELL_FAILED = "Send asset.failed for an image that could not be described."
+    pass
 
 app = typer.Typer(help="Manage sites: the CMS instances that tagger serves.", no_args_is_help=True)
 
+app.command("add")(site_add.add)
+
 DROP = ("name", "locales", "profile")  # columns that a narrow list leaves out, in this order
-
-
-def _row(ledger: Ledger, site: Site) -> dict[str, Any]:
-    endpoint = ledger.endpoint_of(site.id)
-    shown = None if endpoint is None else {"id": endpoint.url, "enabled": endpoint.enabled}
-    return {**serializers.site(site, shown, *ledger.capabilities_of(site.id)), **asdict(ledger.usage(site.id))}
-
-
-@app.command("add")
-def add(
-    site_id: Annotated[str, typer.Argument(help="Short name of the site, e.g. blog.")],
-    name: Annotated[str, typer.Option(help="Full name of the site.")] = "",
-    endpoint: Annotated[str | None, typer.Option(help="URL that receives the signed callbacks.")] = None,
-    allow_private: Annotated[bool, typer.Option(help="The endpoint may be at a private or loopback address.")] = False,
-    cms: Annotated[str, typer.Option(help="Whose hooks the site sends and whose answers it gives.")] = "generic",
-    profile: Annotated[str, typer.Option(help="Kind of business: general, news, ecommerce, …")] = "general",
-    locale: Annotated[list[str] | None, typer.Option(help="Language of the texts, e.g. de. Repeat for several.")] = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(help="Private host from which images may be fetched, e.g. cms.lan:8080. Repeat for several."),
-    ] = None,
-    tell_unwritten: Annotated[bool, typer.Option("--tell-unwritten/--no-tell-unwritten", help=TELL_UNWRITTEN)] = True,
-    tell_failed: Annotated[bool, typer.Option("--tell-failed/--no-tell-failed", help=TELL_FAILED)] = True,
-    json: console.Json = False,
-) -> None:
-    """Add a site and print its secrets, once.
-
-    Example:  tagger sites add blog --endpoint https://blog.example/tagger --locale en
-    """
-    wanted = _checked(site_id, name, endpoint, allow_private, profile, locale, allow_host)
-    site = Site(
-        id=wanted.id,
-        name=wanted.name,
-        cms=cms,
-        profile=wanted.profile,
-        locales=tuple(wanted.locales),
-        allowed_hosts=tuple(wanted.allowed_hosts),
-        tell_unwritten=tell_unwritten,
-        tell_failed=tell_failed,
-    )
-    with console.ledger(making=True) as ledger, audited(ledger, "site.added", site_id, endpoint=endpoint):
-        added = services.add_site(ledger, console.catalog(), site, endpoint or None, allow_private=allow_private)
-        secrets = {"hook_secret": added.hook_secret, "callback_secret": added.callback_secret}
-        body = {**_row(ledger, added.site), **secrets}
-    if json:
-        console.print_json(body)
-        return
-    console.out.print(f"Added {site.id}. Store these secrets; they are not shown again:")
-    console.out.print(f"  hook secret      {added.hook_secret}   (the CMS signs its hooks with it)")
-    if added.callback_secret:
-        console.out.print(f"  callback secret  {added.callback_secret}   (the CMS verifies tagger's callbacks with it)")
-    console.out.print(f"Next:  tagger keys create --site {site.id}")
 
 
 @app.command("set")
@@ -120,7 +64,7 @@ def change(
         hosts = None if allow_host is None else [host for host in allow_host if host]
         url = endpoint or (old.url if old else None)
         private = allow_private if allow_private is not None else bool(old and old.allow_private)
-        wanted = _checked(site_id, name or site.name, url, private, profile or site.profile, locale or list(site.locales), hosts)
+        wanted = checked(site_id, name or site.name, url, private, profile or site.profile, locale or list(site.locales), hosts)
         if endpoint or allow_private is not None:
             services.check_address(url, private)
         changes: dict[str, Any] = {"name": wanted.name, "locales": wanted.locales}
@@ -147,41 +91,13 @@ def change(
             secret = services.add_endpoint(ledger, site_id, endpoint, allow_private=private)
         elif endpoint or allow_private is not None:
             ledger.change_endpoint(site_id, url=endpoint, allow_private=allow_private)
-        body = {**_row(ledger, ledger.get_site(site_id)), **({"callback_secret": secret} if secret else {})}
+        body = {**site_row(ledger, ledger.get_site(site_id)), **({"callback_secret": secret} if secret else {})}
     if json:
         console.print_json(body)
         return
     console.out.print(f"{site_id} was changed; `tagger sites show {site_id}` prints it.")
     if secret:
         console.out.print(f"  callback secret  {secret}   (the CMS verifies tagger's callbacks with it; not shown again)")
-
-
-def _checked(
-    site_id: str,
-    name: str,
-    endpoint: str | None,
-    allow_private: bool,
-    profile: str,
-    locales: list[str] | None,
-    hosts: list[str] | None,
-) -> SiteIn:
-    """The same checks as in the API. Errors: BadRequest."""
-    from pydantic import ValidationError
-
-    from tagger.api.shapes import EndpointIn, SiteIn  # only a new site needs them
-
-    try:
-        return SiteIn(
-            id=site_id,
-            name=name or site_id,
-            profile=profile,
-            locales=locales or ["en"],
-            allowed_hosts=hosts or [],
-            endpoint=None if endpoint is None else EndpointIn(url=endpoint, allow_private=allow_private),
-        )
-    except ValidationError as err:
-        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in err.errors()]
-        raise BadRequest("; ".join(problems), "Correct it; `tagger sites add --help` has an example.") from None
 
 
 @app.command("list")
@@ -191,7 +107,7 @@ def list_sites(json: console.Json = False) -> None:
     Example:  tagger sites list --json
     """
     with console.ledger() as ledger:
-        rows = [_row(ledger, site) for site in ledger.sites()]
+        rows = [site_row(ledger, site) for site in ledger.sites()]
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:
@@ -210,7 +126,7 @@ def show(site_id: filters.SiteId, _json: console.AlwaysJson = True) -> None:
     Example:  tagger sites show blog
     """
     with console.ledger() as ledger:
-        console.print_json(_row(ledger, ledger.get_site(site_id)))
+        console.print_json(site_row(ledger, ledger.get_site(site_id)))
 
 
 @app.command("pause")
@@ -251,4 +167,5 @@ def resume(site_id: filters.SiteId) -> None:
 
 app.command("rotate")(rotation.rotate)
 app.command("probe")(site_probe.probe)
+app.command("check")(site_check.check)
 app.command("sweep")(site_sweep.sweep)
