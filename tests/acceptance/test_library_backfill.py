@@ -92,7 +92,7 @@ def test_the_command_line_writes_the_difference_and_the_report(house: House, lib
     page, table = tmp_path / "diff.html", tmp_path / "diff.csv"
     for out in (page, table):
         said = house.tagger(
-            "backfill", "start", "--site", SITE, "--id", "a00001", "--id", "nobody", "--dry-run", "--out", str(out)
+            "backfill", "start", "--site", SITE, "--id", "a00001", "--id", "nobody", "--force-own", "--dry-run", "--out", str(out)
         )
         assert said.returncode == 0, said.stderr
         assert "nothing was written" in said.stdout
