@@ -40,7 +40,7 @@ def open_reader(kind: str, spec: Mapping[str, Any], endpoint: Endpoint | None = 
 
 
 def open_library(kind: str, spec: Mapping[str, Any], endpoint: Endpoint | None) -> Library:
-    """The library of a site with this CMS. Errors: BadRequest if there is none; EndpointMisconfigured without an endpoint."""
+    """The library of a site with this CMS. Errors: BadRequest if there is none; Conflict without an endpoint."""
     opener = _known(kind, "open_library").open_library
     assert opener is not None
     return opener(spec, endpoint)

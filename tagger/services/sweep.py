@@ -62,7 +62,7 @@ def sweep(
     """`since_ms`: from then on new assets are looked for; None: since the last sweep. `confirmed`: erase all that are missing.
 
     After each page follows a pause of the same length, so that the CMS has time for others.
-    Errors: LibraryAway, and then what was found so far stays; EndpointMisconfigured without an endpoint.
+    Errors: LibraryAway, and then what was found so far stays; Conflict without an endpoint.
     """
     began_ms, found = ledger.now_ms(), Swept()
     last_ms = ledger.swept_at(site.id)

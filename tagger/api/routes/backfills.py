@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
@@ -24,11 +24,6 @@ from tagger.services.backfill.undo import rehearse_undo
 router = APIRouter(tags=["backfills"])
 
 STARTED: dict[int | str, dict[str, Any]] = {201: {"model": backfill_models.BackfillOut}}
-ACTIONS: dict[str, tuple[BackfillStatus, Action]] = {
-    "pause": ("paused", "backfill.paused"),
-    "resume": ("running", "backfill.resumed"),
-    "cancel": ("cancelled", "backfill.cancelled"),
-}
 
 
 @router.post("/v1/backfills", status_code=201, summary="Start a backfill over the library of a site's CMS", responses=STARTED)
@@ -106,15 +101,40 @@ def undo(backfill_id: str, body: UndoIn, state: StateDep, caller: CallerDep) -> 
 
 
 @router.post(
-    "/v1/backfills/{backfill_id}/{action}",
-    summary="Pause, resume or cancel a backfill",
+    "/v1/backfills/{backfill_id}/pause",
+    summary="Pause a backfill",
     responses=answered(backfill_models.BackfillOut),
     response_model=None,
 )
-def act(backfill_id: str, action: Literal["pause", "resume", "cancel"], state: StateDep, caller: CallerDep) -> dict[str, Any]:
+def pause(backfill_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
+    """Images that are being described finish; the others wait."""
+    return _set(state, caller, backfill_id, "paused", "backfill.paused")
+
+
+@router.post(
+    "/v1/backfills/{backfill_id}/resume",
+    summary="Resume a backfill",
+    responses=answered(backfill_models.BackfillOut),
+    response_model=None,
+)
+def resume(backfill_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
+    return _set(state, caller, backfill_id, "running", "backfill.resumed")
+
+
+@router.post(
+    "/v1/backfills/{backfill_id}/cancel",
+    summary="Cancel a backfill",
+    responses=answered(backfill_models.BackfillOut),
+    response_model=None,
+)
+def cancel(backfill_id: str, state: StateDep, caller: CallerDep) -> dict[str, Any]:
+    """Its waiting jobs are cancelled. It cannot be resumed."""
+    return _set(state, caller, backfill_id, "cancelled", "backfill.cancelled")
+
+
+def _set(state: AppState, caller: Caller, backfill_id: str, status: BackfillStatus, action: Action) -> dict[str, Any]:
     backfill = _seen(state, caller, backfill_id)
-    status, name = ACTIONS[action]
-    with state.ledger.audited(caller.acts(name, backfill.site_id, backfill=backfill_id)):
+    with state.ledger.audited(caller.acts(action, backfill.site_id, backfill=backfill_id)):
         state.ledger.set_backfill_status(backfill_id, status)
     return progress(state.ledger.backfill(backfill_id), state.ledger.now_ms())
 

@@ -17,7 +17,7 @@ from tagger.cms.generic.ask import Asker
 from tagger.cms.generic.library import MOST, TYPE, LibraryPage, Listed, PageQuery, read_page
 from tagger.cms.job_body import CAPTION_CHARS, TITLE_CHARS
 from tagger.delivery import Endpoint
-from tagger.errors import AnswerInvalid, BadRequest, EndpointMisconfigured, LibraryAway
+from tagger.errors import AnswerInvalid, BadRequest, Conflict, LibraryAway
 from tagger.instants import parse_instant
 from tagger.net.client import HttpClient
 
@@ -34,7 +34,9 @@ class LibraryReader:
     @classmethod
     def of(cls, spec: Mapping[str, Any], endpoint: Endpoint | None) -> LibraryReader:
         if endpoint is None:
-            raise EndpointMisconfigured("The site has no endpoint, so its library cannot be read.")
+            raise Conflict(
+                "The site has no endpoint, so its library cannot be read.", "Add one: `tagger sites set SITE --endpoint URL`."
+            )
         return cls(Asker(endpoint=endpoint, client=HttpClient()), spec)
 
     def page(self, query: PageQuery) -> LibraryPage:

@@ -60,7 +60,7 @@ def plan_folder(
 def plan_library(ledger: Ledger, site: Site, wanted: Wanted, *, window: int) -> Backfill:
     """A new backfill over the library of the site's CMS. The CMS is asked once, for the number of assets.
 
-    Errors: BadRequest; LibraryAway; EndpointMisconfigured if the site has no endpoint.
+    Errors: BadRequest; LibraryAway; Conflict if the site has no endpoint.
     """
     _check(wanted)
     spec = {**wanted.spec(), "left_out": "", "deliver": not wanted.dry_run, **_of_site(site)}

@@ -17,7 +17,7 @@ CHUNK = 100
 
 
 def rehearse_undo(ledger: Ledger, undone: Backfill) -> Iterator[Line]:
-    """Errors: LibraryAway; EndpointMisconfigured if the site has no endpoint."""
+    """Errors: LibraryAway; Conflict if the site has no endpoint."""
     reader = open_library(ledger.get_site(undone.site_id).cms, {}, ledger.endpoint_of(undone.site_id))
     cursor: str | None = None
     while True:

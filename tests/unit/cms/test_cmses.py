@@ -27,7 +27,7 @@ from tagger.cms.generic.reader import LibraryReader
 from tagger.cms.registry import CMSES, hook_parser, kinds, open_reader, writer
 from tagger.delivery import DeliveryClaim, Endpoint
 from tagger.demo.media_store import MediaStore
-from tagger.errors import BadRequest
+from tagger.errors import BadRequest, Conflict
 from tagger.job import JobRequest
 from tagger.ledger import Ledger, open_ledger
 from tagger.net import signing
@@ -257,3 +257,9 @@ def test_a_backfill_of_an_unknown_kind_is_refused_with_the_known_ones() -> None:
     with pytest.raises(BadRequest, match="no reader `flickr`") as caught:
         open_reader("flickr", {})
     assert "folder" in caught.value.remedy
+
+
+def test_the_library_of_a_site_without_an_endpoint_is_a_conflict() -> None:
+    with pytest.raises(Conflict) as raised:
+        registry.open_library("generic", {}, None)
+    assert raised.value.status == 409, "and no 502: nothing was asked"
