@@ -21,7 +21,7 @@ def sweep(
     ] = False,
     json: console.Json = False,
 ) -> None:
-    """Find what no hook told: new images, new versions, edits and deletions.
+    """Find new images, versions, edits and deletions that no hook told.
 
     Each site whose CMS can list its library is swept once a day by itself. The first sweep looks back seven days for new images;
     `tagger backfill start` describes older ones. If many assets are missing in the CMS, nothing is erased without
