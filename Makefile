@@ -18,8 +18,8 @@ test: $(DEV)/.done  ## Lint, types and every test, beside each other; the twenty
 suite: $(DEV)/.done
 	$(DEV)/bin/python -m pytest -n $(AT_ONCE) --dist worksteal --durations=20 $(FAST) tests/integration tests/acceptance tests/faults $(ARGS)
 
-# Twice as many as there are processors: the long tests wait for other processes most of the time.
-AT_ONCE := $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
+# One more than there are processors: most of the long tests wait for other processes.
+AT_ONCE := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 # The tests start some hundred processes of the product. A process whose modules are compiled starts an eighth faster.
 export PYTHONDONTWRITEBYTECODE :=

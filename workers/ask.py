@@ -5,7 +5,8 @@ The request is JSON on standard input. The answers are JSON lines on standard ou
     reach    {"vocabulary": YAML}  → {"model", "unreachable": {term id: why}}, of the lite models; GME reaches any words
     vectors  {"vocabulary": YAML}  → {"model", "texts", "dimensions", "file"}, of the lite models; GME makes its own as it starts
     images   {"vocabulary": YAML, "profile": name, "images": [path, …]}  → one line an image: {"file", "models", "scores"
-             of every term, "tags" that publish, "caption" as the model wrote it, "annotations"}, or {"file", "error"}
+             of every term, "tags" that publish, "caption" as the model wrote it, "annotations", "facts" for the
+             text rules}, or {"file", "error"}
 
 Exit status: 0 answered · 1 the models or the request failed; the answer is {"error": ErrorInfo}.
 """
@@ -19,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,7 @@ class _ImageQuestion:
             "kind": prediction.kind,
             "caption": {"text": caption.text, "score": gate.caption_score(caption), "model": caption.model} if caption else None,
             "annotations": [a.to_dict() for a in annotations if a.field != "tags"],
+            "facts": asdict(gate.facts_of(prediction)),
         }
 
 

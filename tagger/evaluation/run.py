@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tagger.alttext import rules
+from tagger.alttext.types import Facts
 from tagger.asset import Context
 from tagger.catalog.profile import Profile
 from tagger.catalog.vocabulary import Vocabulary
@@ -166,5 +167,13 @@ def _broken(answer: Answer, vocabulary: Vocabulary, profile: Profile) -> str | N
     if text is None:
         return None
     context = Context(role="informative")
-    again = rules.alt_text(text, locale="en", context=context, rules=profile.text, names=vocabulary.names("en"))
+    again = rules.alt_text(
+        text, locale="en", context=context, facts=_facts(answer), rules=profile.text, names=vocabulary.names("en")
+    )
     return None if again.value == text and again.action == "publish" else text
+
+
+def _facts(answer: Answer) -> Facts:
+    """What the models saw in the picture. A quotation of a sign is judged by the lines that were read."""
+    stored = answer.get("facts", {})
+    return Facts(**{**stored, "lines": tuple(stored.get("lines", ()))})

@@ -96,3 +96,11 @@ def test_the_plot_is_svg_with_a_dot_for_each_bin() -> None:
     circles = ET.fromstring(text).findall("{http://www.w3.org/2000/svg}circle")
     assert len(circles) == len(found.bins) + 2, "and one in the legend for each curve"
     assert "first &lt;&amp;&gt;" in text
+
+
+def test_a_sign_that_was_read_is_quoted_and_one_that_was_not_breaks_a_rule() -> None:
+    quoted = answer("a.jpg", {}, 'Sign that reads "NO PARKING"')
+    read = {"contains_text": True, "lines": ["NO PARKING"]}
+    assert made({**quoted, "facts": read}).broken_alt_texts == {}
+    assert made({**quoted, "facts": {**read, "lines": ["NO ENTRY"]}}).broken_alt_texts
+    assert made(quoted).broken_alt_texts

@@ -71,12 +71,13 @@ def test_a_stop_sign_is_quoted_if_the_words_stand_on_it() -> None:
     [
         seen(line("NO PARKING"), classes=(ClassScore(label="bookshop", score=0.9),)),
         seen(line("NO PARKING"), line("unsure", 0.6)),
+        seen(line("Sports Centre", 0.99), line("Wivenioe rark", 0.885)),  # read from a sign of Wivenhoe Park
         seen(*(line("a long text that nobody would call short") for _ in range(3))),
         seen(),
         Prediction(width=8, height=8, classes=SIGN),
         Prediction(width=8, height=8, classes=SIGN, lines=(line("STOP"),), kinds=(KindScore(kind="chart", score=0.9),)),
     ],
-    ids=["no sign", "a line that was not read", "long", "nothing read", "nobody looked", "a chart"],
+    ids=["no sign", "a line that was not read", "a letter in doubt", "long", "nothing read", "nobody looked", "a chart"],
 )
 def test_nothing_else_is_quoted(prediction: Prediction) -> None:
     assert signs.caption(prediction, "m") is None

@@ -79,6 +79,11 @@ def denied(label: str, classes: Sequence[ClassScore]) -> bool:
     return bool(known) and sum(c.score for c in classes if c.label in known) < DENIED
 
 
+def confirmed(label: str, classes: Sequence[ClassScore]) -> bool:
+    """Whether the classifier, too, sees something of what the detector found. Without a class for it, it cannot."""
+    return bool(naming_classes().get(label)) and not denied(label, classes)
+
+
 def overruled(label: str, objects: Sequence[DetectedObject]) -> bool:
     """Whether the detector, which knows what the classifier names, found none of it and something else of that size."""
     known = {name for name, classes in naming_classes().items() if label in classes}

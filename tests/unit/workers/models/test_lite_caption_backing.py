@@ -16,6 +16,7 @@ from workers.models.lite import look
 from workers.models.lite.captions.compose import caption
 from workers.models.lite.captions.english import PLURALS, plain, plural
 from workers.models.lite.captions.nouns import all_nouns, sources
+from workers.models.lite.captions.subject import HINTED
 from workers.models.lite.detect import sure
 from workers.models.lite.lexicon import lexicon
 
@@ -25,6 +26,11 @@ NOUNS = {form: n.word for n in all_nouns() for form in (n.word, plural(n.word))}
 EMPTY = re.compile(
     r"\b(a|an|of|in|on|with|and|beside|under|against|front|two|three|four|five|six|seven|eight|nine|ten|close-up|portrait|sky"
     r"|grass|background|clothing|outdoors|indoors|dark|pale|black|white|red|orange|yellow|green|blue|purple|pink|brown|grey)\b"
+)
+# A colour, and no thing of its own: "in dark clothing", "in orange", "an orange dahlia".
+COLOURED = re.compile(
+    r"\bin (dark|pale|black|white|red|orange|yellow|green|blue|purple|pink|brown|grey)( clothing)?\b"
+    r"|\borange (?!in\b|on\b|and\b|with\b|beside\b|under\b|against\b)(?=\w)"
 )
 LEAST = 0.02  # score of a class or probability of a box, under which nothing is evidence
 
@@ -65,7 +71,7 @@ def pictures(draw: st.DrawFn) -> tuple[Prediction, Pixels]:
 
 def rest_of(text: str, prediction: Prediction) -> tuple[set[str], str]:
     """The nouns of a text, and what is left of it without them and without the words of the grammar."""
-    left, found = text, set()
+    left, found = COLOURED.sub(" ", text), set()
     own = {plain(c.label): plain(c.label) for c in prediction.classes}
     for form, word in sorted({**own, **NOUNS}.items(), key=lambda pair: -len(pair[0])):
         pattern = re.compile(rf"(?<![\w-]){re.escape(form)}(?![\w-])")
@@ -82,7 +88,7 @@ def backed(word: str, prediction: Prediction) -> bool:
         return True
     rows = sources(word)
     by_class = any(scores.get(KNOWN.classes[row], 0.0) >= LEAST for row in rows if row < len(KNOWN.classes))
-    by_box = any(o.label == word and sure(o) >= 0.5 for o in prediction.objects)
+    by_box = any(o.label == word and sure(o) >= HINTED for o in prediction.objects)
     return by_class or by_box or any(n.word == word and n.scenery for n in all_nouns())
 
 

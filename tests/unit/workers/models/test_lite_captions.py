@@ -61,8 +61,15 @@ def test_a_sure_class_is_named() -> None:
 
 
 def test_unsure_classes_give_the_word_that_they_share() -> None:
-    made = said(seen({"tabby cat": 0.45, "Egyptian Mau": 0.4}))
+    made = said(seen({"tabby cat": 0.45, "Egyptian Mau": 0.4}, ("cat", 0.8, LARGE)))
     assert (made.text, made.specific) == ("a cat", True)
+
+
+def test_what_only_one_model_sees_is_left_to_a_person() -> None:
+    """The detector knows cats, so without a box there may be two. The classifier has no class of cakes, and saw a helmet."""
+    assert not said(seen({"tabby cat": 0.45, "Egyptian Mau": 0.4})).specific
+    assert not said(seen({"tabby cat": 0.95})).specific
+    assert not said(seen({"crash helmet": 0.47, "comic book": 0.2}, ("cake", 0.65, LARGE))).specific
 
 
 def test_two_kinds_of_an_animal_give_the_wider_word_and_never_the_detectors_other_animal() -> None:

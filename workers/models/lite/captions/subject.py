@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tagger.prediction import ClassScore, DetectedObject, Prediction
-from workers.models.lite.belief import denied, overruled
+from workers.models.lite.belief import confirmed, overruled
 from workers.models.lite.captions.draft import MANY, Part
 from workers.models.lite.captions.english import plain
 from workers.models.lite.captions.nouns import Noun, narrowest, noun, sources
@@ -84,16 +84,18 @@ def _named(classes: Sequence[ClassScore], objects: Sequence[DetectedObject]) -> 
         name = known.word
     part = Part(noun=known or Noun(word=name, zh=None), score=min(1.0, first.score / NAMED), name=name)
     boxes = tuple(o for o in objects if known is not None and o.label == known.word and sure(o) >= THERE)
-    return Subject(part=part, boxes=boxes, agreed=not overruled(first.label, objects))
+    counted = known is None or known.word not in lexicon().object_index or bool(boxes)
+    return Subject(part=part, boxes=boxes, agreed=counted and not overruled(first.label, objects))
 
 
 def _of_word(known: Noun, prediction: Prediction, score: float) -> Subject:
     """A word that the classes give, with the boxes of that kind."""
     seen = of_boxes(known.word, prediction.objects, score)
     if seen is not None:
-        return Subject(part=seen.part, boxes=seen.boxes, agreed=not denied(known.word, prediction.classes))
+        return Subject(part=seen.part, boxes=seen.boxes, agreed=confirmed(known.word, prediction.classes))
     first = max(prediction.classes, key=lambda c: c.score, default=None)
-    agreed = first is None or known.scenery or not overruled(first.label, prediction.objects)
+    uncounted = not known.scenery and known.word in lexicon().object_index  # the detector knows it, and shows none to count
+    agreed = first is None or known.scenery or not (uncounted or overruled(first.label, prediction.objects))
     return Subject(part=Part(noun=known, score=score), boxes=(), agreed=agreed)
 
 
