@@ -199,6 +199,11 @@ class HttpClient:
         except FAULTS as err:
             connection.close()
             raise _failure(step.hop, stage, err) from None  # the cause's text may hold the whole URL
+        except ValueError:  # its text may hold a header, such as a key with a line break; an error of `read` is its caller's
+            connection.close()
+            if stage != "send":
+                raise
+            raise RequestFailed(step.hop, stage, f"{step.hop.origin}: a header cannot be sent as it is.") from None
         except BaseException:
             connection.close()
             raise

@@ -124,7 +124,7 @@ class Settings(BaseModel):
         default="", description="Base URL of the server for `caption = openai`, such as https://models.example/v1."
     )
     openai_model: str = Field(default="", description="Name of the model on that server.")
-    openai_key: SecretStr | None = Field(default=None, description="Bearer key for that server. Empty: it needs none.")
+    openai_key: BearerKey | None = Field(default=None, description="Bearer key for that server. Empty: it needs none.")
     openai_private: bool = Field(default=False, description="`openai_url` may have a private or loopback address.")
     openai_log_probs: bool = Field(
         default=True, description="Ask the server how probable its words are. Without that, every caption is for review."

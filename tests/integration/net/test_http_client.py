@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,6 +46,15 @@ def test_a_method_a_body_and_credentials_arrive_at_a_host_that_was_named(server:
     assert (reply.status, reply.body, reply.headers["content-type"]) == (200, b'{"id": 7}', "application/json")
     assert server.requests[0].startswith("PATCH /wp-json/media/7?x=%7E HTTP/1.1\r\n")
     assert server.header("authorization") == "Basic abc"
+
+
+@pytest.mark.parametrize("key", ["sk-secret\n", "sk-secret-ключ"], ids=["line break", "not Latin"])
+def test_a_header_that_cannot_be_sent_is_a_failure_that_does_not_show_it(server: Server, client: HttpClient, key: str) -> None:
+    with pytest.raises(RequestFailed) as failed:
+        client.send(asking(server, authorization=f"Bearer {key}"), 1000)
+    shown = "".join(traceback.format_exception(failed.value))
+    assert (failed.value.stage, "sk-secret" in shown) == ("send", False)
+    assert server.requests == []
 
 
 def test_a_signed_request_is_verified_by_the_receiver(server: Server, client: HttpClient) -> None:

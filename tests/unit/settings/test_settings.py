@@ -116,6 +116,15 @@ def test_a_list_of_sentinels_is_a_url(tmp_path: Path) -> None:
     assert load({}, home=tmp_path, broker_url=url).broker == url
 
 
+def test_the_key_of_a_model_server_with_a_line_break_is_refused_and_not_shown(tmp_path: Path) -> None:
+    """The error of a header that cannot be sent held the key. At the ends of a variable or a file, line breaks are dropped."""
+    (tmp_path / "tagger.toml").write_text('openai_key = "sk-secret\\n"\n', "utf-8")
+    with pytest.raises(SettingsError, match="openai_key: a key has only printable ASCII") as refused:
+        load({}, home=tmp_path)
+    assert load({"TAGGER_OPENAI_KEY": "sk-other\n"}, home=tmp_path).openai_key == SecretStr("sk-other")
+    assert "sk-secret" not in str(refused.value)
+
+
 @pytest.mark.parametrize("key", ["schlüssel", "клю", "tab\tkey", "two\nlines", "a\u00a0b", "zero\u200bwidth"], ids=range(6))
 def test_an_admin_key_that_no_header_can_carry_is_refused(tmp_path: Path, key: str) -> None:
     """The operator would be locked out, and told only that the key is unknown."""
