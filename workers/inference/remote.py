@@ -6,6 +6,7 @@ charged: the job is released, and this worker claims nothing until a pause is ov
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from tagger.net.client import HttpClient, Reply, Request, RequestFailed
 from tagger.prediction import CaptionPrediction, Pixels, Vector
 from tagger.settings import Settings
 from workers.inference.engine import State
+from workers.inference.suspects import Suspects
 from workers.models.base import PartialPrediction
 from workers.models.openai import wire
 
@@ -27,6 +29,7 @@ log = structlog.get_logger(__name__)
 MOST_BYTES = 1 << 20  # of an answer
 CONNECT_SECONDS = 5.0
 PAUSES = (1.0, 5.0, 15.0, 60.0)  # seconds after failures in a row; the last one repeats
+OF_A_PICTURE = frozenset({200, 500, 502, 504})  # statuses of a server that fails on one picture; 200: without a completion
 LONGEST_PAUSE_SECONDS = 300.0  # also if the server asks for more
 
 
@@ -45,13 +48,15 @@ class RemoteCaptioner:
         self._seconds = settings.openai_seconds
         self._addresses = AddressPolicy(ports=None, allow_private=settings.openai_private)
         self._headers = {"Content-Type": "application/json"}
-        if settings.openai_key is not None:
-            self._headers["Authorization"] = f"Bearer {settings.openai_key.get_secret_value()}"
+        self._secret = "" if settings.openai_key is None else settings.openai_key.get_secret_value()
+        if self._secret:
+            self._headers["Authorization"] = f"Bearer {self._secret}"
         self._slots = threading.BoundedSemaphore(settings.openai_requests)
         self._client = client or HttpClient()
         self._clock = clock
         self._lock = threading.Lock()
         self._failures = 0  # in a row
+        self._suspects = Suspects()
         self._not_before = float("-inf")
         self._closed = threading.Event()
 
@@ -103,13 +108,18 @@ class RemoteCaptioner:
         self._client.close()
 
     def _ask(self, body: bytes, deadline: float) -> wire.Sentence | None:
+        """Errors: as `predict`. The first failure is the server's; a picture that fails again beside good answers is charged."""
         reply: Reply | None = None
+        picture = hashlib.sha256(body).digest()
         try:
             reply = self._send(body, deadline)
-            said = wire.sentence(reply)
+            said = wire.sentence(reply, proven=not self._suspects.none_answered, secret=self._secret)
         except ModelServerUnavailable as err:
+            if _may_be_of_the_picture(err, reply) and self._suspects.failed(picture):
+                raise ModelError(f"The model server answers other pictures, and fails again on this one. {err}") from err
             self._pause(err, reply)
             raise
+        self._suspects.answered(picture)
         with self._lock:
             self._failures = 0
         return said
@@ -138,8 +148,15 @@ class RemoteCaptioner:
         with self._lock:
             if self._clock() >= self._not_before:  # requests that were under way together fail together
                 self._failures += 1
-            pause = PAUSES[min(self._failures, len(PAUSES)) - 1]
+            pause = PAUSES[min(max(self._failures, 1), len(PAUSES)) - 1]  # 0: an answer came since the pause began
             if asked.isascii() and asked.isdigit():
                 pause = min(max(pause, float(asked)), LONGEST_PAUSE_SECONDS)
-            self._not_before = self._clock() + pause
+            self._not_before = max(self._not_before, self._clock() + pause)
         log.warning("model.server_unavailable", error=str(err), pause_seconds=pause)
+
+
+def _may_be_of_the_picture(err: ModelServerUnavailable, reply: Reply | None) -> bool:
+    """Whether a picture can cause such a failure. A wrong key, a busy server or one that cannot be reached has another cause."""
+    if reply is None:
+        return isinstance(err.__cause__, RequestFailed) and err.__cause__.stage == "answer"
+    return reply.status in OF_A_PICTURE

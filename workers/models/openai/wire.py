@@ -16,6 +16,7 @@ from PIL import Image
 from tagger.errors import ModelError, ModelServerUnavailable
 from tagger.net.client import Reply
 from tagger.prediction import Pixels
+from workers.models.openai.words import caption_in, printable
 
 PROMPT = (
     "Describe this picture in one short English sentence, as the alternative text of a web page. Say only what can be seen. "
@@ -23,7 +24,9 @@ PROMPT = (
 )
 MOST_TOKENS = 100  # of an answer; a sentence has 10 to 30
 QUALITY = 90  # of the JPEG
-OF_THE_IMAGE = frozenset({400, 413, 415, 422})  # statuses by which a server refuses one request
+OF_THE_IMAGE = frozenset({413, 415})  # statuses by which a server refuses one picture
+OF_THE_REQUEST = frozenset({400, 422})  # the picture, or a setting such as the model or the log-probabilities
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)  # deep JSON, huge numbers
 SHOWN = 200  # characters of a server's message that an error repeats
 
 
@@ -54,26 +57,30 @@ def _jpeg(pixels: Pixels) -> bytes:
     return out.getvalue()
 
 
-def sentence(reply: Reply) -> Sentence | None:
-    """The caption; None if the server declines to write one.
+def sentence(reply: Reply, *, proven: bool, secret: str = "") -> Sentence | None:
+    """The caption; None if the server declines to write one, or did not write it to its end.
 
-    Errors: ModelError if the server refuses this request; ModelServerUnavailable for every other answer without a caption.
+    `proven`: the server has answered a request with these settings, so a refusal is about the picture. `secret`: the key, which
+    no error repeats. Errors: ModelError if the server refuses this picture; ModelServerUnavailable for every other answer
+    without a caption.
     """
-    if reply.status in OF_THE_IMAGE:
-        raise ModelError(f"The model server refused the picture with {reply.status}: {_message(reply.body)}")
+    if reply.status in OF_THE_IMAGE or (proven and reply.status in OF_THE_REQUEST):
+        raise ModelError(f"The model server refused the picture with {reply.status}: {_message(reply.body, secret)}")
     if reply.status != 200:
-        raise ModelServerUnavailable(f"The model server answered {reply.status}: {_message(reply.body)}")
+        raise ModelServerUnavailable(f"The model server answered {reply.status}: {_message(reply.body, secret)}")
     try:
         choice = json.loads(reply.body)["choices"][0]
-        text, reason = choice["message"].get("content"), choice.get("finish_reason")
+        message, reason = choice["message"], choice.get("finish_reason")
+        text, refusal = message.get("content"), message.get("refusal")
         if text is not None and not isinstance(text, str):
             raise TypeError("content")
         log_prob = _mean(choice.get("logprobs"))
-    except (ValueError, LookupError, TypeError, AttributeError) as err:
+    except UNREADABLE as err:
         raise ModelServerUnavailable("The answer of the model server is not a chat completion.") from err
-    if reply.cut or reason == "content_filter" or not text or not text.strip():
+    if reason != "stop" or refusal or text is None:  # "length": half a sentence
         return None
-    return Sentence(text=" ".join(text.split()).strip('"'), log_prob=log_prob)
+    said = caption_in(text)
+    return None if said is None else Sentence(text=said, log_prob=log_prob)
 
 
 def _mean(log_probs: Mapping[str, Any] | None) -> float | None:
@@ -83,11 +90,11 @@ def _mean(log_probs: Mapping[str, Any] | None) -> float | None:
     return mean if math.isfinite(mean) else None
 
 
-def _message(body: bytes) -> str:
-    """The server's own message, for an operator."""
+def _message(body: bytes, secret: str) -> str:
+    """The server's own message, for an operator. Some servers quote the key that they refuse."""
     try:
         error = json.loads(body)["error"]
-        text = error["message"] if isinstance(error, dict) else error
-    except (ValueError, LookupError, TypeError):
+        text = str(error["message"] if isinstance(error, dict) else error)
+    except UNREADABLE:
         text = "no message"
-    return " ".join(str(text).split())[:SHOWN]
+    return printable(text.replace(secret, "***") if secret else text)[:SHOWN]

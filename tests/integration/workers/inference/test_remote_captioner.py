@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import math
 import threading
@@ -23,6 +24,7 @@ from tagger.settings import load
 from workers.inference.remote import LONGEST_PAUSE_SECONDS, PAUSES, RemoteCaptioner
 
 RED: Pixels = np.full((30, 50, 3), (200, 30, 30), np.uint8)
+BLUE: Pixels = np.full((30, 50, 3), (30, 30, 200), np.uint8)
 SECONDS = 60.0
 
 
@@ -82,8 +84,16 @@ def test_without_probabilities_the_caption_has_score_0_and_is_for_review(server:
 
 @pytest.mark.parametrize(
     "answer",
-    [completion(None), completion("  "), completion("I cannot", reason="content_filter")],
-    ids=["no text", "blank", "filtered"],
+    [
+        completion(None),
+        completion("  "),
+        completion("A cat.", reason="content_filter"),
+        completion("A woman in a red", reason="length"),
+        Answer(body={"choices": [{"message": {"content": "A cat."}}]}),
+        Answer(body={"choices": [{"finish_reason": "stop", "message": {"content": "A cat.", "refusal": "No."}}]}),
+        completion("I'm sorry, I can't help with that."),
+    ],
+    ids=["no text", "blank", "filtered", "half a sentence", "no end", "refused", "refused in words"],
 )
 def test_a_server_that_declines_gives_no_caption(server: ModelServer, answer: Answer, captioner: Connect) -> None:
     server.answer = lambda _body: answer
@@ -101,8 +111,13 @@ def test_a_server_that_declines_gives_no_caption(server: ModelServer, answer: An
         Answer(body="<html>"),
         Answer(body={"choices": []}),
         Answer(body={"choices": [{"message": {"content": 7}}]}),
+        Answer(body="[" * 100_000),
+        Answer(status=500, body="[" * 100_000),
+        completion("x", 10**400),
+        Answer(status=400, body={"error": {"message": "No such model."}}),
+        Answer(status=422, body={"error": {"message": "logprobs is not supported."}}),
     ],
-    ids=["key", "model", "limit", "fault", "redirect", "page", "empty", "number"],
+    ids=["key", "model", "limit", "fault", "redirect", "page", "empty", "number", "deep", "deep fault", "huge", "400", "422"],
 )
 def test_an_answer_without_a_caption_is_an_outage_and_charges_no_image(
     server: ModelServer, answer: Answer, captioner: Connect
@@ -118,8 +133,9 @@ def test_an_answer_without_a_caption_is_an_outage_and_charges_no_image(
 def test_a_picture_that_the_server_refuses_is_charged_with_the_servers_words(
     server: ModelServer, status: int, captioner: Connect
 ) -> None:
-    server.answer = lambda _body: Answer(status=status, body={"error": {"message": "Too small."}})
     model = captioner()
+    assert caption(model) is not None, "the settings are right"
+    server.answer = lambda _body: Answer(status=status, body={"error": {"message": "Too small."}})
     with pytest.raises(ModelError, match=r"Too small\."):
         caption(model)
     assert model.ready, "other pictures go on"
@@ -138,6 +154,73 @@ def test_the_pauses_grow_and_an_answer_ends_them(server: ModelServer, captioner:
     server.answer = good
     assert caption(model) is not None
     assert model.ready
+
+
+def test_a_failure_after_an_answer_within_a_pause_does_not_lengthen_it_to_the_longest(
+    server: ModelServer, captioner: Connect
+) -> None:
+    clock = Clock()
+    model = captioner(clock)
+    good = server.answer
+    for answer in (lambda _body: Answer(status=503, body={}), good, lambda _body: Answer(status=503, body={})):
+        server.answer = answer
+        with contextlib.suppress(ModelServerUnavailable):
+            caption(model)
+    clock.now += PAUSES[0]
+    assert model.ready
+
+
+def test_a_second_failure_does_not_shorten_the_pause_that_the_server_asked_for(server: ModelServer, captioner: Connect) -> None:
+    clock = Clock()
+    model = captioner(clock)
+    for headers in ({"Retry-After": "200"}, {}):
+        server.answer = lambda _body, headers=headers: Answer(status=429, body={}, headers=headers)  # type: ignore[misc]
+        with pytest.raises(ModelServerUnavailable):
+            caption(model)
+    clock.now += 100
+    assert not model.ready
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(status=500, body={}), Answer(status=502, body={}), Answer(body="<html>")], ids=["500", "502", "page"]
+)
+def test_a_picture_on_which_the_server_fails_is_charged_and_stops_no_other(
+    server: ModelServer, answer: Answer, captioner: Connect
+) -> None:
+    clock = Clock()
+    model = captioner(clock)
+    good = server.answer
+
+    def ask_for_the_bad_one(error: type[Exception]) -> None:
+        server.answer = lambda _body: answer
+        with pytest.raises(error):
+            caption(model)
+        server.answer = good
+
+    ask_for_the_bad_one(ModelServerUnavailable)  # who is to blame is not known yet
+    clock.now += PAUSES[0]
+    ask_for_the_bad_one(ModelServerUnavailable)  # no other one was answered
+    clock.now += PAUSES[1]
+    assert caption(model, BLUE) is not None
+    ask_for_the_bad_one(ModelError)
+    assert model.ready, "other pictures go on"
+
+
+def test_a_picture_is_not_charged_for_a_limit_or_a_wrong_key(server: ModelServer, captioner: Connect) -> None:
+    model, good = captioner(), server.answer
+    for status in (429, 503, 401, 403, 404):
+        for _ in range(2):
+            server.answer = good
+            assert caption(model, BLUE) is not None
+            server.answer = lambda _body, status=status: Answer(status=status, body={})  # type: ignore[misc]
+            with pytest.raises(ModelServerUnavailable):
+                caption(model)
+
+
+def test_no_error_repeats_the_key(server: ModelServer, captioner: Connect) -> None:
+    server.answer = lambda _body: Answer(status=401, body={"error": {"message": "Wrong\0 key\ud800: sk-secret"}})
+    with pytest.raises(ModelServerUnavailable, match=r"401: Wrong key: \*\*\*$"):
+        caption(captioner(openai_key="sk-secret"))
 
 
 def test_requests_that_fail_together_are_one_outage(server: ModelServer, captioner: Connect) -> None:
