@@ -57,9 +57,9 @@ class KindScore:
 
 @dataclass(frozen=True, kw_only=True)
 class TextLine:
-    """A line of text that was read in the picture."""
+    """A line of text that was seen in the picture."""
 
-    text: str
+    text: str  # empty: it could not be read
     score: float  # mean probability of its characters, 0..1
     box: tuple[float, float, float, float]  # x0, y0, x1, y1 as shares of width and height
 
@@ -122,7 +122,7 @@ class Prediction:
     entailment: tuple[EntailmentPrediction, ...] = ()
     models: tuple[str, ...] = field(default=())  # every name@revision that took part
     kinds: tuple[KindScore, ...] = ()  # of all kinds, the most probable first; empty: nobody looked
-    lines: tuple[TextLine, ...] | None = None  # of text, in the order of reading; empty: none was found; None: nobody looked
+    lines: tuple[TextLine, ...] | None = None  # of text, in the order of reading; empty: none was seen; None: nobody looked
     faces: tuple[Face, ...] | None = None  # the surest first; empty: none was found; None: nobody looked
     content: Content = "shown"  # of the same bytes, by the decoder
     file: FileMetadata = field(default_factory=FileMetadata)  # what the file says of itself; of the same bytes, so kept with them

@@ -37,7 +37,7 @@ def is_sure(line: TextLine) -> bool:
 def quotable(prediction: Prediction) -> tuple[str, ...]:
     """The lines of the picture, if no letter of any is in doubt; else nothing, because a quotation with a gap misleads."""
     lines = prediction.lines or ()
-    return tuple(line.text for line in lines) if all(line.score >= QUOTED for line in lines) else ()
+    return tuple(line.text for line in lines) if all(line.text and line.score >= QUOTED for line in lines) else ()
 
 
 def text(prediction: Prediction) -> str | None:

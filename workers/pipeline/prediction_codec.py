@@ -33,7 +33,7 @@ from tagger.prediction import (
 
 T = TypeVar("T")
 
-FORM = 8  # version of the JSON; another version is not read
+FORM = 9  # version of the JSON; another version is not read
 HALVES, DOUBLES = "<f2", "<f8"  # numbers as bytes, little-endian
 
 

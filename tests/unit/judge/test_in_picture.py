@@ -35,9 +35,23 @@ def seen(*lines: TextLine, classes: tuple[ClassScore, ...] = SIGN, objects: tupl
         ((line("ab"),), None),
         ((line("禁"),), None),
         ((line("...."),), None),
+        ((line("", 0.3),), None),
+        ((line(""), line("No entry")), True),
         ((line("ab", 0.6), line("No entry")), True),
     ],
-    ids=["nobody looked", "none", "english", "chinese", "unsure", "two letters", "one sign", "dots", "one of two"],
+    ids=[
+        "nobody looked",
+        "none",
+        "english",
+        "chinese",
+        "unsure",
+        "two letters",
+        "one sign",
+        "dots",
+        "not read",
+        "one not read",
+        "one of two",
+    ],
 )
 def test_text_is_a_fact_only_if_it_was_read(lines: tuple[TextLine, ...] | None, fact: bool | None) -> None:
     prediction = Prediction(width=8, height=8, lines=lines)
@@ -72,12 +86,24 @@ def test_a_stop_sign_is_quoted_if_the_words_stand_on_it() -> None:
         seen(line("NO PARKING"), classes=(ClassScore(label="bookshop", score=0.9),)),
         seen(line("NO PARKING"), line("unsure", 0.6)),
         seen(line("Sports Centre", 0.99), line("Wivenioe rark", 0.885)),  # read from a sign of Wivenhoe Park
+        seen(line("NO PARKING"), line("", 0.3)),
+        seen(line("NO PARKING"), line("")),
         seen(*(line("a long text that nobody would call short") for _ in range(3))),
         seen(),
         Prediction(width=8, height=8, classes=SIGN),
         Prediction(width=8, height=8, classes=SIGN, lines=(line("STOP"),), kinds=(KindScore(kind="chart", score=0.9),)),
     ],
-    ids=["no sign", "a line that was not read", "a letter in doubt", "long", "nothing read", "nobody looked", "a chart"],
+    ids=[
+        "no sign",
+        "an unsure line",
+        "a letter in doubt",
+        "a line that was not read",
+        "a line without a letter",
+        "long",
+        "nothing read",
+        "nobody looked",
+        "a chart",
+    ],
 )
 def test_nothing_else_is_quoted(prediction: Prediction) -> None:
     assert signs.caption(prediction, "m") is None
@@ -104,6 +130,19 @@ def test_who_declares_text_accepts_a_complete_quotation() -> None:
     facts = Facts(contains_text=True, lines=("NO PARKING",))
     assert alt_text('a sign that reads "NO PARKING"', facts=facts, context=Context(contains_text=True)).action == "publish"
     assert alt_text("a cat on a sofa", facts=Facts(contains_text=False), context=Context(contains_text=True)).action == "review"
+
+
+@pytest.mark.parametrize("score", [0.0, 0.3, 0.97])
+def test_beside_a_line_that_was_not_read_a_quotation_needs_a_person(score: float) -> None:
+    facts = gate.facts_of(seen(line("NO PARKING"), line("", score)))
+    assert facts.lines == ()
+    assert alt_text('a sign that reads "NO PARKING"', facts=facts).action == "review"
+
+
+def test_a_text_that_was_seen_and_not_read_is_told_as_unchecked() -> None:
+    facts = gate.facts_of(seen(line("", 0.3)))
+    assert alt_text("a cat on a sofa", facts=facts).reasons == ("text_unchecked",)
+    assert in_picture.text(seen(line("", 0.3))) is None
 
 
 def test_a_picture_without_text_needs_no_remark() -> None:
@@ -149,7 +188,7 @@ def test_persons_are_counted_by_faces_too() -> None:
 
 
 def test_text_and_faces_survive_the_cache() -> None:
-    for lines, faces in (((line("出口"),), (face(0.1, 0.1, 0.2),)), ((), ()), (None, None)):
+    for lines, faces in (((line("出口"), line("", 0.3)), (face(0.1, 0.1, 0.2),)), ((), ()), (None, None)):
         stored = prediction_codec.load(prediction_codec.dump(Prediction(width=8, height=8, lines=lines, faces=faces)))
         assert stored is not None
         assert (stored.lines, stored.faces) == (lines, faces)

@@ -21,7 +21,7 @@ def caption(prediction: Prediction, model: str) -> CaptionPrediction | None:
     words = " ".join(line.text for line in lines).translate(MARKS)
     if not lines or len(words) > LONGEST or sum(c.isalnum() for c in words) < 2 or prediction.kind not in ("photograph", None):
         return None
-    least = min(line.score for line in lines)
+    least = min(line.score if line.text else 0.0 for line in lines)
     if least < READ or not (_class(prediction.classes) or _object(prediction.objects, lines)):
         return None
     return CaptionPrediction(model=model, text=f'a sign that reads "{words}"', score=round(least, 4))

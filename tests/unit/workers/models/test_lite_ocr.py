@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from tagger.prediction import TextLine
+from tagger.judge import in_picture
+from tagger.prediction import Prediction, TextLine
 from workers.models.lite.ocr import glance, lines, reader, regions
 
 KEYS = tuple("abcdefghij")
@@ -111,6 +115,51 @@ def test_corners_outside_the_picture_are_cut_to_it() -> None:
 def test_text_holds_no_control_characters_and_is_bounded() -> None:
     assert reader.printable("a\u202eb\x00c\nd\u200be\u3000f") == "abcde f"
     assert len(reader.printable("ab " * 1_000)) <= reader.MOST_CHARACTERS
+
+
+class Fixed:
+    """A session that always answers the same."""
+
+    def __init__(self, answer: np.ndarray) -> None:
+        self.answer = answer
+        self.asked = 0
+
+    def get_inputs(self) -> list[Any]:
+        return [SimpleNamespace(name="x")]
+
+    def run(self, _names: object, _inputs: object) -> list[np.ndarray]:
+        self.asked += 1
+        return [self.answer]
+
+
+def read_of(probabilities: np.ndarray, said: np.ndarray) -> tuple[tuple[TextLine, ...], int]:
+    """What is read of a picture in which the detector sees this map and the recogniser says this of every line; how often it is
+    asked."""
+    recogniser: Any = Fixed(said[None])
+    detector: Any = Fixed(probabilities[None, None])
+    noise = np.random.default_rng(1).integers(0, 255, (reader.LARGE, reader.LARGE, 3), dtype=np.uint8)
+    return reader.Reader(detector, recogniser, KEYS).read(Image.fromarray(noise)), recogniser.asked
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [(spoken(1, 0, 2), "ab"), (spoken(1, 0, 2, sure=0.4), ""), (spoken(0, 0), ""), (np.full((3, len(KEYS) + 2), np.nan), "")],
+    ids=["sure", "a guess", "nothing", "no numbers"],
+)
+def test_a_region_that_is_seen_is_told_also_if_it_cannot_be_read(said: np.ndarray, text: str) -> None:
+    (line,), _ = read_of(drawn((20, 20, 100, 30)), said)
+    assert line.text == text
+    assert line.box[0] < line.box[2]
+    seen = Prediction(width=8, height=8, lines=(line,))
+    assert in_picture.contains_text(seen) is None, "not False: something stands there"
+
+
+def test_regions_beyond_those_that_are_read_are_told() -> None:
+    many = [(20 + 100 * (n % 6), 20 + 100 * (n // 6), 80 + 100 * (n % 6), 30 + 100 * (n // 6)) for n in range(30)]
+    lines, asked = read_of(drawn(*many, size=reader.LARGE), spoken(*range(1, 9), sure=0.97))
+    assert (len(lines), asked) == (30, reader.MOST_LINES)
+    assert sum(line.text == "" for line in lines) == 30 - reader.MOST_LINES
+    assert in_picture.quotable(Prediction(width=8, height=8, lines=lines)) == (), "a quotation with a gap misleads"
 
 
 def line(text: str, left: float, top: float, height: float = 0.1) -> TextLine:

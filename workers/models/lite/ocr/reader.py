@@ -22,9 +22,9 @@ SMALL, LARGE = 320, 640  # longest sides of the two copies
 STRIDE = 32  # of the detector: sides are multiples of it
 TRACE = 0.02  # probability of text in the small copy from which the large one is looked at
 TRACE_CELLS = 10  # so many cells must have it
-MOST_LINES = 24  # read of a picture, the largest first
+MOST_LINES = 24  # read of a picture, the largest first; the others count as seen
 MOST_CHARACTERS = 200  # of a line
-LEAST_SCORE = 0.5  # below it a line is a guess
+LEAST_SCORE = 0.5  # below it the text is a guess, and is not kept
 FILES = DETECTOR, RECOGNISER, KEYS = "ppocrv4_det.onnx", "ppocrv4_rec.onnx", "ppocr_keys.txt"
 
 
@@ -37,13 +37,15 @@ class Reader:
         self._keys = keys  # of the recogniser's outputs 1 …; the last output is a space
 
     def read(self, image: Image.Image) -> tuple[TextLine, ...]:
-        """The lines that were read, in the order of reading. Empty: no text was found."""
+        """A line for each region of text, in the order of reading; without text if it was not read. Empty: no region was seen."""
         if not glance.may_hold_text(image) or not self._trace(image):
             return ()
         found, scale = self._regions(image)
-        largest = sorted(found, key=lambda region: -region.height * region.width)[:MOST_LINES]
-        read = [(line, corners) for region in largest if (line := self._line(image, corners := region.corners * scale))]
-        return in_order(tuple(_text_line(line, corners, image) for line, corners in read))
+        largest = sorted(found, key=lambda region: -region.height * region.width)
+        placed = [region.corners * scale for region in largest]
+        read = [self._line(image, corners) for corners in placed[:MOST_LINES]]
+        read += [lines.NOTHING] * len(placed[MOST_LINES:])
+        return in_order(tuple(_text_line(line, corners, image) for line, corners in zip(read, placed, strict=True)))
 
     def _trace(self, image: Image.Image) -> bool:
         """Whether the small copy shows any text."""
@@ -65,14 +67,15 @@ class Reader:
         scale = np.array([image.width / width, image.height / height])
         return np.nan_to_num(out[0, 0]), scale
 
-    def _line(self, image: Image.Image, corners: Doubles) -> lines.Line | None:
+    def _line(self, image: Image.Image, corners: Doubles) -> lines.Line:
+        """Without text: something stands there that could not be read."""
         tensor = lines.cut(image, corners)
         if tensor is None:
-            return None
+            return lines.NOTHING
         (out,) = self._recogniser.run(None, {self._recogniser.get_inputs()[0].name: tensor})
         line = lines.decode(out[0], self._keys)
         text = printable(line.text)
-        return lines.Line(text=text, score=line.score) if text and line.score >= LEAST_SCORE else None
+        return lines.Line(text=text if line.score >= LEAST_SCORE else "", score=line.score)
 
 
 def printable(text: str) -> str:
