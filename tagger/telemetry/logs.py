@@ -26,7 +26,7 @@ def mask_secrets(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> M
     for key in SECRET_KEYS.intersection(event):
         event[key] = "***"
     for key, value in event.items():
-        if isinstance(value, str) and "://" in value:
+        if isinstance(value, str):
             event[key] = mask_passwords(value)
     return event
 
@@ -71,6 +71,7 @@ def configure(settings: Settings, role: str, stream: TextIO | None = None) -> No
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                mask_secrets,  # once more: a traceback is a text only now
                 *renderers,
             ],
         )

@@ -87,7 +87,7 @@ def test_logs_are_safe(form: Any, tmp_path: Path) -> None:
     try:
         structlog.get_logger().warning("job.failed", asset=HOSTILE, hosts=[HOSTILE], url="redis://:hunter2@h/0")
         try:
-            raise ValueError(HOSTILE.replace("\udcff", ""))
+            raise ValueError(HOSTILE.replace("\udcff", "") + " redis://:hunter2@h/0 /v1/traces?api_key=hunter2")
         except ValueError:
             structlog.get_logger().exception("job.raised")
         logging.getLogger("of.a.library").warning("said %s", HOSTILE.replace("\udcff", ""))
@@ -118,6 +118,9 @@ def test_logs_are_safe(form: Any, tmp_path: Path) -> None:
         ("sqlite:////home/me@work/ledger.sqlite", "sqlite:////home/me@work/ledger.sqlite"),
         ("redis+socket:///home/x:y/broker.sock", "redis+socket:///home/x:y/broker.sock"),
         ("no url: with@sign", "no url: with@sign"),
+        ("with url: /v1/traces?api_key=hunter2 (Caused by", "with url: /v1/traces?api_key=*** (Caused by"),
+        ("/x?next=/y?token=hunt?er2&b=2", "/x?next=/y?token=***&b=2"),
+        ("/x?a=1&b=2", "/x?a=1&b=2"),
     ],
 )
 def test_passwords_within_urls_are_masked(url: str, masked: str) -> None:

@@ -6,11 +6,13 @@ import importlib
 import io
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import structlog
@@ -173,21 +175,41 @@ def test_a_batch_without_an_image_whose_trace_is_kept_is_not_kept(collector: Col
     assert collector.spans() == []
 
 
-def test_log_lines_carry_the_ids_of_the_span(collector: Collector) -> None:
+@contextmanager
+def logged(url: str) -> Iterator[io.StringIO]:
+    """What a process with traces logs in the body."""
     out = io.StringIO()
     root, level = logging.getLogger(), logging.getLogger().level
     handlers = root.handlers[:]
     try:
-        logs.configure(Settings(trace_url=collector.url), "deliver", stream=out)
-        with tracing.span("deliver", parent=SAMPLED) as span:
-            structlog.get_logger("own").warning("delivery.attempted")
-            logging.getLogger("other").warning("a library's line")
-        structlog.get_logger("own").warning("worker.ended")
+        logs.configure(Settings(trace_url=url), "deliver", stream=out)
+        yield out
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
         structlog.reset_defaults()
         structlog.contextvars.clear_contextvars()
+
+
+def test_the_log_does_not_tell_the_key_of_a_collector_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    otel = importlib.import_module("tagger.telemetry.otel")
+    monkeypatch.setattr(otel, "CLOSE_SECONDS", 60.0)  # until the exporter gives up
+    with socket.socket() as away:
+        away.bind(("127.0.0.1", 0))  # nobody listens
+        with logged(f"http://127.0.0.1:{away.getsockname()[1]}/v1/traces?api_key=hunter2") as out:
+            with tracing.span("deliver"):
+                pass
+            tracing.close()
+    assert "/v1/traces?api_key=***" in out.getvalue()
+    assert "hunter2" not in out.getvalue()
+
+
+def test_log_lines_carry_the_ids_of_the_span(collector: Collector) -> None:
+    with logged(collector.url) as out:
+        with tracing.span("deliver", parent=SAMPLED) as span:
+            structlog.get_logger("own").warning("delivery.attempted")
+            logging.getLogger("other").warning("a library's line")
+        structlog.get_logger("own").warning("worker.ended")
     own, other, outside = (json.loads(line) for line in out.getvalue().splitlines())
     assert span.context is not None
     assert [own["trace_id"], own["span_id"]] == span.context.split("-")[1:3]
