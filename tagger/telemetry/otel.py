@@ -6,8 +6,9 @@ The provider is not made global: libraries that look for a global one, such as F
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from random import SystemRandom
 from typing import Any
 
 from opentelemetry import trace
@@ -16,7 +17,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler, SamplingResult, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Sampler, SamplingResult
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
 
@@ -33,17 +34,20 @@ KINDS = {
     "client": trace.SpanKind.CLIENT,
 }
 _W3C = TraceContextTextMapPropagator()
+_SECURE = SystemRandom()
 
 
 class JobSampler(Sampler):
     """A span follows its parent, a batch follows its members, and a new trace is kept by the ratio.
 
-    A request's parent belongs to the caller. The caller names the trace, but only the ratio decides whether it is kept: otherwise
-    a stranger could have every request recorded.
+    A request's parent belongs to the caller. Neither its flag nor its id decides whether the trace is kept, because the caller
+    chooses both: a stranger could have every request recorded. So the ratio is applied to a random number, which nobody can
+    foresee.
     """
 
-    def __init__(self, ratio: float) -> None:
-        self._by_ratio = TraceIdRatioBased(ratio)
+    def __init__(self, ratio: float, draw: Callable[[], float] = _SECURE.random) -> None:
+        self._ratio = ratio
+        self._draw = draw  # from 0 to below 1
 
     def should_sample(
         self,
@@ -61,11 +65,11 @@ class JobSampler(Sampler):
         elif parent.is_valid and kind is not trace.SpanKind.SERVER:
             chosen = ALWAYS_ON if parent.trace_flags.sampled else ALWAYS_OFF
         else:
-            chosen = self._by_ratio
+            chosen = ALWAYS_ON if self._draw() < self._ratio else ALWAYS_OFF
         return chosen.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
 
     def get_description(self) -> str:
-        return f"JobSampler({self._by_ratio.get_description()})"
+        return f"JobSampler({self._ratio})"
 
 
 class OtelSpan:

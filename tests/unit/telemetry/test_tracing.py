@@ -139,6 +139,18 @@ def test_a_request_may_be_kept_though_its_caller_keeps_none(collector: Collector
     assert [(span.trace, span.kind) for span in collector.spans()] == [(TRACE, SERVER)]
 
 
+@pytest.mark.parametrize("low_bits", ["0" * 16, "f" * 16])
+def test_the_id_that_a_caller_chose_does_not_decide(low_bits: str) -> None:
+    """OpenTelemetry's own sampler keeps every trace whose id ends in zeros."""
+    otel = importlib.import_module("tagger.telemetry.otel")
+    draws = iter([0.0, 0.49, 0.5, 0.99])
+    sampler = otel.JobSampler(0.5, draw=lambda: next(draws))
+    trace_id = "4bf92f3577b34da6" + low_bits
+    parent = otel._context(f"00-{trace_id}-00f067aa0ba902b7-01")
+    asked = [sampler.should_sample(parent, int(trace_id, 16), "POST", otel.KINDS["server"]) for _ in range(4)]
+    assert [answer.decision.is_sampled() for answer in asked] == [True, True, False, False]
+
+
 def test_a_batch_has_links_to_its_images_and_they_have_links_to_it(collector: Collector) -> None:
     turned_on(collector)
     batcher: Batcher[int, int] = Batcher(Budget(max_units=100, max_batch=2), wait_ms=60_000)
