@@ -2,7 +2,8 @@
 upload workers but the first.
 
 An idle worker with the lite models holds 150 to 220 MiB. One upload after the other needs one worker. As soon as there are two
-uploads at a time, the next worker starts, and helps when it has loaded its models.
+uploads at a time, the next worker starts, and helps when it has loaded its models. It starts for a single upload, too, if the
+worker that always runs is down or takes no jobs.
 """
 
 from __future__ import annotations
@@ -20,22 +21,26 @@ log = structlog.get_logger()
 
 # A worker takes seconds to load its models. A backfill's is kept longer, because folders may be fed slowly; an upload's is kept
 # longest, because people wait for it and editors pause between two batches.
+CLAIMED_WITHIN_MS = 2_000  # an upload that waits for longer is not taken by the worker that always runs
 QUIET_SECONDS: Mapping[Lane, float] = {"solo": 15.0, "backfill": 30.0, "upload": 120.0}
 
 
 @dataclass
 class OnDemand:
-    """Decides which of these workers should run. The supervisor starts those with `restart`, and no others."""
+    """Decides which workers on demand should run. The supervisor starts those with `restart`, and no others."""
 
-    children: Sequence[Child]
+    children: Sequence[Child]  # of the stack: also those that always run
     _busy: dict[Lane, float] = field(default_factory=dict)  # when the lane last needed these workers, monotonic
 
-    def update(self, counts: Mapping[Lane, LaneCounts], now: float) -> None:
+    def update(self, counts: Mapping[Lane, LaneCounts], now: float, now_ms: int) -> None:
+        """`now`: monotonic; `now_ms`: by the ledger's clock."""
         for lane, quiet in QUIET_SECONDS.items():
             workers = [child for child in self.children if child.on_demand == lane]
             if not workers:
                 continue
-            wanted = _wanted(lane, counts[lane])
+            wanted = _jobs(lane, counts[lane])
+            if lane == "upload" and wanted and self._one_is_taken_care_of(counts[lane], now_ms):
+                wanted -= 1
             if wanted:
                 self._busy[lane] = now
                 for child in workers[:wanted]:
@@ -44,16 +49,21 @@ class OnDemand:
                 for child in workers:
                     _let_go(child)
 
+    def _one_is_taken_care_of(self, uploads: LaneCounts, now_ms: int) -> bool:
+        """Whether the worker of uploads that always runs does so, and takes jobs."""
+        oldest = uploads.oldest_claimable_ms
+        if oldest is not None and now_ms - oldest > CLAIMED_WITHIN_MS:
+            return False
+        always = (child for child in self.children if child.lane == "upload" and child.on_demand is None)
+        return any(child.running and child.stopped is None for child in always)
 
-def _wanted(lane: Lane, counts: LaneCounts) -> int:
-    """The number of workers on demand that can have work.
 
-    A solo worker waits for retries too: it has to end what it began alone. One upload is for the worker that always runs.
+def _jobs(lane: Lane, counts: LaneCounts) -> int:
+    """The number of jobs that workers of the lane can have.
+
+    A solo worker waits for retries too: it has to end what it began alone.
     """
-    jobs = counts.claimable + counts.running
-    if lane == "upload":
-        return max(0, jobs - 1)
-    return jobs + (counts.waiting if lane == "solo" else 0)
+    return counts.claimable + counts.running + (counts.waiting if lane == "solo" else 0)
 
 
 def _let_go(child: Child) -> None:

@@ -60,7 +60,7 @@ class ProcessPlan:
         backfill = _tags("backfill", self.backfill, *([] if self.upload else ["--alone"]), placed=not self.upload)
         children += [_on_demand(child, "backfill") for child in backfill] if self.backfill_on_demand else backfill
         if self.solo_on_demand:
-            children.append(_on_demand(Child("tag-solo", _worker("tag", "--lane", "solo")), "solo"))
+            children.append(_on_demand(Child("tag-solo", _worker("tag", "--lane", "solo"), lane="solo"), "solo"))
         if self.api:
             children.insert(0, Child("api", module("tagger", "api")))
         if self.flower:
@@ -82,7 +82,7 @@ def _tags(lane: Lane, count: int, *options: str, placed: bool) -> list[Child]:
     """
     own = placed and count == allowed()
     place = [("--processor", str(i)) if own else () for i in range(count)]
-    return [Child(f"tag-{lane}-{i}", _worker("tag", "--lane", lane, *options, *place[i])) for i in range(count)]
+    return [Child(f"tag-{lane}-{i}", _worker("tag", "--lane", lane, *options, *place[i]), lane=lane) for i in range(count)]
 
 
 def _worker(*role: str) -> list[str]:

@@ -26,6 +26,7 @@ class Child:
     name: str
     argv: list[str]
     restart: bool = True
+    lane: Lane | None = None  # of a tag worker
     on_demand: Lane | None = None  # it runs only while this lane has jobs (on_demand.py)
     metrics_port: int = 0  # 0: it serves none
     process: subprocess.Popen[bytes] | None = None

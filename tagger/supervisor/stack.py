@@ -80,7 +80,7 @@ class Stack:
             self.settings = ports.with_api_port(self.settings)
         ports.check_flower(self.plan)
         self.children = self.plan.children()
-        self._on_demand = OnDemand([child for child in self.children if child.on_demand])
+        self._on_demand = OnDemand(self.children) if any(child.on_demand for child in self.children) else None
         ports.give_metrics_ports(self.settings, self.children)
         self._files.prepare()
         self._broker.open()
@@ -204,7 +204,7 @@ class Stack:
                 log.warning("stack.stopped", child=child.name)  # the next look starts it anew
         self._files.cap_logs(self.children)
         self._broker.ping(now)
-        if self._on_demand is not None and self._on_demand.children:
+        if self._on_demand is not None:
             self._look_at_lanes(self._on_demand, now)
 
     def _revive(self, child: Child, now: float) -> None:
@@ -227,7 +227,7 @@ class Stack:
         """The next look starts the workers that are wanted now."""
         assert self._ledger is not None
         with contextlib.suppress(Unavailable):
-            on_demand.update(self._ledger.lane_counts(), now)
+            on_demand.update(self._ledger.lane_counts(), now, self._ledger.now_ms())
 
     # --- ending ---
 

@@ -61,7 +61,10 @@ def test_a_fallen_process_is_replaced_and_told_and_the_end_leaves_nothing(
     assert not (tmp_path / "stack.json").exists()
 
 
-def test_the_second_worker_of_uploads_runs_only_while_uploads_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("assets", ["12", "1"], ids=["two at a time", "one that nobody takes"])
+def test_the_second_worker_of_uploads_runs_only_while_uploads_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, assets: str
+) -> None:
     sleeping = [sys.executable, "-S", "-c", "import signal, sys, time; signal.signal(15, lambda *_: sys.exit()); time.sleep(60)"]
     monkeypatch.setattr(supervisor, "popen", lambda _argv, env, life, out: popen(sleeping, env, life, out))
     monkeypatch.setattr(on_demand, "QUIET_SECONDS", {"upload": 0.5})
@@ -80,9 +83,10 @@ def test_the_second_worker_of_uploads_runs_only_while_uploads_wait(tmp_path: Pat
         assert (first is not None, worker("tag-upload-1")) == (True, None)
         ledger.add_site(Site(id="s", name="s"))
         source = ImageSource(kind="url", location="https://cms.example/1.jpg")
-        jobs = ledger.accept([JobRequest(site_id="s", asset_id=asset, source=source) for asset in "12"])  # nobody claims them
+        jobs = ledger.accept([JobRequest(site_id="s", asset_id=asset, source=source) for asset in assets])  # nobody claims them
         until(lambda: worker("tag-upload-1"))
-        ledger.cancel(jobs[0].job_id)
+        for job in jobs:
+            ledger.cancel(job.job_id)
         until(lambda: worker("tag-upload-1") is None)
         assert worker("tag-upload-0") == first, "one worker of uploads always runs"
     finally:
