@@ -130,7 +130,9 @@ class Settings(BaseModel):
         default=True, description="Ask the server how probable its words are. Without that, every caption is for review."
     )
     openai_requests: int = Field(default=8, ge=1, le=256, description="Most requests that one worker sends there at a time.")
-    openai_seconds: float = Field(default=30.0, gt=0, le=600, description="Deadline of one request to that server.")
+    openai_seconds: float = Field(
+        default=30.0, gt=0, le=600, validate_default=True, description="Deadline of one request. Must be less than `job_seconds`."
+    )
 
     deliver_seconds: float = Field(
         default=15.0, gt=0, le=MAX_DELIVER_SECONDS, description="Deadline of one delivery attempt, with the body of the answer."
@@ -184,6 +186,14 @@ class Settings(BaseModel):
     def readable(cls, url: str, info: ValidationInfo) -> str:
         check_url(url, BROKER_SCHEMES if info.field_name == "broker_url" else HTTP_SCHEMES)
         return url
+
+    @field_validator("openai_seconds")
+    @classmethod
+    def within_a_job(cls, seconds: float, info: ValidationInfo) -> float:
+        job = info.data.get("job_seconds")  # absent: it is refused itself
+        if info.data.get("caption") == "openai" and job is not None and seconds >= job:
+            raise ValueError(f"{seconds:g} must be less than job_seconds ({job:g}), or the job ends before the request does")
+        return seconds
 
     @field_validator("ledger_password", "broker_password")
     @classmethod

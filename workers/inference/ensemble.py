@@ -30,6 +30,7 @@ log = structlog.get_logger()
 TEXT_SECONDS = 300.0  # for the vectors of all texts of one vocabulary
 TEXTS_AT_ONCE = 32
 READY_SLICE_SECONDS = 0.5
+SPARE_THREADS = 2  # that fetch and decode while all requests to a remote model are under way
 LITE_THREADS = 16  # two batches: one in the model, and one that is fetched, decoded and judged
 LITE_WAIT_MS = 120.0  # wait for a full batch while jobs wait: the time of two images
 LONG_SIDE, LITE_LONG_SIDE = 1024, 800
@@ -173,13 +174,18 @@ def long_side(settings: Settings) -> int:
 
 def sized(settings: Settings) -> Settings:
     """Fewer threads and small batches if only the lite models run. They use one core for any batch, so more images at a time
-    would only slow down the images that are being described.
+    would only slow down the images that are being described. A remote model gets few more threads than requests: with more,
+    images would wait for a request until their time is over.
     """
-    if not on_processor(settings):
+    light, threads = on_processor(settings), settings.threads
+    if any(described(kind).remote is not None for kind in plan(settings).kinds):
+        threads = min(threads, settings.openai_requests + SPARE_THREADS)
+    if light:
+        threads = min(threads, LITE_THREADS)
+    elif threads == settings.threads:
         return settings
-    threads = min(settings.threads, LITE_THREADS)
     batch = max(1, min(settings.max_batch, threads // 2))
-    wait_ms = max(settings.batch_wait_ms, LITE_WAIT_MS)
+    wait_ms = max(settings.batch_wait_ms, LITE_WAIT_MS) if light else settings.batch_wait_ms
     return settings.model_copy(update={"threads": threads, "max_batch": batch, "batch_wait_ms": wait_ms})
 
 

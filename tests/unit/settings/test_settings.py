@@ -116,6 +116,13 @@ def test_a_list_of_sentinels_is_a_url(tmp_path: Path) -> None:
     assert load({}, home=tmp_path, broker_url=url).broker == url
 
 
+@pytest.mark.parametrize("given", [{"job_seconds": 20}, {"openai_seconds": 120}, {"openai_seconds": 60, "job_seconds": 50}])
+def test_a_request_to_a_model_server_ends_before_its_job(tmp_path: Path, given: dict[str, float]) -> None:
+    with pytest.raises(SettingsError, match=r"openai_seconds: \d+ must be less than job_seconds \(\d+\)"):
+        load({}, home=tmp_path, caption="openai", **given)
+    assert load({}, home=tmp_path, **given).caption == "auto", "without such a server it does not matter"
+
+
 def test_the_key_of_a_model_server_with_a_line_break_is_refused_and_not_shown(tmp_path: Path) -> None:
     """The error of a header that cannot be sent held the key. At the ends of a variable or a file, line breaks are dropped."""
     (tmp_path / "tagger.toml").write_text('openai_key = "sk-secret\\n"\n', "utf-8")

@@ -36,6 +36,24 @@ def test_models_with_a_device_keep_what_was_asked_for(tmp_path: Path) -> None:
     assert sized(settings) == settings
 
 
+@pytest.mark.parametrize(
+    ("embed", "asked", "given"),
+    [
+        ("fake", {}, (10, 5)),
+        ("fake", {"openai_requests": 1}, (3, 1)),
+        ("fake", {"openai_requests": 100}, (64, 16)),
+        ("fake", {"threads": 4, "max_batch": 2}, (4, 2)),
+        ("lite", {"openai_requests": 100}, (16, 8)),
+        ("lite", {}, (10, 5)),
+    ],
+)
+def test_a_remote_model_gets_few_more_threads_than_requests(
+    tmp_path: Path, embed: str, asked: dict[str, int], given: tuple[int, int]
+) -> None:
+    fitting = sized(load({}, home=tmp_path, caption="openai", embed=embed, **asked))
+    assert (fitting.threads, fitting.max_batch) == given
+
+
 def test_decoders_hand_out_fewer_pixels_if_only_the_lite_models_look(tmp_path: Path) -> None:
     assert long_side(load({}, home=tmp_path, caption="lite", embed="lite")) == 800
     assert long_side(load({}, home=tmp_path, caption="fake", embed="lite")) == 1024
