@@ -64,11 +64,16 @@ class Backfill:
         return max(0, self.window - self.counts.get("accepted", 0) - self.counts.get("reverting", 0))
 
     @property
-    def finished(self) -> bool:
-        """Nothing is left to feed, and every job has ended or can go no further without a person."""
+    def unended(self) -> int:
+        """How many of its images are not described yet, or have a message that is not delivered yet."""
         count = self.counts.get
         open_jobs = count("accepted", 0) + count("running", 0) + count("described", 0) + count("reverting", 0)
-        return self.exhausted and open_jobs <= count("undelivered", 0)
+        return max(0, open_jobs - count("undelivered", 0))
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left to feed, and every job has ended or can go no further without a person."""
+        return self.exhausted and not self.unended
 
 
 @dataclass(frozen=True, kw_only=True)

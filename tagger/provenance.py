@@ -110,12 +110,22 @@ def tags_after(offered: Sequence[str], before: TagProvenance, outcome: FieldOutc
     return TagProvenance(ours=(*stay, *added), editor_tags=(*before.editor_tags, *editors))
 
 
-def tags_after_undo(before: TagProvenance, removed: Sequence[str], added: Sequence[str], outcome: FieldOutcome) -> TagProvenance:
+def tags_after_undo(
+    before: TagProvenance, removed: Sequence[str], added: Sequence[str], outcome: FieldOutcome, *, sent_before: bool
+) -> TagProvenance:
     """Whose the tags are after an answer to an `asset.reverted` that asked to take off `removed` and to put back `added`.
 
-    A tag that was to be put back and that the answer does not list as added belongs to an editor.
+    - A tag that was to be put back and that the answer does not list as added belongs to an editor.
+    - A tag of tagger that was to be taken off and that the answer does not list as removed was removed by an editor, or by an
+      earlier attempt of this delivery.
     """
-    back = [tag for tag in added if outcome.added is None or tag in outcome.added]
+    if outcome.outcome not in ("written", "unchanged"):
+        return before
+    back = [tag for tag in added if tag not in before.editor_tags and (outcome.added is None or tag in outcome.added)]
     ours = [tag for tag in before.ours if tag not in removed]
-    editors = [tag for tag in added if tag not in back and tag not in before.editor_tags]
-    return TagProvenance(ours=tuple(dict.fromkeys((*ours, *back))), editor_tags=(*before.editor_tags, *editors))
+    editors = [tag for tag in added if tag not in back]
+    if outcome.removed is not None and not sent_before:
+        editors += [tag for tag in removed if tag in before.ours and tag not in outcome.removed]
+    return TagProvenance(
+        ours=tuple(dict.fromkeys((*ours, *back))), editor_tags=tuple(dict.fromkeys((*before.editor_tags, *editors)))
+    )

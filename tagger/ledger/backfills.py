@@ -17,6 +17,7 @@ from tagger.ledger.db import counters
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.intake.accept import accept
+from tagger.ledger.intake.described_by_hook import described_by_hook
 from tagger.ledger.tables import backfills, endpoints, jobs, word_is
 from tagger.ledger.transitions import end_job
 from tagger.ledger.undoing import discard_some, lock_backfill
@@ -83,7 +84,7 @@ class Backfills(Store):
             if row.cursor != after or row.exhausted:
                 raise Conflict(f"Another process added images to backfill {backfill_id} at the same time.")
             fresh = unmet(tx, backfill_id, requests)
-            answers = accept(tx, fresh) if fresh else []
+            answers = _accept(tx, fresh)
             store_items(tx, backfill_id, fresh, answers, told.listed)
             values: dict[str, Any] = {"cursor": cursor, "exhausted": exhausted}
             if told.pace is not None:
@@ -135,6 +136,13 @@ class Backfills(Store):
         # if another process paused or cancelled one in the meantime, that stands
         done = update(backfills).where(backfills.c.id.in_(finished), backfills.c.status == "running").values(status="done")
         return self._write(lambda tx: list(tx.conn.execute(done.returning(backfills.c.id)).scalars())) if finished else []
+
+
+def _accept(tx: Tx, requests: Sequence[JobRequest]) -> list[Accepted]:
+    known = described_by_hook(tx, requests)
+    unknown = [request for request in requests if request.asset_id not in known]
+    made = iter(accept(tx, unknown) if unknown else ())
+    return [known.get(request.asset_id) or next(made) for request in requests]
 
 
 def _cancel_some(tx: Tx, backfill_id: str) -> int:

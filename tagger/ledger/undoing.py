@@ -15,7 +15,7 @@ from tagger.ledger.db.writer import Tx
 from tagger.ledger.sending.deliveries import deliveries_of
 from tagger.ledger.sending.messages import Message, endpoint_of, store_message
 from tagger.ledger.tables import backfills, deliveries, jobs, offers, word_is
-from tagger.ledger.transitions import move_delivery
+from tagger.ledger.transitions import UNSENT, move_delivery
 from tagger.message import DESCRIBED, REVERTED
 
 CHUNK = 200
@@ -37,8 +37,7 @@ class Undoing(Store):
                 raise Conflict(f"{row.site_id} has no endpoint.")
             listed = _next_jobs(tx.conn, row.spec["of"], row.cursor, limit)
             sent = deliveries_of(tx.conn, listed)
-            # of a message that is being sent, nobody knows yet whether it was written: it is looked at again later
-            unsure = min((one.job_id for one in sent if one.status == "sending"), default=None)
+            unsure = _first_unsure(tx.conn, listed, sent)
             ids = [job for job in listed if unsure is None or job < unsure]
             done = 0
             for delivery in sent:
@@ -90,6 +89,13 @@ def discard_some(tx: Tx, undo_id: str) -> int:
     for row in rows:
         move_delivery(tx, row, "discarded")
     return len(rows)
+
+
+def _first_unsure(conn: Connection, listed: Sequence[str], sent: Sequence[Delivery]) -> str | None:
+    """The first job of which something may still be written. It is looked at again later, and so are those behind it."""
+    undescribed = jobs.c.id.in_(listed) & word_is(jobs.c.status, "accepted", "running")
+    waiting = [one.job_id for one in sent if one.type == DESCRIBED and one.status in UNSENT]
+    return min([*waiting, *conn.execute(select(jobs.c.id).where(undescribed)).scalars()], default=None)
 
 
 def _next_jobs(conn: Connection, backfill_id: str, cursor: str | None, limit: int) -> list[str]:

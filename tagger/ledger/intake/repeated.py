@@ -62,7 +62,7 @@ def outdated(tx: Tx, job: Any, request: JobRequest) -> bool:
     campaign = request.backfill_id not in (None, job.backfill_id)
     if job.status == "cancelled" or (campaign and (request.anew or job.status == "dead")):
         return True
-    if job.status != "dead" and _falls_short(_body(tx, job.id), request, exactly=campaign):
+    if job.status != "dead" and falls_short(_body(tx, job.id), request, exactly=campaign):
         return True
     if not request.deliver:
         return False
@@ -76,7 +76,7 @@ def outdated(tx: Tx, job: Any, request: JobRequest) -> bool:
     return not is_lower([request.asset_revision, newest.body["asset_revision"]])
 
 
-def _falls_short(before: Mapping[str, Any], request: JobRequest, *, exactly: bool) -> bool:
+def falls_short(before: Mapping[str, Any], request: JobRequest, *, exactly: bool = False) -> bool:
     """Whether a job with the body `before` does not write what `request` asks for. `exactly`: it must write the same, in the same
     order."""
     if request.deliver and not before["deliver"]:

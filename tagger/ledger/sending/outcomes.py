@@ -60,14 +60,15 @@ def record(tx: Tx, row: DeliveryRow, report: AttemptReport) -> None:
 
 
 def _forget_tags(tx: Tx, row: DeliveryRow, fields: dict[str, Any], answered: Iterable[FieldOutcome]) -> None:
-    """After an undo: the tags that were taken off are no longer tagger's, and those that were put back are again. Of texts
-    nothing is to be changed: the hashes of what tagger wrote before stay."""
+    """After an undo: the tags that were taken off are no longer tagger's, and those that were put back are again. A tag that an
+    editor had removed is the editor's. Of texts nothing is to be changed: the hashes of what tagger wrote before stay."""
     outcome = next((one for one in answered if one.field == "tags"), None)
-    if outcome is None or outcome.outcome not in ("written", "unchanged", "kept"):
+    if outcome is None:
         return
     lock_asset(tx, row.site_id, row.asset_id)
     before = provenance_of(tx.conn, row.site_id, row.asset_id)
-    after = tags_after_undo(before.tags, fields["tags"]["remove"], [tag["id"] for tag in fields["tags"]["add"]], outcome)
+    add, sent_before = [tag["id"] for tag in fields["tags"]["add"]], _sent_before(tx, row)
+    after = tags_after_undo(before.tags, fields["tags"]["remove"], add, outcome, sent_before=sent_before)
     where = {"site_id": row.site_id, "asset_id": row.asset_id, "field": "tags", "locale": ""}
     hashes = list(before.hashes.get(("tags", ""), ()))
     tx.conn.execute(PUT, {**where, "hashes": hashes, "tags": list(after.ours), "not_ours": list(after.editor_tags)})
@@ -96,6 +97,11 @@ def _open_review(tx: Tx, row: DeliveryRow, outcome: FieldOutcome) -> None:
     tx.conn.execute(reviews.insert(), review)
 
 
+def _sent_before(tx: Tx, row: DeliveryRow) -> bool:
+    """Whether an earlier attempt of this delivery may have arrived."""
+    return row.tries - 1 > _unsent(tx, row)
+
+
 def _unsent(tx: Tx, row: DeliveryRow) -> int:
     """Earlier attempts that wrote nothing: they found the endpoint unreachable, or were refused as stale."""
     vain = select(func.count()).select_from(attempts)
@@ -105,7 +111,7 @@ def _unsent(tx: Tx, row: DeliveryRow) -> int:
 
 def _remember(tx: Tx, row: DeliveryRow, fields: dict[str, Any], answered: Iterable[FieldOutcome]) -> None:
     """Store the provenance of every field that was answered."""
-    sent_before = row.tries - 1 > _unsent(tx, row)
+    sent_before = _sent_before(tx, row)
     lock_asset(tx, row.site_id, row.asset_id)
     before = provenance_of(tx.conn, row.site_id, row.asset_id)
     for outcome in answered:

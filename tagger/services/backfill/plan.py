@@ -80,14 +80,21 @@ def plan_table(site: Site, file: Path, wanted: Wanted, *, window: int, now_ms: i
 
 
 def plan_undo(ledger: Ledger, backfill_id: str, *, window: int) -> Backfill:
-    """A new backfill that undoes another one. Errors: NotFound; Conflict if it runs, or is undone already."""
+    """A new backfill that undoes another one. It may be undone again, for example after a dead letter of it was replayed.
+
+    Errors: NotFound; Conflict if it runs, if something of it is still to be written, or while another undo of it runs.
+    """
     undone = ledger.backfill(backfill_id)
     if undone.kind == UNDO or undone.rehearses or not undone.spec.get("deliver", True):
         raise Conflict(f"Backfill {backfill_id} wrote nothing that could be put back.", "Name a backfill that wrote texts.")
     if undone.status not in ("done", "cancelled"):
         remedy = f"Wait until it ends, or cancel it: `tagger backfill cancel {backfill_id}`."
         raise Conflict(f"Backfill {backfill_id} is {undone.status}.", remedy)
-    earlier = next((one for one in ledger.backfills() if one.undoes == backfill_id and one.status != "cancelled"), None)
+    if undone.unended:
+        what = f"Images of backfill {backfill_id} that are not described or not delivered yet: {undone.unended:,}."
+        raise Conflict(what, f"Undo it when this number is 0. See `tagger backfill status {backfill_id}`.")
+    open_undos = (one for one in ledger.backfills() if one.undoes == backfill_id and one.status in ("running", "paused"))
+    earlier = next(open_undos, None)
     if earlier is not None:
         raise Conflict(f"Backfill {backfill_id} is undone by {earlier.id}.", f"See `tagger backfill status {earlier.id}`.")
     spec = {"of": backfill_id, "total": undone.counts.get("written", 0), "left_out": "", "deliver": True}

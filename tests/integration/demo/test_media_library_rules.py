@@ -17,6 +17,7 @@ from tagger.cms.generic import callback
 from tagger.delivery import DeliveryClaim, Endpoint
 from tagger.demo import receiver
 from tagger.demo.media_store import MediaStore, NoSuchAsset
+from tagger.message import REVERTED
 
 ENDPOINT = Endpoint(id="end_1", site_id="demo", url="http://cms.example/", secrets=("whsec_x",))
 FIELDS = ("alt_text", "caption")
@@ -260,6 +261,18 @@ def test_taggers_tags_go_and_a_persons_stay(store: MediaStore) -> None:
     send(store, replace(claim_of(2, tags("lamp", "dog")), provenance_tags=("t:cat", "t:sofa", "t:lamp")))
     shown = {tag["label"]: tag["writer"] for tag in store.asset("a")["tags"]}
     assert shown == {"cat": "person", "Tibby": "person", "dog": "tagger"}
+
+
+@pytest.mark.parametrize("by_editor", [True, False], ids=["an editor's removal", "tagger's removal"])
+def test_after_an_undo_only_a_tag_that_an_editor_took_off_stays_off(store: MediaStore, by_editor: bool) -> None:
+    cat = {"tags": {"add": [{"id": "t:cat", "label": "cat", "score": 0.9}], "remove": []}}
+    send(store, claim_of(1, cat))
+    if by_editor:
+        store.edit("a", {}, [], ["cat"])
+    undo = replace(claim_of(2, {"tags": {"add": [], "remove": ["t:cat"]}}), type=REVERTED)
+    assert [outcome.removed for outcome in send(store, undo).outcomes] == [() if by_editor else ("t:cat",)]
+    send(store, claim_of(3, cat))
+    assert [tag["label"] for tag in store.asset("a")["tags"]] == ([] if by_editor else ["cat"])
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@ from tagger.cms.generic import callback
 from tagger.delivery import DeliveryClaim, FieldOutcome
 from tagger.errors import Conflict
 from tagger.ledger import Listing, PageNotes
-from tagger.provenance import text_hash
+from tagger.provenance import tag_change, text_hash
+from tagger.services.backfill.plan import plan_undo
 
+SPEC = {"profile": "general", "locales": ["en"]}
 CAT = {"id": "cat", "label": "Cat"}
 WRITTEN = FieldOutcome(
     field="alt_text", locale="en", outcome="written", value_sha256=text_hash("Tabby cat"), previous="Before", previous_said=True
@@ -23,7 +25,7 @@ WRITTEN = FieldOutcome(
 
 
 def backfill(world: World, *assets: str, name: str = "bkf_1") -> list[str]:
-    world.ledger.start_backfill(Backfill(id=name, site_id="s", kind="folder", spec={}, started_ms=world.now))
+    world.ledger.start_backfill(Backfill(id=name, site_id="s", kind="folder", spec=SPEC, started_ms=world.now))
     requests = [world.request(asset, backfill_id=name) for asset in assets]
     return [a.job_id for a in world.ledger.feed_backfill(name, requests, None, True, after=None)]
 
@@ -114,6 +116,67 @@ class UndoingCases:
         world.finish(claim, "delivered", WRITTEN)
         assert (world.ledger.feed_undo("bkf_2"), counts(world)["fed"]) == (1, 1)
 
+    def test_what_may_still_be_written_is_waited_for(self, world: World) -> None:
+        [first, second] = backfill(world, "a", "b")
+        assert world.ledger.complete(world.claimed(first), description(), FIELDS)
+        working = world.claimed(second)
+        world.ledger.set_backfill_status("bkf_1", "cancelled")
+        with pytest.raises(Conflict, match=r"not delivered yet: 2\."):
+            plan_undo(world.ledger, "bkf_1", window=10)
+        world.ledger.start_backfill(Backfill(id="bkf_2", site_id="s", kind=UNDO, spec={"of": "bkf_1"}, started_ms=world.now))
+        assert world.ledger.feed_undo("bkf_2") == 0, "the message of the first one is pending"
+        world.finish(world.deliverable()[0], "delivered", WRITTEN)
+        assert world.ledger.feed_undo("bkf_2") == 1
+        assert not world.ledger.backfill("bkf_2").exhausted, "the second one is being described"
+        assert world.ledger.complete(working, description(), FIELDS)
+        claims = {claim.type: claim for claim in world.deliverable()}
+        world.finish(claims["asset.described"], "delivered", WRITTEN)
+        assert (world.ledger.feed_undo("bkf_2"), counts(world)["fed"]) == (1, 2)
+
+    def test_what_a_first_undo_did_not_meet_is_undone_by_a_second_one(self, world: World) -> None:
+        [job] = backfill(world, "a")
+        assert world.ledger.complete(world.claimed(job), description(), FIELDS)
+        [claim] = world.deliverable()
+        assert world.finish(claim, "reject") == "dead"
+        assert world.ledger.finish_backfills() == ["bkf_1"]
+        first = plan_undo(world.ledger, "bkf_1", window=10)
+        world.ledger.start_backfill(first)
+        world.later(1)
+        with pytest.raises(Conflict, match=f"undone by {first.id}"):
+            plan_undo(world.ledger, "bkf_1", window=10)
+        assert world.ledger.feed_undo(first.id) == 1
+        assert world.ledger.finish_backfills() == [first.id]
+        assert world.ledger.replay([claim.delivery_id]) == 1
+        with pytest.raises(Conflict, match=r"not delivered yet: 1\."):
+            plan_undo(world.ledger, "bkf_1", window=10)
+        world.finish(world.deliverable()[0], "delivered", WRITTEN)
+        second = plan_undo(world.ledger, "bkf_1", window=10)
+        world.ledger.start_backfill(second)
+        world.ledger.feed_undo(second.id)
+        assert [claim.type for claim in world.deliverable()] == ["asset.reverted"]
+
+    def test_a_tag_that_an_editor_took_off_is_not_put_on_again_after_an_undo(self, world: World) -> None:
+        [job] = backfill(world, "a")
+        put_on = FieldOutcome(field="tags", locale="", outcome="written", added=("cat",), removed=())
+        written(world, job, {"tags": {"add": [CAT], "remove": []}}, put_on)
+        undo(world)
+        [claim] = world.deliverable()
+        world.finish(claim, "delivered", FieldOutcome(field="tags", locale="", outcome="unchanged", added=(), removed=()))
+        known = world.ledger.provenance("s", "a").tags
+        assert (known.ours, known.editor_tags) == ((), ("cat",))
+        assert tag_change(["cat"], known).add == ()
+
+    def test_a_tag_whose_removal_was_perhaps_answered_before_is_nobodys(self, world: World) -> None:
+        [job] = backfill(world, "a")
+        put_on = FieldOutcome(field="tags", locale="", outcome="written", added=("cat",), removed=())
+        written(world, job, {"tags": {"add": [CAT], "remove": []}}, put_on)
+        undo(world)
+        world.finish(world.deliverable()[0], "retry")
+        world.later(60)
+        [again] = world.deliverable()
+        world.finish(again, "delivered", FieldOutcome(field="tags", locale="", outcome="unchanged", added=(), removed=()))
+        assert world.ledger.provenance("s", "a").tags.editor_tags == ()
+
     def test_a_cancelled_undo_sends_nothing_more(self, world: World) -> None:
         written(world, *backfill(world, "a"))
         undo(world)
@@ -169,6 +232,33 @@ class ItemCases:
         [known] = world.ledger.rehearse([request])
         [fresh] = world.ledger.feed_backfill("bkf_2", [replace(request, anew=True)], None, True, after=None)
         assert (known.created, fresh.created) == (False, True)
+
+    def test_what_a_hook_described_is_known(self, world: World) -> None:
+        hooked = world.described("a", "1", event_id="evt_1")
+        world.ledger.start_backfill(Backfill(id="bkf_1", site_id="s", kind="generic", spec={}, started_ms=world.now))
+        page = [world.request("b", backfill_id="bkf_1"), world.request("a", backfill_id="bkf_1")]
+        [other, known] = world.ledger.feed_backfill("bkf_1", page, None, True, after=None)
+        assert (known.job_id, known.created, other.created) == (hooked, False, True)
+        assert (counts(world, "bkf_1")["fed"], counts(world, "bkf_1")["known"]) == (2, 1)
+        assert world.status(hooked) == "described", "it is not replaced"
+        assert [r.item.job_id for r in world.ledger.backfill_results("bkf_1").data] == [hooked, other.job_id]
+
+    @pytest.mark.parametrize(
+        "change",
+        [{"anew": True}, {"asset_revision": "2"}, {"locales": ("en", "zh-Hans")}, {"profile": "news"}],
+        ids=["asked anew", "new version", "another language", "another profile"],
+    )
+    def test_what_a_hook_described_is_fed_if_more_is_wanted(self, world: World, change: dict[str, Any]) -> None:
+        world.described("a", "1", event_id="evt_1")
+        world.ledger.start_backfill(Backfill(id="bkf_1", site_id="s", kind="generic", spec={}, started_ms=world.now))
+        request = replace(world.request("a", backfill_id="bkf_1"), **change)
+        [fresh] = world.ledger.feed_backfill("bkf_1", [request], None, True, after=None)
+        assert fresh.created
+
+    def test_what_a_hook_brought_and_did_not_come_to_an_end_is_fed(self, world: World) -> None:
+        world.ledger.cancel(world.described("a", "1", event_id="evt_1"))
+        [fresh] = backfill(world, "a")
+        assert world.status(fresh) == "accepted"
 
     def test_a_listed_asset_is_described_although_it_was_deleted_before(self, world: World) -> None:
         job = world.accept("a")

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from tagger.annotation import Outcome
 from tagger.delivery import FieldOutcome
-from tagger.provenance import KEPT_HASHES, TagProvenance, hashes_after, replaceable, tag_change, tags_after, wrote
+from tagger.provenance import (
+    KEPT_HASHES,
+    TagProvenance,
+    hashes_after,
+    replaceable,
+    tag_change,
+    tags_after,
+    tags_after_undo,
+    wrote,
+)
 
 IDS = ["cat", "dog", "sofa", "lamp", "tree", "sky"]
 SUBSETS = st.lists(st.sampled_from(IDS), unique=True).map(tuple)
@@ -108,3 +117,24 @@ def test_the_same_words_of_somebody_else_are_not_ours() -> None:
     same = FieldOutcome(field="title", locale="en", outcome="unchanged", value_sha256="sha256:aa")
     assert hashes_after((), same, sent_before=False) == ()
     assert hashes_after((), same, sent_before=True) == ("sha256:aa",)
+
+
+@given(before=known_tags(), remove=SUBSETS, add=SUBSETS, answer=answers(), sent_before=st.booleans())
+def test_after_an_undo_a_tag_has_one_owner_and_an_editor_keeps_theirs(
+    before: TagProvenance, remove: tuple[str, ...], add: tuple[str, ...], answer: FieldOutcome, sent_before: bool
+) -> None:
+    add = tuple(tag for tag in add if tag not in (*remove, *before.ours))
+    after = tags_after_undo(before, remove, add, answer, sent_before=sent_before)
+    assert {*after.editor_tags} >= {*before.editor_tags}
+    assert len({*after.ours, *after.editor_tags}) == len(after.ours) + len(after.editor_tags), "no tag is stored twice"
+    if answer.outcome not in ("written", "unchanged"):
+        assert after == before
+
+
+def test_a_tag_that_was_gone_before_the_undo_is_the_editors() -> None:
+    gone = FieldOutcome(field="tags", locale="", outcome="unchanged", added=(), removed=())
+    mine = TagProvenance(ours=("cat", "dog"))
+    assert tags_after_undo(mine, ["cat"], [], gone, sent_before=False) == TagProvenance(ours=("dog",), editor_tags=("cat",))
+    assert tags_after_undo(mine, ["cat"], [], gone, sent_before=True) == TagProvenance(ours=("dog",))
+    assert tags_after_undo(TagProvenance(), ["cat"], [], gone, sent_before=False) == TagProvenance(), "undone a second time"
+    assert tags_after_undo(mine, ["cat"], [], replace(gone, outcome="kept"), sent_before=False) == mine
