@@ -60,6 +60,7 @@ class JobRequest:
     check_text: str | None = None  # only say whether this English text describes the image; no words are proposed
     deliver: bool = True  # False: the caller reads the result itself (`describe`)
     anew: bool = False  # a backfill describes the image again, also if an earlier job did
+    listed: bool = False  # a sweep found the asset in the library of its CMS
     trace: str | None = None  # W3C traceparent of the span that accepted it; None: traces were off
 
     @property
@@ -102,6 +103,7 @@ class JobRequest:
             "backfill_id": self.backfill_id,
             "deliver": self.deliver,
             **({"anew": True} if self.anew else {}),
+            **({"listed": True} if self.listed else {}),
             **({} if self.check_text is None else {"check_text": self.check_text}),
             **({} if self.trace is None else {"trace": self.trace}),
         }

@@ -89,6 +89,30 @@ def test_a_failure_of_the_database_is_no_editors_word_and_leaves_nothing_half_do
     assert play(wordpress, code) == [503, ["", "", 0], "written", "A cat", "tagger"]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["SELECT count(*) FROM wp_posts", "SELECT p.ID, GREATEST", "SELECT post_id, meta_key", "TERMS"],
+    ids=["total", "pictures", "file", "tags"],
+)
+def test_a_failure_of_the_database_is_no_empty_library(wordpress: Joined, statement: str) -> None:
+    """An empty list would read as: all pictures were deleted, or a person removed all tags."""
+    code = """
+    $list = function () use ($id) {
+        $request = new WP_REST_Request('POST');
+        $request->set_body(json_encode(['type' => 'library.page', 'data' => ['ids' => [(string) $id]]]));
+        return Tagger\\Receiver::receive($request);
+    };
+    $break = fn($sql) => START === 'TERMS' ? (strpos($sql, 'term_taxonomy') && !strpos($sql, 'GREATEST') ? 'BROKEN' : $sql)
+        : (strpos(preg_replace('/\\s+/', ' ', $sql), START) === 0 ? 'BROKEN' : $sql);
+    wp_cache_flush();
+    add_filter('query', $break);
+    try { $first = $list(); } finally { remove_filter('query', $break); }
+    wp_cache_flush();
+    return [$first->get_status(), isset($first->get_headers()['Retry-After']), count($list()->get_data()['data'])];
+    """
+    assert play(wordpress, code.replace("START", json.dumps(statement))) == [503, True, 1]
+
+
 def test_a_tag_that_wordpress_knows_in_other_letters_is_one_tag(wordpress: Joined) -> None:
     code = """
     wp_insert_term('espresso cup', 'tagger_tag');

@@ -66,6 +66,7 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], 
     """The other recurring chores. `stop`: set when the process ends, for chores that may take long."""
     blobs = open_blobs(settings)
     feeder = Feeder(ledger=ledger, stop=stop)
+    left_alone: dict[str, int] = {}  # sites whose CMS asked for a pause of the sweeps
 
     def sweep() -> None:
         removed = blobs.sweep(ledger.now_ms() - ORPHAN_MS, ledger.blobs_needed)
@@ -90,7 +91,7 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], 
         Chore(name="parked", every_ms=HOUR_MS, run=expire_parked),
         Chore(name="retention", every_ms=HOUR_MS, run=expire_old, apart=True),
         Chore(name="feed", every_ms=1_000, run=feeder.feed_all, apart=True),  # it waits for folders
-        Chore(name="libraries", every_ms=HOUR_MS, run=lambda: sweep_due(ledger, stop), apart=True),
+        Chore(name="libraries", every_ms=HOUR_MS, run=lambda: sweep_due(ledger, stop, left_alone), apart=True),
         Chore(name="sweep", every_ms=SWEEP_MS, run=sweep, apart=True),
         Chore(name="metrics", every_ms=METRICS_MS, run=lambda: measure(ledger, hints), everywhere=True),
     ]

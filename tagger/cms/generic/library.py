@@ -42,7 +42,7 @@ class ListedContext(BaseModel):
 
 
 class ListedTags(BaseModel):
-    labels: list[Text] = []
+    labels: list[Text] | None = None  # None: the CMS did not say which tags the asset has
 
 
 class Listed(BaseModel):

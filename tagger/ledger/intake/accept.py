@@ -157,8 +157,9 @@ def _met(tx: Tx, rows: Sequence[dict[str, Any]], requests: Sequence[JobRequest])
     for row, request, before in zip(rows, requests, old, strict=True):
         if before in met and (met[before].erased or same_version(tx, met[before].job_id, request)):
             row["identity"] = before
-    # a backfill has seen the asset in its CMS, so it is there again
-    listed = {row["identity"] for row, request in zip(rows, requests, strict=True) if request.backfill_id is not None}
+    # a backfill or a sweep has seen the asset in its CMS, so it is there again
+    pairs = zip(rows, requests, strict=True)
+    listed = {row["identity"] for row, request in pairs if request.backfill_id is not None or request.listed}
     return {
         identity: Accepted(job_id=found.job_id, created=False, status="cancelled", created_ms=found.at_ms)
         for identity, found in met.items()

@@ -1,7 +1,8 @@
-"""A sweep finds what no hook told, twice the same changes nothing, and a doubtful mass deletion erases nothing."""
+"""A sweep finds what no hook told, twice the same changes nothing, and only a person has missing assets erased."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -12,6 +13,8 @@ import pytest
 from support.ledger_cases.world import World, description
 from support.store_sender import StoreSender
 
+from tagger.backfill import Backfill
+from tagger.cli.commands.site_sweep import remarks
 from tagger.cms.generic.ask import Asker
 from tagger.cms.generic.reader import LibraryReader
 from tagger.delivery import Endpoint, FieldOutcome
@@ -44,13 +47,13 @@ class Scene:
         row = {"id": asset, "filename": "a.jpg", "media_type": "image/jpeg", "role": "unknown", "created_ms": 1}
         self.store.add(row, {"title": ("a.jpg", "import")}, f"event {asset}", b"")
 
-    def described(self, asset: str, text: str = "Ours") -> None:
-        """It stands in the library as tagger wrote it."""
+    def described(self, asset: str, text: str = "Ours", **more: Any) -> None:
+        """It stands in the library as tagger wrote it, after a hook unless `more` says otherwise."""
         self.add(asset)
         with self.store.change() as db:
             set_text(db, asset, Text("alt_text", "en", text, "tagger"))
             set_tag(db, asset, "Cat", "cat", "tagger", None, present=True)
-        job = self.world.accept(asset)
+        job = self.world.accept(asset, **{"event_id": f"event {asset}", **more})
         tags = self.world.tagged([{"id": "cat", "label": "Cat", "score": 0.9}])
         fields = {"alt_text": {"en": {"value": text}}, "tags": {"add": [{"id": "cat", "label": "Cat"}], "remove": []}}
         assert self.ledger.complete(self.world.claimed(job), tags if text else description(), fields)
@@ -83,9 +86,14 @@ def jobs(scene: Scene, asset: str) -> list[str]:
 
 def test_an_asset_whose_hook_never_came_is_described_once(scene: Scene) -> None:
     scene.add("lost")
-    assert scene.sweep().row() == {"looked_at": 2, "new": 1, "changed": 0, "edited": 0, "deleted": 0, "doubted": 0}
+    row = scene.sweep().row()
+    assert row.pop("since").endswith("Z")
+    assert row == {
+        "looked_at": 2, "new": 1, "changed": 0, "edited": 0, "deleted": 0, "missing": 0, "kept": {}, "too_many_new": False,
+        "stopped": False,
+    }  # fmt: skip
     [job] = scene.ledger.jobs(asset_id="lost").data
-    assert (job.lane, job.request.source.location) == ("upload", "http://cms.example/media/lost/1")
+    assert (job.lane, job.request.source.location) == ("backfill", "http://cms.example/media/lost/1")
     assert (scene.sweep().new, jobs(scene, "lost")) == (0, ["accepted"])
 
 
@@ -133,22 +141,145 @@ def test_a_tag_that_was_taken_off_is_not_put_on_again(scene: Scene) -> None:
     assert (tags.ours, tags.editor_tags) == ((), ("cat",))
 
 
-def test_what_was_deleted_is_erased(scene: Scene) -> None:
+@pytest.mark.parametrize("fields", [{}, {"tags": {}}, {"tags": {"other": 1}}], ids=["no fields", "no labels", "another key"])
+def test_an_answer_without_labels_says_nothing_of_the_tags(scene: Scene, fields: dict[str, Any]) -> None:
+    scene.described("a")
+    asset = {"id": "a", "revision": "1", "image": {"url": "http://cms.example/a"}, "fields": fields}
+    scene.sender.reply = Reply(status=200, headers={}, body=json.dumps({"data": [asset], "next_cursor": None}).encode())
+    assert scene.sweep().edited == 0
+    asset["fields"] = {"tags": {"labels": []}}
+    scene.sender.reply = Reply(status=200, headers={}, body=json.dumps({"data": [asset], "next_cursor": None}).encode())
+    assert scene.sweep().edited == 1
+
+
+def test_what_is_missing_is_counted_and_erased_only_when_a_person_confirms_it(scene: Scene) -> None:
     for asset in ("a", "b"):
         scene.described(asset)
     scene.store.delete("a")
-    assert [scene.sweep().deleted, scene.sweep().deleted] == [1, 0]
+    scene.world.later(1)
+    for found in (scene.sweep(), scene.sweep()):
+        assert (found.deleted, found.missing) == (0, ["a"])
+    assert jobs(scene, "a") == ["done"]
+    scene.world.later(1)
+    found = scene.sweep(confirmed=True)
+    assert (found.deleted, found.missing, found.kept) == (1, [], {})
     assert (jobs(scene, "a"), jobs(scene, "b")) == ([], ["done"])
 
 
-def test_a_mass_deletion_is_believed_only_from_a_person(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep_module, "DOUBTED", 2)
-    for number in range(4):
-        scene.described(f"a{number}")
-        scene.store.delete(f"a{number}")
+def test_the_daily_sweep_erases_nothing_after_an_empty_answer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_module.time, "sleep", lambda _seconds: None)
+    scene.described("a")
+    scene.world.later(1)
+    scene.ledger.put_capabilities("s", {"types": ["library.page"]})
+    scene.sender.reply = Reply(status=200, headers={}, body=b'{"data": [], "next_cursor": null}')
+    sweep_due(scene.ledger, lambda: False)
+    assert scene.ledger.swept_at("s") == scene.world.now
+    assert jobs(scene, "a") == ["done"]
+
+
+def test_the_library_is_asked_once_more_before_anything_is_erased(scene: Scene) -> None:
+    scene.described("a")
+    scene.world.later(1)
+    empty = Reply(status=200, headers={}, body=b'{"data": [], "next_cursor": null}')
+
+    def answer(number: int) -> None:
+        scene.sender.reply = empty if number < 3 else None
+
+    scene.sender.before = answer
+    assert scene.sweep(confirmed=True).deleted == 0
+    assert (scene.sender.asked, jobs(scene, "a")) == (3, ["done"])
+
+
+def test_assets_that_the_library_never_named_are_kept(scene: Scene) -> None:
+    scene.described("of the api", event_id=None)
+    scene.described("tst_1")
+    spec = {"profile": "general", "locales": ["en"], "deliver": True}
+    for kind in ("csv", "generic"):
+        backfill = Backfill(id=f"bkf_{kind}", site_id="s", kind=kind, spec=spec, window=5, started_ms=1)
+        scene.ledger.start_backfill(backfill)
+        scene.described(f"of {kind}", event_id=None, backfill_id=backfill.id)
+    for asset in ("of the api", "tst_1", "of csv", "of generic"):
+        scene.store.delete(asset)
+    scene.world.later(1)
+    assert (scene.sweep().missing, scene.sweep().kept) == (["of generic"], {"not_of_library": 2})
+    assert (scene.sweep(confirmed=True).deleted, jobs(scene, "of generic")) == (1, [])
+    for asset in ("of the api", "tst_1", "of csv"):
+        assert jobs(scene, asset) == ["done"]
+
+
+def test_an_asset_with_an_open_job_or_a_newer_one_is_kept(scene: Scene) -> None:
+    scene.described("open")
+    scene.described("newer")
+    scene.world.accept("open", "2", event_id="event 2")
+    for asset in ("open", "newer"):
+        scene.store.delete(asset)
+    scene.world.later(1)
+
+    def upload(number: int) -> None:  # while the library is asked for the last time
+        if number == 3:
+            scene.world.accept("newer", "2", event_id="event 3")
+
+    scene.sender.before = upload
+    found = scene.sweep(confirmed=True)
+    assert (found.deleted, found.kept) == (0, {"newer_job": 1, "open_job": 1})
+    assert (jobs(scene, "newer"), jobs(scene, "open")) == (["accepted", "done"], ["accepted", "done"])
+
+
+def test_one_that_was_erased_and_is_in_the_library_again_is_described(scene: Scene) -> None:
+    scene.add("a")
+    assert scene.sweep().new == 1
+    scene.ledger.erase_asset("s", "a", deleted=True)
+    assert (scene.sweep(since_ms=0).new, jobs(scene, "a")) == (1, ["accepted"])
+
+
+def test_more_new_assets_than_the_limit_are_left_to_a_backfill(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_module, "MOST_NEW", 2)
+    for number in range(3):
+        scene.add(f"a{number}")
     found = scene.sweep()
-    assert (found.deleted, found.doubted) == (0, ["a0", "a1", "a2", "a3"])
-    assert scene.sweep(confirmed=True).deleted == 4
+    assert (found.new, found.too_many_new) == (2, True)
+    assert list(remarks("s", found))[-1] == f"`tagger backfill start --site s --since {found.since}`."
+    monkeypatch.setattr(sweep_module, "MOST_NEW", 1)
+    scene.add("a3")
+    found = scene.sweep(since_ms=0)
+    assert (found.new, found.too_many_new, len(scene.ledger.jobs().data)) == (1, True, 3)
+
+
+def test_a_dry_run_hides_neither_an_asset_nor_a_version(scene: Scene) -> None:
+    scene.add("lost")
+    scene.world.accept("lost", deliver=False)
+    scene.described("a")
+    scene.store.replace("a", "image/png", "another event", b"", 2)
+    scene.world.accept("a", "2", deliver=False)
+    found = scene.sweep()
+    assert (found.new, found.changed) == (1, 1)
+
+
+def test_a_sweep_ends_before_the_next_page_when_it_is_stopped(scene: Scene) -> None:
+    scene.described("a")
+    asked = scene.sender.asked
+    assert scene.sweep(stop=lambda: True).stopped
+    assert (scene.sender.asked, scene.ledger.swept_at("s")) == (asked, None)
+    assert scene.sweep(stop=lambda: scene.sender.asked == 1).stopped
+    assert (scene.sender.asked, scene.ledger.swept_at("s")) == (1, None)
+
+
+def test_a_cms_that_asks_for_a_pause_is_left_alone_for_so_long(scene: Scene) -> None:
+    scene.ledger.put_capabilities("s", {"types": ["library.page"]})
+    scene.sender.reply = Reply(status=429, headers={"retry-after": "7200"}, body=b"")
+    until: dict[str, int] = {}
+    for later, asked in ((0, 1), (7_199, 1), (1, 2)):
+        scene.world.later(later)
+        sweep_due(scene.ledger, lambda: False, until)
+        assert scene.sender.asked == asked
+
+
+def test_the_report_says_how_many_are_missing_and_how_to_erase_them() -> None:
+    found = Swept(missing=["a", "b", "c", "d"], kept={"open_job": 1, "newer_job": 1, "test": 1, "not_of_library": 2})
+    lines = list(remarks("blog", found))
+    assert lines[0] == "4 are missing in the CMS (a, b, c, …). Nothing was erased."
+    assert lines[1].endswith("`tagger sites sweep blog --confirm-deletions`.")
+    assert len(lines) == 6
 
 
 def test_an_image_of_a_folder_is_not_missed(scene: Scene, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ namespace Tagger;
 final class Library {
 	const MOST = 200;
 
+	/** @throws Database_Error An empty list would read as "all pictures were deleted". */
 	public static function page( array $query ): array {
 		global $wpdb;
 		list( $where, $values ) = self::chosen( $query );
@@ -17,8 +18,10 @@ final class Library {
 		$from   = "FROM $wpdb->posts AS p LEFT JOIN $assets AS a ON a.attachment = p.ID WHERE $where";
 		$limit  = max( 1, min( self::MOST, (int) ( $query['limit'] ?? 50 ) ) );
 		$total  = (int) $wpdb->get_var( self::prepared( "SELECT count(*) $from", $values ) );
+		Database::check();
 		$sql    = "SELECT p.ID, GREATEST(p.post_modified_gmt, COALESCE(a.changed_at, p.post_modified_gmt)) AS changed $from AND p.ID > %d ORDER BY p.ID LIMIT %d";
 		$rows   = (array) $wpdb->get_results( self::prepared( $sql, array_merge( $values, array( (int) ( $query['cursor'] ?? 0 ), $limit + 1 ) ) ) );
+		Database::check();
 		$shown  = array_slice( $rows, 0, $limit );
 		return array(
 			'data'        => array_map( array( self::class, 'listed' ), $shown ),
@@ -63,16 +66,18 @@ final class Library {
 	}
 
 	public static function listed( object $row ): array {
-		$id     = (int) $row->ID;
-		$texts  = array();
-		$locale = Settings::locale();
+		$id       = (int) $row->ID;
+		$revision = Asset::revision( $id );
+		Database::check(); // Without its file the picture would look like a new version.
+		$texts    = array();
+		$locale   = Settings::locale();
 		foreach ( array_keys( Words::LONGEST ) as $field ) {
 			$texts[ $field ] = array( $locale => self::text( $id, $field ) );
 		}
 		$texts['tags'] = array( 'labels' => Tags::labels( $id ) );
 		return array(
 			'id'          => (string) $id,
-			'revision'    => Asset::revision( $id ),
+			'revision'    => $revision,
 			'modified_at' => gmdate( 'Y-m-d\TH:i:s\Z', (int) strtotime( $row->changed . ' UTC' ) ),
 			'image'       => Asset::image( $id ),
 			'context'     => Asset::context( $id ) + array(

@@ -50,7 +50,11 @@ final class Receiver {
 			return new \WP_REST_Response( self::capabilities() );
 		}
 		if ( 'library.page' === $type ) {
-			return new \WP_REST_Response( Library::page( $data ) );
+			try {
+				return new \WP_REST_Response( Library::page( $data ) );
+			} catch ( Database_Error $failure ) {
+				return self::failed( $failure );
+			}
 		}
 		if ( ! in_array( $type, array( 'asset.described', 'asset.failed', 'asset.reverted' ), true ) ) {
 			return new \WP_REST_Response( null, 204 );
@@ -74,7 +78,7 @@ final class Receiver {
 				}
 			);
 		} catch ( Database_Error $failure ) {
-			return new \WP_REST_Response( array( 'detail' => 'The database of WordPress failed: ' . $failure->getMessage() ), 503, array( 'Retry-After' => '5' ) );
+			return self::failed( $failure );
 		} finally { // Another request may have read the old words into the cache before they were committed.
 			Texts::uncache( (int) $id );
 			clean_object_term_cache( (int) $id, 'attachment' );
@@ -86,6 +90,11 @@ final class Receiver {
 			return new \WP_REST_Response( array( 'fields' => new \stdClass() ) + $answer );
 		}
 		return new \WP_REST_Response( array( 'fields' => $answer ? $answer : new \stdClass() ) );
+	}
+
+	private static function failed( Database_Error $failure ): \WP_REST_Response {
+		$detail = 'The database of WordPress failed: ' . $failure->getMessage();
+		return new \WP_REST_Response( array( 'detail' => $detail ), 503, array( 'Retry-After' => '5' ) );
 	}
 
 	public static function capabilities(): array {

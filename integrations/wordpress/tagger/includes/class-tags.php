@@ -42,10 +42,17 @@ final class Tags {
 		);
 	}
 
-	/** @return string[] The labels on the attachment now. */
+	/**
+	 * @return string[] The labels on the attachment now.
+	 * @throws Database_Error An empty list would read as "a person removed all tags".
+	 */
 	public static function labels( int $id ): array {
 		$names = wp_get_object_terms( $id, self::TAXONOMY, array( 'fields' => 'names', 'orderby' => 'name' ) );
-		return is_array( $names ) ? array_map( 'html_entity_decode', $names ) : array();
+		Database::check();
+		if ( is_wp_error( $names ) ) {
+			throw new Database_Error( $names->get_error_message() );
+		}
+		return array_map( 'html_entity_decode', $names );
 	}
 
 	/**
@@ -115,7 +122,10 @@ final class Tags {
 		clean_object_term_cache( $id, 'attachment' );
 		$terms = wp_get_object_terms( $id, self::TAXONOMY, array( 'fields' => 'tt_ids' ) );
 		Database::check();
-		return is_array( $terms ) ? array_fill_keys( array_map( 'intval', $terms ), true ) : array();
+		if ( is_wp_error( $terms ) ) {
+			throw new Database_Error( $terms->get_error_message() );
+		}
+		return array_fill_keys( array_map( 'intval', $terms ), true );
 	}
 
 	/** Number of the term that WordPress would take for this label; 0: it would make a new one. */
