@@ -73,10 +73,10 @@ def _load_fake(models: Path, _settings: Settings) -> Loader:
     return lambda: fake.load(models)
 
 
-def _load_lite(_models: Path, _settings: Settings) -> Loader:
+def _load_lite(models: Path, _settings: Settings) -> Loader:
     from workers.models import lite
 
-    return lite.load
+    return lambda: lite.load(models / "lite")
 
 
 def _lite_scorer(vectors: Path | None, _embedder: TextEmbedder) -> Scorer:

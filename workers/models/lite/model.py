@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -191,9 +192,12 @@ def canary_pixels() -> Pixels:
         return np.asarray(picture.convert("RGB"))
 
 
-def load() -> LiteModel:
-    """Opens the sessions. Call it in the thread that will own the model."""
+def load(folder: Path | None = None) -> LiteModel:
+    """Opens the sessions. Call it in the thread that will own the model.
+
+    `folder`: where the choice between int8 and float32 is kept for the other workers; None: nowhere.
+    """
     test = prepare(canary_pixels())
-    detector = precision.choose(DETECTOR, test.letterboxed.tensor)
+    detector = precision.choose(DETECTOR, test.letterboxed.tensor, folder)
     sessions = Sessions(classifier=open_session(CLASSIFIER), detector=detector, faces=faces.load(), reader=ocr.load())
     return LiteModel(sessions, lexicon())

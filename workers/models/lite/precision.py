@@ -1,4 +1,4 @@
-"""int8 or float32: which form of a network this processor runs, found by a test when the model loads.
+"""int8 or float32: which form of a network this processor runs, found by a test when the model loads for the first time.
 
 int8 is faster on most processors, with VNNI more so. Where it is slower, or does not compute what it should, float32 runs.
 """
@@ -8,12 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 import structlog
 
+from workers.models.lite import processor_choice
 from workers.models.lite.files import open_session
 
 log = structlog.get_logger()
@@ -40,8 +42,23 @@ def int8(file: str) -> str:
     return file.replace(".onnx", "_int8.onnx")
 
 
-def choose(file: str, tensor: Floats, open_network: Open = open_session) -> Network:
-    """The network in int8 if it says of `tensor` what the one in float32 says, and is faster; else the one in float32."""
+def choose(file: str, tensor: Floats, folder: Path | None = None, open_network: Open = open_session) -> Network:
+    """The network in int8 if it says of `tensor` what the one in float32 says, and is faster; else the one in float32.
+
+    `folder`: where the choice is kept for the next worker; None: nowhere.
+    """
+    if folder is None:
+        return _measured(file, tensor, open_network)
+    forms = (file, int8(file))
+    kept = processor_choice.place(folder, forms)
+    if (form := processor_choice.known(kept, forms)) is not None:
+        return Network(file=form, session=open_network(form))
+    chosen = _measured(file, tensor, open_network)
+    form = processor_choice.keep(kept, chosen.file, forms)
+    return chosen if form == chosen.file else Network(file=form, session=open_network(form))
+
+
+def _measured(file: str, tensor: Floats, open_network: Open) -> Network:
     exact = Network(file=file, session=open_network(file))
     small = Network(file=int8(file), session=open_network(int8(file)))
     likeness = min(_cosine(a, b) for a, b in zip(exact.run(tensor), small.run(tensor), strict=True))
