@@ -13,7 +13,10 @@ from tagger.asset import Context, ImageSource
 from tagger.backfill import Backfill
 from tagger.cms.base import ImageFollows
 from tagger.errors import BadRequest, Conflict, NotFound
-from tagger.ledger import Ledger
+from tagger.ledger import Ledger, sweeping
+from tagger.ledger.db.writer import Tx
+from tagger.ledger.deletion.erasure import Erased
+from tagger.ledger.intake.accept import accept
 from tagger.ledger.tables import metadata
 
 DAY_SECONDS = 86_400
@@ -239,3 +242,36 @@ class ErasureCases:
             with pytest.raises(BadRequest, match="NUL"):
                 world.ledger.accept([world.request("dog"), request])
         assert world.ledger.jobs().data == []
+
+    def test_a_missing_asset_is_erased_only_if_the_cms_named_it_and_nothing_is_open_or_newer(self, world: World) -> None:
+        for asset, event in (("gone", "e1"), ("newer", "e2"), ("of the api", None)):
+            world.ledger.cancel(world.accept(asset, event_id=event))
+        world.accept("open", event_id="e3")
+        world.ledger.cancel(world.accept("dry", event_id="e4", deliver=False))
+        world.later(1)
+        began_ms = world.now
+        world.ledger.cancel(world.accept("newer", "2", event_id="e5"))
+        expected = {
+            "gone": None, "newer": "newer_job", "open": "open_job", "of the api": "not_of_library", "dry": "not_of_library",
+        }  # fmt: skip
+        for decide in (world.ledger.why_kept, world.ledger.erase_missing):
+            assert {asset: decide("s", asset, began_ms=began_ms) for asset in expected} == expected
+        assert world.ledger.jobs(asset_id="gone").data == []
+        assert len(world.ledger.jobs().data) == 5
+        assert world.ledger.unknown_assets("s", ["gone", "dry", "open"]) == {"gone", "dry"}
+        assert [known.asset_id for known in world.ledger.known_assets("s")] == ["newer", "of the api", "open"]
+
+    def test_an_upload_that_comes_while_a_missing_asset_is_erased_takes_the_erasure_back(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.ledger.cancel(world.accept("a", event_id="e1"))
+        world.later(1)
+        real = sweeping.erase_asset
+
+        def late(tx: Tx, site_id: str, asset_id: str, *, deleted: bool) -> Erased:
+            accept(tx, [world.request("a", "2", event_id="e2")])  # as if another process had committed it just now
+            return real(tx, site_id, asset_id, deleted=deleted)
+
+        monkeypatch.setattr(sweeping, "erase_asset", late)
+        assert world.ledger.erase_missing("s", "a", began_ms=world.now) == "newer_job"
+        assert [job.status for job in world.ledger.jobs(asset_id="a").data] == ["cancelled"]
