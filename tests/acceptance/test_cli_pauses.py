@@ -11,7 +11,7 @@ from support.ledger_cases.world import World
 
 from acceptance.house import called, told
 from acceptance.pictures import png
-from tagger.cli.commands import backfill
+from tagger.cli import backfill_watch
 from tagger.services.backfill.feed import feed_all
 
 
@@ -55,7 +55,7 @@ def test_who_follows_is_told_why_it_ends(
         [running] = world.ledger.backfills()
         world.ledger.set_backfill_status(running.id, status)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(backfill, "time", SimpleNamespace(sleep=elsewhere))
+    monkeypatch.setattr(backfill_watch, "time", SimpleNamespace(sleep=elsewhere))
     done = called(*pictures(tmp_path, 2), home=tmp_path)
     assert done.returncode == 0
     assert words in done.stdout.splitlines()[-1], done.stdout

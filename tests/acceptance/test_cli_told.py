@@ -20,8 +20,8 @@ from acceptance.house import ROOT, TAGGER, called, clean_env, told
 from acceptance.pictures import png
 from tagger.annotation import Annotation, Verdict
 from tagger.backfill import Backfill
-from tagger.cli import console
-from tagger.cli.commands import backfill, check, describe
+from tagger.cli import backfill_watch, console
+from tagger.cli.commands import check, describe
 from tagger.errors import ImageTooLarge
 from tagger.job import Description
 from tagger.judge.gate import REASONS
@@ -167,7 +167,7 @@ def test_who_follows_a_backfill_learns_what_it_waits_for_and_that_it_goes_on(
     def interrupt(_seconds: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(backfill, "time", SimpleNamespace(sleep=interrupt))
+    monkeypatch.setattr(backfill_watch, "time", SimpleNamespace(sleep=interrupt))
     done = called("backfill", "start", "--folder", str(tmp_path / "p"), "--site", "s", home=tmp_path)
     assert done.returncode == 130
     for word in ("no worker is alive", "writes to s are paused", "The backfill continues. `tagger backfill status bkf_"):
