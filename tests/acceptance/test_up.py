@@ -190,6 +190,7 @@ def test_killing_the_supervisor_ends_every_process(drained: Drained, again: Runn
     revived = dict(state["children"])["deliver"]  # type: ignore[call-overload]
     os.kill(revived, signal.SIGKILL)  # its successor is started by another thread than the rest
     until(lambda: dict((read_state(home) or {})["children"])["deliver"] != revived, "the deliverer is started again")  # type: ignore[call-overload]
+    until(lambda: all("-c" not in process.cmdline() for process in family(again.process.pid)), "each has learnt of its parent")
     processes = family(again.process.pid)
     for process in processes[1:]:  # the first is the supervisor
         if "upload" not in process.cmdline():  # one worker runs on
