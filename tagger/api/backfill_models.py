@@ -74,3 +74,4 @@ class BackfillReport(Answer):
 class UndoReport(Answer):
     undoes: str
     data: list[ReportLine]
+    next_cursor: str | None

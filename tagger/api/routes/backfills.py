@@ -19,10 +19,12 @@ from tagger.services.backfill.cost import of_rehearsal
 from tagger.services.backfill.plan import Wanted, plan_library, plan_undo
 from tagger.services.backfill.progress import progress, source_of
 from tagger.services.backfill.report import of_asset
-from tagger.services.backfill.undo import rehearse_undo
+from tagger.services.backfill.undo import rehearse_page
 
 router = APIRouter(tags=["backfills"])
 
+Cursor = Annotated[str | None, Query(description="`next_cursor` of the previous page.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="Assets; each has a line for each field.")]
 STARTED: dict[int | str, dict[str, Any]] = {201: {"model": backfill_models.BackfillOut}}
 
 
@@ -71,8 +73,8 @@ def report(
     backfill_id: str,
     state: StateDep,
     caller: CallerDep,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the previous page.")] = None,
-    limit: Annotated[int, Query(ge=1, le=200, description="Assets; each has a line for each field.")] = 50,
+    cursor: Cursor = None,
+    limit: Limit = 50,
 ) -> dict[str, Any]:
     backfill = _seen(state, caller, backfill_id)
     named = state.ledger.backfill(backfill.undoes) if backfill.undoes else backfill
@@ -89,12 +91,16 @@ def report(
     summary="Put back what a backfill replaced, where its text still stands",
     responses={**STARTED, 200: {"model": backfill_models.UndoReport, "description": "With `dry_run`: what would be put back."}},
 )
-def undo(backfill_id: str, body: UndoIn, state: StateDep, caller: CallerDep) -> JSONResponse:
+def undo(
+    backfill_id: str, body: UndoIn, state: StateDep, caller: CallerDep, cursor: Cursor = None, limit: Limit = 50
+) -> JSONResponse:
+    """A dry run answers page by page, as the report does. `cursor` and `limit` belong to it alone."""
     _seen(state, caller, backfill_id)
     plan = plan_undo(state.ledger, backfill_id, window=state.settings.window)
     if body.dry_run:
-        found = [line.row() for line in rehearse_undo(state.ledger, state.ledger.backfill(backfill_id))]
-        return JSONResponse({"undoes": backfill_id, "data": found})
+        page = rehearse_page(state.ledger, state.ledger.backfill(backfill_id), cursor=cursor, limit=limit)
+        found = [line.row() for line in page.data]
+        return JSONResponse({"undoes": backfill_id, "data": found, "next_cursor": page.next_cursor})
     with state.ledger.audited(caller.acts("backfill.undone", plan.site_id, backfill=backfill_id, undo=plan.id)):
         state.ledger.start_backfill(plan)
     return _created(state, plan.id)

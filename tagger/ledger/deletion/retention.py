@@ -15,6 +15,8 @@ from tagger.ledger.intake.hook_words import IS_HOOK_WORDS
 from tagger.ledger.tables import (
     attempts,
     audit_log,
+    backfill_items,
+    backfills,
     counters,
     deliveries,
     erased_jobs,
@@ -29,6 +31,7 @@ IDEMPOTENT_MS = 86_400_000
 ERASED_MS = 7 * 86_400_000  # a CMS stops repeating a hook after some days
 HOOK_WORDS_MS = 7 * 86_400_000  # and stops trying to send the bytes that follow one
 REQUESTS = list(idempotency.primary_key.columns)
+ITEMS = list(backfill_items.primary_key.columns)
 _TELLS = exists().where(deliveries.c.job_id == jobs.c.id, word_is(deliveries.c.status, "pending", "sending", "parked"))
 ENDED = and_(word_is(jobs.c.status, "done", "superseded", "cancelled", "dead"), ~_TELLS)  # a failure must be delivered first
 
@@ -57,6 +60,7 @@ class Retention(Store):
         """
         erased = self._erase_jobs(_chosen(site_id, None, None), on_batch, with_cache=True)
         self._trim(REQUESTS, and_(IS_HOOK_WORDS, idempotency.c.site_id == site_id))
+        self._trim(ITEMS, _items_of(backfills.c.site_id == site_id))
         for table in KNOWLEDGE:
             self._trim(list(table.primary_key.columns), table.c.site_id == site_id)
         return erased
@@ -66,14 +70,15 @@ class Retention(Store):
         return self._erase_jobs(_chosen(site_id, None, before_ms), on_batch, with_cache=False)
 
     def expire_rest(self, before_ms: int) -> int:
-        """Delete attempts, cached predictions and ended processes from before `before_ms`, idempotency keys after a day, and the
-        records of erased jobs and the words of hooks whose bytes never came after a week.
+        """Delete attempts, cached predictions, ended processes and what ended backfills met from before `before_ms`, idempotency
+        keys after a day, and the records of erased jobs and the words of hooks whose bytes never came after a week.
         """
         now_ms = self.now_ms()
         return (
             self._trim([attempts.c.id], attempts.c.at_ms < before_ms)
             + self._trim([prediction_cache.c.key], prediction_cache.c.at_ms < before_ms)
             + self._trim([workers.c.id], workers.c.ended_ms < before_ms)
+            + self._trim(ITEMS, _items_of(_ended_before(before_ms)))
             + self._trim(REQUESTS, and_(~IS_HOOK_WORDS, idempotency.c.at_ms < now_ms - IDEMPOTENT_MS))
             + self._trim(REQUESTS, and_(IS_HOOK_WORDS, idempotency.c.at_ms < now_ms - HOOK_WORDS_MS))
             + self._trim([erased_jobs.c.identity], erased_jobs.c.at_ms < now_ms - ERASED_MS)
@@ -104,6 +109,16 @@ class Retention(Store):
         while went := self._write(lambda tx: tx.conn.execute(stmt).rowcount):
             total += went
         return total
+
+
+def _items_of(chosen: ColumnElement[bool]) -> ColumnElement[bool]:
+    return backfill_items.c.backfill_id.in_(select(backfills.c.id).where(chosen))
+
+
+def _ended_before(before_ms: int) -> ColumnElement[bool]:
+    """Backfills that ended, and of which no job began since: their report says only that their images are erased."""
+    younger = exists().where(jobs.c.backfill_id == backfills.c.id, jobs.c.id >= first_id("job", before_ms))
+    return and_(word_is(backfills.c.status, "done", "cancelled"), backfills.c.started_ms < before_ms, ~younger)
 
 
 def _chosen(site_id: str | None, asset_id: str | None, before_ms: int | None) -> list[ColumnElement[bool]]:

@@ -9,7 +9,7 @@ from tagger.backfill import Backfill
 from tagger.cms.base import Library, ListedAsset
 from tagger.cms.registry import open_library
 from tagger.delivery import Delivery
-from tagger.ledger import ItemResult, Ledger
+from tagger.ledger import ItemResult, Ledger, Page
 from tagger.provenance import text_hash
 from tagger.services.backfill.report import Line
 
@@ -18,14 +18,20 @@ CHUNK = 100
 
 def rehearse_undo(ledger: Ledger, undone: Backfill) -> Iterator[Line]:
     """Errors: LibraryAway; Conflict if the site has no endpoint."""
-    reader = open_library(ledger.get_site(undone.site_id).cms, {}, ledger.endpoint_of(undone.site_id))
     cursor: str | None = None
     while True:
-        page = ledger.backfill_results(undone.id, cursor=cursor, limit=CHUNK)
-        yield from _of_page(ledger, undone, page.data, reader)
+        page = rehearse_page(ledger, undone, cursor=cursor, limit=CHUNK)
+        yield from page.data
         if page.next_cursor is None:
             return
         cursor = page.next_cursor
+
+
+def rehearse_page(ledger: Ledger, undone: Backfill, *, cursor: str | None, limit: int) -> Page[Line]:
+    """The lines of so many assets. Errors: LibraryAway; Conflict if the site has no endpoint."""
+    reader = open_library(ledger.get_site(undone.site_id).cms, {}, ledger.endpoint_of(undone.site_id))
+    page = ledger.backfill_results(undone.id, cursor=cursor, limit=limit)
+    return Page(data=list(_of_page(ledger, undone, page.data, reader)), next_cursor=page.next_cursor)
 
 
 def _of_page(ledger: Ledger, undone: Backfill, results: Sequence[ItemResult], reader: Library) -> Iterator[Line]:

@@ -13,7 +13,7 @@ from tagger.asset import Context, ImageSource
 from tagger.backfill import Backfill
 from tagger.cms.base import ImageFollows
 from tagger.errors import BadRequest, Conflict, NotFound
-from tagger.ledger import Ledger, sweeping
+from tagger.ledger import Ledger, Listing, PageNotes, sweeping
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.deletion.erasure import Erased
 from tagger.ledger.intake.accept import accept
@@ -34,6 +34,17 @@ def tables_with(world: World, *needles: str) -> list[str]:
             if name not in ("assets", "erased_jobs")
             and any(needle in str(value) for row in conn.execute(select(table)) for value in row for needle in needles)
         ]
+
+
+def met(world: World, name: str, asset: str = CAT, site: str = "s") -> None:
+    """A dry run met this asset and one that it left alone."""
+    world.ledger.start_backfill(Backfill(id=name, site_id=site, kind="generic", spec={}, started_ms=world.now))
+    listed = (
+        Listing(asset_id=asset, present={"fields": {"alt_text": WORDS}}),
+        Listing(asset_id=f"{asset}.2", skipped="has_text", present={"fields": {"alt_text": WORDS}}),
+    )
+    request = world.request(asset, site=site, backfill_id=name, deliver=False)
+    world.ledger.feed_backfill(name, [request], "1", False, after=None, notes=PageNotes(listed=listed))
 
 
 def written_and_open(world: World) -> tuple[str, str]:
@@ -125,6 +136,29 @@ class ErasureCases:
         assert [job.asset_id for job in world.ledger.jobs().data] == ["dog"]
         assert [world.ledger.hook_words(site, "dog", None) for site in ("s", "t")] == [{}, {"profile": "of t"}]
         assert world.ledger.get_site("s").id == "s"
+
+    def test_what_the_backfills_of_a_site_met_goes_with_it(self, world: World) -> None:
+        world.site("t")
+        for site in ("s", "t"):
+            met(world, f"bkf_{site}", site=site)
+        world.ledger.erase_site("s")
+        left = [len(world.ledger.backfill_results(f"bkf_{site}").data) for site in ("s", "t")]
+        assert (left, tables_with(world, WORDS)) == ([0, 2], ["backfill_items"])
+
+    def test_what_an_old_backfill_met_goes_once_it_ended(self, world: World) -> None:
+        for name in ("bkf_ended", "bkf_open", "bkf_busy"):
+            met(world, name, CAT if name == "bkf_ended" else name)
+        world.ledger.set_backfill_status("bkf_ended", "cancelled")
+        world.later(91 * DAY_SECONDS)
+        met(world, "bkf_young", "young")
+        young = [world.request("later", backfill_id="bkf_busy")]
+        world.ledger.feed_backfill("bkf_busy", young, "2", True, after="1")
+        for name in ("bkf_young", "bkf_busy"):
+            world.ledger.set_backfill_status(name, "cancelled")
+        before_ms = world.now - 90 * DAY_SECONDS * 1000
+        assert world.ledger.expire_rest(before_ms) == 2
+        names = ("bkf_ended", "bkf_open", "bkf_busy", "bkf_young")
+        assert [len(world.ledger.backfill_results(name).data) for name in names] == [0, 2, 3, 2]
 
     def test_what_is_old_goes_and_what_is_young_or_open_stays(self, world: World) -> None:
         old, still_open = world.described(CAT), world.accept("dog")
