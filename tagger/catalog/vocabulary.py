@@ -12,6 +12,7 @@ from functools import cached_property
 from operator import attrgetter
 
 from tagger.annotation import Tag
+from tagger.catalog.labels import folded
 from tagger.locales import pick, pick_or_any
 from tagger.prediction import TermScore
 
@@ -267,7 +268,7 @@ def _clashes(vocabulary: Vocabulary) -> Iterator[str]:
     labels: dict[tuple[str, str], tuple[str, str]] = {}
     for _, term in vocabulary:
         for locale, label in term.labels.items():
-            other, as_written = labels.setdefault((locale, _folded(label)), (term.id, label))
+            other, as_written = labels.setdefault((locale, folded(label)), (term.id, label))
             if other != term.id:
                 twin = "" if as_written == label else f", written as {as_written!a} and {label!a}"
                 yield f"`{other}` and `{term.id}` share the label `{label}` ({locale}){twin}; editors cannot tell them apart."
@@ -275,13 +276,9 @@ def _clashes(vocabulary: Vocabulary) -> Iterator[str]:
     for _, term in vocabulary:
         for locale, words in term.synonyms.items():
             for word in words:
-                key = locale, _folded(word)
+                key = locale, folded(word)
                 owner, _ = labels.get(key, (term.id, ""))
                 if owner != term.id:
                     yield f"The synonym `{word}` ({locale}) of `{term.id}` is the label of `{owner}`; a search finds both."
                 elif (other := synonyms.setdefault(key, term.id)) != term.id:
                     yield f"`{other}` and `{term.id}` share the synonym `{word}` ({locale}); a search finds both."
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

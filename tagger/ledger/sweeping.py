@@ -13,11 +13,11 @@ from tagger.job import OPEN
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.deletion.erasure import Erased, erase_asset
+from tagger.ledger.offered_tags import offered_tags
 from tagger.ledger.sending.outcomes import provenance_of
-from tagger.ledger.tables import backfills, job_requests, jobs, offers, sites
+from tagger.ledger.tables import backfills, job_requests, jobs, sites
 from tagger.provenance import Provenance
 
-JOBS_SEARCHED = 50  # the newest of an asset, for the labels of its tags
 TEST = "tst_"  # so begin the assets of `tagger sites check`, which no library lists
 NOT_OF_LIBRARY = ("csv", "folder")  # kinds of backfills whose assets the CMS need not know
 
@@ -121,20 +121,11 @@ def _of_library(row: Any) -> bool:
 
 def _known(conn: Connection, site_id: str, found: Any) -> KnownAsset:
     known = provenance_of(conn, site_id, found.asset_id)
+    offered = offered_tags(conn, site_id, found.asset_id) if known.tags.ours else ()
     return KnownAsset(
         asset_id=found.asset_id,
         revision=found.body.get("asset_revision"),
         of_folder=found.body.get("source", {}).get("kind") == "file",
         provenance=known,
-        tags=_labels(conn, site_id, found.asset_id, known.tags.ours),
+        tags=tuple(dict.fromkeys(label for tag, label in offered if tag in known.tags.ours)),
     )
-
-
-def _labels(conn: Connection, site_id: str, asset_id: str, ids: Collection[str]) -> tuple[str, ...]:
-    if not ids:
-        return ()
-    mine = select(jobs.c.id).where(jobs.c.site_id == site_id, jobs.c.asset_id == asset_id)
-    newest = mine.order_by(jobs.c.id.desc()).limit(JOBS_SEARCHED)
-    bodies = conn.execute(select(offers.c.body).where(offers.c.job_id.in_(newest), offers.c.field == "tags")).scalars()
-    tags = [tag for body in bodies for tag in body.get("value") or ()]
-    return tuple(dict.fromkeys(tag["label"] for tag in tags if tag["id"] in ids))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -12,14 +12,14 @@ from tagger.errors import Conflict, NotFound
 from tagger.ids import new_id
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
+from tagger.ledger.offered_tags import offered_tags
 from tagger.ledger.sending.deliveries import deliveries_of
 from tagger.ledger.sending.messages import Message, endpoint_of, store_message
-from tagger.ledger.tables import backfills, deliveries, jobs, offers, word_is
+from tagger.ledger.tables import backfills, deliveries, jobs, word_is
 from tagger.ledger.transitions import UNSENT, move_delivery
 from tagger.message import DESCRIBED, REVERTED
 
 CHUNK = 200
-JOBS_SEARCHED = 50  # the newest of an asset, for the labels of tags that were removed
 
 
 class Undoing(Store):
@@ -115,16 +115,5 @@ def _labelled(conn: Connection, delivery: Delivery, ids: Collection[str]) -> lis
     """The tags with these ids, with the labels under which tagger offered them. A tag without a known label has its id."""
     if not ids:
         return []
-    mine = select(jobs.c.id).where(jobs.c.site_id == delivery.site_id, jobs.c.asset_id == delivery.asset_id)
-    newest = mine.order_by(jobs.c.id.desc()).limit(JOBS_SEARCHED)
-    bodies = conn.execute(select(offers.c.body).where(offers.c.job_id.in_(newest), offers.c.field == "tags")).scalars()
-    labels = dict(_tags(bodies))
+    labels = dict(offered_tags(conn, delivery.site_id, delivery.asset_id))
     return [{"id": tag, "label": labels.get(tag, tag)} for tag in sorted(ids)]
-
-
-def _tags(bodies: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    return [(tag["id"], tag["label"]) for body in bodies for tag in _listed(body.get("value"))]
-
-
-def _listed(value: Any) -> Sequence[Mapping[str, str]]:
-    return value if isinstance(value, list) else ()

@@ -17,6 +17,7 @@ from typing import Any
 
 import structlog
 
+from tagger.catalog.labels import folded
 from tagger.cms.base import LIBRARY_PAGE, Edit, EditedText, Library, ListedAsset
 from tagger.cms.registry import open_library
 from tagger.errors import LibraryAway, TaggerError
@@ -25,7 +26,6 @@ from tagger.job import JobRequest
 from tagger.ledger import KnownAsset, Ledger
 from tagger.ledger.sweeping import TEST
 from tagger.provenance import text_hash
-from tagger.services.backfill.changes import same
 from tagger.site import Site
 
 log = structlog.get_logger()
@@ -225,8 +225,8 @@ def edit_of(known: KnownAsset, present: Mapping[str, Any]) -> Edit | None:
         if text.get("writer") == "person" or changed:
             texts.append(EditedText(field=name, locale=locale))
     sent = (present.get("tags") or {}).get("labels")
-    labels = {same(label) for label in sent or ()}
-    removed = tuple(label for label in known.tags if same(label) not in labels) if sent is not None else ()
+    labels = {folded(label) for label in sent or ()}
+    removed = tuple(label for label in known.tags if folded(label) not in labels) if sent is not None else ()
     return Edit(asset_id=known.asset_id, texts=tuple(texts), tags_removed=removed) if texts or removed else None
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
 from tagger.cms.base import Edit
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
+from tagger.ledger.offered_tags import offered_tags
 from tagger.ledger.sending.outcomes import provenance_of
 from tagger.ledger.sending.sequences import lock_asset
-from tagger.ledger.tables import jobs, offers, provenance
+from tagger.ledger.tables import provenance
 from tagger.provenance import Provenance, tags_after_edit
-
-JOBS_SEARCHED = 50  # the newest of an asset, for the ids of the tags that an edit names by their labels
 
 PUT_TEXT = insert(provenance)
 PUT_TEXT = PUT_TEXT.on_conflict_do_update(
@@ -57,8 +55,5 @@ class Edits(Store):
 def _ids(tx: Tx, site_id: str, asset_id: str, labels: Collection[str]) -> tuple[str, ...]:
     """The terms that tagger offered for the asset under one of these labels. A label that tagger never offered needs no id:
     when tagger offers its term, the CMS answers that the tag is the editor's."""
-    newest = select(jobs.c.id).where(jobs.c.site_id == site_id, jobs.c.asset_id == asset_id)
-    newest = newest.order_by(jobs.c.id.desc()).limit(JOBS_SEARCHED)
-    stmt = select(offers.c.body).where(offers.c.job_id.in_(newest), offers.c.field == "tags")
-    found = [tag for body in tx.conn.execute(stmt).scalars() for tag in body.get("value") or ()]
-    return tuple(dict.fromkeys(tag["id"] for tag in found if tag["label"].casefold() in labels))
+    offered = offered_tags(tx.conn, site_id, asset_id)
+    return tuple(dict.fromkeys(tag for tag, label in offered if label.casefold() in labels))

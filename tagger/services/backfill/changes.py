@@ -6,11 +6,11 @@ wrote, and a tag is put on once.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tagger.catalog.labels import folded
 from tagger.provenance import Provenance, replaceable, tag_change, text_hash
 
 Action = Literal["write", "keep", "unchanged"]
@@ -54,14 +54,9 @@ def _text(field: str, locale: str, value: str, present: Mapping[str, Any], known
 
 def _tags(offered: Sequence[Mapping[str, Any]], labels: Sequence[str], known: Provenance) -> Change:
     change = tag_change([tag["id"] for tag in offered], known.tags)
-    there = {same(label) for label in labels}
-    add = [tag["label"] for tag in offered if tag["id"] in change.add and same(tag["label"]) not in there]
+    there = {folded(label) for label in labels}
+    add = [tag["label"] for tag in offered if tag["id"] in change.add and folded(tag["label"]) not in there]
     asked = [f"+{label}" for label in add] + [f"-{tag}" for tag in change.remove]
     shown = ", ".join(labels) or None
     action: Action = "write" if asked else "unchanged"
     return Change(field="tags", locale="", action=action, before=shown, after=", ".join(asked) or shown)
-
-
-def same(label: str) -> str:
-    """The same for two labels that differ only in case or in Unicode form."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", label).casefold())

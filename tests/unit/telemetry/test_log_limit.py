@@ -61,7 +61,6 @@ def test_a_line_says_how_many_were_left_out(tmp_path: Path, monkeypatch: pytest.
     finally:
         logging.getLogger().handlers[:] = handlers
         logging.getLogger().setLevel(level)
-        structlog.reset_defaults()
         structlog.contextvars.clear_contextvars()
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
     assert len(lines) == LINES + 2

@@ -199,7 +199,6 @@ def logged(url: str) -> Iterator[io.StringIO]:
     finally:
         root.handlers[:] = handlers
         root.setLevel(level)
-        structlog.reset_defaults()
         structlog.contextvars.clear_contextvars()
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tagger.judge.in_picture import quotable
 from tagger.prediction import CaptionPrediction, ClassScore, DetectedObject, Prediction, TextLine
 from workers.models.lite.detect import sure
 
 SIGN_CLASSES = frozenset({"traffic or street sign"})
 SIGN_OBJECTS = frozenset({"stop sign"})
 LIKELY = 0.3  # of a sign; that text was read where a sign is expected is evidence too
-READ = 0.95  # mean probability of the characters of a line: one wrong letter of a dozen lowers it to 0.89
 LONGEST = 80  # characters that are quoted; longer texts need a person
 MARKS = str.maketrans({'"': "'", "“": "'", "”": "'"})  # inside a quotation
 
@@ -18,12 +18,12 @@ MARKS = str.maketrans({'"': "'", "“": "'", "”": "'"})  # inside a quotation
 def caption(prediction: Prediction, model: str) -> CaptionPrediction | None:
     """The sentence; None if the picture shows no sign, or if any line of it is too unsure or the whole is too long."""
     lines = prediction.lines or ()
-    words = " ".join(line.text for line in lines).translate(MARKS)
-    if not lines or len(words) > LONGEST or sum(c.isalnum() for c in words) < 2 or prediction.kind not in ("photograph", None):
+    words = " ".join(quotable(prediction)).translate(MARKS)
+    if len(words) > LONGEST or sum(c.isalnum() for c in words) < 2 or prediction.kind not in ("photograph", None):
         return None
-    least = min(line.score if line.text else 0.0 for line in lines)
-    if least < READ or not (_class(prediction.classes) or _object(prediction.objects, lines)):
+    if not (_class(prediction.classes) or _object(prediction.objects, lines)):
         return None
+    least = min(line.score for line in lines)
     return CaptionPrediction(model=model, text=f'a sign that reads "{words}"', score=round(least, 4))
 
 
