@@ -5,9 +5,10 @@ DEMO := .venv-demo
 DEV := .venv
 OPS := .venv-ops
 TOOLS := .ops-tools
+AXE := $(TOOLS)/axe.min.js
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: docs demo load s3-test upgrade-test wheel-test test suite test-fast ops-test compose-test hadolint alerts-test helm-test audit lint types unit faults soak bench lock clean images docs-site
+.PHONY: docs demo load s3-test upgrade-test wheel-test test suite test-fast ops-test pages-test compose-test hadolint alerts-test helm-test audit lint types unit faults soak bench lock clean images docs-site
 
 demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
 	$(DEMO)/bin/tagger demo $(ARGS)
@@ -35,7 +36,13 @@ faults: $(DEV)/.done  ## Every fault at full length (Q2 with 100 kills, Q9 with 
 soak: $(DEV)/.done  ## 20 minutes of uploads and a backfill under kills and restarts; memory by role
 	PYTHONPATH=tests $(DEV)/bin/python -m faults.soak $(ARGS)
 
-ops-test: hadolint alerts-test helm-test docs-site compose-test  ## What operators use
+ops-test: hadolint alerts-test helm-test docs-site pages-test compose-test  ## What operators use
+
+pages-test: $(DEV)/.done $(AXE)  ## The pages for editors in Chromium: by keyboard, and what axe says of them
+	PAGES_AXE=$(AXE) $(DEV)/bin/python -m pytest tests/pages $(ARGS)
+
+$(AXE): tests/pages/fetch.sh
+	tests/pages/fetch.sh $@
 
 compose-test: $(DEV)/.done  ## Build the image, bring docker-compose.yml up, kill its parts, roll it; starts an engine where none is
 	COMPOSE_TEST=1 $(DEV)/bin/python -m pytest -s -ra tests/compose $(ARGS)

@@ -19,6 +19,10 @@ from tagger.api import callers, connections, problems
 from tagger.api.deps import AppState
 from tagger.api.middleware import RequestFrame
 from tagger.api.openapi import Api
+from tagger.api.pages import all_routes
+from tagger.api.pages.guesses import Guesses
+from tagger.api.pages.page_secret import page_secret
+from tagger.api.pages.signed_in import Door
 from tagger.api.queries import check_known
 from tagger.api.routes import backfills, compat, deliveries, entailment, health, hooks, jobs, pages, sites
 from tagger.api.waiting import Waiter
@@ -65,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
             loaded=health.loaded(ledger),
             broker_answers=health.answering(probing),
         )
+        app.state.door = Door(secret=page_secret(settings), guesses=Guesses())
         probes = Probes()
         probes.started()
         port = serve_probes(settings.metrics_host, settings.metrics_port, probes, lambda: health.exposition(app.state.tagger))
@@ -94,6 +99,8 @@ def create_app(settings: Settings) -> FastAPI:
         callers.allowed(settings), callers.trusted(settings)  # a mistake shows now, not with the first caller
         app.include_router(compat.router)
     app.include_router(pages.router)
+    for page in all_routes.ROUTERS:
+        app.include_router(page)
     for noun in (jobs, entailment, deliveries, sites, backfills):
         app.include_router(noun.router, dependencies=[Depends(check_known)])
     for noun in (hooks, health):  # a CMS or a monitor may add to their addresses what it likes

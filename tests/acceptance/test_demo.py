@@ -54,7 +54,7 @@ def test_own_pictures_and_staying_up(tmp_path: Path) -> None:
     ) as demo:
         said = demo.until_it_says("Press Ctrl-C to stop everything", 150)
         assert "All checks passed" in said, said[-3000:]
-        for name in ("Media library", "API and docs", "Flower"):
+        for name in ("Media library", "API and docs", "Pages", "Flower"):
             address = re.findall(name + r"\s+(http://\S+)", said)[-1]
             assert requests.get(address, timeout=20).status_code == 200, address
         library = re.findall(r"Media library\s+(http://\S+)", said)[-1]

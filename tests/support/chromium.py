@@ -40,6 +40,18 @@ class Page:
         for name, value in values.items():
             self._ask("Network.setCookie", url=url, name=name, value=value)
 
+    def emulate(self, method: str, **params: Any) -> None:
+        """A command of the browser's own, such as `Emulation.setEmulatedMedia`."""
+        self._ask(method, **params)
+
+    def press(self, key: str) -> None:
+        """A key goes down and up, as from a keyboard."""
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        code = {"Enter": 13, "Tab": 9, "Escape": 27}.get(key, ord(key.upper()) if len(key) == 1 else 0)
+        what = {"key": key, "windowsVirtualKeyCode": code, **({"text": text} if text else {})}
+        self._ask("Input.dispatchKeyEvent", type="keyDown", **what)
+        self._ask("Input.dispatchKeyEvent", type="keyUp", **what)
+
     def click(self, selector: str, *, leaves: bool = False) -> None:
         """`leaves`: the click leads to another page, which is waited for."""
         self.until(f"document.querySelector({json.dumps(selector)})", selector)
@@ -79,9 +91,11 @@ class Page:
             assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
             time.sleep(0.05)
 
+    def size(self, width: int, height: int) -> None:
+        self._ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
     def picture(self, file: Path, width: int = 1100, height: int = 800, quality: int = 70) -> None:
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self._ask("Emulation.setDeviceMetricsOverride", **size)
+        self.size(width, height)
         self.do("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
         shot = self._ask("Page.captureScreenshot", format="jpeg", quality=quality)
         file.write_bytes(base64.b64decode(shot["data"]))

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse
 
 from tagger.errors import NotFound
 
-OWN = Path(__file__).parents[1] / "pages"
+OWN = Path(__file__).parents[1] / "pages" / "static"
 PACKAGED = Path(fastapi_standalone_docs.__file__).with_name("static")
 FILES: Mapping[str, Path] = {
     "docs.js": OWN / "docs.js",

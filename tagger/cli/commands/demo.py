@@ -183,6 +183,7 @@ def _stay(scene: Scene) -> None:
     flower = shown if port else "not installed; `pip install 'tagger[ops]'` installs it"
     console.out.print(
         f"\nMedia library  {scene.library}/\nAPI and docs   {scene.stack.api_url}/docs   (key {scene.key})\n"
+        f"Pages          {scene.stack.api_url}/pages/   (sign in with the key)\n"
         f"Flower         {flower}\nPress Ctrl-C to stop everything.",
     )
     with contextlib.suppress(KeyboardInterrupt):

@@ -59,7 +59,8 @@ def up(
                 late = stack.wait_ready(on_wait=lambda missing: line.update(f"Starting… {missing}"), give_up=ended)
             if not ended.is_set():
                 console.out.print(
-                    f"API        {stack.api_url}/docs\nHome       {settings.home}\nLogs       {settings.home / 'logs'}"
+                    f"API        {stack.api_url}/docs\nPages      {stack.api_url}/pages/\n"
+                    f"Home       {settings.home}\nLogs       {settings.home / 'logs'}"
                     + (f"\nFlower     http://127.0.0.1:{FLOWER_PORT}/tasks" if flower else ""),
                 )
                 if late:

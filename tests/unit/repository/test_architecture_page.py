@@ -14,6 +14,7 @@ from fastapi import APIRouter
 
 from tagger.alttext.rules import RULES
 from tagger.api.app import create_app
+from tagger.api.pages import all_routes, frame
 from tagger.api.routes import pages
 from tagger.blobs import Blobs, open_blobs
 from tagger.cli.registry import PLACES
@@ -108,9 +109,12 @@ def route() -> Iterable[str]:
 
 
 def page() -> Iterable[str]:
-    """The module that serves the pages, and the folder of their files."""
+    """The modules that serve pages, and the folders of their files."""
     yield of(pages)
     yield f"{pages.OWN.relative_to(ROOT).as_posix()}/"
+    yield f"{all_routes.__file__.removeprefix(f'{ROOT}/')}"
+    yield of(frame.PageRoute)
+    yield f"{(frame.HERE / 'templates').relative_to(ROOT).as_posix()}/"
 
 
 def ledger_column() -> Iterable[str]:

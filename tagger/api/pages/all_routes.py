@@ -1,0 +1,7 @@
+"""The routers of all pages, for the application."""
+
+from __future__ import annotations
+
+from tagger.api.pages import assets, dead_letters, deliveries, jobs, login
+
+ROUTERS = tuple(module.router for module in (login, jobs, assets, deliveries, dead_letters))

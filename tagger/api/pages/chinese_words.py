@@ -1,0 +1,97 @@
+"""The words of states, verdicts and reasons in Chinese, by their English words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+WORDS: Mapping[str, str] = {
+    "waiting": "等待中",
+    "being described": "正在描述",
+    "described, being delivered": "已描述，正在回写",
+    "done": "完成",
+    "failed": "失败",
+    "replaced by a newer job": "已被更新的任务取代",
+    "cancelled": "已取消",
+    "waiting to be sent": "等待发送",
+    "being sent": "正在发送",
+    "delivered": "已送达",
+    "waits for the CMS": "等待 CMS",
+    "replaced by a newer message": "已被更新的消息取代",
+    "discarded": "已丢弃",
+    "the CMS took it": "CMS 已接收",
+    "failed; it will be tried again": "失败，将重试",
+    "the CMS could not be reached": "无法连接 CMS",
+    "the CMS refuses all messages": "CMS 拒绝所有消息",
+    "the image is gone": "图片已不存在",
+    "the CMS refused it for good": "CMS 最终拒绝",
+    "publish": "发布",
+    "a person decides": "由人决定",
+    "nothing is written": "不写入",
+    "written": "已写入",
+    "stood there already": "原本相同",
+    "a person's text stayed": "保留了人写的文字",
+    "refused by the CMS": "被 CMS 拒绝",
+    "sent; the CMS did not say what it did": "已发送；CMS 未说明结果",
+    "Alt text": "替代文字",
+    "Caption": "图片说明",
+    "Title": "标题",
+    "Tags": "标签",
+    "a model": "模型",
+    "words of the CMS": "CMS 中的文字",
+    "a rule": "规则",
+    "a person": "人",
+    "Describing failed": "描述失败",
+    "Delivering failed": "回写失败",
+    "photograph": "照片",
+    "illustration": "插图",
+    "icon": "图标",
+    "chart": "图表",
+    "screenshot": "截图",
+    "document": "文档",
+    "medical image": "医学影像",
+    "map": "地图",
+    "No model offered a text.": "没有模型给出文字。",
+    "No words remained after the cleaning.": "清理后没有剩下文字。",
+    "The text could not be cleaned.": "文字无法清理。",
+    "The image was declared decorative, so its alternative text is empty.": "图片被标为装饰性，因此替代文字为空。",
+    "The image is a single colour or at most two pixels on a side, so its alternative text is empty.": (
+        "图片只有一种颜色，或边长不超过两个像素，因此替代文字为空。"
+    ),
+    "The text looks like a file name.": "文字像是文件名。",
+    "The text is a placeholder, not a description.": "文字是占位内容，不是描述。",
+    'The text begins with words such as "image of", and they cannot be removed safely.': "文字以“图片”之类的词开头，且无法安全删除。",
+    "The text is longer than recommended, and no clause can be removed.": "文字长于建议长度，且没有可删的分句。",
+    "The text is too long for this field; please shorten it.": "文字超出此字段的长度，请缩短。",
+    "The text names only a generic thing.": "文字只说出了笼统的事物。",
+    "The text repeats itself, which is a sign that the model failed.": "文字有重复，说明模型可能出错。",
+    "The same words are already beside the image.": "图片旁边已有相同的文字。",
+    "The image contains text, and the alt text must include it; please read it.": "图中有文字，替代文字必须包含它；请查看。",
+    "No model could decide whether the image contains text.": "没有模型能判断图中是否有文字。",
+    "The image is a link, a button or a logo. Its text must say what it does, and pixels do not show this.": (
+        "图片是链接、按钮或标志。文字必须说明其用途，而像素无法显示用途。"
+    ),
+    "A chart, map or diagram needs a long description beside the short text.": "图表、地图或示意图除短文字外还需要长描述。",
+    "The text speaks of someone's gender, age, ethnicity, disability or family, and pixels do not show this.": (
+        "文字提到了某人的性别、年龄、族裔、残障或家庭，而像素无法显示这些。"
+    ),
+    "The text guesses.": "文字是猜测。",
+    "The text praises instead of describing.": "文字是赞美而不是描述。",
+    "The text names a person whom neither the title nor the caption names.": "文字提到的人名在标题和说明中都没有。",
+    "The text is not written in the script of its language.": "文字没有用其语言的文字书写。",
+    "The text states a number that differs from the count of detected objects.": "文字中的数目与检测到的物体数不同。",
+    "No model offered a caption for this image.": "没有模型给出此图的说明。",
+    "The caption model does not write this language, and English does not replace a text in another one.": (
+        "说明模型不会写这种语言，英文不能代替其他语言的文字。"
+    ),
+    "The score of the caption is too low.": "说明的得分太低。",
+    "The model could name only a general kind of thing.": "模型只能说出大致的类别。",
+    "The caption check says that the text does not describe the image.": "核对结果：文字没有描述此图。",
+    "The caption check is not sure that the text describes the image.": "核对无法确定文字是否描述此图。",
+    "The profile sends a text to a person even if the caption check accepts it.": "此配置要求即使核对通过也由人审核。",
+    "No term of the vocabulary is probable enough.": "词表中没有足够可能的词。",
+    "Some labels do not exist in this language; labels of another language are shown.": "部分标签没有此语言的译名，显示的是其他语言。",
+    "The models saw only one colour: the content is in the transparency, in a later frame or in fine detail.": (
+        "模型只看到一种颜色：内容在透明层、后面的帧或细节中。"
+    ),
+    "There is nothing to offer for this image.": "对此图没有可提出的内容。",
+}

@@ -1,0 +1,223 @@
+"""The frame of the pages and the lists, over ASGI and a real ledger: who may see and do what, and what no page shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.ledger_cases import World
+from support.pages import OPERATOR_KEY, SITE_KEY, Visitor, with_keys
+
+from tagger.api.pages.guesses import FREE
+from tagger.api.pages.session import LIFE_MS
+from tagger.errors import DecodeError
+from tagger.keys import hash_key
+from tagger.ledger import Ledger
+from tagger.site import Site
+
+PAGES = ("jobs", "deliveries", "dead-letters")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World.on_sqlite(tmp_path / "ledger.sqlite")
+    with_keys(made)
+    yield made
+    made.ledger.close()
+
+
+@pytest.fixture
+def visitor(world: World, tmp_path: Path) -> Iterator[Visitor]:
+    made = Visitor(world, tmp_path)
+    with made.client:
+        yield made
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_nobody_sees_a_page_without_signing_in(visitor: Visitor, page: str) -> None:
+    answer = visitor.get(f"{page}?site=s")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"login?next={page}%3Fsite%3Ds")
+
+
+def test_a_key_is_exchanged_for_a_cookie_that_scripts_and_other_sites_cannot_use(visitor: Visitor) -> None:
+    answer = visitor.sign_in()
+    cookie = answer.headers["set-cookie"]
+    assert (answer.status_code, answer.headers["location"]) == (303, "jobs")
+    assert "HttpOnly" in cookie
+    assert "SameSite=strict" in cookie
+    assert f"Max-Age={LIFE_MS // 1000}" in cookie
+    assert "Secure" not in cookie
+    assert SITE_KEY not in cookie
+    assert visitor.get("jobs").status_code == 200
+    assert "Secure" in visitor.sign_in(headers={"X-Forwarded-Proto": "https"}).headers["set-cookie"]
+
+
+def test_the_login_page_leads_only_to_our_own_pages(visitor: Visitor) -> None:
+    for target in ("https://evil.example/", "//evil.example", "/\\evil.example", "jobs\nx", "../v1/jobs", "javascript:alert(1)"):
+        answer = visitor.client.post("/pages/login", data={"key": SITE_KEY, "next": target})
+        assert answer.headers["location"] == "jobs", target
+    answer = visitor.client.post("/pages/login", data={"key": SITE_KEY, "next": "asset?site=s&id=a%2Fb"})
+    assert answer.headers["location"] == "asset?site=s&id=a%2Fb"
+
+
+def test_a_wrong_key_is_told_and_guessing_is_slowed_down(visitor: Visitor) -> None:
+    for _ in range(FREE):
+        assert visitor.sign_in("wrong").status_code == 403
+    answer = visitor.sign_in(SITE_KEY)
+    assert answer.status_code == 429, "also a right key waits, else the wait would tell which key is right"
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "too many wrong keys" in answer.text
+
+
+def test_signing_out_and_revoking_the_key_both_end_the_session(visitor: Visitor) -> None:
+    visitor.sign_in()
+    assert visitor.send("logout", {}).status_code == 303
+    assert visitor.get("jobs").status_code == 303
+    visitor.sign_in()
+    assert visitor.get("jobs").status_code == 200
+    [key] = visitor.world.ledger.keys("s")
+    visitor.world.ledger.revoke_key(key.id)
+    assert visitor.get("jobs").status_code == 303
+
+
+def test_a_form_needs_the_token_of_its_own_session(visitor: Visitor) -> None:
+    visitor.sign_in()
+    first = visitor.token()
+    for token in ("", "0" * 64, "\u00e9"):
+        answer = visitor.client.post("/pages/logout", data={"csrf": token})
+        assert (answer.status_code, "set-cookie" in answer.headers) == (403, False), token
+    visitor.sign_in()
+    assert visitor.client.post("/pages/logout", data={"csrf": first}).status_code == 403
+    assert visitor.get("jobs").status_code == 200
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}],
+                         ids=["origin", "fetch-site", "null"])  # fmt: skip
+def test_a_page_of_another_site_can_send_no_form(visitor: Visitor, headers: dict[str, str]) -> None:
+    assert visitor.sign_in(headers=headers).status_code == 403
+    visitor.sign_in(headers={"Origin": "http://testserver"})
+    assert visitor.send("logout", {}, headers=headers).status_code == 403
+    assert visitor.get("jobs").status_code == 200
+
+
+def test_a_link_from_another_site_opens_the_page_without_a_second_login(visitor: Visitor) -> None:
+    answer = visitor.get("jobs?site=s", headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 200
+    assert 'http-equiv="refresh" content="0;url=jobs?site=s"' in answer.text
+
+
+@pytest.mark.parametrize("page", ["login", "jobs", "no-such-page?x=1"])
+def test_every_answer_forbids_inline_code_foreign_addresses_and_frames(visitor: Visitor, page: str) -> None:
+    visitor.sign_in()
+    answer = visitor.get(page)
+    if answer.status_code == 404 and "problem+json" in answer.headers["content-type"]:
+        return  # the API's own answer: no page
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert answer.headers["cache-control"] == "no-store"
+    for target in re.findall(r'(?:src|href|action)="([^"]+)"', answer.text):
+        assert not target.startswith(("http", "/")), f"{target} is not relative"
+
+
+def test_a_reviewer_sees_the_own_site_alone_and_an_operator_all(visitor: Visitor) -> None:
+    world = visitor.world
+    world.ledger.put_site(Site(id="other", name="Other"))
+    world.accept("mine")
+    world.accept("theirs", site="other")
+    visitor.sign_in()
+    assert "mine" in visitor.text("jobs")
+    assert "theirs" not in visitor.text("jobs")
+    for page in ("jobs?site=other", "deliveries?site=other", "dead-letters?site=other", "asset?site=other&id=theirs"):
+        assert visitor.get(page).status_code == 404, page
+    visitor.sign_in(OPERATOR_KEY)
+    assert {"mine", "theirs"} <= set(visitor.text("jobs").split())
+    assert "theirs" not in visitor.text("jobs?site=s")
+    assert "theirs" in visitor.text("asset?site=other&id=theirs")
+
+
+def test_what_a_stranger_named_is_shown_as_text(visitor: Visitor) -> None:
+    name = "<script>alert(1)</script>\"'&"
+    visitor.world.accept(name)
+    visitor.sign_in()
+    for page in ("jobs", "asset?id=%3Cscript%3Ealert(1)%3C/script%3E%22'%26", "jobs?asset=%3Cscript%3E"):
+        answer = visitor.get(page)
+        assert answer.status_code == 200
+        assert "<script>" not in answer.text.replace('<script src="static', "")
+        assert "&lt;script&gt;" in answer.text
+
+
+def test_a_dead_letter_is_tried_again_by_its_site_and_discarded_only_by_an_operator(visitor: Visitor) -> None:
+    world = visitor.world
+    ids = [dead(world, asset) for asset in ("a", "b")]
+    visitor.sign_in()
+    assert "Describing failed" in visitor.text("dead-letters")
+    assert visitor.send("discard-dead-letters", {"id": ids}).status_code == 403
+    assert visitor.send("replay-dead-letters", {}).status_code == 422
+    answer = visitor.send("replay-dead-letters", {"id": [ids[0]]})
+    assert answer.headers["location"] == "dead-letters?did=replayed&number=1"
+    assert "1 entries are tried again" in visitor.text("dead-letters?did=replayed&number=1")
+    assert [letter.id for letter in world.ledger.dead_letters().data] == [ids[1]]
+    assert visitor.send("replay-dead-letters", {"id": [ids[0]]}).status_code == 422, "it must never mean all"
+    assert [letter.id for letter in world.ledger.dead_letters().data] == [ids[1]]
+    visitor.sign_in(OPERATOR_KEY)
+    visitor.send("discard-dead-letters", {"id": [ids[1]]})
+    assert world.ledger.dead_letters().data == []
+    assert sorted((entry.action, entry.actor) for entry in world.ledger.audit_entries()) == actions(world.ledger)
+
+
+def actions(ledger: Ledger) -> list[tuple[str, str]]:
+    [key] = ledger.keys("s")
+    return [("dead_letter.discarded", "api:operator"), ("dead_letter.replayed", f"api:{key.id}")]
+
+
+def test_another_sites_dead_letter_is_not_replayed(visitor: Visitor) -> None:
+    world = visitor.world
+    world.ledger.put_site(Site(id="other", name="Other"))
+    world.ledger.add_key("other", "test", hash_key("key-of-other"))
+    letter = dead(world, "a")
+    visitor.sign_in("key-of-other")
+    assert visitor.send("replay-dead-letters", {"id": [letter]}).status_code == 422
+    assert [one.id for one in world.ledger.dead_letters().data] == [letter]
+
+
+@pytest.mark.parametrize(("asked", "word"), [("zh-CN,en;q=0.5", "图片"), ("de,en;q=0.5,zh;q=0.1", "Images"), ("", "Images")],
+                         ids=["zh", "en", "none"])  # fmt: skip
+def test_a_page_speaks_the_language_that_the_browser_asks_for(visitor: Visitor, asked: str, word: str) -> None:
+    visitor.sign_in()
+    assert f"<h1>{word}</h1>" in visitor.get("jobs", headers={"Accept-Language": asked}).text
+
+
+def test_the_switch_of_languages_is_remembered(visitor: Visitor) -> None:
+    visitor.sign_in()
+    page = visitor.get("jobs?status=done&lang=zh").text
+    assert '<html lang="zh">' in page
+    assert 'href="jobs?status=done&amp;lang=en"' in page, "the filter stays"
+    assert '<html lang="zh">' in visitor.get("deliveries").text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_page_says_what_to_do(visitor: Visitor, page: str) -> None:
+    visitor.sign_in()
+    assert 'class="empty"' in visitor.get(page).text
+
+
+@pytest.mark.parametrize(
+    "page", ["jobs?status=nonsense", "jobs?reason=nonsense", "asset", "asset?id=unknown", "dead-letters?number=x"]
+)
+def test_a_mistake_is_answered_with_a_page_that_says_what_to_do(visitor: Visitor, page: str) -> None:
+    visitor.sign_in()
+    answer = visitor.get(page)
+    assert answer.status_code in (404, 422)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "What to do:" in answer.text
+
+
+def dead(world: World, asset: str) -> str:
+    """The id of a dead job."""
+    job = world.accept(asset)
+    assert world.ledger.fail(world.claimed(job), DecodeError("Not an image.").info(), {}) == "dead"
+    return job
