@@ -50,6 +50,12 @@ err = Lines(stderr=True, highlight=False, markup=False, emoji=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 AlwaysJson = Annotated[bool, typer.Option("--json", help="Has no effect: the output is always JSON.", show_default=False)]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        help="Encoding of the table, e.g. windows-1252 or gbk. Needed if it is neither UTF-8 nor UTF-16.", show_default=False
+    ),
+]
 HOME: dict[str, Path | None] = {"home": None}  # the global option --home, set once by the root command
 
 

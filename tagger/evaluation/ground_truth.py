@@ -40,14 +40,14 @@ class Labels:
         )
 
 
-def load(path: Path) -> Labels:
+def load(path: Path, encoding: str | None = None) -> Labels:
     """Errors: LabelsInvalid, with line, column, reason and remedy."""
-    return _labels(table_file.load(path, NEEDED, LabelsInvalid), path.name)
+    return _labels(table_file.load(path, NEEDED, LabelsInvalid, encoding), path.name)
 
 
-def parse(raw: bytes, *, source: str = "labels.csv") -> Labels:
+def parse(raw: bytes, *, source: str = "labels.csv", encoding: str | None = None) -> Labels:
     """Several captions stand in the columns caption, caption_2, … Errors: LabelsInvalid."""
-    return _labels(table_file.read(raw, NEEDED, source=source, fault=LabelsInvalid), source)
+    return _labels(table_file.read(raw, NEEDED, source=source, fault=LabelsInvalid, encoding=encoding), source)
 
 
 def _labels(table: Table, source: str) -> Labels:

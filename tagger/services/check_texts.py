@@ -44,9 +44,9 @@ class Row:
         return self.result in ("no", "maybe")
 
 
-def pairs(file: Path) -> list[Row]:
+def pairs(file: Path, encoding: str | None = None) -> list[Row]:
     """Rows of a CSV with the columns `image` (path or URL) and `text`. Errors: BadRequest if the file is not such a table."""
-    table = table_file.load(file, ("image", "text"), BadRequest)
+    table = table_file.load(file, ("image", "text"), BadRequest, encoding)
     folder = file.resolve().parent
     return [_row(number, line.cells["image"], line.cells["text"], folder) for number, line in enumerate(table.lines, start=1)]
 

@@ -1,8 +1,7 @@
-"""Tables as people's programs save them: CSV with commas, semicolons or tabs, in UTF-8, UTF-16 or Windows-1252."""
+"""Tables as people's programs save them: CSV with commas, semicolons or tabs. text_encoding.py says in which encodings."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -12,16 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import BadRequest
+from tagger.tables.text_encoding import decoded
 
 MAX_BYTES = 64 << 20
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
-BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods files are ZIP archives; an .xls file is OLE
 EMPTY_LINES = re.compile(r"(?:[ \t\r,;|]*\n)*")
 END_OF_FILE = "\x1a"  # that old programs of Windows write
 
@@ -38,7 +31,7 @@ class Table:
     lines: tuple[Line, ...]
 
 
-def load(path: Path, needed: Sequence[str], fault: type[BadRequest]) -> Table:
+def load(path: Path, needed: Sequence[str], fault: type[BadRequest], encoding: str | None = None) -> Table:
     """Errors: as `read`; `fault` also where the file cannot be opened or is over 64 MiB."""
     try:
         with path.open("rb") as file:
@@ -47,14 +40,14 @@ def load(path: Path, needed: Sequence[str], fault: type[BadRequest]) -> Table:
         raise fault(f"{path} cannot be read: {err.strerror}.", "Check the path and the permissions.") from err
     if len(raw) > MAX_BYTES:
         raise fault(f"{path.name} is larger than {MAX_BYTES >> 20} MiB.", "Split the file into smaller ones.")
-    return read(raw, needed, source=path.name, fault=fault)
+    return read(raw, needed, source=path.name, fault=fault, encoding=encoding)
 
 
-def read(raw: bytes, needed: Sequence[str], *, source: str, fault: type[BadRequest]) -> Table:
-    """Errors: `fault` for bytes that are no text, for a `needed` column that is missing or stands twice, for a line with more
-    cells than the heading, and for what is no CSV.
+def read(raw: bytes, needed: Sequence[str], *, source: str, fault: type[BadRequest], encoding: str | None = None) -> Table:
+    """Errors: `fault` for bytes that are no text in the `encoding` (None: UTF-8 or UTF-16), for a NUL character, for a `needed`
+    column that is missing or stands twice, for a line with more cells than the heading, and for what is no CSV.
     """
-    text = decoded(raw, source, fault)
+    text = _without_nul(decoded(raw, source, fault, encoding), source, fault)
     marked, text = _marked(text.removesuffix(END_OF_FILE))
     empty, text = _heading_first(text)
     delimiter = marked or next((d for d in DELIMITERS if set(needed) <= set(_heading(text, d))), ",")
@@ -80,6 +73,14 @@ def check_once(columns: Sequence[str], names: Sequence[str], *, source: str, fau
     for name in names:
         if columns.count(name) > 1:
             raise fault(f"{source}, line 1: there are two columns `{name}`.", "Rename or delete one of the two.")
+
+
+def _without_nul(text: str, source: str, fault: type[BadRequest]) -> str:
+    """Errors: `fault`. No database stores this character, so the row would fail each time that it is sent on."""
+    if (at := text.find("\0")) >= 0:
+        detail = f"{source}, line {text.count(chr(10), 0, at) + 1}: there is a NUL character."
+        raise fault(detail, "Delete it. If there are many, save the file as UTF-8.")
+    return text
 
 
 class _TooManyCells(Exception):
@@ -119,34 +120,3 @@ def _heading(text: str, delimiter: str) -> list[str]:
 
 def _name(cell: str) -> str:
     return unicodedata.normalize("NFC", cell.strip()).lower()
-
-
-def decoded(raw: bytes, source: str, fault: type[BadRequest]) -> str:
-    """The text of a file. Errors: `fault`."""
-    if raw.startswith(SPREADSHEETS):
-        raise fault(f"{source} is a spreadsheet.", "Save it as CSV.")
-    encoding = next((name for bom, name in BOMS if raw.startswith(bom)), None) or _utf_16(raw)
-    if encoding is not None:
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError as err:
-            raise fault(
-                f"{source} cannot be read as {encoding.upper()}: byte {err.start} is not valid.", "Save it as UTF-8."
-            ) from None
-    try:
-        return raw.decode("utf-8")
-    except UnicodeDecodeError as err:
-        wrong = err.start
-    try:
-        return raw.decode("windows-1252")
-    except UnicodeDecodeError:
-        detail = f"{source} is not UTF-8: byte {wrong} is not valid. It is not Windows-1252 either, so it cannot be read."
-        raise fault(detail, "Save the file as UTF-8.") from None
-
-
-def _utf_16(raw: bytes) -> str | None:
-    """UTF-16 without a mark: every other byte of the heading is a null."""
-    head = raw[:64]
-    if len(head) < 4 or b"\0" not in head:
-        return None
-    return "utf-16-le" if not any(head[1::2]) else "utf-16-be" if not any(head[0::2]) else None

@@ -22,6 +22,7 @@ from tagger.services.backfill.progress import progress, source_of
 from tagger.services.backfill.rehearse import rehearse
 from tagger.services.backfill.report import lines
 from tagger.site import Site
+from tagger.tables.text_encoding import decoded
 
 
 def start(
@@ -33,6 +34,7 @@ def start(
         Path | None,
         typer.Option(**console.PATH, help="Table with a column `url`, and perhaps `id`, `revision`, `title`, `caption`, `role`."),
     ] = None,
+    encoding: console.Encoding = None,
     only_missing: Annotated[
         bool, typer.Option("--only-missing", help="Only assets where one of the texts was never set.")
     ] = False,
@@ -80,12 +82,12 @@ def start(
             raise BadRequest("--out belongs to a dry run.", "Afterwards, `tagger backfill report ID --out FILE` writes a report.")
         backfill_tables.check_place(out, force)
     wanted = Wanted(
-        fields=tuple(field or ("alt_text", "caption", "tags")), only_missing=only_missing, ids=_ids(id, ids_file), since=since,
-        force_own=force_own, dry_run=dry_run, sample=sample, rate=rate,
+        fields=tuple(field or ("alt_text", "caption", "tags")), only_missing=only_missing, since=since,
+        ids=_ids(id, ids_file, encoding), force_own=force_own, dry_run=dry_run, sample=sample, rate=rate,
     )  # fmt: skip
     with console.ledger() as ledger:
         chosen = ledger.get_site(site)
-        plan = _planned(ledger, chosen, folder, csv, wanted, window or settings.window)
+        plan = _planned(ledger, chosen, folder, csv, encoding, wanted, window or settings.window)
         if dry_run and plan.kind == "folder":
             _counted(ledger, plan, site, folder, json)
             return
@@ -103,21 +105,23 @@ def start(
             console.out.print(told(watched(ledger, plan.id), ledger.now_ms()))
 
 
-def _ids(named: list[str] | None, file: Path | None) -> tuple[str, ...] | None:
+def _ids(named: list[str] | None, file: Path | None, encoding: str | None) -> tuple[str, ...] | None:
     if named is None and file is None:
         return None
     try:
-        more = [] if file is None else [line.strip() for line in file.read_text("utf-8-sig").splitlines()]
-    except (OSError, UnicodeDecodeError) as err:
-        raise BadRequest(f"{file} cannot be read: {err}.", "Name a text file with one id a line.") from err
-    return tuple(dict.fromkeys(one for one in [*(named or []), *more] if one))
+        more = [] if file is None else decoded(file.read_bytes(), file.name, BadRequest, encoding).splitlines()
+    except OSError as err:
+        raise BadRequest(f"{file} cannot be read: {err.strerror}.", "Name a text file with one id a line.") from err
+    return tuple(dict.fromkeys(one for one in [*(named or []), *map(str.strip, more)] if one))
 
 
-def _planned(ledger: Ledger, site: Site, folder: Path | None, csv: Path | None, wanted: Wanted, window: int) -> Backfill:
+def _planned(
+    ledger: Ledger, site: Site, folder: Path | None, csv: Path | None, encoding: str | None, wanted: Wanted, window: int
+) -> Backfill:
     if folder is not None and csv is not None:
         raise BadRequest("--folder and --csv cannot be given together.", "Start two backfills.")
     if csv is not None:
-        return plan_table(site, csv, wanted, window=window, now_ms=ledger.now_ms())
+        return plan_table(site, csv, wanted, window=window, now_ms=ledger.now_ms(), encoding=encoding)
     if folder is None:
         return plan_library(ledger, site, wanted, window=window)
     if wanted != Wanted(dry_run=wanted.dry_run):

@@ -36,6 +36,7 @@ def check(
         float | None, typer.Option(min=0.01, help="With --site: repeat the check after this many hours, until Ctrl-C.")
     ] = None,
     profile: Annotated[str, typer.Option(help="Kind of business: general, news, ecommerce, …")] = "general",
+    encoding: console.Encoding = None,
     force: Force = False,
 ) -> None:
     """Check whether English texts describe their images.
@@ -57,7 +58,7 @@ def check(
     report = Output(place=out, over=force)
     chosen = console.catalog().require(profile).name
     if pairs is not None:
-        rows = check_texts.pairs(pairs)
+        rows = check_texts.pairs(pairs, encoding)
         settings = console.settings()
         model = settings.check if settings.check != "none" else "ofa-entailment"
         lone = {"caption": "none", "embed": "none", "check": model}  # only the checking model is needed

@@ -26,7 +26,8 @@ from tagger.evaluation.ground_truth import Labels
 from tagger.evaluation.run import EvaluationRun, Figures, evaluation_run, figures, scores, split
 from tagger.services.renditions import Renditions
 from tagger.settings import Settings
-from tagger.tables import named_files, table_file
+from tagger.tables import named_files
+from tagger.tables.text_encoding import decoded
 
 FIRST_HALF = "first-half"
 RESULTS, PAGE, PLOT = "results.json", "report.html", "reliability.svg"
@@ -58,6 +59,7 @@ def evaluate(
         bool,
         typer.Option("--calibrate", help="With GME: fit the probability of each term on these images (with --tuned: on those)."),
     ] = False,
+    encoding: console.Encoding = None,
     force: Force = False,
     json: console.Json = False,
 ) -> None:
@@ -76,8 +78,8 @@ def evaluate(
     files = {name: Output(place=out / name, over=force) for name in (RESULTS, PAGE, PLOT)}
     for file in files.values():
         check_free(file.place, force)
-    labelled = _placed(images, ground_truth.load(labels))
-    sets = split(labelled.files, _tuned(tuned, labelled))
+    labelled = _placed(images, ground_truth.load(labels, encoding))
+    sets = split(labelled.files, _tuned(tuned, labelled, encoding))
     evaluator = _Evaluator(images, labelled, vocabulary, tags_from_labels)
     runs = [evaluator.run(profile, console.settings())]
     if compare is not None:
@@ -177,13 +179,13 @@ def _second(compare: str, evaluator: _Evaluator, profile: str) -> EvaluationRun:
     return evaluator.run(compare, console.settings())
 
 
-def _tuned(wanted: str | None, labelled: Labels) -> Sequence[str] | None:
+def _tuned(wanted: str | None, labelled: Labels, encoding: str | None = None) -> Sequence[str] | None:
     if wanted is None:
         return None
     if wanted == FIRST_HALF:
         return labelled.files[: len(labelled.files) // 2]
     try:
-        names = table_file.decoded(Path(wanted).read_bytes(), wanted, BadRequest).splitlines()
+        names = decoded(Path(wanted).read_bytes(), wanted, BadRequest, encoding).splitlines()
     except OSError as err:
         raise BadRequest(f"{wanted} cannot be read: {err.strerror}.", f"Name a file, or write `{FIRST_HALF}`.") from err
     files = {named_files.same(file): file for file in labelled.files}

@@ -23,6 +23,11 @@ from tagger.tables.table_file import Line
 
 ID, URL = TypeAdapter(AssetId), TypeAdapter(Url)
 ROLES = get_args(Role)
+SAID = {  # reason to skip a line → what is wrong with it
+    "bad_url": "no address of an image",
+    "bad_id": "an id that cannot be stored",
+    "bad_role": f"a role that is none of {', '.join(ROLES)}",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +38,12 @@ class UrlSurvey:
 
 
 class UrlListReader:
-    def __init__(self, file: Path, sha256: str | None = None) -> None:
-        self._file, self._sha256 = file, sha256
+    def __init__(self, file: Path, sha256: str | None = None, encoding: str | None = None) -> None:
+        self._file, self._sha256, self._encoding = file, sha256, encoding
 
     @classmethod
     def of(cls, spec: Mapping[str, Any], _endpoint: Endpoint | None = None) -> UrlListReader:
-        return cls(Path(spec["csv"]), spec.get("sha256"))
+        return cls(Path(spec["csv"]), spec.get("sha256"), spec.get("encoding"))
 
     def assets(self, after: str | None = None) -> Iterator[ListedAsset]:
         """Errors: OSError if the file is away or is no longer the one that the backfill began with."""
@@ -47,9 +52,11 @@ class UrlListReader:
     def survey(self) -> UrlSurvey:
         """Errors: BadRequest."""
         listed = list(self._listed())
-        bad = [line for line, asset in listed if asset.skip]
         ids = {asset.asset_id for _, asset in listed}
-        parts = [f"{len(bad)} × no address of an image (line {', '.join(map(str, bad[:3]))})"] if bad else []
+        parts = []
+        for reason, said in SAID.items():
+            if bad := [line for line, asset in listed if asset.skip == reason]:
+                parts.append(f"{len(bad)} × {said} (line {', '.join(map(str, bad[:3]))})")
         parts += [f"{again} × an asset that stands in the file before"] if (again := len(listed) - len(ids)) else []
         sentence = f"Skipped: {'; '.join(parts)}." if parts else ""
         return UrlSurvey(sha256=_digest(self._file), pictures=len(ids), left_out=sentence)
@@ -57,21 +64,16 @@ class UrlListReader:
     def _listed(self) -> Iterator[tuple[int, ListedAsset]]:
         if self._sha256 is not None and _digest(self._file) != self._sha256:
             raise OSError(f"{self._file} was changed after the backfill began.")
-        for line in table_file.load(self._file, ["url"], BadRequest).lines:
+        for line in table_file.load(self._file, ["url"], BadRequest, self._encoding).lines:
             yield line.number, _asset(line)
 
 
 def _asset(line: Line) -> ListedAsset:
     cells = line.cells
-    url, asset_id = cells["url"], cells.get("id") or cells["url"]
-    skip = ""
-    try:
-        URL.validate_python(url), ID.validate_python(asset_id)
-    except ValidationError:
-        skip, asset_id = "bad_url", asset_id[:512] or f"line {line.number}"
-    title, caption, role = (cells.get(name) or None for name in ("title", "caption", "role"))
+    url, asset_id, role = cells["url"], cells.get("id") or cells["url"], cells.get("role", "").casefold() or "unknown"
+    title, caption = (cells.get(name) or None for name in ("title", "caption"))
     return ListedAsset(
-        asset_id=asset_id,
+        asset_id=asset_id[:512] or f"line {line.number}",
         revision=cells.get("revision", ""),
         source=ImageSource(kind="url", location=url),
         cursor=str(line.number),
@@ -80,9 +82,19 @@ def _asset(line: Line) -> ListedAsset:
             title=title and title[:TITLE_CHARS],
             caption=caption and caption[:CAPTION_CHARS],
         ),
-        skip=skip,
+        skip=_skip(url, asset_id, role),
         present={"url": url, "fields": {}},
     )
+
+
+def _skip(url: str, asset_id: str, role: str) -> str:
+    """A role that tagger does not know is not passed over: `decorativ` would get an alt text."""
+    for adapter, value, reason in ((URL, url, "bad_url"), (ID, asset_id, "bad_id")):
+        try:
+            adapter.validate_python(value)
+        except ValidationError:
+            return reason
+    return "" if role in ROLES else "bad_role"
 
 
 def _digest(file: Path) -> str:

@@ -68,13 +68,13 @@ def plan_library(ledger: Ledger, site: Site, wanted: Wanted, *, window: int) -> 
     return _backfill(site, site.cms, spec, window=window, now_ms=ledger.now_ms(), rate=wanted.rate)
 
 
-def plan_table(site: Site, file: Path, wanted: Wanted, *, window: int, now_ms: int) -> Backfill:
-    """A new backfill over a CSV file with addresses of images. Errors: BadRequest."""
+def plan_table(site: Site, file: Path, wanted: Wanted, *, window: int, now_ms: int, encoding: str | None = None) -> Backfill:
+    """A new backfill over a CSV file with addresses of images, in UTF-8, UTF-16 or the named `encoding`. Errors: BadRequest."""
     _check(wanted)
     if wanted.only_missing or wanted.ids is not None or wanted.since is not None:
         raise BadRequest("A table has no texts and no times, so nothing can be chosen from it.", "Name the lines in the table.")
-    seen = UrlListReader(file).survey()
-    spec = {**wanted.spec(), "csv": str(file.resolve()), "sha256": seen.sha256, "total": seen.pictures}
+    seen = UrlListReader(file, encoding=encoding).survey()
+    spec = {**wanted.spec(), "csv": str(file.resolve()), "encoding": encoding, "sha256": seen.sha256, "total": seen.pictures}
     spec |= {"left_out": seen.left_out, "deliver": not wanted.dry_run, **_of_site(site)}
     return _backfill(site, "csv", spec, window=window, now_ms=now_ms, rate=wanted.rate)
 

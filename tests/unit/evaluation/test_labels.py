@@ -31,7 +31,7 @@ def test_tags_and_captions_are_read() -> None:
         (b"true_tags,file\ncat,\n", "line 2, column 2: the file name is missing"),
         (b"file,true_tags\n../a.jpg,cat\n", "is outside of the folder"),
         (b"file,true_tags\n/etc/passwd,cat\n", "is outside of the folder"),
-        (b"file,true_tags\n\x81,cat\n", "not UTF-8: byte 15 is not valid. It is not Windows-1252 either"),
+        (b"file,true_tags\n\x81,cat\n", "not UTF-8: byte 15 is not valid. The file does not say which encoding it has"),
         (b"\xff\xfef\0i", "cannot be read as UTF-16"),
         (b"PK\x03\x04", "is a spreadsheet"),
         (b'file,true_tags\n"a.jpg,cat\n', "line 2"),
