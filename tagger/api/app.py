@@ -32,6 +32,8 @@ from tagger.errors import LedgerUnavailable
 from tagger.ledger import Ledger, open_ledger
 from tagger.queue.hints import Hints
 from tagger.services.ingest import Hinter, Ingest
+from tagger.services.pictures import Pictures
+from tagger.services.renditions import Renditions
 from tagger.settings import Settings
 from tagger.system.home import check_port
 from tagger.telemetry import metric_files, tracing
@@ -69,6 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
             loaded=health.loaded(ledger),
             broker_answers=health.answering(probing),
         )
+        app.state.pictures = Pictures(ingest.blobs, lambda: Renditions(settings), settings.max_body_bytes)
         app.state.door = Door(secret=page_secret(settings), guesses=Guesses())
         probes = Probes()
         probes.started()
@@ -79,6 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
             port.server_close()
         if migrating is not None:
             migrating.cancel()
+        app.state.pictures.close()
         hinter.close()
         hints.close()
         probing.close()

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from support.ledger_cases.world import World, description
 
+import tagger
 from tagger.annotation import Annotation, Tag, Verdict
+from tagger.asset import ImageSource
 from tagger.errors import DecodeError
 from tagger.job import Description
 
 REVIEW = Verdict(action="review", reasons=("low_score", "text_unchecked"))
+PHOTOS = Path(tagger.__file__).parent / "demo" / "photos"
+FILES = ("china.jpg", "flower.jpg", "sk_astronaut.png", "sk_chelsea.png", "sk_coffee.png")
 CAPTIONS = ("Yellow building under a blue sky", "Red dahlia", "Person in orange", "Grey tabby cat", "Cup of coffee on a table")
 
 
@@ -32,7 +37,9 @@ def proposed(number: int) -> Description:
 def fill(world: World) -> None:
     fields: dict[str, Any] = {"tags": {"add": [{"id": "building", "label": "building", "score": 0.93}]}}
     for number in range(12):
-        job = world.accept(f"photo-{number:02}")
+        photo = ImageSource(kind="file", location=str(PHOTOS / FILES[number % len(FILES)]), root=str(PHOTOS))
+        [accepted] = world.ledger.accept([replace(world.request(f"photo-{number:02}"), source=photo)])
+        job = accepted.job_id
         world.later(1)
         assert world.ledger.complete(world.claimed(job), proposed(number), fields)
         world.later(1)

@@ -71,3 +71,11 @@ def test_dead_letters_are_chosen_and_tried_again_without_a_mouse(site: Site, pag
     page.until("document.querySelector('[role=status]')", "told what happened")
     assert "1 entries are tried again" in page.text("[role=status]")
     assert len(site.world.ledger.dead_letters().data) == 1
+
+
+def test_the_picture_is_shown_small_from_our_own_address(site: Site, page: Page) -> None:
+    sign_in(page, site.url, OPERATOR_KEY)
+    page.open(f"{site.url}/pages/asset?site=s&id=photo-00")
+    page.until("document.querySelector('img.picture').naturalWidth > 100", "the picture")
+    assert page.do("document.querySelector('img.picture').naturalWidth") <= 640
+    assert page.do("new URL(document.querySelector('img.picture').src).origin === location.origin")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from support.pages import OPERATOR_KEY, SITE_KEY, Visitor, with_keys
 
 from tagger.api.pages.guesses import FREE
 from tagger.api.pages.session import LIFE_MS
+from tagger.asset import ImageSource
 from tagger.errors import DecodeError
 from tagger.keys import hash_key
 from tagger.ledger import Ledger
@@ -221,3 +223,24 @@ def dead(world: World, asset: str) -> str:
     job = world.accept(asset)
     assert world.ledger.fail(world.claimed(job), DecodeError("Not an image.").info(), {}) == "dead"
     return job
+
+
+def test_a_picture_comes_from_our_own_address_or_a_drawing_says_why_there_is_none(visitor: Visitor) -> None:
+    visitor.sign_in()
+    private = ImageSource(kind="url", location="http://127.0.0.1:9/a.jpg")  # an address that is never fetched
+    [accepted] = visitor.world.ledger.accept([replace(visitor.world.request("a"), source=private)])
+    job = accepted.job_id
+    answer = visitor.get(f"picture?job={job}", headers={"Accept-Language": "zh"})
+    assert answer.headers["content-type"] == "image/svg+xml"
+    assert "无法取得图片" in answer.text
+    page = visitor.get("asset?site=s&id=a").text
+    assert f'src="picture?job={job}"' in page
+    assert "127.0.0.1" not in page, "no address of the CMS stands in the page"
+
+
+def test_a_picture_of_another_site_does_not_exist(visitor: Visitor) -> None:
+    visitor.world.ledger.put_site(Site(id="other", name="Other"))
+    job = visitor.world.accept("a", site="other")
+    visitor.sign_in()
+    assert visitor.get(f"picture?job={job}").status_code == 404
+    assert "svg" not in visitor.get(f"picture?job={job}").headers["content-type"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tagger.api.pages import frame, session, shown
+from tagger.api.pages import frame, picture, session, shown
 from tagger.api.pages.chinese import CHINESE
 from tagger.api.pages.guesses import ADDRESSES, FREE, LONGEST, Guesses
 from tagger.api.pages.page_secret import page_secret
@@ -95,6 +95,7 @@ def _said() -> set[str]:
     texts = {text for words in shown.LABELS.values() for text in words.values()} | {title for _, title in frame.PAGES}
     for file in (frame.HERE / "templates").glob("*.html"):
         texts |= {found for _, found in re.findall(r"""\bt\((["'])(.+?)\1[,)]""", file.read_text("utf-8"))}
+    texts |= {picture.NO_BYTES, picture.NOT_FETCHED, picture.NOT_SHOWN}
     for node in ast.walk(ast.parse((frame.HERE / "history.py").read_text("utf-8"))):
         if isinstance(node, ast.keyword) and node.arg == "what" and isinstance(node.value, ast.Constant):
             texts.add(node.value.value)
