@@ -26,6 +26,7 @@ class ListedAsset:
     cursor: str  # continues the list after this asset
     context: Context = field(default_factory=Context)
     skip: str = ""  # why a backfill leaves it alone, in at most 11 characters; empty: it does not
+    fault: str = ""  # what is wrong with it in the answer of the CMS; for the log
     modified_ms: int | None = None  # None: the CMS does not say
     present: Mapping[str, Any] | None = None  # the texts and tags that the CMS has, and the image's address; for a dry run
 

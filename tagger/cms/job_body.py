@@ -59,8 +59,14 @@ def empty_as_none(value: Any) -> Any:
     return None if value == "" else value
 
 
+def object_of(given: Any) -> Any:
+    """PHP writes an empty object as `[]`."""
+    return {} if given == [] else given
+
+
 def given_alone(given: Any) -> Any:
     """An object without its nulls: null means the same as not given."""
+    given = object_of(given)
     return {key: value for key, value in given.items() if value is not None} if isinstance(given, dict) else given
 
 

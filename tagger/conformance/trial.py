@@ -138,7 +138,7 @@ class Trial:
             raise NotSupported("The CMS does not list its library.")
         expect(reply.taken, f"library.page was answered {reply.status}: {reply}")
         try:
-            return read_page(reply.body)
+            return read_page(reply.body, strict=True)
         except AnswerInvalid as err:
             raise Failed(str(err)) from err
 

@@ -142,6 +142,8 @@ class _Turn:
             page = list(islice(listed, LIBRARY_PAGE))
             if not page:
                 return
+            for bad in (asset for asset in page if asset.fault):
+                log.warning("asset.skipped", site=self.site.id, asset=bad.asset_id, error=bad.fault)
             unknown = self.ledger.unknown_assets(self.site.id, [asset.asset_id for asset in page])
             lost = [asset for asset in page if asset.asset_id in unknown and not asset.skip and _settled(asset, self.began_ms)]
             room = MOST_NEW - found.new

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -13,16 +15,20 @@ from tagger.api.job_reading import chosen_profile
 from tagger.api.messages import SIGNATURE
 from tagger.api.routes.jobs import RECEIPT, receipt
 from tagger.cms.base import Deletion, Edit, ImageFollows
+from tagger.cms.job_body import plain_json
 from tagger.cms.registry import hook_parser
 from tagger.errors import BodyTooLarge, NotFound, SignatureInvalid
 from tagger.net import signing
 from tagger.site import Site
 
+log = structlog.get_logger()
 router = APIRouter(tags=["hooks"])
 
 DECOY = (signing.new_secret(),)
 
 MAX_HOOK_BYTES = 1 << 20
+IGNORED = "Tagger-Ignored"  # header of the answer to a hook of an unknown type
+SHOWN_CHARS = 100
 BODY: dict[str, Any] = {
     "parameters": SIGNATURE,
     "requestBody": {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Hook"}}}},
@@ -38,7 +44,8 @@ BODY: dict[str, Any] = {
         **RECEIPT,
         204: {
             "description": "A deletion, which erases what is known of the asset; an edit, after which the field is the editor's; "
-            "a picture whose bytes follow; or an event that needs no work."
+            "a picture whose bytes follow; or an event of a type that tagger does not know.",
+            "headers": {IGNORED: {"description": "Names the unknown type.", "schema": {"type": "string"}}},
         },
     },
 )
@@ -62,10 +69,20 @@ async def hook(site_id: str, request: Request, state: StateDep) -> Response:
         await run_in_threadpool(state.ledger.keep_hook_words, site.id, wanted)
         return Response(status_code=204)
     if wanted is None:
-        return Response(status_code=204)
+        return _ignored(site, event_id, body)
     if wanted.profile != site.profile:
         state.catalog.require(wanted.profile)
     return receipt(wanted, await run_in_threadpool(state.ingest.accept, wanted))
+
+
+def _ignored(site: Site, event_id: str, body: bytes) -> Response:
+    """A hook of a type that tagger does not know: the CMS would otherwise take the 204 for done."""
+    try:
+        kind = str(json.loads(plain_json(body))["type"])[:SHOWN_CHARS]
+    except (ValueError, KeyError, TypeError, RecursionError):  # the hooks of another CMS have another form
+        kind = ""
+    log.warning("hook.ignored", site=site.id, event_id=event_id, type=kind)
+    return Response(status_code=204, headers={IGNORED: f"unknown type {json.dumps(kind)}"})
 
 
 async def _small_body(request: Request) -> bytes:

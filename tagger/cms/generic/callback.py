@@ -88,10 +88,23 @@ def read_answer(claim: DeliveryClaim, content: bytes) -> Answer:
     if not isinstance(fields, dict):
         return Answer(complaint='"fields" of the answer is not an object.')
     outcomes = tuple(_outcome(name, locale, sent, fields) for name, locale, sent in sent(claim))
-    if not complaint and outcomes and not any(answered(outcome) for outcome in outcomes):
-        complaint = 'The "fields" of the answer name no outcome of any field that was sent.'
+    complaint = complaint or _unanswered(outcomes, fields)
     said = [_said(name, locale, fields) for name, locale, _ in sent(claim)]
     return Answer(outcomes=outcomes, sequence=stale_sequence(said), complaint=complaint)
+
+
+def _unanswered(outcomes: Sequence[FieldOutcome], fields: Mapping[str, Any]) -> str:
+    """tagger cannot replace its own text later if the receiver did not say that it wrote it. So the operator is told."""
+    silent = [outcome for outcome in outcomes if not answered(outcome)]
+    if not silent:
+        return ""
+    if len(silent) == len(outcomes):
+        complaint = 'The "fields" of the answer name no outcome of any field that was sent.'
+    else:
+        places = ", ".join(f"{one.field} in {one.locale}" if one.locale else one.field for one in silent[:5])
+        complaint = f"The answer names no known outcome of {places}{' and others' if len(silent) > 5 else ''}."
+    bare = any(one.locale and isinstance(said := fields.get(one.field), dict) and "outcome" in said for one in silent)
+    return f"{complaint} The outcome of a text stands under its locale." if bare else complaint
 
 
 def _whole(content: bytes) -> Any:

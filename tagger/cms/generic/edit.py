@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tagger.cms.base import Edit, EditedText
-from tagger.cms.job_body import Locale, Text, given_alone
+from tagger.cms.job_body import Locale, Text, given_alone, object_of
 
 MOST_TAGS, LABEL_CHARS = 500, 255
 
@@ -25,6 +25,8 @@ class EditedValue(BaseModel):
 class EditedTags(BaseModel):
     """A null is a list without labels. A text that is null is refused instead: it could mean an emptied field."""
 
+    model_config = ConfigDict(extra="forbid")  # `add` in place of `added` would lose the edit
+
     added: Labels = []
     removed: Labels = []
 
@@ -34,7 +36,7 @@ class EditedTags(BaseModel):
         return given_alone(given)
 
 
-Texts = dict[Locale, EditedValue]
+Texts = Annotated[dict[Locale, EditedValue], BeforeValidator(object_of)]
 
 
 class EditedFields(BaseModel):
@@ -44,6 +46,11 @@ class EditedFields(BaseModel):
     caption: Texts = {}
     title: Texts = {}
     tags: EditedTags = EditedTags()
+
+    @model_validator(mode="before")
+    @classmethod
+    def empty_list_is_an_object(cls, given: Any) -> Any:
+        return object_of(given)
 
 
 class EditIn(BaseModel):

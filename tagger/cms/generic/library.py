@@ -10,21 +10,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tagger.asset import Role
 from tagger.cms.generic.callback import BOM
-from tagger.cms.job_body import AssetId, Revision, Text, Url
+from tagger.cms.job_body import ID_CHARS, URL_CHARS, AssetId, Revision, Text, Url, given_alone
 from tagger.errors import AnswerInvalid
 
 TYPE = "library.page"
+ASSET_ID: TypeAdapter[str] = TypeAdapter(AssetId)
 MOST = 200  # assets on a page
 
 Writer = Literal["person", "tagger", "import", "unknown"]
 
 
+def _object(given: Any) -> Any:
+    """null means the same as not given, as in every body."""
+    return {} if given is None else given_alone(given)
+
+
 class ListedImage(BaseModel):
-    url: Url | None = None
+    url: Annotated[Url, Field(max_length=URL_CHARS)] | None = None
     send: bool = False  # tagger cannot reach it: the CMS sends the bytes when it is asked to
 
 
@@ -54,13 +60,22 @@ class Listed(BaseModel):
     revision: Revision = None
     modified_at: Text | None = None
     image: ListedImage
-    context: ListedContext = ListedContext()
-    fields: dict[str, dict[str, ListedText] | ListedTags] = {}
+    context: Annotated[ListedContext, BeforeValidator(_object)] = ListedContext()
+    fields: Annotated[
+        dict[str, Annotated[dict[str, ListedText] | ListedTags, BeforeValidator(_object)]], BeforeValidator(_object)
+    ] = {}
 
     def text(self, field: str, locale: str) -> ListedText | None:
         """None: the CMS did not speak of it."""
         texts = self.fields.get(field)
         return texts.get(locale) if isinstance(texts, dict) else None
+
+
+class Unusable(Listed):
+    """An asset that is not as agreed. It is skipped by its id, and the other assets of the library are described."""
+
+    image: ListedImage = ListedImage()
+    fault: str
 
 
 class LibraryPage(BaseModel):
@@ -85,14 +100,33 @@ class PageQuery:
         return {key: value for key, value in wanted.items() if value not in (None, [])}
 
 
-def read_page(content: bytes) -> LibraryPage:
-    """Errors: AnswerInvalid."""
+def read_page(content: bytes, *, strict: bool = False) -> LibraryPage:
+    """`strict`: one asset that is not as agreed makes the page invalid. Errors: AnswerInvalid."""
     try:
-        return LibraryPage.model_validate(json.loads(content.removeprefix(BOM)))
+        page = json.loads(content.removeprefix(BOM))
+        if not strict and isinstance(page, dict) and isinstance(page.get("data"), list):
+            page["data"] = [_usable(row, number) for number, row in enumerate(page["data"], start=1)]
+        return LibraryPage.model_validate(page)
     except ValidationError as err:
-        first = err.errors(include_url=False)[0]
-        raise AnswerInvalid(
-            f"The page of the library is not as agreed: {'/'.join(map(str, first['loc']))}: {first['msg']}"
-        ) from None
+        raise AnswerInvalid(f"The page of the library is not as agreed: {_told(err)}") from None
     except (ValueError, RecursionError):
         raise AnswerInvalid("The page of the library is not JSON.") from None
+
+
+def _usable(row: Any, number: int) -> Listed:
+    try:
+        return Listed.model_validate(row)
+    except ValidationError as err:
+        fault = _told(err)
+    given = row.get("id") if isinstance(row, dict) else None
+    try:
+        asset_id = ASSET_ID.validate_python(given)
+    except ValidationError:  # an id is needed for the cursor and the report
+        plain = given.replace("\0", "\ufffd").encode("utf-8", "replace").decode() if isinstance(given, str) else ""
+        asset_id = plain[:ID_CHARS] or f"(row {number} of a page)"
+    return Unusable(id=asset_id, fault=fault)
+
+
+def _told(err: ValidationError) -> str:
+    first = err.errors(include_url=False)[0]
+    return f"{'/'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"

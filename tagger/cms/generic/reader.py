@@ -14,7 +14,7 @@ from typing import Any
 from tagger.asset import Context, ImageSource
 from tagger.cms.base import LIBRARY_PAGE, ListedAsset
 from tagger.cms.generic.ask import Asker
-from tagger.cms.generic.library import MOST, TYPE, LibraryPage, Listed, PageQuery, read_page
+from tagger.cms.generic.library import MOST, TYPE, LibraryPage, Listed, PageQuery, Unusable, read_page
 from tagger.cms.job_body import CAPTION_CHARS, TITLE_CHARS
 from tagger.delivery import Endpoint
 from tagger.errors import AnswerInvalid, BadRequest, Conflict, LibraryAway
@@ -110,6 +110,7 @@ class LibraryReader:
             cursor=cursor,
             context=context_of(asset),
             skip=skipped(asset, self._spec),
+            fault=asset.fault if isinstance(asset, Unusable) else "",
             modified_ms=_instant(asset.modified_at),
             present=present_of(asset),
         )
@@ -128,6 +129,8 @@ def context_of(asset: Listed) -> Context:
 
 def skipped(asset: Listed, spec: Mapping[str, Any]) -> str:
     """Why a backfill with this spec leaves the asset alone; empty: it does not."""
+    if isinstance(asset, Unusable):
+        return "not_agreed"
     fields, locales = spec.get("fields") or (), spec.get("locales") or ()
     missing = (spec.get("query") or {}).get("missing") or ()
     if missing and not any(_unset(asset, field, locale) for field in missing for locale in locales):

@@ -104,6 +104,8 @@ class Feeder:
     def _store(self, backfill: Backfill, page: list[ListedAsset], cursor: str | None, exhausted: bool, notes: PageNotes) -> int:
         requests: Sequence[JobRequest] = [request_of(backfill, asset) for asset in page if not asset.skip]
         shown = backfill.rehearses
+        for bad in (asset for asset in page if asset.fault):
+            log.warning("asset.skipped", backfill=backfill.id, site=backfill.site_id, asset=bad.asset_id, error=bad.fault)
         listed = tuple(
             Listing(asset_id=asset.asset_id, skipped=asset.skip, present=asset.present if shown else None)
             for asset in page

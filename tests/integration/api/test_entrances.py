@@ -94,6 +94,7 @@ TAKEN: list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ("an empty revision", {**A, "revision": ""}, {}, {"asset_revision": None}),
     ("nulls", {**A, "revision": None}, dict.fromkeys(("context", "metadata", "fields", "locales", "profile", "lane")),
      {"metadata": {}, "fields": ("alt_text", "caption", "tags"), "lane": "upload"}),
+    ("empty objects of PHP", A, {"context": [], "metadata": []}, {"metadata": {}, "role": "unknown"}),
     ("nulls in the context", A, {"context": dict.fromkeys(("role", "title", "caption", "contains_text"))}, {"role": "unknown"}),
     ("empty texts", A, {"context": {"title": "", "caption": ""}, "metadata": {"post": ""}},
      {"title": None, "caption": None, "metadata": {"post": ""}}),

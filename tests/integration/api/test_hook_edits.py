@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
 
 from tagger.api.app import create_app
 from tagger.asset import Context
@@ -62,6 +63,29 @@ def test_an_edit_makes_the_field_the_editors(api: TestClient, ledger: Ledger) ->
 def test_an_edit_that_is_not_as_agreed_is_told_its_place(api: TestClient) -> None:
     status, problem = hook(api, edited(alt_text={"en": "Tibby"}))
     assert (status, problem["errors"][0]["pointer"].startswith("/data/fields/alt_text")) == (422, True)
+
+
+@pytest.mark.parametrize("fields", [[], {"tags": []}, {"alt_text": []}], ids=["fields", "tags", "texts"])
+def test_an_edit_without_words_may_be_written_as_php_writes_it(api: TestClient, fields: Any) -> None:
+    assert hook(api, {"type": "asset.edited", "data": {"asset": {"id": "4711"}, "by": "person", "fields": fields}}) == (204, b"")
+
+
+def test_an_edit_of_tags_in_an_unknown_key_is_not_passed_over(api: TestClient) -> None:
+    status, problem = hook(api, edited(tags={"add": ["Tibby"]}))
+    assert (status, problem["errors"][0]["pointer"]) == (422, "/data/fields/tags/add")
+
+
+@pytest.mark.parametrize(
+    "kind", ["asset.uploaded", "Asset.Created", "a\r\nX: y", "é" * 200], ids=["other", "case", "lines", "long"]
+)
+def test_a_hook_of_an_unknown_type_is_told_in_the_answer_and_in_the_log(api: TestClient, kind: str) -> None:
+    body = json.dumps({"type": kind, "data": {"asset": {"id": "4711"}}}).encode()
+    with capture_logs() as logs:
+        answer = api.post("/v1/hooks/blog", content=body, headers=signing.sign([SECRET], "evt_1", int(time.time()), body))
+    assert answer.status_code == 204
+    assert answer.headers["Tagger-Ignored"] == f"unknown type {json.dumps(kind[:100])}"
+    [line] = [line for line in logs if line["event"] == "hook.ignored"]
+    assert (line["log_level"], line["site"], line["type"]) == ("warning", "blog", kind[:100])
 
 
 OPERATOR = {"Authorization": "Bearer operator"}

@@ -119,6 +119,28 @@ def test_a_field_without_an_answer_is_unverified() -> None:
     assert (told["tags", ""].outcome, told["tags", ""].value_sha256) == ("unverified", None)
 
 
+SILENT: dict[str, tuple[Any, str]] = {
+    "no locale": ({"outcome": "written"}, "stands under its locale"),
+    "another locale": ({"de": {"outcome": "written"}}, "no known outcome of alt_text in en."),
+    "a text": ({"en": "written"}, "no known outcome of alt_text in en."),
+    "an unknown outcome": ({"en": {"outcome": "Written"}}, "no known outcome of alt_text in en."),
+    "nothing": (None, "no known outcome of alt_text in en."),
+}
+
+
+@pytest.mark.parametrize(("said", "why"), SILENT.values(), ids=SILENT)
+def test_an_answer_that_leaves_a_field_out_is_told_to_the_operator(said: Any, why: str) -> None:
+    """tagger could never update a text of which it does not know that it is its own."""
+    tags = {"outcome": "written", "added": ["cat"], "removed": []}
+    answer = callback.read_answer(CLAIM, json.dumps({"fields": {"alt_text": said, "tags": tags}}).encode())
+    assert [outcome.outcome for outcome in answer.outcomes] == ["unverified", "written"]
+    assert why in answer.complaint
+    whole = callback.read_answer(
+        CLAIM, json.dumps({"fields": {"alt_text": {"en": {"outcome": "written"}}, "tags": tags}}).encode()
+    )
+    assert whole.complaint == ""
+
+
 @pytest.mark.parametrize("content", [b"", b"  \n", b"OK", b"{}", b"[]", b"null", b'{"fields": 3}', b"\xff\xfe", b"[" * 100_000])
 def test_a_body_that_says_nothing_counts_as_unverified(content: bytes) -> None:
     answer = callback.read_answer(CLAIM, content)
