@@ -11,6 +11,7 @@ from support.ledger_cases.world import World, description
 import tagger
 from tagger.annotation import Annotation, Tag, Verdict
 from tagger.asset import ImageSource
+from tagger.backfill import Backfill
 from tagger.errors import DecodeError
 from tagger.job import Description
 
@@ -49,3 +50,7 @@ def fill(world: World) -> None:
     broken = world.accept("broken")
     world.ledger.fail(world.claimed(broken), DecodeError("Not an image.").info(), {})
     world.accept("just-uploaded")
+    spec = {"profile": "general", "locales": ["en"], "total": 40, "folder": "/srv/pictures"}
+    world.ledger.start_backfill(Backfill(id="bkf_1", site_id="s", kind="folder", spec=spec, started_ms=world.now))
+    requests = [world.request(f"old-{number}", backfill_id="bkf_1") for number in range(10)]
+    world.ledger.feed_backfill("bkf_1", requests, None, True, after=None)

@@ -15,7 +15,7 @@ from pages.site import faults, sign_in, theme
 PICTURES = os.environ.get("PAGES_PICTURES")  # a folder: keep the screens there, for docs/review-pages.md
 WIDTHS = (1100, 375)
 PAGES = ("jobs", "asset?site=s&id=photo-00", "asset?site=s&id=broken", "deliveries", "deliveries?status=parked&site=s",
-         "dead-letters", "jobs?status=cancelled", "jobs?lang=zh", "jobs?status=nonsense")  # fmt: skip
+         "dead-letters", "backfills", "sites", "jobs?status=cancelled", "jobs?lang=zh", "jobs?status=nonsense")  # fmt: skip
 
 
 def looked_at(page: Page, name: str) -> None:
@@ -79,3 +79,15 @@ def test_the_picture_is_shown_small_from_our_own_address(site: Site, page: Page)
     page.until("document.querySelector('img.picture').naturalWidth > 100", "the picture")
     assert page.do("document.querySelector('img.picture').naturalWidth") <= 640
     assert page.do("new URL(document.querySelector('img.picture').src).origin === location.origin")
+
+
+def test_the_figures_of_a_backfill_change_while_one_looks(site: Site, page: Page) -> None:
+    sign_in(page, site.url, OPERATOR_KEY)
+    page.open(f"{site.url}/pages/backfills")
+    page.until("document.querySelector('[hx-get]').innerText.includes('0 of 40 images')", "the start")
+    [job, *_] = site.world.ledger.jobs(backfill_id="bkf_1").data
+    site.world.ledger.cancel(job.id)
+    page.until("document.querySelector('[hx-get]').innerText.includes('1 of 40 images')", "one more")
+    site.world.ledger.set_backfill_status("bkf_1", "paused")
+    page.until("document.querySelector('button[value=resume]')", "the button changes with the state")
+    site.world.ledger.set_backfill_status("bkf_1", "running")

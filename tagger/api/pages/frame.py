@@ -37,6 +37,8 @@ PAGES = (
     ("jobs", "Images"),
     ("deliveries", "Deliveries"),
     ("dead-letters", "Dead letters"),
+    ("backfills", "Backfills"),
+    ("sites", "Sites"),
 )
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True

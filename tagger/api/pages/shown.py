@@ -57,6 +57,22 @@ LABELS: Mapping[str, Mapping[str, str]] = {
         "medical": "medical image",
         "map": "map",
     },
+    "backfill": {"running": "running", "paused": "paused", "done": "done", "cancelled": "cancelled"},
+    "count": {
+        "described": "described",
+        "written": "written",
+        "reverted": "put back",
+        "kept": "a person's text stayed",
+        "unchanged": "stood there already",
+        "unverified": "sent; the CMS did not say what it did",
+        "rejected": "refused by the CMS",
+        "gone": "the image is gone",
+        "review": "a person decides",
+        "nothing": "nothing to say",
+        "dead": "failed",
+        "cancelled": "cancelled",
+        "replaced": "replaced by a newer job",
+    },
     "reason": REASONS,
 }
 

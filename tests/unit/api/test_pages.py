@@ -14,12 +14,13 @@ from support.pages import OPERATOR_KEY, SITE_KEY, Visitor, with_keys
 from tagger.api.pages.guesses import FREE
 from tagger.api.pages.session import LIFE_MS
 from tagger.asset import ImageSource
+from tagger.backfill import Backfill
 from tagger.errors import DecodeError
 from tagger.keys import hash_key
 from tagger.ledger import Ledger
 from tagger.site import Site
 
-PAGES = ("jobs", "deliveries", "dead-letters")
+PAGES = ("jobs", "deliveries", "dead-letters", "backfills", "sites")
 
 
 @pytest.fixture
@@ -201,7 +202,7 @@ def test_the_switch_of_languages_is_remembered(visitor: Visitor) -> None:
     assert '<html lang="zh">' in visitor.get("deliveries").text
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES[:-1])
 def test_an_empty_page_says_what_to_do(visitor: Visitor, page: str) -> None:
     visitor.sign_in()
     assert 'class="empty"' in visitor.get(page).text
@@ -244,3 +245,51 @@ def test_a_picture_of_another_site_does_not_exist(visitor: Visitor) -> None:
     visitor.sign_in()
     assert visitor.get(f"picture?job={job}").status_code == 404
     assert "svg" not in visitor.get(f"picture?job={job}").headers["content-type"]
+
+
+def test_a_backfill_is_paused_resumed_and_cancelled_and_its_figures_are_kept_fresh(visitor: Visitor) -> None:
+    ledger = visitor.world.ledger
+    backfill(visitor.world, "a", "b")
+    visitor.sign_in()
+    assert "0 of 2 images are done, 2 wait." in visitor.text("backfills")
+    assert 'hx-get="backfill-progress?id=bkf_1&amp;shown=running" hx-trigger="every 2s"' in visitor.get("backfills").text
+    part = visitor.get("backfill-progress?id=bkf_1&shown=running")
+    assert ("hx-refresh" in part.headers, "<html" in part.text) == (False, False)
+    for word, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+        assert visitor.send("move-backfill", {"id": "bkf_1", "to": word}).headers["location"] == "backfills"
+        assert ledger.backfill("bkf_1").status == status
+    assert visitor.get("backfill-progress?id=bkf_1&shown=running").headers["hx-refresh"] == "true"
+    assert visitor.send("move-backfill", {"id": "bkf_1", "to": "resume"}).status_code == 409, "it was cancelled for good"
+    assert [entry.action for entry in ledger.audit_entries()] == ["backfill.cancelled", "backfill.resumed", "backfill.paused"]
+
+
+def test_a_backfill_of_another_site_does_not_exist(visitor: Visitor) -> None:
+    backfill(visitor.world, "a")
+    visitor.world.ledger.put_site(Site(id="other", name="Other"))
+    visitor.world.ledger.add_key("other", "test", hash_key("key-of-other"))
+    visitor.sign_in("key-of-other")
+    assert "bkf_1" not in visitor.text("backfills")
+    assert visitor.get("backfill-progress?id=bkf_1").status_code == 404
+    assert visitor.send("move-backfill", {"id": "bkf_1", "to": "pause"}).status_code == 404
+    assert visitor.world.ledger.backfill("bkf_1").status == "running"
+
+
+def test_an_operator_stops_the_writes_of_a_site_and_a_reviewer_cannot(visitor: Visitor) -> None:
+    ledger = visitor.world.ledger
+    visitor.sign_in()
+    assert "https://s.example/hook" in visitor.text("sites")
+    assert "whsec" not in visitor.get("sites").text
+    assert visitor.send("pause-site", {"site": "s", "to": "pause"}).status_code == 403
+    visitor.sign_in(OPERATOR_KEY)
+    visitor.send("pause-site", {"site": "s", "to": "pause"})
+    assert ledger.get_site("s").writes_paused
+    assert "writes are stopped" in visitor.text("sites")
+    visitor.send("pause-site", {"site": "s", "to": "resume"})
+    assert not ledger.get_site("s").writes_paused
+
+
+def backfill(world: World, *assets: str) -> None:
+    spec = {"profile": "general", "locales": ["en"], "total": len(assets)}
+    world.ledger.start_backfill(Backfill(id="bkf_1", site_id="s", kind="folder", spec=spec, started_ms=world.now))
+    requests = [world.request(asset, backfill_id="bkf_1") for asset in assets]
+    world.ledger.feed_backfill("bkf_1", requests, None, True, after=None)
