@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from tagger.catalog.labels import folded
 from tagger.file_metadata import FileMetadata, Said, Source
 from tagger.imagemeta import exif, iptc, png_text, xmp
 
@@ -163,7 +164,7 @@ def _keywords(
     every = [*_xmp(by_xmp, xmp.SUBJECT), *_iptc(by_iptc, iptc.KEYWORD), *windows]
     unique: dict[str, Said] = {}
     for said in every:
-        unique.setdefault(said.text.casefold(), said)
+        unique.setdefault(folded(said.text), said)
     return tuple(unique.values())[:MAX_KEYWORDS]
 
 

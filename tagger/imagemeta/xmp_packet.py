@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tagger.catalog.labels import folded
 from tagger.imagemeta import xmp
 from tagger.imagemeta.read import meant
 
@@ -182,19 +183,19 @@ def _add_keywords(rdf: ET.Element, keywords: Sequence[str], elsewhere: Sequence[
         bag = ET.SubElement(element, BAG)
         if alone:
             ET.SubElement(bag, LI).text = alone
-    known = {(li.text or "").strip().casefold() for li in bag.iter(LI)}
+    known = {folded((li.text or "").strip()) for li in bag.iter(LI)}
     added, brought = _listed(rdf, ADDED), _listed(rdf, BROUGHT)
-    removed = {word.casefold() for word in [*added, *brought]} - known  # removed by a person: not added again
-    missing = [word for word in dict.fromkeys([*elsewhere, *keywords]) if word.casefold() not in known | removed]
+    removed = {folded(word) for word in [*added, *brought]} - known  # removed by a person: not added again
+    missing = [word for word in dict.fromkeys([*elsewhere, *keywords]) if folded(word) not in known | removed]
     for word in missing:
         ET.SubElement(bag, LI).text = word
-    theirs = {word.casefold() for word in elsewhere}
-    new = [word for word in missing if word.casefold() not in theirs]
+    theirs = {folded(word) for word in elsewhere}
+    new = [word for word in missing if folded(word) not in theirs]
     _note_list(rdf, ADDED, [*added, *new])
-    _note_list(rdf, BROUGHT, [*brought, *(word for word in missing if word.casefold() in theirs)])
+    _note_list(rdf, BROUGHT, [*brought, *(word for word in missing if folded(word) in theirs)])
     if new:
         return "written"
-    return "kept" if any(word.casefold() in removed for word in keywords) else "unchanged"
+    return "kept" if any(folded(word) in removed for word in keywords) else "unchanged"
 
 
 def _listed(rdf: ET.Element, tag: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from tagger.ledger.audit_log import AuditLog
 from tagger.ledger.backfill_items import BackfillItems, ItemResult, Listing, PageNotes
 from tagger.ledger.backfills import Backfills
+from tagger.ledger.claims.acquittal import Acquittal
 from tagger.ledger.claims.hints import Hints
 from tagger.ledger.claims.work import Work
 from tagger.ledger.claims.workers import Workers
@@ -59,6 +60,7 @@ class Ledger(
     Intake,
     Work,
     Workers,
+    Acquittal,
     Jobs,
     Hints,
     Outbox,

@@ -21,7 +21,7 @@ from tagger.settings.bearer_key import BearerKey
 from tagger.settings.blob_url import bucket_and_prefix
 from tagger.settings.broker_path import broker_socket_url
 from tagger.settings.home_path import usable_home
-from tagger.settings.limits import Days, Processes, Seconds, Size
+from tagger.settings.limits import Days, Processes, Seconds, Size, fitting_batch
 from tagger.settings.secret_files import read_files
 from tagger.settings.secret_roles import is_needed
 from tagger.settings.url_password import has_password, opened
@@ -84,10 +84,10 @@ class Settings(BaseModel):
     )
 
     tag_processes: Processes = Field(default=0, description="Most tag worker processes per lane. 0: one per usable processor.")
-    threads: int = Field(
-        default=64, ge=1, le=512, description="Task threads of a tag worker. Must be at least twice `max_batch`."
+    threads: int = Field(default=64, ge=1, le=512, description="Task threads of a tag worker. At least twice `max_batch`.")
+    max_batch: int = Field(
+        default=16, ge=1, le=1024, description="Most images in a batch. If not set: at most half of `threads`."
     )
-    max_batch: int = Field(default=16, ge=1, le=1024, description="Most images in a batch. A model may use smaller batches.")
     batch_wait_ms: float = Field(
         default=15.0, ge=0, le=1000, description="How long a batch waits for more images. With lite models at least 120."
     )
@@ -276,9 +276,10 @@ def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
             values[key], origin[key] = value, f"option {key}"
     values["home"] = home
     try:
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as err:
         raise SettingsError("; ".join(_complaint(e, origin) for e in err.errors())) from None
+    return settings.model_copy(update={"max_batch": fitting_batch(settings.threads, settings.max_batch, origin.get("max_batch"))})
 
 
 def _complaint(error: Any, origin: Mapping[str, str]) -> str:

@@ -34,7 +34,7 @@ ROOT = Path(__file__).parent.parent.parent
 TAGGER = [sys.executable, "-m", "tagger"]
 KEYS = {"site": "key-of-site", "other": "key-of-other", "operator": "key-of-the-operator"}
 ENDED = frozenset({"done", "dead", "superseded", "cancelled"})
-FAKE: Mapping[str, Any] = {"caption": "fake", "embed": "fake", "threads": 8, "max_batch": 8, "decode_processes": 1}
+FAKE: Mapping[str, Any] = {"caption": "fake", "embed": "fake", "threads": 8, "max_batch": 4, "decode_processes": 1}
 
 
 def until(look: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:

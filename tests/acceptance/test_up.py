@@ -20,7 +20,7 @@ from tagger.ledger import open_ledger
 from tagger.system.home import free_port, read_state
 
 FAKE = {
-    "TAGGER_CAPTION": "fake", "TAGGER_EMBED": "fake", "TAGGER_THREADS": "8", "TAGGER_MAX_BATCH": "8",
+    "TAGGER_CAPTION": "fake", "TAGGER_EMBED": "fake", "TAGGER_THREADS": "8", "TAGGER_MAX_BATCH": "4",
     "TAGGER_DECODE_PROCESSES": "1", "TAGGER_TAG_PROCESSES": "1",
 }  # fmt: skip
 

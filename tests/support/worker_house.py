@@ -29,7 +29,7 @@ class WorkerHouse:
         self.home = home
         self.pictures = home / "pictures"
         self.pictures.mkdir(parents=True)
-        defaults: dict[str, Any] = {"caption": "fake", "embed": "fake", "threads": 8, "max_batch": 8, "decode_processes": 1}
+        defaults: dict[str, Any] = {"caption": "fake", "embed": "fake", "threads": 8, "max_batch": 4, "decode_processes": 1}
         self.broker = redis_server.start(home)
         self.settings: Settings = load({}, home=home, **{"broker_url": self.broker.url, **defaults, **settings})
         self.ledger: Ledger = open_ledger(self.settings.ledger)

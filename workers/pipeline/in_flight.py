@@ -18,14 +18,16 @@ class InFlight:
         self._clock = clock
         self._lock = threading.Lock()
         self._count = 0
+        self._jobs: set[str] = set()
         self._last_full = float("-inf")
         self._last_end = clock()
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self, job_id: str) -> Iterator[None]:
         """Counts one image while the body runs."""
         with self._lock:
             self._count += 1
+            self._jobs.add(job_id)
         try:
             yield
         finally:
@@ -33,7 +35,13 @@ class InFlight:
                 if self._count >= self._threads:
                     self._last_full = self._clock()
                 self._count -= 1
+                self._jobs.discard(job_id)
                 self._last_end = self._clock()
+
+    def jobs(self) -> frozenset[str]:
+        """The ids of their jobs."""
+        with self._lock:
+            return frozenset(self._jobs)
 
     def idle_seconds(self) -> float:
         """How long the worker has had no image; 0 while it has one."""

@@ -183,6 +183,12 @@ class _Parts:
     probes: Probes
 
 
+def _acquit(worker: _Parts) -> None:
+    """The images in the threads are not the reason why this worker lost its lease."""
+    acquitted = worker.ledger.acquit(worker.worker_id, worker.in_flight.jobs())
+    log.warning("worker.starved", jobs_acquitted=acquitted)
+
+
 def _work(worker: _Parts) -> None:
     """Register, send heartbeats and take hints until asked to end. Then running jobs finish."""
     settings, lane, ledger, models, probes = worker.settings, worker.lane, worker.ledger, worker.models, worker.probes
@@ -199,7 +205,7 @@ def _work(worker: _Parts) -> None:
     def describe_counted(claim: Claim) -> Settlement:
         events.started(claim)
         started = time.monotonic()
-        with worker.in_flight.hold(), traced(claim) as (in_trace, span):
+        with worker.in_flight.hold(claim.job_id), traced(claim) as (in_trace, span):
             settlement = describe(in_trace, worker.deps)
             span.set(settlement=settlement)
         metrics.JOBS.labels(lane, settlement).inc()
@@ -231,10 +237,11 @@ def _work(worker: _Parts) -> None:
         None if models.ready() else "A model is not well: its canary came out wrong, or its server does not answer."
     )
     health_checks = [probes.turned, models_problem, liveness.problem]
-    offer = {"checks": models.checks}
     with registered(
-        ledger, worker_id=worker.worker_id, role="tag", lane=lane, stopping=worker.stopping, health_checks=health_checks, **offer
-    ) as heartbeat:
+        ledger, worker_id=worker.worker_id, role="tag", lane=lane, stopping=worker.stopping, health_checks=health_checks,
+        checks=models.checks,
+    ) as heartbeat:  # fmt: skip
+        heartbeat.on_starved = functools.partial(_acquit, worker)
         worker.fatal_hook.callback = heartbeat.check_now
         probes.started()
         name = f"{lane}@{os.uname().nodename}.{os.getpid()}"

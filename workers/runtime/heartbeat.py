@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 BEAT_SECONDS = 2.0
 STILL_SECONDS = 3.0  # if a beat is later than this, the process was suspended, and so was what the checks look at
+BUSY_SHARE = 0.5  # of the processor time that one thread could have had: a worker that computes uses more
 PATIENCE_SECONDS = 1.0  # if an engine stopped, its task threads release their jobs, uncharged, in this time
 
 EXIT_DECLARED_DEAD = 70  # the ledger's row of this worker is dead
@@ -44,6 +45,7 @@ class Heartbeat:
         period: float = BEAT_SECONDS,
         patience: float = PATIENCE_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        processor_clock: Callable[[], float] = time.process_time,
     ) -> None:
         """`beat` writes to the ledger and returns False if this worker is dead. If it raises Unavailable, the process goes on."""
         self._beat = beat
@@ -52,6 +54,9 @@ class Heartbeat:
         self._period = period
         self._patience = patience
         self._clock = clock
+        self._processor_clock = processor_clock
+        self.on_starved: Callable[[], object] = lambda: None  # before a worker ends that was dead because it got no processor
+        self._last = (clock(), processor_clock())  # at the last beat that the ledger took
         self._stopped = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -97,6 +102,21 @@ class Heartbeat:
             self._die(EXIT_UNHEALTHY)
             return False
         if not alive:
-            log.error("worker.declared_dead", code=EXIT_DECLARED_DEAD)
+            starved = self._starved()
+            log.error("worker.declared_dead", code=EXIT_DECLARED_DEAD, starved=starved)
+            if starved:
+                self._tell_starved()
             self._die(EXIT_DECLARED_DEAD)
+        self._last = (self._clock(), self._processor_clock())
         return alive
+
+    def _starved(self) -> bool:
+        """Whether the process hardly computed since its last beat. One that an image kept busy did."""
+        clock, processor_clock = self._last
+        return self._processor_clock() - processor_clock < BUSY_SHARE * (self._clock() - clock)
+
+    def _tell_starved(self) -> None:
+        try:
+            self.on_starved()
+        except Unavailable as err:
+            log.warning("heartbeat.raised", error=type(err).__name__)

@@ -101,6 +101,11 @@ class DeadLetters(Store):
         return done
 
 
+def replay_job(tx: Tx, letter_id: str) -> bool:
+    """Start one dead letter of a job again. False: a newer job supersedes it."""
+    return _one(tx, letter_id, _replay_job, _replay_delivery) == "acted"
+
+
 def _all(tx: Tx, ids: Sequence[str], job: Act, delivery: Act) -> int:
     """Returns how many were acted on. Errors: NothingChanged."""
     outcomes = [_one(tx, letter_id, job, delivery) for letter_id in ids]

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
+from tagger.catalog.labels import folded
 from tagger.cms.base import Edit
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
@@ -40,7 +41,7 @@ class Edits(Store):
             empty = {"site_id": site_id, "asset_id": edit.asset_id, "hashes": [], "tags": [], "not_ours": []}
             for text in edit.texts:
                 tx.conn.execute(PUT_TEXT, {**empty, "field": text.field, "locale": text.locale, "edited_ms": tx.now_ms})
-            labels = {label.casefold() for label in (*edit.tags_added, *edit.tags_removed)}
+            labels = {folded(label) for label in (*edit.tags_added, *edit.tags_removed)}
             if labels:
                 known = provenance_of(tx.conn, site_id, edit.asset_id)
                 after = tags_after_edit(known.tags, _ids(tx, site_id, edit.asset_id, labels))
@@ -56,4 +57,4 @@ def _ids(tx: Tx, site_id: str, asset_id: str, labels: Collection[str]) -> tuple[
     """The terms that tagger offered for the asset under one of these labels. A label that tagger never offered needs no id:
     when tagger offers its term, the CMS answers that the tag is the editor's."""
     offered = offered_tags(tx.conn, site_id, asset_id)
-    return tuple(dict.fromkeys(tag for tag, label in offered if label.casefold() in labels))
+    return tuple(dict.fromkeys(tag for tag, label in offered if folded(label) in labels))

@@ -136,6 +136,31 @@ class CrashCases:
         assert world.claim() is None  # a replay must not endanger neighbours
         assert world.claimed(lane="solo").job_id == job_id
 
+    def test_a_worker_that_only_waited_for_a_processor_takes_its_crashes_back(self, world: World) -> None:
+        held, done, other = (world.accept(asset) for asset in ("held", "done", "other"))
+        world.worker("slow")
+        for job_id in (held, done):
+            world.claimed(job_id, worker="slow")
+        self.die(world, "slow")
+        assert world.ledger.complete(world.claimed(done), description(), FIELDS)
+        world.worker("mute")
+        world.claimed(other, worker="mute")
+        self.die(world, "mute")
+        assert world.ledger.acquit("w", [held]) == 0, "it lives"
+        assert world.ledger.acquit("slow", [held, done]) == 1, "one of them is described already"
+        assert [world.ledger.job(job_id).crashes for job_id in (held, done, other)] == [0, 0, 1]
+        assert world.claimed(held).crashes == 0, "in its own lane"
+
+    def test_an_image_that_died_of_a_busy_machine_starts_again(self, world: World) -> None:
+        job_id = world.accept("a")
+        for number, lane in enumerate(["upload", "upload", *["solo"] * DEAD_AFTER_SOLO_CRASHES]):
+            world.worker(f"slow{number}")
+            world.claimed(job_id, worker=f"slow{number}", lane=lane)
+            self.die(world, f"slow{number}")
+        assert world.ledger.job(job_id).status == "dead"
+        assert world.ledger.acquit(f"slow{number}", [job_id]) == 1
+        assert (world.ledger.job(job_id).status, world.ledger.dead_letters().data) == ("accepted", [])
+
     def test_success_clears_crashes(self, world: World) -> None:
         job_id = world.accept("a")
         world.worker("mute")

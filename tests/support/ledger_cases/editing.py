@@ -44,6 +44,19 @@ class EditCases:
         [claim_] = world.deliverable()
         assert (claim_.provenance_tags, claim_.editor_tags) == (("t:sofa",), ("t:cat",))
 
+    def test_a_label_is_known_in_either_unicode_form(self, world: World) -> None:
+        """A Mac sends `é` as two characters."""
+        offered = {"tags": {"add": [{"id": "t:cafe", "label": "Caf\u00e9"}], "remove": []}}
+        tags = world.tagged([{"id": "t:cafe", "label": "Caf\u00e9", "score": 0.9, "category": ""}])
+        world.ledger.complete(world.claimed(world.accept("a")), tags, offered)
+        [sending] = world.deliverable()
+        added = FieldOutcome(field="tags", locale="", outcome="written", added=("t:cafe",), removed=())
+        world.finish(sending, "delivered", added)
+        world.ledger.record_edit("s", Edit(asset_id="a", tags_removed=("cafe\u0301",)))
+        world.described("a", "2")
+        [claim] = world.deliverable()
+        assert (claim.provenance_tags, claim.editor_tags) == ((), ("t:cafe",))
+
     def test_what_a_write_replaced_is_stored_with_its_delivery(self, world: World) -> None:
         job_id = world.described("a")
         [claim] = world.deliverable()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -200,6 +201,15 @@ def test_a_keyword_of_iptc_that_somebody_took_off_a_copy_stays_off() -> None:
     for _ in range(2):
         first = embed(first, WORDS, source="a" * 64).data
         assert "kitchen" not in [keyword.text for keyword in read_metadata(xmp_packet=xmp_of(first)).keywords]
+
+
+def test_a_keyword_in_the_other_unicode_form_is_the_same_keyword() -> None:
+    """A Mac writes `é` as two characters. The editors' spelling stays, and no second one comes beside it."""
+    theirs = xmp(
+        '<dc:subject xmlns:dc="http://purl.org/dc/elements/1.1/"><rdf:Bag><rdf:li>cafe\u0301</rdf:li></rdf:Bag></dc:subject>'
+    )
+    made = embed(opened(picture("PNG")).with_xmp(theirs), replace(WORDS, keywords=("Caf\u00e9",)))
+    assert [keyword.text for keyword in read_metadata(xmp_packet=xmp_of(made.data)).keywords] == ["cafe\u0301"]
 
 
 def xmp_of(data: bytes) -> bytes:

@@ -15,8 +15,8 @@ from tagger.supervisor.plan import ProcessPlan
 
 def test_the_environment_wins_over_the_file_and_options_over_both(tmp_path: Path) -> None:
     (tmp_path / "tagger.toml").write_text("threads = 8\nmax_batch = 4\nwindow = 7\n")
-    found = load({"TAGGER_HOME": str(tmp_path), "TAGGER_MAX_BATCH": "5", "TAGGER_WINDOW": "9"}, window=11)
-    assert (found.threads, found.max_batch, found.window) == (8, 5, 11)
+    found = load({"TAGGER_HOME": str(tmp_path), "TAGGER_MAX_BATCH": "3", "TAGGER_WINDOW": "9"}, window=11)
+    assert (found.threads, found.max_batch, found.window) == (8, 3, 11)
 
 
 def test_the_file_may_begin_with_the_mark_of_an_editor(tmp_path: Path) -> None:
@@ -114,6 +114,20 @@ def test_a_url_that_cannot_be_read_is_named(key: str, url: str, tmp_path: Path) 
 def test_a_list_of_sentinels_is_a_url(tmp_path: Path) -> None:
     url = "sentinel://a:26379/0;sentinel://b:26379/0"
     assert load({}, home=tmp_path, broker_url=url).broker == url
+
+
+@pytest.mark.parametrize("given", [{"threads": 8, "max_batch": 5}, {"max_batch": 33}, {"threads": 1, "max_batch": 2}])
+def test_threads_hold_two_batches(tmp_path: Path, given: dict[str, int]) -> None:
+    with pytest.raises(SettingsError, match=r"option max_batch: \d+ is more than half of threads \(\d+\)") as refused:
+        load({}, home=tmp_path, **given)
+    assert "Set threads to at least" in refused.value.remedy
+
+
+@pytest.mark.parametrize(("threads", "batch"), [(1, 1), (2, 1), (8, 4), (31, 15), (32, 16), (512, 16)])
+def test_a_batch_that_nobody_set_follows_the_threads(tmp_path: Path, threads: int, batch: int) -> None:
+    made = load({"TAGGER_THREADS": str(threads)}, home=tmp_path)
+    assert made.max_batch == batch
+    assert load(child_env(made, {}), home=tmp_path).max_batch == batch, "a child process is told both"
 
 
 @pytest.mark.parametrize("given", [{"job_seconds": 20}, {"openai_seconds": 120}, {"openai_seconds": 60, "job_seconds": 50}])

@@ -64,7 +64,7 @@ def house(tmp_path: Path, collector: Collector, cms: Server) -> Iterator[WorkerH
 def stack(tmp_path: Path, collector: Collector, cms: Server) -> Iterator[Stack]:
     """Every role in a process of its own, as `tagger up` starts them."""
     (tmp_path / "home").mkdir()
-    own = {"caption": "fake", "embed": "fake", "threads": 8, "max_batch": 8, "decode_processes": 1}
+    own = {"caption": "fake", "embed": "fake", "threads": 8, "max_batch": 4, "decode_processes": 1}
     settings = load({}, home=tmp_path / "home", api_port=0, trace_url=collector.url, **own)
     made = Stack(settings, ProcessPlan(upload=1, backfill=0))
     try:

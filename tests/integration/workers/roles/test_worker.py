@@ -85,7 +85,7 @@ def test_each_lane_serves_itself_alone(build: Any) -> None:
 
 
 def test_sigterm_during_a_batch_finishes_what_runs_and_loses_nothing(build: Any, tmp_path: Path) -> None:
-    house = build(**slow_model(tmp_path), threads=4, max_batch=4)
+    house = build(**slow_model(tmp_path), threads=4, max_batch=2)
     worker = house.tag()
     ids = house.submit(40)
     house.until(lambda: house.done() >= 4, "work is under way")

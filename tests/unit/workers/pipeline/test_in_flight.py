@@ -18,9 +18,9 @@ def test_a_worker_is_full_when_every_thread_has_an_image() -> None:
     clock = Clock()
     in_flight = InFlight(2, clock=clock)
     assert not in_flight.full()
-    with in_flight.hold():
+    with in_flight.hold("job"):
         assert not in_flight.full()
-        with in_flight.hold():
+        with in_flight.hold("job"):
             clock.now += 3600  # however long
             assert in_flight.full()
 
@@ -29,8 +29,8 @@ def test_a_worker_stays_full_while_a_thread_fetches_its_next_image() -> None:
     clock = Clock()
     in_flight = InFlight(2, clock=clock)
     with ExitStack() as stack:
-        stack.enter_context(in_flight.hold())
-        with in_flight.hold():
+        stack.enter_context(in_flight.hold("job"))
+        with in_flight.hold("job"):
             clock.now += 60
         clock.now += RECENT_SECONDS - 0.01
         assert in_flight.full()
@@ -41,8 +41,17 @@ def test_a_worker_stays_full_while_a_thread_fetches_its_next_image() -> None:
 def test_an_image_that_raises_is_no_longer_in_flight() -> None:
     in_flight = InFlight(1, clock=(clock := Clock()))
     try:
-        with in_flight.hold():
+        with in_flight.hold("job"):
             raise RuntimeError
     except RuntimeError:
         clock.now += 2 * RECENT_SECONDS
     assert not in_flight.full()
+
+
+def test_the_jobs_in_flight_are_known() -> None:
+    in_flight = InFlight(2)
+    with in_flight.hold("a"):
+        with in_flight.hold("b"):
+            assert in_flight.jobs() == {"a", "b"}
+        assert in_flight.jobs() == {"a"}
+    assert in_flight.jobs() == frozenset()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from tagger.errors import LedgerUnavailable
 from workers.pipeline.celery_consumer import STALL_SECONDS, ConsumerLiveness
 from workers.runtime.heartbeat import EXIT_DECLARED_DEAD, EXIT_UNHEALTHY, Heartbeat
@@ -41,6 +43,42 @@ def test_who_is_declared_dead_ends() -> None:
     process = Process()
     process.answer = False
     assert not process.heartbeat.once()
+    assert process.ended == [EXIT_DECLARED_DEAD]
+
+
+class Clock:
+    """`now` and the processor time that the process used."""
+
+    def __init__(self) -> None:
+        self.now, self.used = 100.0, 5.0
+
+
+@pytest.mark.parametrize(("wall", "used", "acquits"), [(9.0, 0.2, True), (9.0, 8.5, False), (9.0, 20.0, False)])
+def test_only_a_worker_that_got_no_processor_asks_for_its_images(wall: float, used: float, acquits: bool) -> None:
+    """An image that kept the process busy for a whole lease may be the cause."""
+    clock, told, process = Clock(), list[str](), Process()
+    heartbeat = Heartbeat(
+        process.beat,
+        die=lambda code: told.append(f"ended {code}"),
+        clock=lambda: clock.now,
+        processor_clock=lambda: clock.used,
+    )
+    heartbeat.on_starved = lambda: told.append("starved")
+    assert heartbeat.once()
+    clock.now, clock.used, process.answer = clock.now + wall, clock.used + used, False
+    assert not heartbeat.once()
+    assert told == [*(["starved"] if acquits else []), f"ended {EXIT_DECLARED_DEAD}"], "it ends in any case"
+
+
+def test_a_ledger_that_is_away_does_not_keep_a_starved_worker() -> None:
+    def away() -> None:
+        raise LedgerUnavailable("away")
+
+    clock, process = Clock(), Process()
+    heartbeat = Heartbeat(process.beat, die=process.ended.append, clock=lambda: clock.now, processor_clock=lambda: clock.used)
+    heartbeat.on_starved = away
+    clock.now, process.answer = clock.now + 9, False
+    assert not heartbeat.once()
     assert process.ended == [EXIT_DECLARED_DEAD]
 
 

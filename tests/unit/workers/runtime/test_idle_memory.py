@@ -13,7 +13,7 @@ def test_memory_is_given_back_once_each_time_that_the_work_ends() -> None:
     for now[0] in (1.0, QUIET_SECONDS, QUIET_SECONDS + 2, QUIET_SECONDS + 4):
         memory.look()
     assert given == [QUIET_SECONDS]
-    with images.hold():
+    with images.hold("job"):
         now[0] = 100.0
         memory.look()
         assert len(given) == 1, "an image is in work"
