@@ -39,7 +39,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "sqlalchemy": ("tagger.ledger",),
     "alembic": ("tagger.ledger",),
     # the sample media library is an application of its own, with a database of its own
-    "sqlite3": ("tagger.demo", "tagger.ledger"),
+    # and the exact index of vectors can be made anew from the ledger
+    "sqlite3": ("tagger.demo", "tagger.ledger", "tagger.search.exact", "tagger.search.exact_files"),
     "psycopg": ("tagger.ledger",),
     "botocore": ("tagger.blobs.s3",),
     "opentelemetry": ("tagger.telemetry.otel",),

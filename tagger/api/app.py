@@ -24,7 +24,7 @@ from tagger.api.pages.guesses import Guesses
 from tagger.api.pages.page_secret import page_secret
 from tagger.api.pages.signed_in import Door
 from tagger.api.queries import check_known
-from tagger.api.routes import backfills, compat, deliveries, entailment, health, hooks, jobs, pages, sites
+from tagger.api.routes import backfills, compat, deliveries, entailment, health, hooks, jobs, pages, search, sites
 from tagger.api.waiting import Waiter
 from tagger.blobs import open_blobs
 from tagger.catalog.load import load_catalog
@@ -34,6 +34,9 @@ from tagger.queue.hints import Hints
 from tagger.services.ingest import Hinter, Ingest
 from tagger.services.pictures import Pictures
 from tagger.services.renditions import Renditions
+from tagger.services.search.opening import open_index
+from tagger.services.search.query_vectors import QueryVectors
+from tagger.services.search.search import Searcher
 from tagger.settings import Settings
 from tagger.system.home import check_port
 from tagger.telemetry import metric_files, tracing
@@ -58,6 +61,8 @@ def create_app(settings: Settings) -> FastAPI:
     hints, probing = Hints(settings.broker), Hints(settings.broker)
     hinter = Hinter(hints.send)
     ingest = Ingest(ledger, open_blobs(settings), hinter)
+    query_vectors = QueryVectors(settings)
+    searcher = Searcher(ledger, open_index(settings), query_vectors)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -68,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
             ingest=ingest,
             catalog=catalog,
             waiter=Waiter(ledger.job_statuses),
+            searcher=searcher,
             loaded=health.loaded(ledger),
             broker_answers=health.answering(probing),
         )
@@ -83,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
         if migrating is not None:
             migrating.cancel()
         app.state.pictures.close()
+        query_vectors.close()
         hinter.close()
         hints.close()
         probing.close()
@@ -105,7 +112,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(pages.router)
     for page in all_routes.ROUTERS:
         app.include_router(page)
-    for noun in (jobs, entailment, deliveries, sites, backfills):
+    for noun in (jobs, entailment, deliveries, sites, backfills, search):
         app.include_router(noun.router, dependencies=[Depends(check_known)])
     for noun in (hooks, health):  # a CMS or a monitor may add to their addresses what it likes
         app.include_router(noun.router)

@@ -18,6 +18,7 @@ from tagger.errors import BadRequest, Forbidden, NotFound, Pointer, Unauthorized
 from tagger.keys import hash_key
 from tagger.ledger import Ledger
 from tagger.services.ingest import Ingest
+from tagger.services.search.search import Searcher
 from tagger.settings import Settings
 from tagger.site import Site
 
@@ -31,6 +32,7 @@ class AppState:
     ingest: Ingest
     catalog: Catalog
     waiter: Waiter
+    searcher: Searcher
     loaded: Callable[[], bool]  # whether a worker with loaded models is alive
     broker_answers: Callable[[], bool]
 

@@ -34,6 +34,7 @@ PLACES = {  # in the order of `tagger --help`
     "conformance": "conformance.conformance",
     "keys": "keys.app",
     "jobs": "jobs.app",
+    "search": "search.search",
     "deliveries": "deliveries.app",
     "dead-letters": "dead_letters.app",
     "backfill": "backfill.app",

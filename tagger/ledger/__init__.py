@@ -24,6 +24,8 @@ from tagger.ledger.intake.hook_words import HookWords
 from tagger.ledger.intake.replies import Replies
 from tagger.ledger.jobs import Jobs
 from tagger.ledger.operator_events import OperatorEvents
+from tagger.ledger.searching.changes import VectorChange, VectorChanges
+from tagger.ledger.searching.searches import FoundAsset, Searches, SearchFilter, WordMatch
 from tagger.ledger.sending.deliveries import Deliveries
 from tagger.ledger.sending.outbox import Outbox
 from tagger.ledger.sending.unconfirmed import Unconfirmed
@@ -37,6 +39,7 @@ __all__ = [
     "Accepted",
     "Erased",
     "Expired",
+    "FoundAsset",
     "IdempotentReply",
     "ItemResult",
     "KnownAsset",
@@ -46,9 +49,12 @@ __all__ = [
     "Page",
     "PageNotes",
     "Review",
+    "SearchFilter",
     "Stats",
     "StoredVector",
     "Usage",
+    "VectorChange",
+    "WordMatch",
     "file_of",
     "newest_schema",
     "open_ledger",
@@ -78,6 +84,8 @@ class Ledger(
     Bytes,
     Retention,
     AuditLog,
+    Searches,
+    VectorChanges,
 ):
     """One object per process, used from any thread. Each base class handles one noun, in a file of its own.
 

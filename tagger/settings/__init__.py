@@ -21,7 +21,7 @@ from tagger.settings.bearer_key import BearerKey
 from tagger.settings.blob_url import bucket_and_prefix
 from tagger.settings.broker_path import broker_socket_url
 from tagger.settings.home_path import usable_home
-from tagger.settings.limits import Days, Processes, Seconds, Size, fitting_batch
+from tagger.settings.limits import Days, Processes, SearchIndex, Seconds, Size, fitting_batch
 from tagger.settings.secret_files import read_files
 from tagger.settings.secret_roles import is_needed
 from tagger.settings.url_password import has_password, opened
@@ -115,6 +115,7 @@ class Settings(BaseModel):
     model_dir: Path | None = Field(default=None, description="Folder of downloaded weights. Empty: `home`/models.")
     model_mirror: Path | None = Field(default=None, description="Folder with copies of weights, for a machine without internet.")
     model_pull: bool = Field(default=False, description="A worker downloads missing weights of its models at the start.")
+    search_index: SearchIndex = Field(default="exact", description="Index of vectors. `exact`: files in `home`/search.")
     visual_tokens_least: int = Field(default=256, ge=4, le=16_384, description="Fewest visual tokens of an image for `gme`.")
     visual_tokens_most: int = Field(
         default=1_280, ge=4, le=16_384, description="Most visual tokens of an image for `gme`. More tokens cost more time."
@@ -162,9 +163,7 @@ class Settings(BaseModel):
         default=None,
         description="Password of Flower's pages, for the user `tagger`. Without it, Flower listens on the loopback address only.",
     )
-    trace_url: str = Field(
-        default="", description="OTLP/HTTP address for traces, e.g. http://collector:4318/v1/traces. Empty: none."
-    )
+    trace_url: str = Field(default="", description="OTLP/HTTP address, e.g. http://collector:4318/v1/traces. Empty: no traces.")
     trace_ratio: float = Field(default=1.0, ge=0, le=1, description="Share of the traces that are kept, from 0 to 1.")
     log_file_bytes: int = Field(
         default=16 * MIB,

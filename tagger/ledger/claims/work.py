@@ -26,6 +26,7 @@ from tagger.ledger.db.writer import Tx
 from tagger.ledger.failures.burying import bury_job, charge, charge_crash, note_error
 from tagger.ledger.intake.replies import keep_prediction
 from tagger.ledger.jobs import to_claim
+from tagger.ledger.searching.describing import store_found
 from tagger.ledger.sending.messages import endpoint_of, store_description
 from tagger.ledger.tables import embeddings, job_errors, job_requests, job_results, jobs, offers, word_is
 from tagger.ledger.tallies import count_verdict
@@ -267,3 +268,4 @@ def _store_description(tx: Tx, claim: Claim, description: Description) -> None:
         model, vector = description.embedding
         asset = {"site_id": claim.request.site_id, "asset_id": claim.request.asset_id, "job_id": claim.job_id}
         PUT_EMBEDDING.run(tx.conn, {**asset, "name": model.split("@")[0], "model": model, "vector": vector})
+    store_found(tx, claim.request.site_id, claim.request.asset_id, claim.job_id, description, claim.request.context)

@@ -14,12 +14,14 @@ from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on
 from tagger.job import OPEN
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.intake.hook_words import forget_hook_words
+from tagger.ledger.searching.describing import note_asset
 from tagger.ledger.tables import (
     attempts,
     backfill_items,
     backfills,
     dead_letters,
     deliveries,
+    described_assets,
     embeddings,
     erased_jobs,
     job_requests,
@@ -27,6 +29,7 @@ from tagger.ledger.tables import (
     jobs,
     prediction_cache,
     provenance,
+    search_terms,
 )
 from tagger.ledger.tables.rows import JobRow
 from tagger.ledger.transitions import UNSENT, end_job
@@ -35,7 +38,7 @@ BATCH = 200  # rows in one transaction: a heartbeat must not wait for a purge
 OF_ASSET = select(jobs).where(jobs.c.site_id == bindparam("site"), jobs.c.asset_id == bindparam("asset"))
 OF_ASSET = OF_ASSET.order_by(jobs.c.id).limit(BATCH).with_for_update()
 NOTE = insert(erased_jobs).on_conflict_do_nothing(index_elements=["identity"])
-KNOWLEDGE = (embeddings, provenance, dead_letters)  # rows of an asset besides its jobs
+KNOWLEDGE = (embeddings, provenance, dead_letters, described_assets, search_terms)  # rows of an asset besides its jobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,9 @@ def erase_asset(tx: Tx, site_id: str, asset_id: str, *, deleted: bool) -> Erased
     mine = select(backfills.c.id).where(backfills.c.site_id == site_id)
     tx.conn.execute(delete(backfill_items).where(backfill_items.c.backfill_id.in_(mine), backfill_items.c.asset_id == asset_id))
     for table in KNOWLEDGE:
-        tx.conn.execute(delete(table).where(table.c.site_id == site_id, table.c.asset_id == asset_id))
+        went = tx.conn.execute(delete(table).where(table.c.site_id == site_id, table.c.asset_id == asset_id)).rowcount
+        if table is described_assets and went:
+            note_asset(tx, site_id, asset_id)
     return Erased(jobs=count, blobs=tuple(blobs))
 
 

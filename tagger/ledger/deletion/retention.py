@@ -12,6 +12,7 @@ from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.deletion.erasure import BATCH, KNOWLEDGE, Erased, erase_asset, erase_jobs
 from tagger.ledger.intake.hook_words import IS_HOOK_WORDS
+from tagger.ledger.searching.describing import note_site
 from tagger.ledger.tables import (
     attempts,
     audit_log,
@@ -19,6 +20,7 @@ from tagger.ledger.tables import (
     backfills,
     counters,
     deliveries,
+    erased_assets,
     erased_jobs,
     idempotency,
     jobs,
@@ -63,6 +65,7 @@ class Retention(Store):
         self._trim(ITEMS, _items_of(backfills.c.site_id == site_id))
         for table in KNOWLEDGE:
             self._trim(list(table.primary_key.columns), table.c.site_id == site_id)
+        self._write(lambda tx: note_site(tx, site_id))
         return erased
 
     def expire_jobs(self, before_ms: int, *, site_id: str | None = None, on_batch: OnBatch | None = None) -> Erased:
@@ -81,6 +84,7 @@ class Retention(Store):
             + self._trim(ITEMS, _items_of(_ended_before(before_ms)))
             + self._trim(REQUESTS, and_(~IS_HOOK_WORDS, idempotency.c.at_ms < now_ms - IDEMPOTENT_MS))
             + self._trim(REQUESTS, and_(IS_HOOK_WORDS, idempotency.c.at_ms < now_ms - HOOK_WORDS_MS))
+            + self._trim(list(erased_assets.primary_key.columns), erased_assets.c.at_ms < now_ms - ERASED_MS)
             + self._trim([erased_jobs.c.identity], erased_jobs.c.at_ms < now_ms - ERASED_MS)
             + self._trim(list(counters.primary_key.columns), usage.before(now_ms))
         )

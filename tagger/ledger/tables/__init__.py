@@ -4,6 +4,7 @@ Times are milliseconds since 1970 UTC. Open states have partial indexes, so ten 
 """
 
 from tagger.ledger.tables.base import metadata, word_is
+from tagger.ledger.tables.searching import described_assets, erased_assets, search_terms
 from tagger.ledger.tables.sites import api_keys, endpoints, sites
 from tagger.ledger.tables.upkeep import audit_log, counters, idempotency, prediction_cache, ticks, workers
 from tagger.ledger.tables.work import (
@@ -31,8 +32,10 @@ __all__ = [
     "dead_letters",
     "deliveries",
     "delivery_bodies",
+    "described_assets",
     "embeddings",
     "endpoints",
+    "erased_assets",
     "erased_jobs",
     "idempotency",
     "job_errors",
@@ -45,6 +48,7 @@ __all__ = [
     "prediction_cache",
     "provenance",
     "reviews",
+    "search_terms",
     "sites",
     "ticks",
     "word_is",

@@ -204,6 +204,7 @@ class ErasureCases:
                 ("idempotency", "at_ms"),
                 ("attempts", "at_ms"),
                 ("erased_jobs", "at_ms"),
+                ("erased_assets", "at_ms"),
             ):
                 query = text(
                     f"{'EXPLAIN' if postgres else 'EXPLAIN QUERY PLAN'} SELECT 1 FROM {table} WHERE {column} < 5 LIMIT 9"

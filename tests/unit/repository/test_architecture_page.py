@@ -20,6 +20,8 @@ from tagger.blobs import Blobs, open_blobs
 from tagger.cli.registry import PLACES
 from tagger.errors import TaggerError
 from tagger.operator_event import TYPES, OperatorEvent
+from tagger.search.index import VectorIndex
+from tagger.services.search.opening import open_index
 from tagger.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -154,10 +156,19 @@ def blob_store() -> Iterable[str]:
     yield "tests/support/blobs_contract.py"
 
 
+def vector_index() -> Iterable[str]:
+    """Where the protocol is, where an index is chosen, its name among the settings, and the suite that every index runs."""
+    yield of(VectorIndex)
+    yield of(open_index)
+    yield "tagger/settings/limits.py"
+    yield "tests/support/vector_index_contract.py"
+
+
 CHECKS: dict[str, Callable[[], Iterable[str]]] = {
     "a CMS": cms, "a model": model, "an alt-text rule": alttext_rule, "a setting": lambda: (of(Settings),), "a metric": metric,
     "a command": command, "an error": error, "a route": route, "a page": page, "a ledger column": ledger_column,
     "an operator event": operator_event, "an image format": image_format, "a store of uploaded bytes": blob_store,
+    "an index of vectors": vector_index,
 }  # fmt: skip
 
 

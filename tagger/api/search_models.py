@@ -1,0 +1,42 @@
+"""The models of the answers of the search, for the description of the API; `tagger/services/search/render.py` makes them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tagger.annotation import Action
+from tagger.api.response_models import Answer, AssetRef, Instant
+from tagger.asset import PictureKind
+
+
+class FoundTag(Answer):
+    id: str
+    label: str | None = Field(description="null after the job expired.")
+
+
+class HitOut(Answer):
+    asset: AssetRef
+    job: str = Field(description="The newest that described it.")
+    score: float = Field(description="1: first in each ranking that was made.")
+    similarity: float | None = Field(description="Cosine of the vectors; null: not among the nearest.")
+    matched_by: list[Literal["tag", "text", "text_in_picture", "vector"]]
+    described_at: Instant = Field(description="When it was first described.")
+    verdict: Action
+    kind: PictureKind | None
+    tags: list[FoundTag]
+    alt_text: dict[str, str] = Field(description="By locale; empty after the job expired.")
+    caption: dict[str, str]
+
+
+class Searched(Answer):
+    tags: bool
+    texts: bool
+    vectors: str | None = Field(description="The model whose vectors were compared; null: none were.")
+    notes: list[str] = Field(description="What was not searched, and why.")
+
+
+class SearchOut(Answer):
+    data: list[HitOut]
+    searched: Searched

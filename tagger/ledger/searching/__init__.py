@@ -1,0 +1,1 @@
+"""What search reads and writes in the ledger."""

@@ -1,0 +1,1 @@
+"""Search over described images: the words of an asset, and the indexes of its vectors."""
