@@ -32,6 +32,7 @@ MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
 }
 
 MAX_ATTEMPTS = 5  # typed, retryable failures of the job itself
+LONGEST_ASKED_MS = 6 * 3_600_000  # of a Retry-After: five attempts must end in days, not in weeks
 RETRY_AFTER_MS = (2_000, 10_000, 60_000, 300_000)  # wait before attempt 2, 3, 4, 5
 SOLO_AFTER_CRASHES = 2  # process deaths after which a job runs alone
 DEAD_AFTER_SOLO_CRASHES = 3
@@ -175,11 +176,13 @@ class Job:
     delivery_id: str | None
 
 
-def retry_at(failures: int, now_ms: int) -> int | None:
-    """When the next attempt is due after `failures` failures, or None when there is none left."""
+def retry_at(failures: int, now_ms: int, asked_ms: int = 0) -> int | None:
+    """When the next attempt is due after `failures` failures, or None when there is none left. `asked_ms`: for how long the
+    server of the image asked to be left alone.
+    """
     if failures >= MAX_ATTEMPTS:
         return None
-    return now_ms + RETRY_AFTER_MS[min(failures, len(RETRY_AFTER_MS)) - 1]
+    return now_ms + max(RETRY_AFTER_MS[min(failures, len(RETRY_AFTER_MS)) - 1], min(asked_ms, LONGEST_ASKED_MS))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from tagger.errors.base import TaggerError
 
 
@@ -21,9 +23,11 @@ class FetchError(ImageError):
     default_remedy = "Check that the URL opens without a login, or send the image's bytes."
 
 
+@dataclass(eq=False)
 class FetchFailed(FetchError):
-    """A network fault, a time-out or a 5xx: another attempt may succeed."""
+    """A network fault, a time-out or a 5xx: another attempt may succeed. `retry_after_ms`: the wait that the server asks for."""
 
+    retry_after_ms: int | None = field(default=None, kw_only=True)
     retryable = True
 
 

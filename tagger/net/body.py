@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from tagger.errors import ImageTooLarge
-from tagger.net.content_encoding import CHUNK, coding_of, undone
+from tagger.net.content_encoding import CHUNK, codings_of, undone
 
 SMALL = 1 << 20  # a body up to here is read without asking for room
 LENGTH_DIGITS = 20  # of a Content-Length; a longer one is cut and stays far over any limit
@@ -31,7 +31,7 @@ def read_body(raw: Raw, headers: Mapping[str, str], max_bytes: int, room: Callab
     if declared is not None and declared > max_bytes:
         raise _too_large(max_bytes)
     encoding = headers.get("content-encoding", "")
-    expected = declared if declared is not None and not coding_of(encoding) else max_bytes
+    expected = declared if declared is not None and not codings_of(encoding) else max_bytes
     data, asked = bytearray(), False
     for chunk in undone(_chunks(raw), encoding, max_bytes):
         if not asked and len(data) + len(chunk) > SMALL:

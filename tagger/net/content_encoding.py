@@ -1,8 +1,8 @@
 """Undoing a Content-Encoding under caps: of bytes made, and of their ratio to the bytes received.
 
 We ask for `identity`, but servers send what they like. Three kinds of value mean that there is nothing to undo: `aws-chunked`,
-which is a framing of uploads that object stores keep with the object; a character set, which belongs into Content-Type; and
-words for "none".
+which is a framing of uploads that object stores keep with the object; a character set or a media type, which belong into
+Content-Type; and words for "none".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal
 from tagger.errors import EncodingInvalid, ImageTooLarge
 from tagger.net.inflate import GZIP_START, Inflater, has_zlib_header
 
-Coding = Literal["", "gzip", "deflate"]
+Coding = Literal["gzip", "deflate"]
 
 CHUNK = 1 << 16
 MAX_RATIO = 100  # decoded over received; real images in gzip stay near 1
@@ -24,32 +24,35 @@ RATIO_FREE = 1 << 20  # bytes below which the ratio does not matter: a blank BMP
 KNOWN: dict[str, Coding] = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 AWS_CHUNKED = "aws-chunked"
 NOTHING = frozenset({"", "identity", "none", "null", "binary", "7bit", "8bit", AWS_CHUNKED})
+MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+(;.*)?|jpe?g|png|gif|webp|avif")
 CHARSET = re.compile(
     r"utf-?(8|16|32)(le|be)?|(us-)?ascii|iso-?8859-?\d{1,2}|latin-?\d|(windows|cp|ibm)-?\d{3,4}|koi8-[ru]|gbk|gb2312|gb18030"
     r"|big5(-hkscs)?|shift[_-]jis|euc-(jp|kr|tw)|iso-2022-(jp|kr)"
 )
 IMAGE_STARTS = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"RIFF", b"II*\0", b"MM\0*", b"BM")
+MOST_CODINGS = 2  # a server that packs a file that was packed already
 HEAD = 16  # bytes that show what a body is
 
 
-def coding_of(header: str) -> Coding:
-    """What is to be undone. Errors: EncodingInvalid for what cannot be, and for more than one coding."""
+def codings_of(header: str) -> tuple[Coding, ...]:
+    """What is to be undone, the last coding first. Errors: EncodingInvalid for what cannot be, and for more than two codings."""
     names = [name.strip().lower() for name in header.split(",")]
-    real = [name for name in names if name not in NOTHING and not CHARSET.fullmatch(name)]
-    if not real:
-        return ""
-    if len(real) > 1 or real[0] not in KNOWN:
+    real = [name for name in names if name not in NOTHING and not CHARSET.fullmatch(name) and not MEDIA_TYPE.fullmatch(name)]
+    if len(real) > MOST_CODINGS or any(name not in KNOWN for name in real):
         shown = ", ".join(name if re.fullmatch(r"[!-~]{1,20}", name) else "?" for name in real[:3])
         raise EncodingInvalid(f"The server sent Content-Encoding: {shown}, which tagger did not ask for and cannot decode.")
-    return KNOWN[real[0]]
+    return tuple(KNOWN[name] for name in reversed(real))
 
 
 def undone(chunks: Iterable[bytes], header: str, max_bytes: int) -> Iterator[bytes]:
     """The body without its encoding. Errors: EncodingInvalid, ImageTooLarge."""
-    coding = coding_of(header)
-    if not coding:
-        yield from chunks
-        return
+    body: Iterable[bytes] = chunks
+    for coding in codings_of(header):
+        body = _one_undone(body, coding, header, max_bytes)
+    yield from body
+
+
+def _one_undone(chunks: Iterable[bytes], coding: Coding, header: str, max_bytes: int) -> Iterator[bytes]:
     rest = iter(chunks)
     head = b""
     for chunk in rest:

@@ -3,6 +3,7 @@
 Path and query are part of many signatures, so they go onto the wire unchanged: `%7E` stays `%7E`, `%2f` stays lower case, and
 `+`, `?` without a query and dot segments stay too. Only what HTTP cannot carry is percent-encoded (blanks and non-ASCII), and
 what browsers encode, since no URL may hold it and strict servers refuse it: `"`, `<`, `>`, and in the path a backtick and braces.
+A backslash in the path is a slash, as in browsers; one at the border of the host is refused, because readers disagree there.
 The host is read strictly, because the checks of `addresses.py` and the connection must see the same one.
 """
 
@@ -28,6 +29,7 @@ _QUERY_CHARS = "".join(char for char in _VISIBLE_ASCII if char not in '"<>')
 _PATH_CHARS = "".join(char for char in _QUERY_CHARS if char not in "`{}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)(?:#.*)?", re.DOTALL)
+_TWO_SLASHES = re.compile(r"[/\\]{2}")
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:]+))(?::(?P<port>[0-9]{0,5}))?")
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]+(\.[a-z0-9_-]+)*")  # no empty label: clients drop dots, each in its own way
 
@@ -63,8 +65,8 @@ def parse_url(text: str) -> Hop:
     text = text.strip(BLANKS)
     if len(text) > MAX_URL:
         raise _invalid(f"The URL has more than {MAX_URL} characters.")
-    if any(c < " " or c == "\\" or c == "\x7f" for c in text):
-        raise _invalid("The URL holds a backslash or a control character.")
+    if any(c < " " or c == "\x7f" for c in text):
+        raise _invalid("The URL holds a control character.")
     match = _URL.fullmatch(text)
     if match is None:
         if (other := _SCHEME.match(text)) is not None and other[0].lower() not in ("http:", "https:"):
@@ -73,6 +75,8 @@ def parse_url(text: str) -> Hop:
     scheme = match[1].lower()
     if scheme not in DEFAULT_PORTS:
         raise _forbidden_scheme()
+    if "\\" in match[2]:
+        raise _invalid("The URL holds a backslash beside its host.")
     if "@" in match[2]:
         raise AddressForbidden(
             "The URL holds a user name or a password.",
@@ -80,7 +84,7 @@ def parse_url(text: str) -> Hop:
             errors=URL_POINTER,
         )
     host, port = host_and_port(match[2])
-    target = match[3] if match[3].startswith("/") else "/" + match[3]
+    target = _slashed(match[3] if match[3].startswith("/") else "/" + match[3])
     return Hop(scheme=scheme, host=host, port=port or DEFAULT_PORTS[scheme], target=_as_sent(target))
 
 
@@ -97,9 +101,17 @@ def follow(hop: Hop, location: str) -> Hop:
         reference = quote(raw, safe=_VISIBLE_ASCII + BLANKS).strip(BLANKS)
     if _SCHEME.match(reference):
         return parse_url(reference)
+    if _TWO_SLASHES.match(reference) and not reference.startswith("//"):
+        raise _invalid("The redirect holds a backslash beside its host.")
     if reference.startswith("//"):
         return parse_url(f"{hop.scheme}:{reference}")
-    return parse_url(hop.origin + _resolved(hop.target, reference.partition("#")[0]))
+    return parse_url(hop.origin + _resolved(hop.target, _slashed(reference.partition("#")[0])))
+
+
+def _slashed(target: str) -> str:
+    """Path and query with slashes for the path's backslashes: Windows wrote it."""
+    path, mark, query = target.partition("?")
+    return path.replace("\\", "/") + mark + query
 
 
 def _resolved(target: str, reference: str) -> str:

@@ -19,6 +19,7 @@ from tagger.net.addresses import AddressPolicy, AllowedHost
 from tagger.net.body import Raw, looks_like_html, read_body
 from tagger.net.client import EarlyEnd, HttpClient, Pieces, Request, RequestFailed, is_cut
 from tagger.net.pinned import Resolve, system_resolve
+from tagger.net.retry_after import retry_after_ms
 from tagger.net.url import URL_POINTER, Hop
 from tagger.settings import MIB
 from tagger.site import Site
@@ -27,6 +28,7 @@ from workers.fetch.files import read_file
 
 MAX_REDIRECTS = 5
 RETRYABLE_4XX = frozenset({408, 425, 429})
+ANSWERS_RETRY_AFTER = frozenset({429, 503})
 WITH_IMAGE = frozenset({200, 201, 202, 203})  # what comes with them is shown by browsers
 WHOLE_RANGE = re.compile(r"bytes 0-(\d+)/(\d+)", re.ASCII)
 MISSING = frozenset({403, 404})  # what a file that is not public yet is answered with
@@ -120,6 +122,11 @@ def _fetch_url(url: str, policy: FetchPolicy, deadline: float, client: HttpClien
         raise _failure(err, deadline) from None
 
 
+def _patience_ms(status: int, headers: Mapping[str, str]) -> int | None:
+    """For how long a server that limits its requests, or is away, asks to be left alone."""
+    return retry_after_ms(headers.get("retry-after", ""), time.time()) if status in ANSWERS_RETRY_AFTER else None
+
+
 class _Response(Raw, Pieces, Protocol):
     @property
     def status(self) -> int: ...
@@ -133,7 +140,7 @@ def _answer(hop: Hop, response: _Response, policy: FetchPolicy, room: Callable[[
     if status in MISSING and policy.may_be_early:
         raise ImageNotThereYet(f"{hop.masked} answered {status}.", errors=URL_POINTER)
     if status >= 500 or status in RETRYABLE_4XX:
-        raise FetchFailed(f"{hop.masked} answered {status}.", errors=URL_POINTER)
+        raise FetchFailed(f"{hop.masked} answered {status}.", errors=URL_POINTER, retry_after_ms=_patience_ms(status, headers))
     if status not in WITH_IMAGE and not (status == 206 and _whole(headers)):
         raise FetchRefused(f"{hop.masked} answered {status}.", errors=URL_POINTER)
     data, fault = _body(response, policy, room)

@@ -86,7 +86,8 @@ def _settle_error(
         return charge_crash(claim, deps, deadline, err)
     if isinstance(err, EngineStopped | Unavailable):
         return give_back(claim, deps, deadline, err)
-    return charge(claim, deps, deadline, watch, err.info())
+    wait_ms = err.retry_after_ms if isinstance(err, FetchFailed) else None
+    return charge(claim, deps, deadline, watch, err.info(), wait_ms=wait_ms or 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,14 +42,15 @@ def charge_crash(claim: Claim, deps: PipelineDeps, deadline: float, err: TaggerE
     return _settle(claim, "released", write)
 
 
-def charge(claim: Claim, deps: PipelineDeps, deadline: float, watch: Watch, error: ErrorInfo) -> Settlement:
+def charge(claim: Claim, deps: PipelineDeps, deadline: float, watch: Watch, error: ErrorInfo, *, wait_ms: int = 0) -> Settlement:
+    """Counts a typed failure. `wait_ms`: the next attempt comes no sooner."""
     log.warning(
         "job.failed", job=claim.job_id, stage=error.stage, code=error.code, detail=error.detail, attempt=claim.failures + 1
     )
     deps.on_error(error)
 
     def write() -> Settlement:
-        status = retry_until(deadline, lambda: deps.ledger.fail(claim, error, watch.timings_ms))
+        status = retry_until(deadline, lambda: deps.ledger.fail(claim, error, watch.timings_ms, wait_ms=wait_ms))
         return "stale" if status is None else "dead" if status == "dead" else "failed"
 
     return _settle(claim, "failed", write)

@@ -177,12 +177,13 @@ class Work(Store):
             return False
         return None if row.status == "running" else row.status in ("described", "done")
 
-    def fail(self, claim: Claim, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus | None:
-        """Count a typed failure. Returns `accepted` (with its next time) or `dead`. None: the token is stale."""
+    def fail(self, claim: Claim, error: ErrorInfo, timings_ms: Mapping[str, int], *, wait_ms: int = 0) -> JobStatus | None:
+        """Count a typed failure. `wait_ms`: the next attempt comes no sooner. Returns `accepted` (with its next time) or `dead`.
+        None: the token is stale."""
 
         def work(tx: Tx) -> JobStatus | None:
             row = _held(tx, claim)
-            return None if row is None else charge(tx, row, error, timings_ms)
+            return None if row is None else charge(tx, row, error, timings_ms, wait_ms=wait_ms)
 
         return self._write(work)
 

@@ -29,14 +29,16 @@ def bury_job(tx: Tx, row: JobRow, error: ErrorInfo, *, failures: int, **values: 
     _bury(tx, row.id, "job", row, row.id, failures, error.to_dict())
 
 
-def charge(tx: Tx, row: JobRow, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus:
-    """Count one typed failure: schedule another attempt, or end the job. A check without a model leaves no dead letter."""
+def charge(tx: Tx, row: JobRow, error: ErrorInfo, timings_ms: Mapping[str, int], *, wait_ms: int = 0) -> JobStatus:
+    """Count one typed failure: schedule another attempt, in `wait_ms` or later, or end the job. A check without a model leaves no
+    dead letter.
+    """
     failures = row.attempts + 1
     note_error(tx, row.id, error, timings_ms)
     if error.code == NotChecked.code:
         move_job(tx, row, "cancelled", attempts=failures)  # the caller reads the error; a replay could not help
         return "cancelled"
-    due = job_rules.retry_at(failures, tx.now_ms) if error.retryable else None
+    due = job_rules.retry_at(failures, tx.now_ms, wait_ms) if error.retryable else None
     if due is None:
         bury_job(tx, row, error, failures=failures)
         return "dead"

@@ -11,7 +11,7 @@ import pytest
 from support.ledger_cases.world import BROKEN, FIELDS, World, description
 from tagger.asset import ImageSource
 from tagger.errors import DecodeError, LedgerUnavailable, NotFound
-from tagger.job import MAX_ATTEMPTS, JobRequest
+from tagger.job import LONGEST_ASKED_MS, MAX_ATTEMPTS, RETRY_AFTER_MS, JobRequest
 
 
 class JobCases:
@@ -180,6 +180,20 @@ class JobCases:
         monkeypatch.setattr("tagger.ledger.claims.work.SETTLE_PAUSE_SECONDS", 0)
         assert world.ledger.complete(claim, description(), FIELDS)
         assert len(world.ledger.deliveries().data) == 1
+
+    def test_an_image_waits_as_long_as_its_server_asks(self, world: World) -> None:
+        """Five attempts in six minutes would only make a server angry that asks for an hour."""
+        job_id, began = world.accept("a"), world.now
+        assert world.ledger.fail(world.claimed(), BROKEN, {}, wait_ms=3_600_000) == "accepted"
+        assert world.ledger.job(job_id).next_attempt_ms == began + 3_600_000
+        world.later(3_599)
+        assert world.claim() is None
+        world.later(1)
+        assert world.ledger.fail(world.claimed(), BROKEN, {}, wait_ms=1) == "accepted"
+        assert world.ledger.job(job_id).next_attempt_ms == world.now + RETRY_AFTER_MS[1], "never sooner than by the schedule"
+        world.later(60)
+        assert world.ledger.fail(world.claimed(), BROKEN, {}, wait_ms=10**12) == "accepted"
+        assert world.ledger.job(job_id).next_attempt_ms == world.now + LONGEST_ASKED_MS
 
     def test_a_typed_failure_waits_then_runs_again_until_attempts_are_spent(self, world: World) -> None:
         job_id = world.accept("a")

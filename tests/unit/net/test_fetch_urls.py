@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tagger.errors import AddressForbidden
-from tagger.net.url import parse_url
+from tagger.net.url import follow, parse_url
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,8 @@ def test_a_url_is_taken_apart(url: str, host: str, port: int, target: str) -> No
         "http://cms.example:99999/",
         "http://cms.example:x/",
         "http://cms.example\\@evil.example/",
+        "http://cms.example\\a.jpg",
+        "http:\\\\cms.example\\a.jpg",
         "http://cms.example/\r\nX: y",
         "http://cms.example%2f@evil/",
         "http://[::1/",
@@ -66,6 +68,22 @@ def test_a_url_that_can_be_read_in_two_ways_is_refused(url: str) -> None:
         parse_url(url)
     assert "secret" not in str(caught.value)
     assert caught.value.errors[0].pointer == "/asset/image/url"
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [("\\a.jpg", "/a.jpg"), ("media\\a.jpg", "/x/media/a.jpg"), ("..\\a.jpg?p=c:\\d", "/a.jpg?p=c:\\d"),
+     ("http://cms.example/media\\a.jpg", "/media/a.jpg")],
+    ids=["root", "relative", "up", "whole"],
+)  # fmt: skip
+def test_a_backslash_in_a_path_is_a_slash_as_in_browsers(location: str, target: str) -> None:
+    assert follow(parse_url("http://cms.example/x/y.jpg"), location).url == "http://cms.example" + target
+
+
+@pytest.mark.parametrize("location", ["\\\\evil.example/a.jpg", "/\\evil.example/a.jpg", "\\/evil.example/a.jpg"])
+def test_a_backslash_beside_a_host_is_not_followed(location: str) -> None:
+    with pytest.raises(AddressForbidden):
+        follow(parse_url("http://cms.example/x"), location)
 
 
 def test_a_shown_url_hides_its_query() -> None:

@@ -240,6 +240,17 @@ def test_statuses_say_whether_a_retry_can_help(server: Server, status: str, kind
     assert "secret" not in str(caught.value.info())
 
 
+@pytest.mark.parametrize(
+    ("status", "asks", "wait"),
+    [("429 Too Many", "120", 120_000), ("503 Away", "120", 120_000), ("429 Too Many", "soon", None), ("500 Oops", "120", None)],
+)
+def test_a_server_says_when_to_come_back(server: Server, status: str, asks: str, wait: int | None) -> None:
+    server.answers["/a.jpg"] = send(f"HTTP/1.1 {status}\r\nRetry-After: {asks}\r\nContent-Length: 0\r\n\r\n".encode())
+    with pytest.raises(FetchFailed) as caught:
+        get(server, "/a.jpg")
+    assert caught.value.retry_after_ms == wait
+
+
 @pytest.mark.parametrize("page", [b"<!DOCTYPE html><html>", b"\xef\xbb\xbf \n<!-- hi --><HTML lang=en>", b"<head>"])
 def test_a_page_in_place_of_an_image_is_named(server: Server, page: bytes) -> None:
     server.answers["/a.jpg"] = ok(page, "Content-Type: image/jpeg")

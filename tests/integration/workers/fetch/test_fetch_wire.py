@@ -230,7 +230,21 @@ def test_two_locations_are_not_chosen_from(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "encoding", ["aws-chunked", "UTF-8", "utf8", "ISO-8859-1", "windows-1252", "binary", "none", "identity, aws-chunked", ""]
+    "encoding",
+    [
+        "aws-chunked",
+        "UTF-8",
+        "utf8",
+        "ISO-8859-1",
+        "windows-1252",
+        "binary",
+        "none",
+        "identity, aws-chunked",
+        "",
+        "image/jpeg",
+        "image/svg+xml; charset=utf-8",
+        "jpg",
+    ],
 )
 def test_an_encoding_that_is_none_is_ignored(server: Server, encoding: str) -> None:
     server.answers["/a.jpg"] = ok(BODY, f"Content-Encoding: {encoding}")
@@ -241,6 +255,14 @@ def test_an_encoding_that_is_none_is_ignored(server: Server, encoding: str) -> N
 def test_gzip_beside_aws_chunked_is_undone_where_it_is_there(server: Server, pack: Callable[[bytes], bytes]) -> None:
     server.answers["/a.jpg"] = ok(pack(BODY), "Content-Encoding: gzip, aws-chunked")
     assert get(server).data == BODY
+
+
+def test_a_body_that_was_packed_twice_is_unpacked_twice(server: Server) -> None:
+    server.answers["/a.jpg"] = ok(zlib.compress(gzip.compress(BODY)), "Content-Encoding: gzip, deflate")
+    assert get(server).data == BODY
+    server.answers["/a.jpg"] = ok(gzip.compress(BODY), "Content-Encoding: gzip, gzip, gzip")
+    with pytest.raises(EncodingInvalid):
+        get(server)
 
 
 def test_a_deflate_without_its_header_is_read(server: Server) -> None:

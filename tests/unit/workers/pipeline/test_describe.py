@@ -69,6 +69,7 @@ class PaperLedger:
     def __init__(self) -> None:
         self.completed: list[tuple[Description, Mapping[str, Any] | None]] = []
         self.failed: list[ErrorInfo] = []
+        self.waits: list[int] = []
         self.released = self.crashed = 0
         self.stored: dict[str, bytes] = {}
         self.away = 0  # so many calls fail first
@@ -100,8 +101,9 @@ class PaperLedger:
             self.completed.append((description, delivery_fields))
         return not self.stale
 
-    def fail(self, claim: Claim, error: ErrorInfo, timings_ms: Mapping[str, int]) -> JobStatus | None:
+    def fail(self, claim: Claim, error: ErrorInfo, timings_ms: Mapping[str, int], *, wait_ms: int = 0) -> JobStatus | None:
         self._here()
+        self.waits.append(wait_ms)
         self.failed.append(error)
         return None if self.stale else "accepted" if error.retryable else "dead"
 
@@ -391,6 +393,12 @@ def test_an_image_whose_decoder_is_killed_twice_is_charged_a_crash(desk: Desk) -
     desk.decoder.error = DecoderLost()
     assert describe(desk.claim(), desk.deps) == "released"
     assert (desk.ledger.crashed, desk.ledger.released, desk.ledger.failed) == (1, 0, [])
+
+
+def test_an_image_whose_server_asks_for_a_pause_is_tried_after_it(desk: Desk) -> None:
+    desk.decoder.error = FetchFailed("It answered 429.", retry_after_ms=120_000)
+    assert describe(desk.claim(), desk.deps) == "failed"
+    assert desk.ledger.waits == [120_000]
 
 
 @pytest.mark.parametrize("error", [DecoderLost(), DeadlineExceeded(), FetchFailed("Timed out.")])
