@@ -10,7 +10,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData, Headers, UploadFile
 
 from tagger.api.deps import AppState
 from tagger.asset import ImageSource
@@ -90,6 +90,18 @@ def check_parts(form: FormData, names: Collection[str]) -> None:
     if strange:
         pointers = tuple(Pointer(pointer=f"/{name[:100]}", detail="no such part") for name in strange[:3])
         raise BadRequest(f"The body has an unknown part. Known are: {', '.join(names)}.", errors=pointers)
+    twice = next((name for name in names if len(form.getlist(name)) > 1), None)
+    if twice is not None:  # one of them would be passed over, and nobody would know which
+        pointer = Pointer(pointer=f"/{twice}", detail="given more than once")
+        raise BadRequest(f"The body has more than one part `{twice}`.", "Send one image in a request.", errors=(pointer,))
+
+
+def check_whole_file(headers: Headers) -> None:
+    """Errors: BadRequest for a body that is not the bytes of one whole file: a form, or a part of an upload."""
+    if headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data":
+        raise BadRequest("The body is a form, not an image.", "Send the bytes of the image, or the form to POST /v1/jobs.")
+    if "content-range" in headers:  # RFC 9110, 14.4: such a PUT would store a part as the whole
+        raise BadRequest("The body is a part of a file (Content-Range).", "Send the whole file in one request.")
 
 
 def check_size(data: bytes, state: AppState) -> None:

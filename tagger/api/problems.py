@@ -26,6 +26,7 @@ from tagger.errors import (
     Unauthorized,
     Unavailable,
 )
+from tagger.validation_text import fault_text
 
 log = structlog.get_logger()
 
@@ -76,7 +77,7 @@ def _pointer(error: Mapping[str, Any]) -> Pointer:
     location: Sequence[Any] = error["loc"]
     path = location[1:] if location and location[0] in ("body", "query", "path", "header") else location
     parts = (str(part).replace("~", "~0").replace("/", "~1") for part in path)  # RFC 6901
-    return Pointer(pointer="".join("/" + part for part in parts), detail=str(error["msg"]).removeprefix("Value error, "))
+    return Pointer(pointer="".join("/" + part for part in parts), detail=fault_text(error))
 
 
 async def _http_exception(request: Request, error: Exception) -> JSONResponse:

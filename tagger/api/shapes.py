@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 from tagger.annotation import Field as FieldName
 from tagger.cms.job_body import ALL_FIELDS, AssetId, Body, ImageIn, Locale, Text, Url
 from tagger.net.addresses import AllowedHost
+from tagger.validation_text import SITE_ID
 
 Since = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 STATEMENT_EXAMPLE: JsonDict = {"text": "A tabby cat on a red sofa", "image": {"url": "https://cms.example/a.jpg"}}
@@ -34,7 +35,7 @@ class EndpointIn(Body):
 
 
 class SiteIn(Body):
-    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    id: str = Field(pattern=SITE_ID)
     name: Text = Field(min_length=1, max_length=200)
     cms: Text = Field("generic", description="Whose hooks it sends and whose answers it gives.")
     profile: Text = "general"

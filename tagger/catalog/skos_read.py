@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from rdflib import SKOS, BNode, Graph, Namespace
+from rdflib import DCTERMS, OWL, SKOS, BNode, Graph, Namespace
 from rdflib import Literal as Text
 
 from tagger.catalog import rdf_file
@@ -77,7 +77,7 @@ class _Reader:
         )
 
     def categories(self) -> tuple[Category, ...]:
-        members = {n for n in members_of(self.graph, self.scheme) if self.is_told(n)}
+        members = {n for n in members_of(self.graph, self.scheme) if self.is_current(n) and self.is_told(n)}
         parents = {n: parents_of(self.graph, n, members) for n in members}
         inner = {parent for some in parents.values() for parent in some}
         tops = [n for n in members if not parents[n] and (n in inner or self.one(n, TAGGER.prompt) is not None)]
@@ -89,6 +89,14 @@ class _Reader:
         if loose and (terms := self.terms_of(loose)):
             parsed.append(Category(id=self.unused(UNSORTED, UNSORTED, self.groups), terms=terms))
         return tuple(category for category in parsed if category.terms)
+
+    def is_current(self, node: Node) -> bool:
+        """Publishers keep what they replaced, so that old ids still mean something. Nobody should be offered it."""
+        if not any(str(value).lower() in ("true", "1") for value in self.graph.objects(node, OWL.deprecated)):
+            return True
+        instead = self.one(node, DCTERMS.isReplacedBy)
+        self.warn(f"`{node}` was left out: it is deprecated{f'; `{instead}` replaces it' if instead else ''}.")
+        return False
 
     def is_told(self, node: Node) -> bool:
         if self.words.has_label(node) or self.one(node, TAGGER.position) is not None:

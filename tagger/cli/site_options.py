@@ -9,6 +9,7 @@ from tagger import serializers
 from tagger.errors import BadRequest
 from tagger.ledger import Ledger
 from tagger.site import Site
+from tagger.validation_text import fault_text
 
 if TYPE_CHECKING:
     from tagger.api.shapes import SiteIn
@@ -47,5 +48,5 @@ def checked(
             endpoint=None if endpoint is None else EndpointIn(url=endpoint, allow_private=allow_private),
         )
     except ValidationError as err:
-        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in err.errors()]
+        problems = [f"{'.'.join(map(str, e['loc']))}: {fault_text(e)}" for e in err.errors()]
         raise BadRequest("; ".join(problems), "Correct it; `tagger sites add --help` has an example.") from None

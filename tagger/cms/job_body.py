@@ -22,6 +22,7 @@ from tagger.errors import AddressForbidden, BadRequest, BodyTooLarge, Pointer
 from tagger.job import JobRequest
 from tagger.net.url import parse_url
 from tagger.site import Site
+from tagger.validation_text import fault_text
 
 ID_CHARS, REVISION_CHARS, URL_CHARS = 512, 256, 4_096
 TITLE_CHARS, CAPTION_CHARS = 1_000, 5_000
@@ -191,8 +192,7 @@ def pointers(err: ValidationError, prefix: str = "") -> tuple[Pointer, ...]:
     faults = []
     for error in err.errors(include_url=False, include_context=False)[:POINTERS]:
         parts = (str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"])
-        detail = error["msg"].removeprefix("Value error, ")
-        faults.append(Pointer(pointer=prefix + "".join("/" + part for part in parts), detail=detail))
+        faults.append(Pointer(pointer=prefix + "".join("/" + part for part in parts), detail=fault_text(error)))
     return tuple(faults)
 
 

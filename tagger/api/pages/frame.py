@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tagger.api.pages import language, shown
 from tagger.api.pages.signed_in import Person, SignInFirst
 from tagger.errors import BadRequest, TaggerError, Unauthorized
+from tagger.validation_text import fault_text
 
 log = structlog.get_logger()
 
@@ -98,7 +99,7 @@ class PageRoute(APIRoute):
                 return _to_sign_in(request, err)
             except RequestValidationError as err:
                 fault = err.errors()[0]
-                return error_page(request, BadRequest(f"{fault['loc'][-1]}: {fault['msg']}"))
+                return error_page(request, BadRequest(f"{fault['loc'][-1]}: {fault_text(fault)}"))
             except TaggerError as err:
                 return error_page(request, err)
             except Exception as err:

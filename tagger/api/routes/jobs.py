@@ -20,7 +20,7 @@ from tagger.annotation import Action
 from tagger.api import response_models
 from tagger.api.deps import AppState, CallerDep, Cursor, SiteDep, StateDep, known_query
 from tagger.api.image_follows import completed
-from tagger.api.job_reading import check_size, chosen_profile, read_job, unstored
+from tagger.api.job_reading import check_size, check_whole_file, chosen_profile, read_job, unstored
 from tagger.api.response_models import answered
 from tagger.asset import Role
 from tagger.cms.job_body import (
@@ -173,6 +173,7 @@ async def put_image(
     metadata: Annotated[list[str] | None, Query(description="`key=value`; repeat for several.", max_length=METADATA_KEYS)] = None,
     key: IdempotencyKey = None,
 ) -> JSONResponse:
+    check_whole_file(request.headers)
     data = await request.body()
     check_size(data, state)
     context = ContextIn(role=role, title=title, caption=caption, contains_text=contains_text)

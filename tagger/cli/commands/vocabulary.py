@@ -21,6 +21,8 @@ from tagger.locales import pick
 app = typer.Typer(help="Check, show, build, import and export vocabularies.", no_args_is_help=True)
 
 FORMS: dict[str, skos.Format] = {".ttl": "turtle", ".jsonld": "json-ld", ".json": "json-ld"}
+READ_AS: dict[str, skos.Format] = {**FORMS, ".nt": "turtle"}  # N-Triples is a part of Turtle
+RDF_XML = (".rdf", ".xml", ".owl", ".skos")
 YAMLS = (".yaml", ".yml")
 MOST_WARNINGS = 50  # about one SKOS file
 Named = Annotated[str, typer.Argument(help="File (.yaml, .ttl, .jsonld), or name of an installed vocabulary.")]
@@ -135,7 +137,7 @@ def export(
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(**console.PATH, help="SKOS file: .ttl or .jsonld.")],
+    source: Annotated[Path, typer.Argument(**console.PATH, help="SKOS file: .ttl, .nt or .jsonld.")],
     out: Annotated[Path, typer.Argument(**console.PATH, help="YAML file to write.")],
     name: Annotated[str | None, typer.Option(help="Name of the vocabulary. Default: the name in the file.")] = None,
     scheme: Annotated[
@@ -193,7 +195,7 @@ def diff(
 def load(name: str) -> Vocabulary:
     """A file by its ending, else a vocabulary of this installation. Errors: VocabularyInvalid."""
     path = Path(name)
-    if path.suffix.lower() in FORMS:
+    if path.suffix.lower() in READ_AS or path.suffix.lower() in RDF_XML:
         return _skos(path)
     if path.suffix.lower() in YAMLS or os.path.isfile(path):
         return vocabulary_file.load(path)
@@ -207,9 +209,12 @@ def load(name: str) -> Vocabulary:
 
 
 def _skos(path: Path, name: str | None = None, scheme: str | None = None) -> Vocabulary:
-    form = FORMS.get(path.suffix.lower())
+    form = READ_AS.get(path.suffix.lower())
     if form is None:
-        raise BadRequest(f"{path.name} ends neither in .ttl nor in .jsonld.", "Rename it to the ending of its format.")
+        if path.suffix.lower() in RDF_XML:
+            remedy = f"Convert it: `rdfpipe -i xml -o turtle {path.name} > {path.stem}.ttl`. rdfpipe is a part of rdflib."
+            raise BadRequest(f"{path.name} is RDF/XML, which tagger does not read.", remedy)
+        raise BadRequest(f"{path.name} ends neither in .ttl, .nt nor .jsonld.", "Rename it to the ending of its format.")
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)

@@ -16,6 +16,7 @@ from tagger.asset import Role
 from tagger.cms.generic.callback import BOM
 from tagger.cms.job_body import ID_CHARS, URL_CHARS, AssetId, Revision, Text, Url, given_alone
 from tagger.errors import AnswerInvalid
+from tagger.validation_text import fault_text
 
 TYPE = "library.page"
 ASSET_ID: TypeAdapter[str] = TypeAdapter(AssetId)
@@ -129,4 +130,4 @@ def _usable(row: Any, number: int) -> Listed:
 
 def _told(err: ValidationError) -> str:
     first = err.errors(include_url=False)[0]
-    return f"{'/'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{'/'.join(map(str, first['loc']))}: {fault_text(first)}"

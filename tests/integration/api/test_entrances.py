@@ -243,3 +243,28 @@ def test_the_command_line_and_sites_read_locales_as_the_api_does(door: Door, giv
             refused = CliRunner().invoke(cli, [*home, *commands[command]])
             assert refused.exit_code != 0
             assert "language tag" in refused.output + str(refused.exception)
+
+
+@pytest.mark.parametrize("part", ["image", "job"])
+def test_a_part_that_comes_twice_is_refused(door: Door, part: str) -> None:
+    """Else one of two images would be described, and nobody would know which."""
+    job = json.dumps({"asset": {"id": "twice"}})
+    parts = [("image", ("a.png", PIXELS)), ("job", (None, job)), (part, ("b.png", PIXELS) if part == "image" else (None, job))]
+    answer = door.api.post("/v1/jobs", files=parts, headers=KEY)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, f"/{part}")
+    assert "more than one part" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ({"Content-Type": "multipart/form-data; boundary=x"}, "is a form"),
+        ({"Content-Range": "bytes 0-9/100"}, "a part of a file"),
+    ],
+    ids=["a form", "a part"],
+)
+def test_raw_bytes_are_one_whole_file(door: Door, headers: dict[str, str], why: str) -> None:
+    answer = door.api.put("/v1/assets/whole/image", content=PIXELS, headers={**KEY, **headers})
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_request")
+    assert why in answer.json()["detail"]
+    assert door.ledger.jobs(asset_id="whole").data == []

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from tagger.catalog import rdf_file, skos, vocabulary_file
 from tagger.catalog.vocabulary import Term, Vocabulary
-from tagger.errors import VocabularyInvalid
+from tagger.cli.commands.vocabulary import load
+from tagger.errors import BadRequest, VocabularyInvalid
 
 HEAD = """
 @prefix skos: <http://www.w3.org/2004/02/skos/core#> .
@@ -315,3 +316,35 @@ def test_a_file_in_another_encoding_is_told_to_be_saved_as_utf_8(encoding: str) 
     with pytest.raises(VocabularyInvalid, match=r"The file is not UTF-8: byte \d+ is not valid\.") as refused:
         skos.load((HEAD + ':a skos:inScheme :s; skos:prefLabel "café"@en .').encode(encoding), name="v")
     assert refused.value.info().remedy == "Save the file as UTF-8."
+
+
+def test_a_deprecated_concept_is_left_out_and_named() -> None:
+    """EuroVoc, AGROVOC and UNESCO keep what they replaced."""
+    found, told = read(
+        """@prefix owl: <http://www.w3.org/2002/07/owl#> .
+        :old skos:inScheme :s ; skos:prefLabel "Peking"@en ; owl:deprecated true ; dct:isReplacedBy :new .
+        :gone skos:inScheme :s ; skos:prefLabel "Gone"@en ; owl:deprecated "true" .
+        :new skos:inScheme :s ; skos:prefLabel "Beijing"@en ; owl:deprecated false ."""
+    )
+    assert [term.id for _, term in found] == ["new"]
+    assert sorted(told) == [
+        "`http://voc.example/gone` was left out: it is deprecated.",
+        "`http://voc.example/old` was left out: it is deprecated; `http://voc.example/new` replaces it.",
+    ]
+
+
+N_TRIPLES = """<http://voc.example/s> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> \
+<http://www.w3.org/2004/02/skos/core#ConceptScheme> .
+<http://voc.example/a> <http://www.w3.org/2004/02/skos/core#inScheme> <http://voc.example/s> .
+<http://voc.example/a> <http://www.w3.org/2004/02/skos/core#prefLabel> "a cat"@en .
+""".replace("\\\n", "")
+
+
+def test_n_triples_are_read_and_rdf_xml_names_a_converter(tmp_path: Path) -> None:
+    triples, rdf_xml = tmp_path / "v.nt", tmp_path / "v.rdf"
+    triples.write_text(N_TRIPLES, "utf-8")
+    rdf_xml.write_text("<rdf:RDF/>", "utf-8")
+    assert [term.label("en") for _, term in load(str(triples))] == ["a cat"]
+    with pytest.raises(BadRequest, match="is RDF/XML") as told:
+        load(str(rdf_xml))
+    assert "rdfpipe -i xml -o turtle v.rdf > v.ttl" in told.value.remedy
