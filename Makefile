@@ -6,6 +6,8 @@ DEV := .venv
 OPS := .venv-ops
 TOOLS := .ops-tools
 AXE := $(TOOLS)/axe.min.js
+WAGTAIL := .venv-wagtail
+WAGTAIL_OLD := .venv-wagtail-old
 PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: docs demo load s3-test upgrade-test wheel-test test suite test-fast ops-test pages-test compose-test hadolint alerts-test helm-test audit lint types unit faults soak bench lock clean images docs-site
@@ -126,14 +128,39 @@ images: $(DEV)/.done  ## Run Pillow's and pillow_heif's own nasty test images th
 wordpress-zip:  ## Pack the WordPress plugin into build/
 	$(PYTHON) integrations/wordpress/build.py build/tagger-wordpress.zip
 
-peers: $(DEV)/.done wordpress-zip  ## Boot real WordPress 6.1 and 6.8 and use them (apt: mariadb-server php-cli php-mysql php-gd php-curl php-xml php-mbstring)
+peers: $(DEV)/.done wordpress-zip wagtail-tests  ## Boot real WordPress 6.1 and 6.8 and real Wagtail, and use them (apt: mariadb-server php-cli php-mysql php-gd php-curl php-xml php-mbstring)
 	$(DEV)/bin/python -m pytest tests/peers $(ARGS)
 
-ops-tools: $(OPS)/.done $(TOOLS)/.done  ## Fetch what `make ops-test` needs: hadolint, helm, Prometheus, WordPress 6.8
+ops-tools: $(OPS)/.done $(TOOLS)/.done $(WAGTAIL)/.done  ## Fetch what `make ops-test` needs: hadolint, helm, Prometheus, WordPress 6.8, Wagtail
 	tests/peers/wordpress/fetch.sh trixie $${TAGGER_PEERS_CACHE:-/var/tmp/tagger-peers}/trixie
 
-peers-ci: $(DEV)/.done wordpress-zip  ## WordPress 6.8 alone, by REST and with this machine's PHP; wp-admin in a browser is in `make peers`
-	PEERS_WORDPRESS=6.8 $(DEV)/bin/python -m pytest tests/peers --ignore tests/peers/test_wordpress_editor.py -k "not 7.4 and not 8.4" $(ARGS)
+peers-ci: $(DEV)/.done wordpress-zip wagtail-tests  ## WordPress 6.8 and Wagtail by HTTP, with this machine's PHP and Python; what needs a browser is in `make peers`
+	PEERS_WORDPRESS=6.8 $(DEV)/bin/python -m pytest tests/peers --ignore tests/peers/test_wordpress_editor.py --ignore tests/peers/test_wagtail_editor.py -k "not 7.4 and not 8.4" $(ARGS)
+
+.PHONY: wagtail-wheel wagtail-tests wagtail-tests-old peers-wagtail
+
+peers-wagtail: wagtail-tests wagtail-tests-old  ## Real Wagtail on SQLite and PostgreSQL with a real tagger, and the app's own tests with the oldest versions too
+	$(DEV)/bin/python -m pytest tests/peers -k wagtail $(ARGS)
+
+wagtail-wheel: $(DEV)/.done  ## Pack the app for Wagtail and Django into build/wagtail/
+	rm -rf build/wagtail && mkdir -p build/wagtail && cp -r integrations/wagtail build/wagtail/source
+	$(DEV)/bin/python -m build --wheel --no-isolation --outdir build/wagtail build/wagtail/source >build/wagtail/build.log
+	cp -r integrations/wagtail/tests build/wagtail/tests
+
+$(WAGTAIL)/.done: requirements/wagtail.lock
+$(WAGTAIL_OLD)/.done: requirements/wagtail-old.lock
+$(WAGTAIL)/.done $(WAGTAIL_OLD)/.done:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(PIP) --require-hashes -r $<
+	touch $@
+
+wagtail-tests: wagtail-wheel $(WAGTAIL)/.done  ## The app's own tests with its wheel: Wagtail, plain Django and django-filer
+	$(WAGTAIL)/bin/python $(PIP) --no-deps --force-reinstall build/wagtail/*.whl
+	for kind in wagtail plain filer; do (cd build/wagtail && TAGGER_TEST=$$kind ../../$(WAGTAIL)/bin/python -m django test --settings tests.settings --pythonpath .) || exit 1; done
+
+wagtail-tests-old: wagtail-wheel $(WAGTAIL_OLD)/.done
+	$(WAGTAIL_OLD)/bin/python $(PIP) --no-deps --force-reinstall build/wagtail/*.whl
+	for kind in wagtail plain; do (cd build/wagtail && TAGGER_TEST=$$kind ../../$(WAGTAIL_OLD)/bin/python -m django test --settings tests.settings --pythonpath .) || exit 1; done
 
 ops-test: peers-ci
 
@@ -143,9 +170,11 @@ lock:  ## Renew the locks from pyproject.toml (needs uv)
 	uv pip compile pyproject.toml requirements/build.in --extra postgres --extra ops --extra s3 --extra otel -c requirements/dev.lock $(LOCK) -o requirements/image.lock
 	uv pip compile requirements/ops.in $(LOCK) -o requirements/ops.lock
 	uv pip compile requirements/audit.in $(LOCK) -o requirements/audit.lock
+	uv pip compile requirements/wagtail.in $(LOCK) -o requirements/wagtail.lock
+	uv pip compile requirements/wagtail-old.in $(LOCK) -o requirements/wagtail-old.lock
 	uv pip compile requirements/gpu.in $(LOCK) -c requirements/dev.lock -o requirements/gpu.lock
 
 LOCK := --generate-hashes --no-emit-index-url --no-annotate --no-header --universal --python-version 3.11 --quiet
 
 clean:
-	rm -rf $(DEMO) $(DEV) $(OPS) $(TOOLS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(DEMO) $(DEV) $(OPS) $(WAGTAIL) $(WAGTAIL_OLD) $(TOOLS) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,202 @@
+"""Messages of tagger, for each kind of image model."""
+
+from __future__ import annotations
+
+import unittest
+from unittest import mock
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.test import override_settings
+
+from tests.base import Case
+from wagtail_tagger import pictures, review, words
+from wagtail_tagger.conf import config
+from wagtail_tagger.models import Picture, Tag, Word
+
+OTHER = "whsec_b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldA=="
+
+
+class MessagesTest(Case):
+    def test_a_text_is_written_once_and_what_it_replaced_is_told_again(self) -> None:
+        key = self.upload()
+        first = self.describe(key, "A cat", sequence=5, delivery="d5")["fields"]["alt_text"]["en"]
+        self.assertEqual(first, {"outcome": "written", "value": "A cat", "previous": None})
+        again = self.describe(key, "A cat", sequence=5, delivery="d5")["fields"]["alt_text"]["en"]
+        self.assertEqual(again, {"outcome": "unchanged", "value": "A cat", "previous": None})
+        self.assertEqual((self.alt(key), self.picture(key).state), ("A cat", "written"))
+
+    def test_an_older_message_is_refused_with_the_number_of_the_last(self) -> None:
+        key = self.upload()
+        self.describe(key, "A cat", sequence=5, delivery="d5")
+        late = {"outcome": "rejected", "reason": "stale_sequence", "sequence": 5}
+        self.assertEqual(self.describe(key, "A dog", ours=("A cat",), sequence=5)["fields"]["alt_text"]["en"], late)
+        self.assertEqual(self.describe(key, sequence=4), {"fields": {}, **late})
+        self.assertEqual(self.alt(key), "A cat")
+
+    def test_what_an_editor_wrote_or_emptied_stays_and_tagger_is_told(self) -> None:
+        key = self.upload()
+        self.describe(key, "A cat")
+        self.edit(key, "Tibby")
+        self.assertEqual(self.outcome(key, "A dog", ours=("A cat",)), "kept")
+        self.edit(key, "A cat")  # tagger's words, but now a person chose them
+        self.assertEqual(self.outcome(key, "A dog", ours=("A cat",)), "kept")
+        self.edit(key, "")
+        self.assertEqual(self.outcome(key, "A dog", ours=("A cat",)), "kept")
+        self.assertEqual(self.alt(key), "")
+        told = [message.data["fields"]["alt_text"]["en"] for message in self.waiting("asset.edited")]
+        self.assertEqual([one["value"] for one in told], ["Tibby", "A cat", ""])
+        self.assertEqual(told[0]["was"], words.hash_of("A cat"))
+
+    def test_a_text_that_a_program_changed_past_the_app_stays_too(self) -> None:
+        key = self.upload()
+        self.describe(key, "A cat")
+        pictures.of(key).update(**{config().texts["alt_text", "en"]: ""})
+        self.assertEqual(self.outcome(key, "A dog", ours=("A cat",)), "kept")
+
+    def test_a_save_of_other_fields_does_not_put_back_old_words(self) -> None:
+        key = self.upload()
+        opened = pictures.find(key)
+        self.describe(key, "A cat")
+        opened.save()
+        self.assertEqual(self.alt(key), "A cat")
+        self.assertEqual(self.waiting("asset.edited"), [])
+        self.assertEqual(self.outcome(key, "A dog", ours=("A cat",)), "written", "it is still tagger's")
+
+    def test_an_instance_that_is_read_again_counts_as_read_then(self) -> None:
+        key = self.upload()
+        row = pictures.find(key)
+        self.describe(key, "A cat")
+        row.refresh_from_db()
+        row.save()
+        self.assertEqual(self.waiting("asset.edited"), [])
+
+    def test_markup_is_not_stored_and_the_answer_says_what_is(self) -> None:
+        key = self.upload()
+        said = self.describe(key, "Sign <script>alert(1)</script> of the <b>shop</b>\nwith 5 < 7")["fields"]["alt_text"]["en"]
+        self.assertEqual((said["value"], self.alt(key)), ("Sign of the shop with 5 < 7",) * 2)
+
+    def test_a_text_that_is_too_long_for_the_column_is_refused(self) -> None:
+        longest = config().longest(("alt_text", "en"))
+        said = self.describe(self.upload(), "x" * (longest + 1))["fields"]["alt_text"]["en"]
+        self.assertEqual(said, {"outcome": "rejected", "reason": "too_long"})
+
+    def test_unknown_fields_languages_and_pictures(self) -> None:
+        key = self.upload()
+        offer = {"value": "x", "if_current": {"in": [None]}}
+        said = self.describe(key, fields={"price": {"en": offer}, "alt_text": {"fr": offer, "en-GB": offer}})["fields"]
+        self.assertEqual(said["price"]["en"]["reason"], "unknown_field")
+        self.assertEqual(said["alt_text"]["fr"]["reason"], "unknown_locale")
+        self.assertEqual(said["alt_text"]["en-GB"]["outcome"], "written")
+        for gone in ("987654", "no key", "", "٣"):
+            self.assertEqual(self.outcome(gone, "A cat"), "gone")
+
+    def test_an_undo_puts_back_only_what_tagger_wrote(self) -> None:
+        key = self.upload()
+        self.describe(key, "A cat")
+        undo = {"alt_text": {"en": {"value": None, "if_current": {"in": [words.hash_of("A cat")]}}}}
+        said = self.describe(key, kind="asset.reverted", fields=undo)["fields"]["alt_text"]["en"]
+        self.assertEqual(said, {"outcome": "written", "value": None})
+        self.assertEqual(self.outcome(key, "A dog"), "written", "as if it was never set")
+        self.edit(key, "Tibby")
+        self.assertEqual(self.describe(key, kind="asset.reverted", fields=undo)["fields"]["alt_text"]["en"]["outcome"], "kept")
+
+    def test_a_locked_picture_is_left_alone(self) -> None:
+        key = self.upload()
+        review.set_locked(key, True)
+        self.assertEqual(self.describe(key, "A cat")["fields"]["alt_text"]["en"], words.LOCKED)
+        review.set_locked(key, False)
+        self.assertEqual(self.outcome(key, "A cat"), "written")
+
+    def test_a_failure_is_shown(self) -> None:
+        key = self.upload()
+        self.describe(
+            key, kind="asset.failed", error={"code": "image_unreadable", "detail": "It is HTML.", "remedy": "Send JPEG."}
+        )
+        self.assertEqual((self.picture(key).state, self.picture(key).told["error"]["detail"]), ("failed", "It is HTML."))
+
+    def test_who_may_send(self) -> None:
+        key = self.upload()
+        data = {"asset": {"id": key}, "sequence": 1, "fields": {}}
+        self.assertEqual(self.post("asset.described", data, secret=OTHER).status_code, 401)
+        self.assertEqual(self.post("asset.described", data, age=301).status_code, 401)
+        self.assertEqual(self.client.post("/tagger/messages", b"{}", content_type="application/json").status_code, 401)
+        self.assertEqual(self.client.get("/tagger/messages").status_code, 405)
+        self.assertEqual(self.post("asset.described", {"asset": {}}).status_code, 422)
+        self.assertEqual(self.post("asset.praised", {}).status_code, 204)
+        with override_settings(TAGGER={**settings.TAGGER, "CALLBACK_SECRETS": [OTHER, settings.SECRET]}):
+            self.assertEqual(self.post("webhook.test", {}).status_code, 204, "two secrets during a rotation")
+
+    def test_a_database_that_fails_is_answered_503_and_nothing_is_written(self) -> None:
+        key = self.upload()
+        data = {"asset": {"id": key}, "sequence": 1, "fields": {"alt_text": {"en": {"value": "x", "if_current": {"in": [None]}}}}}
+        with mock.patch("wagtail_tagger.review.show", side_effect=DatabaseError("full")):
+            self.assertEqual(self.post("asset.described", data).status_code, 503)
+        self.assertEqual((self.alt(key), self.picture(key).sequence, Word.objects.count()), ("", 0, 0))
+
+    def test_the_library_says_who_wrote(self) -> None:
+        ours, theirs, empty = sorted(self.upload(f"{name}.png") for name in "abc")
+        self.describe(ours, "A cat")
+        self.edit(theirs, "Tibby")
+        page = self.post("library.page", {"limit": 2}).json()
+        rest = self.post("library.page", {"limit": 2, "cursor": page["next_cursor"]}).json()
+        self.assertEqual((page["total"], rest["next_cursor"]), (3, None))
+        found = {asset["id"]: asset["fields"]["alt_text"]["en"] for asset in page["data"] + rest["data"]}
+        self.assertEqual(found[ours], {"value": "A cat", "writer": "tagger"})
+        self.assertEqual(found[theirs], {"value": "Tibby", "writer": "person"})
+        self.assertEqual(found[empty], {"value": None, "writer": "unknown"})
+        chosen = self.post("library.page", {"ids": [ours, empty, "no key"], "missing": ["alt_text"]}).json()
+        self.assertEqual([asset["id"] for asset in chosen["data"]], [empty])
+        self.assertEqual(self.post("library.page", {"since": "2100-01-01T00:00:00Z"}).json()["data"], [])
+        self.assertEqual(len(self.post("library.page", {"since": "2020-01-01T00:00:00Z"}).json()["data"]), 3)
+
+    def test_the_probe_says_what_this_site_can_do(self) -> None:
+        can = self.post("site.probe", {}).json()
+        self.assertEqual((can["strict"], can["locales"]), (True, ["en"]))
+        self.assertEqual(can["cms"], "Wagtail" if settings.KIND == "wagtail" else can["cms"])
+        self.assertIn("alt_text", can["fields"])
+
+
+@unittest.skipUnless(settings.KIND == "wagtail", "tags come by django-taggit")
+class TagsTest(Case):
+    def tags(self, key: str, *add: str, remove: tuple[str, ...] = ()) -> dict:
+        offer = {"add": [{"id": f"t:{label.lower()}", "label": label} for label in add], "remove": [f"t:{r}" for r in remove]}
+        return self.describe(key, fields={"tags": offer})["fields"]["tags"]
+
+    def labels(self, key: str) -> list[str]:
+        return sorted(tag.name for tag in pictures.find(key).tags.all())
+
+    def test_tags_are_put_on_once_and_only_taggers_are_taken_off(self) -> None:
+        key = self.upload()
+        pictures.find(key).tags.add("Coffee")
+        said = self.tags(key, "coffee", "cup")
+        self.assertEqual((said["outcome"], said["added"]), ("written", ["t:cup"]))
+        self.assertEqual(self.labels(key), ["Coffee", "cup"])
+        said = self.tags(key, remove=("coffee", "cup"))
+        self.assertEqual((said["removed"], self.labels(key)), (["t:cup"], ["Coffee"]))
+
+    def test_a_tag_that_an_editor_took_off_is_not_put_on_again(self) -> None:
+        key = self.upload()
+        self.tags(key, "cat", "sofa")
+        pictures.find(key).tags.set(["sofa", "Tibby"])
+        self.assertEqual(self.tags(key, "cat", "sofa")["added"], ["t:sofa"])
+        self.assertEqual(self.labels(key), ["Tibby", "sofa"])
+        told = {what: labels for m in self.waiting("asset.edited") for what, labels in m.data["fields"]["tags"].items()}
+        self.assertEqual(told, {"removed": ["cat"], "added": ["Tibby"]})
+
+    def test_tags_that_vanished_without_a_signal_stay_off(self) -> None:
+        key = self.upload()
+        self.tags(key, "cat")
+        pictures.find(key).tags.through.objects.all().delete()
+        self.assertEqual(self.tags(key, "cat")["added"], [])
+        pictures.find(key).tags.add("dog")
+        pictures.find(key).tags.clear()
+        self.assertEqual(self.tags(key, "dog")["added"], ["t:dog"], "tagger never offered it before")
+        self.assertEqual(Tag.objects.get(term="t:cat").writer, "tagger")
+
+    def test_a_deleted_picture_is_forgotten(self) -> None:
+        key = self.upload()
+        self.tags(key, "cat")
+        pictures.find(key).delete()
+        self.assertEqual((Picture.objects.count(), Tag.objects.count()), (0, 0))
+        self.assertEqual([message.kind for message in self.waiting()], ["asset.deleted"])
