@@ -30,6 +30,7 @@ class CaptionPrediction:
     score: float  # probability that the sentence fits, 0..1
     log_prob: float | None = None  # mean log-probability per token, where the model has one
     specific: bool = True  # False: only a generic head ("an object") could be said
+    agreed: bool = True  # False: of several models, one contradicts it or does not see it; then it is not specific either
     others: tuple[tuple[str, str], ...] = ()  # the same in other languages: (("zh", "一只猫"),)
 
     def text_in(self, language: str) -> str | None:

@@ -54,6 +54,7 @@ class Proposal(BaseModel):
 
     value: Any
     reasons: list[str] = []
+    score: float | None = None
 
 
 class Problem(BaseModel):

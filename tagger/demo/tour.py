@@ -13,6 +13,7 @@ from typing import Any
 
 from tagger.demo.photos_folder import broken, rendition
 from tagger.demo.scene import Scene, wait_for
+from tagger.demo.words import Shown, in_short, publishes, text_of, written
 from tagger.errors import Unavailable
 
 EDITORS_WORDS = "Our press photo of the year"
@@ -21,16 +22,6 @@ KILL_IMAGES = 40
 METRICS_SECONDS = 5.0  # several of the periods in which a process publishes its metrics
 A_HANDFUL = 4  # running images of one worker that make a kill worthwhile
 ENDED = frozenset({"done", "dead", "superseded", "cancelled"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shown:
-    """One asset of the media library, as the table and the contact sheet show it."""
-
-    file: str
-    picture: Path
-    asset: dict[str, Any]  # of the media library
-    job: dict[str, Any]  # of tagger
 
 
 @dataclass
@@ -63,9 +54,10 @@ def one_live(scene: Scene, photograph: Path, say: Callable[[str], None], report:
     wait_for("the hook", lambda: scene.job_of(asset_id))
     stamp("queued: the signed hook is a job in the ledger")
     job = wait_for("the description", lambda: _beyond(scene, asset_id, {"accepted", "running"}))
-    stamp("described: " + words_of(job))
+    stamp("described: " + in_short(job))
     job = wait_for("the callback", lambda: ended_job(scene, asset_id))
-    stamp("written back by the signed callback" if publishes(job) else "reported by the signed callback: nothing to write")
+    done = f"written back by the signed callback: {written(job)}"
+    stamp(done if publishes(job) else "reported by the signed callback: nothing to write")
     report.check(job["status"] == "done", f"{photograph.name} ended as {job['status']}")
     return asset_id
 
@@ -73,18 +65,6 @@ def one_live(scene: Scene, photograph: Path, say: Callable[[str], None], report:
 def _beyond(scene: Scene, asset_id: str, states: set[str]) -> dict[str, Any] | None:
     job = scene.job_of(asset_id)
     return job if job is not None and job["status"] not in states else None
-
-
-def publishes(job: dict[str, Any]) -> bool:
-    """Whether there is a value to write to the media library."""
-    return any(a["verdict"]["action"] == "publish" and a["value"] is not None for a in job["annotations"])
-
-
-def words_of(job: dict[str, Any]) -> str:
-    """The first text and the tags of a job, in one line."""
-    texts = [a["value"] for a in job["annotations"] if isinstance(a["value"], str) and a["value"]]
-    tags = [t["label"] for a in job["annotations"] if isinstance(a["value"], list) for t in a["value"]]
-    return "; ".join([*texts[:1], ", ".join(tags)]) or "no text"
 
 
 def the_rest(scene: Scene, photographs: list[Path], advance: Advance, report: Report) -> dict[str, Path]:
@@ -137,11 +117,6 @@ def an_editors_words(scene: Scene, photograph: Path, say: Callable[[str], None],
     report.check("alt_text" in kept_fields, "no field was answered `kept`")
     report.check(text_of(asset, "alt_text") == EDITORS_WORDS, "the editor's alt text was overwritten")
     return asset_id
-
-
-def text_of(asset: dict[str, Any], field_name: str, locale: str = "en") -> str | None:
-    text = asset["fields"].get(field_name, {}).get(locale)
-    return None if text is None else str(text["value"])
 
 
 def one_broken(scene: Scene, photograph: Path, say: Callable[[str], None], report: Report) -> str:

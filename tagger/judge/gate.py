@@ -30,6 +30,7 @@ REASONS: dict[str, str] = {
     "no_text_in_locale": "The caption model does not write this language, and English does not replace a text in another one.",
     "low_score": "The score of the caption is too low.",
     "not_specific": "The model could name only a general kind of thing.",
+    "not_agreed": "Only one of two models sees this in the image.",
     "check_no": "The caption check says that the text does not describe the image.",
     "check_maybe": "The caption check is not sure that the text describes the image.",
     "check_yes": "The profile sends a text to a person even if the caption check accepts it.",
@@ -162,7 +163,7 @@ def _doubts(
 ) -> list[tuple[Action, str]]:
     doubts: list[tuple[Action, str]] = []
     if not caption.specific:
-        doubts.append(("review", "not_specific"))
+        doubts.append(("review", "not_specific" if caption.agreed else "not_agreed"))
     least = profile.least_score.for_model(caption.model)
     if least is not None and caption_score(caption) < least:
         doubts.append(("review", "low_score"))

@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from tagger.cli import console
 from tagger.cli.outputs import Force, check_free
@@ -21,8 +20,10 @@ from tagger.cli.terminated import cleaning_up
 from tagger.cms.folder.survey import Survey
 from tagger.demo import tour
 from tagger.demo.photos_folder import broken, photographs
+from tagger.demo.printed import blocks, indented
 from tagger.demo.scene import Scene, open_scene
-from tagger.demo.sheet import is_sheet, tags_of, write_sheet
+from tagger.demo.sheet import is_sheet, write_sheet
+from tagger.demo.words import Shown, totals, words_of
 from tagger.services.renditions import Renditions
 from tagger.settings import Settings
 from tagger.supervisor.plan import ProcessPlan, flower_installed
@@ -32,6 +33,13 @@ from tagger.system.home import free_port
 from tagger.telemetry import logs
 
 SHEET = "tagger-demo.html"
+LEAD = (
+    "tagger described the images of a sample media library. It published what it was sure of, and proposed the rest to a "
+    "person, with the reason. The models are small, are part of tagger, and run on a CPU."
+)
+INTRODUCTION = """\
+tagger and a sample media library run on this machine, in a temporary folder.
+What tagger is sure of is published. The rest is proposed to a person."""
 
 
 def demo(
@@ -63,9 +71,8 @@ def demo(
         started = time.monotonic()
         scene = stage.enter_context(_scene(serve, renditions))
         _tour(scene, pictures, report)
-        lead = f"{len(report.shown)} images in the sample media library, described by tagger."
-        write_sheet(report.shown, lead, out, renditions)
-        console.out.print(f"\nContact sheet  {out.resolve()}")
+        write_sheet(report.shown, LEAD, out, renditions)
+        console.out.print(f"\nContact sheet  {out.resolve()}   (open it in a browser)")
         for failure in report.failures:
             console.err.print(f"failed: {failure}", style="bold red")
         if left_out := seen.sentence():
@@ -87,7 +94,7 @@ def _scene(serve: bool, renditions: Renditions) -> Iterator[Scene]:
             workers = settings.tag_processes or max(2, processors())  # two at least: one of them will be killed
             flower = free_port() if serve and flower_installed() else None
             stack = Stack(settings, ProcessPlan(upload=workers, backfill=0, flower=flower))
-            status = console.out.status("Starting the broker, the ledger, the API, the workers and a sample media library…")
+            status = console.out.status("Starting broker, ledger, API, workers and a sample media library…")
             status.start()
             try:
                 with open_scene(settings, stack, renditions, lambda word: status.update(f"{word}…")) as scene:
@@ -106,11 +113,12 @@ def _settings(home: Path) -> Settings:
 
 def _tour(scene: Scene, pictures: list[Path], report: tour.Report) -> None:
     def say(text: str) -> None:
-        console.out.print("   " + text)
+        console.out.print(indented(text) if console.out.is_terminal else "   " + text)
 
     def headline(text: str) -> None:
         console.out.print(f"\n{text}", style="bold")
 
+    console.out.print(INTRODUCTION)
     by_asset: dict[str, Path] = {}
     headline(f"1. One photograph, step by step: {pictures[0].name}")
     by_asset[tour.one_live(scene, pictures[0], say, report)] = pictures[0]
@@ -134,7 +142,9 @@ def _tour(scene: Scene, pictures: list[Path], report: tour.Report) -> None:
     )
     _collect(scene, by_asset, broken_id, pictures[0], report)
     headline("The media library now")
-    console.out.print(_table(report.shown))
+    say(f"{totals(map(words_of, report.shown))}\n")
+    for block in blocks(report.shown):
+        console.out.print(block)
 
 
 def _collect(scene: Scene, by_asset: dict[str, Path], broken_id: str, original: Path, report: tour.Report) -> None:
@@ -145,10 +155,10 @@ def _collect(scene: Scene, by_asset: dict[str, Path], broken_id: str, original: 
     report.shown.append(_shown(scene, broken_id, unreadable))
 
 
-def _shown(scene: Scene, asset_id: str, picture: Path) -> tour.Shown:
+def _shown(scene: Scene, asset_id: str, picture: Path) -> Shown:
     asset, job = scene.cms("GET", f"/api/assets/{asset_id}"), scene.job_of(asset_id)
     assert job is not None  # every asset of the tour has ended
-    return tour.Shown(file=asset["filename"], picture=picture, asset=asset, job=job)
+    return Shown(file=asset["filename"], picture=picture, asset=asset, job=job)
 
 
 @contextlib.contextmanager
@@ -165,25 +175,13 @@ def _bar() -> Iterator[tour.Advance]:
         yield advance
 
 
-def _table(shown: list[tour.Shown]) -> Table:
-    table = Table(header_style="bold", expand=True)
-    for column, ratio in (("file", 2), ("caption", 3), ("alt text", 3), ("tags with scores", 4)):
-        table.add_column(column, ratio=ratio, overflow="fold")
-    for one in shown:
-        tags = ", ".join(f"{t['label']} {t['score']:.2f}" for t in tags_of(one.job))
-        texts = [tour.text_of(one.asset, name) or "–" for name in ("caption", "alt_text")]
-        failure = one.job["error"]["code"] if one.job["error"] else "–"
-        table.add_row(one.file, *texts, tags or failure)
-    return table
-
-
 def _stay(scene: Scene) -> None:
     port = scene.stack.plan.flower
     shown = f"http://127.0.0.1:{port}/tasks   (a task's id is the job's id)"
     flower = shown if port else "not installed; `pip install 'tagger[ops]'` installs it"
     console.out.print(
-        f"\nMedia library  {scene.library}/\nAPI and docs   {scene.stack.api_url}/docs   (key {scene.key})\n"
-        f"Pages          {scene.stack.api_url}/pages/   (sign in with the key)\n"
+        f"\nMedia library  {scene.library}/\nAPI and docs   {scene.stack.api_url}/docs\n"
+        f"Pages          {scene.stack.api_url}/pages/   (sign in with the key)\nKey            {scene.key}\n"
         f"Flower         {flower}\nPress Ctrl-C to stop everything.",
     )
     with contextlib.suppress(KeyboardInterrupt):

@@ -30,6 +30,7 @@ from tagger.cms.generic.hook import parse_hook
 from tagger.delivery import AttemptReport, DeliveryClaim, Endpoint
 from tagger.errors import AnswerIncomplete, DecodeError
 from tagger.job import Description, JobRequest
+from tagger.judge.gate import REASONS
 from tagger.ledger import Ledger, open_ledger
 from tagger.net import signing
 from tagger.net.client import Reply
@@ -292,6 +293,17 @@ def test_a_picture_shows_in_which_of_the_four_states_it_ended(cms: Cms, transpor
     ):  # fmt: skip
         for path in (f"/assets/{asset_id}", f"/assets/{asset_id}/live", "/grid"):
             assert words in cms.session.get(cms.url + path).text, (words, path)
+
+
+def test_a_proposal_stands_in_the_place_of_the_text_with_the_reason(cms: Cms, transport: HttpTransport) -> None:
+    asset_id = cms.upload()
+    attempt(tells(cms, asset_id, 1, notice=REVIEW), transport, SECONDS)
+    grid = cms.session.get(f"{cms.url}/grid").text
+    card = " ".join(grid.split(f'id="asset-{asset_id}"')[1].split("</li>\n<li")[0].split())
+    assert re.search(r"Alt text</dt> ?<dd><q>Cat in a box</q> <span[^>]*>proposed</span>", card), card
+    assert re.search(r"Caption</dt> ?<dd><em>none</em>", card), card
+    assert REASONS["low_score"] in card
+    assert REASONS["low_score"] in cms.session.get(f"{cms.url}/assets/{asset_id}").text
 
 
 def test_a_person_may_accept_a_proposal_and_then_it_is_theirs(cms: Cms, transport: HttpTransport) -> None:

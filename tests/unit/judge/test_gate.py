@@ -84,6 +84,11 @@ def test_lite_captions_publish_only_where_specific_and_sure(score: float, specif
     assert one(prediction(caption)).verdict == verdict
 
 
+def test_a_caption_on_which_two_models_do_not_agree_says_so() -> None:
+    caption = CaptionPrediction(model="lite-composed@1", text=TEXT, score=0.99, specific=False, agreed=False)
+    assert one(prediction(caption)).verdict == Verdict(action="review", reasons=("not_agreed",))
+
+
 def test_lite_tags_publish() -> None:
     tags = one(prediction(LITE), fields=("tags",))
     assert isinstance(tags.value, tuple)

@@ -116,6 +116,7 @@ final class Review {
 			'no_caption'          => __( 'No model offered a text.', 'tagger' ),
 			'no_tags'             => __( 'No tag was certain enough.', 'tagger' ),
 			'not_specific'        => __( 'The text is too general.', 'tagger' ),
+			'not_agreed'          => __( 'Only one of two models sees this in the picture.', 'tagger' ),
 		);
 		return $known[ $reason ] ?? str_replace( '_', ' ', $reason );
 	}

@@ -17,7 +17,7 @@ from tagger.cli.evaluation_page import page as evaluation_page
 from tagger.demo.library import NotAnImage, media_type_of
 from tagger.demo.photos_folder import photographs
 from tagger.demo.sheet import thumbnail, write_sheet
-from tagger.demo.tour import Shown
+from tagger.demo.words import Shown
 from tagger.errors import DecodeError, DecoderUnavailable, EmbedRefused
 from tagger.evaluation import ground_truth
 from tagger.evaluation.run import EvaluationRun

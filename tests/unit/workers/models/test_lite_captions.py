@@ -68,7 +68,8 @@ def test_unsure_classes_give_the_word_that_they_share() -> None:
 def test_what_only_one_model_sees_is_left_to_a_person() -> None:
     """The detector knows cats, so without a box there may be two. The classifier has no class of cakes, and saw a helmet."""
     assert not said(seen({"tabby cat": 0.45, "Egyptian Mau": 0.4})).specific
-    assert not said(seen({"tabby cat": 0.95})).specific
+    alone = said(seen({"tabby cat": 0.95}))
+    assert (alone.specific, alone.agreed) == (False, False)
     assert not said(seen({"crash helmet": 0.47, "comic book": 0.2}, ("cake", 0.65, LARGE))).specific
 
 

@@ -48,6 +48,7 @@ def caption(prediction: Prediction, thumb: Pixels, model: str) -> CaptionPredict
         text=english(made),
         score=round(made.score, 4),
         specific=photograph and found.agreed and is_specific(made),
+        agreed=found.agreed,
         others=(("zh", zh),) if zh is not None else (),
     )
 
