@@ -139,7 +139,7 @@ def _state(job: Mapping[str, Any], lines: tuple[Line, ...], tags: tuple[dict[str
         return "failed"
     for standing in ("editor", "proposed", "published"):
         if standing in standings:
-            return standing  # type: ignore[return-value]
+            return standing
     return "tags" if tags else "nothing"
 
 
