@@ -10,7 +10,7 @@ WAGTAIL := .venv-wagtail
 WAGTAIL_OLD := .venv-wagtail-old
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: docs demo load s3-test upgrade-test wheel-test test suite test-fast ops-test pages-test compose-test hadolint alerts-test helm-test audit lint types unit faults soak bench lock clean images docs-site
+.PHONY: search-test docs demo load s3-test upgrade-test wheel-test test suite test-fast ops-test pages-test compose-test hadolint alerts-test helm-test audit lint types unit faults soak bench lock clean images docs-site
 
 demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
 	$(DEMO)/bin/tagger demo $(ARGS)
@@ -48,6 +48,10 @@ $(AXE): tests/pages/fetch.sh
 
 compose-test: $(DEV)/.done  ## Build the image, bring docker-compose.yml up, kill its parts, roll it; starts an engine where none is
 	COMPOSE_TEST=1 $(DEV)/bin/python -m pytest -s -ra tests/compose $(ARGS)
+
+search-test: $(DEV)/.done  ## The index pgvector, with the real extension, which is built where it is missing (root, Debian)
+	tests/search/pgvector.sh
+	CI=true $(DEV)/bin/python -m pytest tests/search $(ARGS)
 
 docs-site: $(OPS)/.done  ## The documentation as a site, into build/site; a broken link, or anything from another host, is an error
 	deploy/docs/build.sh $(OPS)/bin/mkdocs $(TOOLS)

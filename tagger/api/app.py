@@ -24,7 +24,7 @@ from tagger.api.pages.guesses import Guesses
 from tagger.api.pages.page_secret import page_secret
 from tagger.api.pages.signed_in import Door
 from tagger.api.queries import check_known
-from tagger.api.routes import backfills, compat, deliveries, entailment, health, hooks, jobs, pages, search, sites
+from tagger.api.routes import backfills, compat, deliveries, entailment, health, hooks, jobs, pages, search, sites, trends
 from tagger.api.waiting import Waiter
 from tagger.blobs import open_blobs
 from tagger.catalog.load import load_catalog
@@ -45,6 +45,7 @@ from tagger.telemetry.probe_server import Probes, serve_probes
 log = structlog.get_logger()
 
 MIGRATE_SECONDS = 2.0
+FRESHEN_SECONDS = 60.0
 STARTUP_FAILED = 3  # as uvicorn's own program
 GRACE_SECONDS = 15  # for requests under way when the process is asked to end; the supervisor kills after 30
 
@@ -62,7 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
     hinter = Hinter(hints.send)
     ingest = Ingest(ledger, open_blobs(settings), hinter)
     query_vectors = QueryVectors(settings)
-    searcher = Searcher(ledger, open_index(settings), query_vectors)
+    searcher = Searcher(ledger, open_index(settings, ledger), query_vectors)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -82,7 +83,9 @@ def create_app(settings: Settings) -> FastAPI:
         probes = Probes()
         probes.started()
         port = serve_probes(settings.metrics_host, settings.metrics_port, probes, lambda: health.exposition(app.state.tagger))
+        freshening = asyncio.create_task(_keep_fresh(searcher))
         yield
+        freshening.cancel()
         if port is not None:
             port.shutdown()
             port.server_close()
@@ -112,7 +115,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(pages.router)
     for page in all_routes.ROUTERS:
         app.include_router(page)
-    for noun in (jobs, entailment, deliveries, sites, backfills, search):
+    for noun in (jobs, entailment, deliveries, sites, backfills, search, trends):
         app.include_router(noun.router, dependencies=[Depends(check_known)])
     for noun in (hooks, health):  # a CMS or a monitor may add to their addresses what it likes
         app.include_router(noun.router)
@@ -132,6 +135,13 @@ def _migrate(ledger: Ledger) -> bool:
 async def _migrate_later(ledger: Ledger) -> None:
     while not await run_in_threadpool(_migrate, ledger):
         await asyncio.sleep(MIGRATE_SECONDS)
+
+
+async def _keep_fresh(searcher: Searcher) -> None:
+    """So that the vector of an erased asset goes also where nobody searches."""
+    while True:
+        await run_in_threadpool(searcher.freshen)
+        await asyncio.sleep(FRESHEN_SECONDS)
 
 
 def serve(settings: Settings) -> None:

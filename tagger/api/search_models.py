@@ -40,3 +40,25 @@ class Searched(Answer):
 class SearchOut(Answer):
     data: list[HitOut]
     searched: Searched
+
+
+class TagShare(Answer):
+    id: str
+    count: int
+    share: float = Field(description="Of the images described in the period.")
+
+
+class PeriodOut(Answer):
+    start: str = Field(description="First day of the period, YYYY-MM-DD in UTC.")
+    described: int
+    publish: int
+    review: int
+    suppress: int
+    tagged: int = Field(description="Images with any tag.")
+    coverage: float = Field(description="Share of images with any tag.")
+    tags: list[TagShare]
+
+
+class TrendsOut(Answer):
+    period: Literal["day", "week", "month"]
+    data: list[PeriodOut]

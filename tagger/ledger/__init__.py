@@ -25,7 +25,9 @@ from tagger.ledger.intake.replies import Replies
 from tagger.ledger.jobs import Jobs
 from tagger.ledger.operator_events import OperatorEvents
 from tagger.ledger.searching.changes import VectorChange, VectorChanges
+from tagger.ledger.searching.filling import Filling
 from tagger.ledger.searching.searches import FoundAsset, Searches, SearchFilter, WordMatch
+from tagger.ledger.searching.trends import DayCount, Trends
 from tagger.ledger.sending.deliveries import Deliveries
 from tagger.ledger.sending.outbox import Outbox
 from tagger.ledger.sending.unconfirmed import Unconfirmed
@@ -33,10 +35,12 @@ from tagger.ledger.sites import Sites
 from tagger.ledger.sweeping import KnownAsset, Sweeping
 from tagger.ledger.undoing import Undoing
 from tagger.ledger.values import Accepted, Expired, IdempotentReply, LaneCounts, Page, Review, Stats, StoredVector, Usage
+from tagger.ledger.vectors import Vectors
 
 __all__ = [
     "GROUP_PAUSE_SECONDS",
     "Accepted",
+    "DayCount",
     "Erased",
     "Expired",
     "FoundAsset",
@@ -86,6 +90,9 @@ class Ledger(
     AuditLog,
     Searches,
     VectorChanges,
+    Vectors,
+    Filling,
+    Trends,
 ):
     """One object per process, used from any thread. Each base class handles one noun, in a file of its own.
 

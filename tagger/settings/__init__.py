@@ -115,7 +115,7 @@ class Settings(BaseModel):
     model_dir: Path | None = Field(default=None, description="Folder of downloaded weights. Empty: `home`/models.")
     model_mirror: Path | None = Field(default=None, description="Folder with copies of weights, for a machine without internet.")
     model_pull: bool = Field(default=False, description="A worker downloads missing weights of its models at the start.")
-    search_index: SearchIndex = Field(default="exact", description="Index of vectors. `exact`: files in `home`/search.")
+    search_index: SearchIndex = Field(default="exact", description="Index of vectors: files in `home`, or tables in the ledger.")
     visual_tokens_least: int = Field(default=256, ge=4, le=16_384, description="Fewest visual tokens of an image for `gme`.")
     visual_tokens_most: int = Field(
         default=1_280, ge=4, le=16_384, description="Most visual tokens of an image for `gme`. More tokens cost more time."

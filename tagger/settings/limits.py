@@ -12,7 +12,7 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Size = Annotated[int, Field(gt=0, le=1 << 40)]  # bytes or pixels
 Processes = Annotated[int, Field(ge=0, le=1024)]
-SearchIndex = Literal["exact", "none"]  # none: only tags and texts are searched
+SearchIndex = Literal["exact", "pgvector", "none"]  # none: only tags and texts are searched
 
 
 def fitting_batch(threads: int, max_batch: int, given: str | None) -> int:

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 SWEEP_MS = 600_000
 METRICS_MS = 5_000
 VERDICTS_MS = 10_000
+SEARCH_MS = 10_000
 TURN_MS = 1_000  # between two signs that the loop turns, for the liveness probe
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -88,6 +89,7 @@ def chores(settings: Settings, ledger: Ledger, hints: Hints, stop: Callable[[], 
 
     return [
         Chore(name="verdicts", every_ms=VERDICTS_MS, run=ledger.fill_verdicts),
+        Chore(name="search", every_ms=SEARCH_MS, run=ledger.fill_described, apart=True),
         Chore(name="parked", every_ms=HOUR_MS, run=expire_parked),
         Chore(name="retention", every_ms=HOUR_MS, run=expire_old, apart=True),
         Chore(name="feed", every_ms=1_000, run=feeder.feed_all, apart=True),  # it waits for folders

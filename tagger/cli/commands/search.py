@@ -50,7 +50,7 @@ def search(
         )
         vectors = QueryVectors(settings)
         try:
-            searcher = Searcher(ledger, open_index(settings), vectors)
+            searcher = Searcher(ledger, open_index(settings, ledger), vectors)
             answer = searcher.search(Question(filter=chosen, text=text, like=like, limit=limit), vocabulary)
         finally:
             vectors.close()

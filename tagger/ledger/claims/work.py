@@ -269,4 +269,4 @@ def _store_description(tx: Tx, claim: Claim, description: Description) -> None:
         model, vector = description.embedding
         asset = {"site_id": claim.request.site_id, "asset_id": claim.request.asset_id, "job_id": claim.job_id}
         PUT_EMBEDDING.run(tx.conn, {**asset, "name": model.split("@")[0], "model": model, "vector": vector})
-    store_found(tx, claim.request.site_id, claim.request.asset_id, claim.job_id, description, claim.request.context)
+    store_found(tx, (claim.request.site_id, claim.request.asset_id), claim.job_id, description, claim.request.context)

@@ -33,15 +33,21 @@ _ERASED = insert(erased_assets)
 ERASED = _ERASED.on_conflict_do_update(index_elements=["site_id", "asset_key"], set_={"at_ms": _ERASED.excluded.at_ms})
 
 
-def store_found(tx: Tx, site_id: str, asset_id: str, job_id: str, description: Description, context: Context) -> None:
-    """A description without annotations answers a question about an image, and is no description of the asset."""
+def store_found(
+    tx: Tx, asset: tuple[str, str], job_id: str, description: Description, context: Context, *, at_ms: int | None = None
+) -> None:
+    """A description without annotations answers a question about an image, and is no description of the asset.
+
+    `asset`: ids of the site and of the asset. `at_ms`: when it was described; None: now.
+    """
+    site_id, asset_id = asset
     if not description.annotations:
         return
     row = {
         "site_id": site_id,
         "asset_id": asset_id,
         "job_id": job_id,
-        "first_ms": tx.now_ms,
+        "first_ms": tx.now_ms if at_ms is None else at_ms,
         "changed_ms": tx.now_ms,
         "verdict": description.verdict.action,
         "kind": _kind(description.annotations),

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from tagger.catalog.vocabulary import Vocabulary
-from tagger.errors import EngineStopped, NotFound
+from tagger.errors import EngineStopped, NotFound, TaggerError
 from tagger.ledger import FoundAsset, Ledger, SearchFilter, WordMatch
 from tagger.search.index import Match, VectorIndex
 from tagger.services.search.query_vectors import QueryVector, QueryVectors
@@ -20,6 +22,8 @@ from tagger.services.search.words import read_query
 
 if TYPE_CHECKING:
     from tagger.prediction import Vector
+
+log = structlog.get_logger()
 
 RANK_OFFSET = 60  # of reciprocal rank fusion
 DEPTH = 200  # of each ranking
@@ -82,6 +86,17 @@ class Searcher:
         found = self._ledger.found_assets(question.filter.site_id, [asset for asset, _ in ranked[: DEPTH * 2]])
         hits = _hits(ranked, found, nearest, words)[: question.limit]
         return Answer(hits=tuple(hits), vectors=model, notes=tuple(notes))
+
+    def freshen(self) -> None:
+        """Bring the indexes up to date that were used before. A failure is logged; the next round tries again."""
+        if self._index is None:
+            return
+        try:
+            for site in self._ledger.sites():
+                if self._index.position(site.id) is not None:
+                    refresh(self._ledger, self._index, site.id)
+        except (TaggerError, OSError) as err:
+            log.warning("index.not_refreshed", error=str(err))
 
     def _by_words(self, question: Question, vocabulary: Vocabulary) -> Sequence[WordMatch]:
         if question.text is None:
