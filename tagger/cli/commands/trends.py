@@ -23,7 +23,7 @@ def trends(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, a line for each number.")] = False,
     json: console.Json = False,
 ) -> None:
-    """Show how often each tag is given, and how many images are published or for review, over time.
+    """Show how tags and verdicts change over time.
 
     Example:  tagger trends --site blog --period week --csv > trends.csv
     """
