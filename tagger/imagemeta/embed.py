@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tagger.errors import EmbedRefused
 from tagger.imagemeta import xmp
 from tagger.imagemeta.containers import Opened, opened
-from tagger.imagemeta.read import Blocks, meant, read_metadata
+from tagger.imagemeta.read import Blocks, guesses, meant, read_metadata
 from tagger.imagemeta.xmp import XmpRefused
 from tagger.imagemeta.xmp_packet import NO_SEAL, Elsewhere, Outcome, Words, with_words
 
@@ -77,6 +77,7 @@ def _elsewhere(blocks: Blocks) -> Elsewhere:
     said = read_metadata(exif_block=blocks.exif, iptc_block=blocks.iptc, texts=blocks.texts)
     packet = xmp.read(blocks.xmp) if blocks.xmp else {}
     extended = xmp.read(blocks.extended, xmp.MAX_EXTENDED) if blocks.extended else {}
+    guessed = guesses(blocks.iptc) if blocks.iptc else frozenset()
     captions = [
         *_texts(packet, xmp.TIFF_DESCRIPTION, xmp.USER_COMMENT),
         *_texts(extended, xmp.DESCRIPTION, xmp.TIFF_DESCRIPTION, xmp.USER_COMMENT),
@@ -84,7 +85,8 @@ def _elsewhere(blocks: Blocks) -> Elsewhere:
     return Elsewhere(
         caption=said.caption is not None or bool(captions),
         alt_text=bool(_texts(extended, xmp.ALT_TEXT)),
-        keywords=(*(keyword.text for keyword in said.keywords), *_texts(extended, xmp.SUBJECT)),
+        keywords=(*(word.text for word in said.keywords if word.text not in guessed), *_texts(extended, xmp.SUBJECT)),
+        unread_keywords=any(word.text in guessed for word in said.keywords),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Mapping
 
@@ -12,6 +13,8 @@ CHARSET = (1, 90)
 UTF8 = b"\x1b%G"
 IPTC_RESOURCE = 0x0404
 MAX_SETS = 2_000
+# Three accented letters in a row, no plain letter at all, control characters, or a sign such as » or ¥ before a letter.
+NOT_WESTERN = re.compile(r"[^\x00-\x7f]{3}|^[^A-Za-z]{2,}$|[\x80-\x9f\u0192]|[¢-¨¬¯±-´¶¸¹»-¾][A-Za-z_]")
 SIGNATURES = (b"8BIM", b"PHUT", b"AgHg", b"MeSa", b"DCSR")  # of Photoshop's resources
 
 
@@ -24,6 +27,25 @@ def read(block: bytes) -> Mapping[int, list[str]]:
         if record == 2:
             found.setdefault(number, []).append(_text(value, utf8))
     return found
+
+
+def guesses(block: bytes) -> frozenset[str]:
+    """The texts that are probably wrong as they are read: no marker, not UTF-8, and not like a western word. Windows-1252 makes
+    letters of every encoding, such as of GBK or Windows-1251.
+    """
+    sets = list(_sets(_unwrapped(block)))
+    if any(key == CHARSET and value.startswith(UTF8) for key, value in sets):
+        return frozenset()
+    texts = (windows_text(value) for (record, _), value in sets if record == 2 and not _is_utf_8(value))
+    return frozenset(text for text in texts if NOT_WESTERN.search(text))
+
+
+def _is_utf_8(value: bytes) -> bool:
+    try:
+        value.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _sets(data: bytes) -> Iterator[tuple[tuple[int, int], bytes]]:

@@ -115,6 +115,11 @@ def read_metadata(
     )
 
 
+def guesses(iptc_block: bytes) -> frozenset[str]:
+    """The texts of `read_metadata` that IPTC holds in an unknown encoding, and that are probably wrong."""
+    return frozenset(said.text for text in iptc.guesses(iptc_block) if (said := _said(text, "iptc")))
+
+
 def _bytes(value: Any) -> bytes:
     if isinstance(value, str):
         return value.encode("utf-8", "replace")

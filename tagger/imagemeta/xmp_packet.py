@@ -49,6 +49,7 @@ class Elsewhere:
     caption: bool = False
     alt_text: bool = False
     keywords: Sequence[str] = ()
+    unread_keywords: bool = False  # there are more, in an unknown encoding
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,8 @@ def with_words(
     if words.alt_text is not None:
         outcomes["alt_text"] = "kept" if elsewhere.alt_text else _put_text(rdf, ours, ALT_TEXT, words.alt_text, words.locale)
     if words.keywords:
-        outcomes["keywords"] = _add_keywords(rdf, words.keywords, elsewhere.keywords)
+        hidden = elsewhere.unread_keywords and _found(rdf, SUBJECT) is None  # they would vanish behind a list of ours
+        outcomes["keywords"] = "kept" if hidden else _add_keywords(rdf, words.keywords, elsewhere.keywords)
     _note_list(rdf, WROTE, [f"{tag} {digest}" for tag, digest in sorted(ours.items())])
     if source:
         _note(rdf, SOURCE, source)

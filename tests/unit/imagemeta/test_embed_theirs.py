@@ -84,6 +84,36 @@ def test_keywords_of_iptc_are_kept_and_shown_beside_ours(form: str) -> None:
         assert blocks_of(old.info).iptc == blocks_of(new.info).iptc != b""
 
 
+FOREIGN = {"gbk": "建筑设计", "shift_jis": "東京タワー", "cp1251": "Кошка", "big5": "臺北故宮"}
+
+
+@pytest.mark.parametrize("encoding", FOREIGN)
+@pytest.mark.parametrize("form", IPTC_FORMS)
+def test_keywords_in_an_unknown_encoding_are_neither_copied_wrong_nor_hidden(form: str, encoding: str) -> None:
+    """Windows-1252 makes letters of all of them. Beside a list of ours, most programs would show no others."""
+    before = IPTC_FORMS[form](iim((2, 25, b"jury"), (2, 25, FOREIGN[encoding].encode(encoding))))
+    made = embed(before, WORDS)
+    assert made.outcomes == {"caption": "written", "alt_text": "written", "keywords": "kept"}
+    assert b"dc:subject" not in made.data
+    with Image.open(io.BytesIO(before)) as old, Image.open(io.BytesIO(made.data)) as new:
+        old.load(), new.load()
+        assert blocks_of(old.info).iptc == blocks_of(new.info).iptc != b""
+
+
+def test_beside_keywords_in_xmp_ours_hide_nothing() -> None:
+    packet = '<dc:subject xmlns:dc="http://purl.org/dc/elements/1.1/"><rdf:Bag><rdf:li>建筑</rdf:li></rdf:Bag></dc:subject>'
+    before = next(iter(IPTC_FORMS.values()))(iim((2, 25, "建筑".encode("gbk"))))
+    made = embed(opened(before).with_xmp(xmp(packet)), WORDS)
+    assert made.outcomes["keywords"] == "written"
+    assert [word.text for word in read_metadata(xmp_packet=xmp_of(made.data)).keywords] == ["建筑", "coffee", "Jury"]
+
+
+@pytest.mark.parametrize("word", ["Zürich", "créée", "Œuvre", "Ærø", "naïveté", "2020 – été"])
+def test_a_western_keyword_is_read(word: str) -> None:
+    before = next(iter(IPTC_FORMS.values()))(iim((2, 25, word.encode("cp1252"))))
+    assert word in [keyword.text for keyword in said(embed(before, WORDS).data).keywords]
+
+
 @pytest.mark.parametrize(
     "add",
     [
