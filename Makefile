@@ -46,8 +46,8 @@ pages-test: $(DEV)/.done $(AXE)  ## The pages for editors in Chromium: by keyboa
 $(AXE): tests/pages/fetch.sh
 	tests/pages/fetch.sh $@
 
-compose-test: $(DEV)/.done  ## Build the image, bring docker-compose.yml up, kill its parts, roll it; starts an engine where none is
-	COMPOSE_TEST=1 $(DEV)/bin/python -m pytest -s -ra tests/compose $(ARGS)
+compose-test: $(DEV)/.done $(TOOLS)/.done  ## Build the image, bring docker-compose.yml up, kill its parts, roll it; run each pod of the chart once
+	OPS_TOOLS=$(TOOLS) COMPOSE_TEST=1 $(DEV)/bin/python -m pytest -s -ra tests/compose $(ARGS)
 
 search-test: $(DEV)/.done  ## The index pgvector, with the real extension, which is built where it is missing (root, Debian)
 	tests/search/pgvector.sh

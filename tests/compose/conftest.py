@@ -39,7 +39,8 @@ def engine() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stack(engine: Path) -> Iterator[Stack]:
+def images(engine: Path) -> Iterator[Stack]:
+    """The image under test is built, and so are the images that the compose file pulls. Nothing runs."""
     with tempfile.TemporaryDirectory(prefix="compose-files-") as folder:
         made = Stack(folder=Path(folder), engine=engine_env(engine))
         made.down()  # of an earlier run that was killed
@@ -47,17 +48,24 @@ def stack(engine: Path) -> Iterator[Stack]:
         with subprocess.Popen([HERE / "engine.sh", "parts", engine]) as parts:  # meanwhile
             made.image_bytes = made.build()
         assert parts.returncode == 0
-        try:
-            began = time.monotonic()
-            made.up()
-            made.ready_seconds = time.monotonic() - began
-            made.add_site()
-            yield made
-        finally:
-            logs = os.environ.get("COMPOSE_TEST_LOGS")
-            if logs:
-                Path(logs).write_text(made.compose("logs", "--no-color", "--timestamps", check=False))
-            made.down()
-            left = made.run("docker", "ps", "-aq", "--filter", f"label=com.docker.compose.project={PROJECT}")
-            volumes = made.run("docker", "volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={PROJECT}")
-            assert (left, volumes) == ("", ""), "the stack left something"
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stack(images: Stack) -> Iterator[Stack]:
+    """The whole stack, for the tests of one module."""
+    made = images
+    try:
+        began = time.monotonic()
+        made.up()
+        made.ready_seconds = time.monotonic() - began
+        made.add_site()
+        yield made
+    finally:
+        logs = os.environ.get("COMPOSE_TEST_LOGS")
+        if logs:
+            Path(logs).write_text(made.compose("logs", "--no-color", "--timestamps", check=False))
+        made.down()
+        left = made.run("docker", "ps", "-aq", "--filter", f"label=com.docker.compose.project={PROJECT}")
+        volumes = made.run("docker", "volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={PROJECT}")
+        assert (left, volumes) == ("", ""), "the stack left something"

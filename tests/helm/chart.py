@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from ops_tools import CHART, run, tool
+
+from helm.ops_tools import CHART, run, tool
 
 Manifest = dict[str, Any]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import requests
 import yaml
-from ops_tools import CHART, ROOT, Prometheus, until
 from support.worker_house import WorkerHouse
 
+from helm.ops_tools import CHART, ROOT, Prometheus, until
 from tagger.settings import child_env
 from tagger.system.home import free_port
 

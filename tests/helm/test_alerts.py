@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ops_tools import CHART, ROOT, run, tool
+
+from helm.ops_tools import CHART, ROOT, run, tool
 
 FILES = sorted((CHART / "alerts").glob("*.yaml"))
 TESTS = sorted((CHART / "alerts" / "tests").glob("*.yaml"))

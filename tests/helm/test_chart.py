@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from chart import MATRIX, Manifest, container, env, helm, helm_template, of_kind, pods, rendered
-from ops_tools import CHART, ROOT, run
 from unit.repository.test_deploy_files import parses
 
+from helm.chart import MATRIX, Manifest, container, env, helm, helm_template, of_kind, pods, rendered
+from helm.ops_tools import CHART, ROOT, run
 from tagger.settings import Settings, load
 
 VALIDATE = ROOT / ".venv-ops" / "bin" / "kubernetes-validate"

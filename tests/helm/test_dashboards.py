@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 from acceptance.house import House
 from acceptance.pictures import png
-from ops_tools import CHART, Prometheus, until
+
+from helm.ops_tools import CHART, Prometheus, until
 
 DASHBOARDS = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted((CHART / "dashboards").glob("*.json"))}
 PANELS = {

@@ -1,0 +1,1 @@
+"""The Helm chart, its alerts and its dashboards, with the real programs."""
