@@ -32,6 +32,7 @@ from tagger.ledger.sending.deliveries import Deliveries
 from tagger.ledger.sending.outbox import Outbox
 from tagger.ledger.sending.unconfirmed import Unconfirmed
 from tagger.ledger.sites import Sites
+from tagger.ledger.sweep_leases import SweepLeases
 from tagger.ledger.sweeping import KnownAsset, Sweeping
 from tagger.ledger.undoing import Undoing
 from tagger.ledger.values import Accepted, Expired, IdempotentReply, LaneCounts, Page, Review, Stats, StoredVector, Usage
@@ -84,6 +85,7 @@ class Ledger(
     BackfillItems,
     Undoing,
     Sweeping,
+    SweepLeases,
     Replies,
     Bytes,
     Retention,

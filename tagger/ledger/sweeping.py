@@ -6,9 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, select
 
-from tagger.errors import NotFound
 from tagger.job import OPEN
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
@@ -84,12 +83,6 @@ class Sweeping(Store):
         """When the last complete sweep began (ms)."""
         stmt = select(sites.c.swept_ms).where(sites.c.id == site_id)
         return self._read(lambda conn: conn.execute(stmt).scalar())
-
-    def put_swept(self, site_id: str, began_ms: int) -> None:
-        """Errors: NotFound."""
-        change = update(sites).where(sites.c.id == site_id).values(swept_ms=began_ms)
-        if not self._write(lambda tx: tx.conn.execute(change).rowcount):
-            raise NotFound(f"No site {site_id!r}.")
 
 
 def _why_kept(conn: Connection, site_id: str, asset_id: str, began_ms: int, *, lock: bool = False) -> tuple[Kept | None, int]:

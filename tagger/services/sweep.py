@@ -4,14 +4,15 @@
 2. Assets that tagger knows, asked for by their ids: another revision becomes a job; a text or a tag that a person changed becomes
    the editor's; one that the CMS no longer lists is counted. Only a person has it erased, as after `asset.deleted`.
 
-Both go by ids, so a library that changes meanwhile neither skips nor repeats an asset.
+Both go by ids, so a library that changes meanwhile neither skips nor repeats an asset. One sweep of a site runs at a time. It
+stores how far it has come after each page; one that was stopped or killed is continued by the next one.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -20,12 +21,13 @@ import structlog
 from tagger.catalog.labels import folded
 from tagger.cms.base import LIBRARY_PAGE, Edit, EditedText, Library, ListedAsset
 from tagger.cms.registry import open_library
-from tagger.errors import LibraryAway, TaggerError
+from tagger.errors import Conflict, LibraryAway, TaggerError
 from tagger.instants import format_instant
 from tagger.job import JobRequest
 from tagger.ledger import KnownAsset, Ledger
 from tagger.ledger.sweeping import TEST
 from tagger.provenance import text_hash
+from tagger.services.sweep_progress import Progress, Swept
 from tagger.site import Site
 
 log = structlog.get_logger()
@@ -34,26 +36,9 @@ DAY_MS = 86_400_000
 FIRST_MS = 7 * DAY_MS  # how far the first sweep looks back for new assets; a backfill describes older ones
 OVERLAP_MS = 600_000
 HOOK_MS = 120_000  # a picture so young may have its hook on the way
+LEASE_MS = 300_000  # longer than a page takes: a sweep that stores nothing for so long was killed
+RESUMED_MS = 2 * DAY_MS  # an unended sweep that began earlier is not continued
 MOST_NEW = 500  # jobs for new assets in one sweep, and as many for new versions; more are a backfill
-
-
-@dataclass(kw_only=True)
-class Swept:
-    """What a sweep found."""
-
-    looked_at: int = 0
-    new: int = 0
-    changed: int = 0  # another revision
-    edited: int = 0
-    deleted: int = 0
-    missing: list[str] = field(default_factory=list)  # the CMS does not list them; they can be erased, and were not
-    kept: dict[str, int] = field(default_factory=dict)  # missing too, but never erased: how many by the reason
-    too_many_new: bool = False  # more new assets than one sweep takes
-    stopped: bool = False  # before its end
-    since: str = ""  # new assets were looked for from then on
-
-    def row(self) -> dict[str, Any]:
-        return {**asdict(self), "missing": len(self.missing)}
 
 
 def sweep(
@@ -68,30 +53,46 @@ def sweep(
     """`since_ms`: from then on new assets are looked for; None: since the last sweep. `confirmed`: a person wants missing assets
     erased; without it none is. `stop`: asked before each page.
 
-    After each page follows a pause of the same length, so that the CMS has time for others.
-    Errors: LibraryAway, and then what was found so far stays; Conflict without an endpoint.
+    After each page follows a pause of the same length, so that the CMS has time for others. An unended sweep is continued, unless
+    `since_ms` or `confirmed` is given.
+    Errors: LibraryAway, and then what was found so far stays; Conflict without an endpoint, or while another sweep of the site
+    runs.
     """
-    began_ms = ledger.now_ms()
-    last_ms = ledger.swept_at(site.id)
-    if since_ms is None:
-        since_ms = began_ms - FIRST_MS if last_ms is None else last_ms - OVERLAP_MS
-    found = Swept(since=format_instant(since_ms))
-    endpoint = ledger.endpoint_of(site.id)
-    library = open_library(site.cms, {"query": {"since": found.since}, "locales": list(site.locales)}, endpoint)
-    turn = _Turn(ledger=ledger, site=site, library=library, began_ms=began_ms, found=found, pause=pause, stop=stop)
-    turn.find_new()
-    missing = turn.compare_known()
-    if not found.stopped:
-        turn.judge(missing, confirmed=confirmed)
-    if not found.stopped:
-        ledger.put_swept(site.id, began_ms)
+    token, left = ledger.begin_sweep(site.id, lease_ms=LEASE_MS)
+    swept_ms = None
+    try:
+        anew = since_ms is not None or confirmed
+        done = _progress(ledger, site, since_ms, None if anew else left)
+        found = Swept(**{**done.found, "since": format_instant(done.since_ms)})
+        spec = {"query": {"since": found.since}, "locales": list(site.locales)}
+        library = open_library(site.cms, spec, ledger.endpoint_of(site.id))
+        turn = _Turn(
+            ledger=ledger, site=site, library=library, token=token, done=done, found=found, confirmed=confirmed, pause=pause,
+            stop=stop,
+        )  # fmt: skip
+        turn.find_new()
+        turn.compare_known()
+        swept_ms = None if found.stopped else done.began_ms
+    finally:
+        ledger.end_sweep(site.id, token, swept_ms=swept_ms)
     _tell(site, found)
     return found
 
 
+def _progress(ledger: Ledger, site: Site, since_ms: int | None, left: Mapping[str, Any] | None) -> Progress:
+    """`left`: of an unended sweep that is to be continued."""
+    now_ms = ledger.now_ms()
+    if left is not None and now_ms - left["began_ms"] < RESUMED_MS:
+        return Progress(**left)
+    last_ms = ledger.swept_at(site.id)
+    if since_ms is None:
+        since_ms = now_ms - FIRST_MS if last_ms is None else last_ms - OVERLAP_MS
+    return Progress(began_ms=now_ms, since_ms=since_ms)
+
+
 def _tell(site: Site, found: Swept) -> None:
-    if found.missing:
-        log.warning("assets.missed", site=site.id, missing=len(found.missing), kept=found.kept)
+    if missing := found.row()["missing"]:
+        log.warning("assets.missed", site=site.id, missing=missing, kept=found.kept)
     if found.too_many_new:
         log.warning("assets.left_to_a_backfill", site=site.id, since=found.since, taken=found.new)
     log.info("site.swept", site=site.id, **found.row())
@@ -115,6 +116,8 @@ def sweep_due(ledger: Ledger, stop: Callable[[], bool], not_before: dict[str, in
             except LibraryAway as err:
                 waits[site.id] = ledger.now_ms() + (err.retry_after_ms or 0)
                 log.warning("site.not_swept", site=site.id, error=str(err))
+            except Conflict as err:  # a person's sweep runs
+                log.info("site.not_swept", site=site.id, error=str(err))
             except TaggerError as err:  # the other sites come all the same; the next turn tries again
                 log.warning("site.not_swept", site=site.id, error=str(err))
 
@@ -126,8 +129,10 @@ class _Turn:
     ledger: Ledger
     site: Site
     library: Library
-    began_ms: int
+    token: str
+    done: Progress
     found: Swept
+    confirmed: bool
     pause: Callable[[float], None]
     stop: Callable[[], bool]
 
@@ -136,31 +141,45 @@ class _Turn:
         return self.found.stopped
 
     def find_new(self) -> None:
-        listed, found = self.library.assets(), self.found
+        if self.done.listed:
+            return
+        listed, found = self.library.assets(self.done.cursor), self.found
         while not self.stopped():
             started = time.monotonic()
             page = list(islice(listed, LIBRARY_PAGE))
             if not page:
+                self.note(listed=True)
                 return
             for bad in (asset for asset in page if asset.fault):
                 log.warning("asset.skipped", site=self.site.id, asset=bad.asset_id, error=bad.fault)
             unknown = self.ledger.unknown_assets(self.site.id, [asset.asset_id for asset in page])
-            lost = [asset for asset in page if asset.asset_id in unknown and not asset.skip and _settled(asset, self.began_ms)]
+            lost = [
+                asset for asset in page if asset.asset_id in unknown and not asset.skip and _settled(asset, self.done.began_ms)
+            ]
             room = MOST_NEW - found.new
             answers = self.ledger.accept([_request(self.site, asset) for asset in lost[:room]])
             found.looked_at += len(page)
             found.new += sum(answer.created for answer in answers)
             if len(lost) > room:
                 found.too_many_new = True
+                self.note(listed=True)
                 return
+            self.note(cursor=page[-1].cursor)
             self.pause(time.monotonic() - started)
 
-    def compare_known(self) -> list[str]:
-        """Returns the ids of the assets that the CMS does not list."""
+    def note(self, **change: Any) -> None:
+        """Store how far the sweep has come. Errors: Conflict if it took so long that another one has taken over."""
+        for name, value in change.items():
+            setattr(self.done, name, value)
+        row = self.found.row()
+        self.done.found = {**row, "missing": [], "missing_earlier": row["missing"]}
+        self.ledger.note_sweep(self.site.id, self.token, asdict(self.done), lease_ms=LEASE_MS)
+
+    def compare_known(self) -> None:
         missing: list[str] = []
-        for chunk in _chunks(self.ledger, self.site.id):
+        for chunk in _chunks(self.ledger, self.site.id, self.done.after):
             if self.stopped():
-                break
+                return
             started = time.monotonic()
             there = self.library.listed([asset.asset_id for asset in chunk])
             for known in chunk:
@@ -170,26 +189,32 @@ class _Turn:
                 elif not known.of_folder and not known.asset_id.startswith(TEST):
                     missing.append(known.asset_id)
             self.found.looked_at += len(chunk)
+            if not self.confirmed:
+                for asset_id in missing:
+                    self._judge(asset_id)
+                missing = []
+            self.note(**{} if self.confirmed else {"after": chunk[-1].asset_id})
             self.pause(time.monotonic() - started)
-        return missing
+        self._erase(missing)
 
-    def judge(self, missing: Sequence[str], *, confirmed: bool) -> None:
-        """Count the missing assets. Erase them only if a person confirmed it and the library, asked again, has none of them."""
+    def _erase(self, missing: Sequence[str]) -> None:
+        """A person confirmed it: erase the missing assets that the library, asked again, still has not."""
         for start in range(0, len(missing), LIBRARY_PAGE):
             if self.stopped():
                 return
             some = missing[start : start + LIBRARY_PAGE]
-            there = self.library.listed(some) if confirmed else {}
+            there = self.library.listed(some)
             for asset_id in some:
                 if asset_id not in there:
-                    self._judge_one(asset_id, confirmed)
+                    self._judge(asset_id)
+            self.note()
 
-    def _judge_one(self, asset_id: str, confirmed: bool) -> None:
-        decide = self.ledger.erase_missing if confirmed else self.ledger.why_kept
-        kept = decide(self.site.id, asset_id, began_ms=self.began_ms)  # the reconciler deletes uploaded bytes later
+    def _judge(self, asset_id: str) -> None:
+        decide = self.ledger.erase_missing if self.confirmed else self.ledger.why_kept
+        kept = decide(self.site.id, asset_id, began_ms=self.done.began_ms)  # the reconciler deletes uploaded bytes later
         if kept is not None:
             self.found.kept[kept] = self.found.kept.get(kept, 0) + 1
-        elif confirmed:
+        elif self.confirmed:
             self.found.deleted += 1
         else:
             self.found.missing.append(asset_id)
@@ -199,8 +224,7 @@ def _settled(asset: ListedAsset, now_ms: int) -> bool:
     return asset.modified_ms is None or now_ms - asset.modified_ms >= HOOK_MS
 
 
-def _chunks(ledger: Ledger, site_id: str) -> Iterator[Sequence[KnownAsset]]:
-    after = ""
+def _chunks(ledger: Ledger, site_id: str, after: str) -> Iterator[Sequence[KnownAsset]]:
     while chunk := ledger.known_assets(site_id, after=after, limit=LIBRARY_PAGE):
         yield chunk
         after = chunk[-1].asset_id

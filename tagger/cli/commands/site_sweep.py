@@ -12,7 +12,7 @@ from tagger.cli.acting import audited
 from tagger.instants import parse_instant
 
 if TYPE_CHECKING:
-    from tagger.services.sweep import Swept
+    from tagger.services.sweep_progress import Swept
 
 KEPT = {  # why the data of a missing asset is not erased
     "test": "they are test images of `tagger sites check`.",
@@ -58,9 +58,9 @@ def sweep(
 
 def remarks(site_id: str, found: Swept) -> Iterator[str]:
     """What a person may have to do after the sweep."""
-    if found.missing:
+    if missing := found.row()["missing"]:
         names = ", ".join(found.missing[:3]) + (", …" if len(found.missing) > 3 else "")
-        yield f"{len(found.missing)} are missing in the CMS ({names}). Nothing was erased."
+        yield f"{missing} are missing in the CMS ({names}). Nothing was erased."
         yield f"If they were deleted there: `tagger sites sweep {site_id} --confirm-deletions`."
     for reason, number in found.kept.items():
         yield f"{number} more are missing and stay: {KEPT[reason]}"

@@ -13,6 +13,9 @@ sites = Table(
     Column("capabilities", JSON),  # the CMS's answer to `site.probe`: tagger/cms/generic/probe.py
     Column("probed_ms", BigInteger),
     Column("swept_ms", BigInteger),  # when the last complete sweep of its library began
+    Column("sweep_token", String(40)),  # of the sweep that runs
+    Column("sweep_lease_ms", BigInteger),  # until then that sweep is taken for alive
+    Column("sweep_state", JSON),  # how far an unended sweep has come: tagger/services/sweep.py
 )
 
 api_keys = Table(

@@ -19,13 +19,14 @@ from tagger.cms.generic.ask import Asker
 from tagger.cms.generic.reader import LibraryReader
 from tagger.delivery import Endpoint, FieldOutcome
 from tagger.demo.media_store import MediaStore, Text, set_tag, set_text
-from tagger.errors import LibraryAway
+from tagger.errors import Conflict, LibraryAway
 from tagger.ledger import Ledger
 from tagger.net.client import Reply
 from tagger.net.signing import new_secret
 from tagger.provenance import text_hash
 from tagger.services import sweep as sweep_module
-from tagger.services.sweep import Swept, sweep, sweep_due
+from tagger.services.sweep import sweep, sweep_due
+from tagger.services.sweep_progress import Swept
 
 DAY_MS = 86_400_000
 
@@ -337,3 +338,87 @@ def test_each_site_that_can_is_swept_once_a_day(scene: Scene, monkeypatch: pytes
     scene.world.now += DAY_MS
     turn()
     assert scene.sender.asked > asked
+
+
+@pytest.fixture
+def pages_of_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_module, "LIBRARY_PAGE", 2)
+    monkeypatch.setattr("tagger.cms.generic.reader.PAGE", 2)
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_a_sweep_that_was_interrupted_is_continued_where_it_was(scene: Scene) -> None:
+    """A whole sweep of six new assets asks for three pages, and then for the six that tagger knows."""
+    for number in range(6):
+        scene.add(f"a{number}")
+    parts = [scene.sweep(stop=lambda asked=asked: scene.sender.asked >= asked) for asked in (1, 2, 4, 5)]
+    assert all(part.stopped for part in parts)
+    assert scene.ledger.swept_at("s") is None
+    began_ms = scene.world.now
+    scene.world.later(3_600)
+    found = scene.sweep()
+    assert (found.new, found.looked_at, found.stopped) == (6, 12, False), "the counts are those of the whole sweep"
+    assert scene.sender.asked == 6, "no page is asked for twice"
+    assert scene.ledger.swept_at("s") == began_ms, "the next sweep looks from the first start on"
+    assert scene.sweep().new == 0
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_what_was_missed_before_an_interruption_is_told(scene: Scene) -> None:
+    for asset in ("a", "b", "c", "d"):
+        scene.described(asset)
+    for asset in ("a", "d"):
+        scene.store.delete(asset)
+    scene.world.later(1)
+    before = scene.sender.asked
+    assert scene.sweep(stop=lambda: scene.sender.asked >= before + 2).missing == ["a"]
+    found = scene.sweep()
+    assert (found.missing, found.row()["missing"]) == (["d"], 2)
+    assert next(remarks("s", found)).startswith("2 are missing")
+
+
+def test_one_sweep_of_a_site_runs_at_a_time(scene: Scene) -> None:
+    scene.add("lost")
+    raised = []
+
+    def another(number: int) -> None:
+        if number == 1:
+            with pytest.raises(Conflict) as err:
+                scene.sweep()
+            raised.append(str(err.value))
+
+    scene.sender.before = another
+    assert scene.sweep().new == 1
+    assert raised == ["A sweep of s runs."]
+    assert scene.sweep().new == 0, "the lease was given back"
+
+
+def test_a_sweep_that_was_killed_gives_way_when_its_lease_ends(scene: Scene) -> None:
+    scene.add("lost")
+    token, _ = scene.ledger.begin_sweep("s", lease_ms=sweep_module.LEASE_MS)
+    with pytest.raises(Conflict):
+        scene.sweep()
+    scene.world.now += sweep_module.LEASE_MS
+    assert scene.sweep().new == 1
+    with pytest.raises(Conflict):
+        scene.ledger.note_sweep("s", token, {}, lease_ms=1)
+    scene.ledger.end_sweep("s", token, swept_ms=5)
+    assert scene.ledger.swept_at("s") == scene.world.now, "a sweep that lost its lease says nothing of the site"
+
+
+def test_an_old_interrupted_sweep_starts_anew(scene: Scene) -> None:
+    scene.add("lost")
+    assert scene.sweep(stop=lambda: scene.sender.asked == 1).stopped
+    scene.world.now += 3 * DAY_MS
+    assert scene.sweep().new == 0
+    assert scene.ledger.swept_at("s") == scene.world.now
+
+
+@pytest.mark.parametrize("asked", [{"since_ms": 0}, {"confirmed": True}], ids=["since", "confirmed"])
+def test_a_sweep_that_a_person_describes_starts_anew(scene: Scene, asked: dict[str, Any]) -> None:
+    scene.described("a")
+    scene.store.delete("a")
+    scene.world.later(1)
+    assert scene.sweep(stop=lambda: scene.sender.asked == 1).stopped
+    found = scene.sweep(**asked)
+    assert (found.looked_at, found.deleted + len(found.missing)) == (1, 1)
