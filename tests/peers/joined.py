@@ -39,18 +39,19 @@ class Tagger:
     url: str
     ledger: Ledger
     home: Path
+    stack: Stack
 
     @classmethod
     @contextmanager
     def running(cls, home: Path) -> Iterator[Tagger]:
-        home.mkdir()
+        home.mkdir(exist_ok=True)
         own = {"api_port": 0, "log_level": "warning", "decode_processes": 1, "threads": 8, "max_batch": 4}
         stack = Stack(load({}, home=home, caption="lite", embed="lite", **own), ProcessPlan(upload=1, backfill=1))
         stack.start()
         ledger = open_ledger(stack.settings.ledger)
         try:
             assert stack.wait_ready(120) == []
-            yield cls(url=stack.api_url, ledger=ledger, home=home)
+            yield cls(url=stack.api_url, ledger=ledger, home=home, stack=stack)
         finally:
             ledger.close()
             stack.stop()
@@ -69,6 +70,15 @@ class Joined:
         session = requests.Session()
         session.auth, session.trust_env = ("editor1", self.wp.password), False
         return session
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Nobody tells tagger anything: the plugin has no address of it, as before it was installed."""
+        self.wp.set_up(url="")
+        try:
+            yield
+        finally:
+            self.wp.set_up(**self.settings)
 
     @property
     def endpoint(self) -> str:

@@ -11,8 +11,8 @@ import subprocess
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,28 @@ return ['version' => get_bloginfo('version'), 'password' => $password];
 """
 
 
+@dataclass(kw_only=True)
+class Server:
+    """PHP's own server before a WordPress; a test may take it away and bring it back."""
+
+    folder: Path
+    url: str
+    _running: ExitStack = field(default_factory=ExitStack)
+
+    def start(self) -> None:
+        self._running.enter_context(_server(self.folder, self.url))
+
+    def stop(self) -> None:
+        self._running.close()
+
+
 @dataclass(frozen=True, kw_only=True)
 class WordPress:
     folder: Path
     url: str
     version: str
     password: str  # application password of editor1
+    server: Server | None = None  # None: nothing serves it
 
     @property
     def site(self) -> Path:
@@ -86,8 +102,12 @@ def booted(version: str, folder: Path, plugin: Path | None) -> Iterator[WordPres
     with _installed(version, folder, plugin, url) as made:
         error = "" if plugin is None else _php(folder, url, "return activate_plugin('tagger/tagger.php') ?: '';")
         assert error == "", error
-        with _server(folder, url):
-            yield WordPress(folder=folder, url=url, version=made["version"], password=made["password"])
+        server = Server(folder=folder, url=url)
+        server.start()
+        try:
+            yield WordPress(folder=folder, url=url, version=made["version"], password=made["password"], server=server)
+        finally:
+            server.stop()
 
 
 @contextmanager

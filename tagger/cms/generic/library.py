@@ -60,6 +60,7 @@ class Listed(BaseModel):
     id: AssetId
     revision: Revision = None
     modified_at: Text | None = None
+    trashed: bool = False  # a person may still take it out of the trash
     image: ListedImage
     context: Annotated[ListedContext, BeforeValidator(_object)] = ListedContext()
     fields: Annotated[

@@ -131,6 +131,8 @@ def skipped(asset: Listed, spec: Mapping[str, Any]) -> str:
     """Why a backfill with this spec leaves the asset alone; empty: it does not."""
     if isinstance(asset, Unusable):
         return "not_agreed"
+    if asset.trashed:
+        return "in_trash"
     fields, locales = spec.get("fields") or (), spec.get("locales") or ()
     missing = (spec.get("query") or {}).get("missing") or ()
     if missing and not any(_unset(asset, field, locale) for field in missing for locale in locales):

@@ -59,6 +59,9 @@ final class Cli {
 		do {
 			$page = Library::page( $query );
 			foreach ( $page['data'] as $asset ) {
+				if ( isset( $asset['trashed'] ) ) {
+					continue;
+				}
 				++$count;
 				if ( ! isset( $options['dry-run'] ) ) {
 					Outbox::picture( (int) $asset['id'], 'asset.updated', true );

@@ -33,8 +33,11 @@ final class Library {
 	/** @return array{0: string, 1: array} The condition, and its values. */
 	private static function chosen( array $query ): array {
 		global $wpdb;
-		$where  = "p.post_type = 'attachment' AND p.post_status <> 'trash' AND p.post_mime_type LIKE 'image/%%'";
+		$where  = "p.post_type = 'attachment' AND p.post_mime_type LIKE 'image/%%'";
 		$values = array();
+		if ( ! isset( $query['ids'] ) ) { // Who asks for a picture by its id learns that it is in the trash: it is not deleted.
+			$where .= " AND p.post_status <> 'trash'";
+		}
 		if ( isset( $query['since'] ) ) {
 			$where   .= ' AND GREATEST(p.post_modified_gmt, COALESCE(a.changed_at, p.post_modified_gmt)) >= %s';
 			$values[] = gmdate( 'Y-m-d H:i:s', (int) strtotime( (string) $query['since'] ) );
@@ -75,7 +78,8 @@ final class Library {
 			$texts[ $field ] = array( $locale => self::text( $id, $field ) );
 		}
 		$texts['tags'] = array( 'labels' => Tags::labels( $id ) );
-		return array(
+		$trashed       = 'trash' === get_post( $id )->post_status ? array( 'trashed' => true ) : array();
+		return $trashed + array(
 			'id'          => (string) $id,
 			'revision'    => $revision,
 			'modified_at' => gmdate( 'Y-m-d\TH:i:s\Z', (int) strtotime( $row->changed . ' UTC' ) ),
