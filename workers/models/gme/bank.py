@@ -1,9 +1,9 @@
-"""Texts that say nothing about any picture in particular: what a term must be nearer to a picture than, to be offered."""
+"""Neutral texts that describe no particular picture. A term is offered only if it is nearer to the picture than they are."""
 
 from __future__ import annotations
 
-# Plain scenes, things and looks, spread widely, none of them rare: a picture fits few of them, and a term that is near to
-# all of them is near to everything.
+# Common scenes, things and looks of many kinds. A picture matches few of them. A term that is near to
+# all of them is near to everything, so its nearness means little.
 NEUTRAL = (
     "A photo.",
     "A picture of something.",

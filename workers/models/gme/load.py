@@ -1,7 +1,7 @@
-"""Open a GME model directory: the only file of this package that reads disks.
+"""Opens a GME model directory. No other file of this package reads from a disk.
 
-Strict: safetensors only, every key accounted for, every shape checked before a byte of weights is read. Checkpoints of both
-key layouts load: `model.layers…` with `visual…` (as published), and `model.language_model.layers…` with `model.visual…`.
+It is strict: only safetensors, no unknown or missing key, and every shape is checked before any weight is read. Checkpoints of
+both key layouts load: `model.layers…` with `visual…` (as published), and `model.language_model.layers…` with `model.visual…`.
 A fault is one ModelDirectoryInvalid that names file, key and remedy.
 """
 
@@ -29,14 +29,15 @@ WEIGHTS_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
 UNUSED = "lm_head.weight"  # a generator's output; an embedding model has none
 FETCH = "Run `tagger models pull` to fetch the directory again."
 MATCH = "Use the config.json that belongs to the weights."
-# With padding, in one pass. One picture fills a CPU; more of them at once only leave its caches.
+# Most tokens in one pass, padding included. One picture keeps a CPU busy; more at once do not fit into its caches.
 CPU_TOKENS, DEVICE_TOKENS = 512, 32_768
 
 
 def load(path: Path, *, device: str = "cpu", dtype: torch.dtype | None = None, bounds: Bounds | None = None) -> Gme:
     """The embedding model of a directory. float32 on a CPU, bfloat16 elsewhere, unless `dtype` says otherwise.
 
-    Other `bounds` give another revision: their vectors do not belong into one index. Raises ModelDirectoryInvalid.
+    Other `bounds` give another revision, because vectors made under different bounds cannot be compared.
+    Raises ModelDirectoryInvalid.
     """
     bounds = bounds or Bounds()
     if not 4 <= bounds.least <= bounds.most <= 16_384:
@@ -57,7 +58,7 @@ def load(path: Path, *, device: str = "cpu", dtype: torch.dtype | None = None, b
 
 
 def inspect(path: Path) -> None:
-    """Everything that `load` checks but the numbers themselves; reads no weights. Raises ModelDirectoryInvalid."""
+    """Checks everything that `load` checks, except the numbers. It reads no weights. Raises ModelDirectoryInvalid."""
     config = _config(_object(path / CONFIG_FILE))
     _patches(_object(path / PREPROCESSOR_FILE), config)
     _tokenizer(path / TOKENIZER_FILE, config)
@@ -70,7 +71,7 @@ def invalid(file: str, key: str, what: str, remedy: str) -> ModelDirectoryInvali
     return ModelDirectoryInvalid(f"{file}: {key} {what}.", remedy)
 
 
-def _config(body: Mapping[str, Any]) -> Any:  # a Qwen2VLConfig; its parts are typed as whatever they were read from
+def _config(body: Mapping[str, Any]) -> Any:  # a Qwen2VLConfig; its parts have the types that were read from the file
     if body.get("model_type") != "qwen2_vl":
         raise invalid(
             CONFIG_FILE, "model_type", f"is {body.get('model_type')!r}, not 'qwen2_vl'", "Use a GME Qwen2-VL directory."
@@ -144,7 +145,7 @@ def _is_plain_name(name: object) -> bool:
 
 
 def _places(network: Any, shards: list[Path]) -> dict[str, tuple[Path, str]]:
-    """The network's key → file and key there. Checks all keys and shapes."""
+    """Key of the network → file, and key in that file. Checks all keys and shapes."""
     wanted = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
     where: dict[str, tuple[Path, str]] = {}
     for file in shards:
@@ -166,7 +167,7 @@ def _places(network: Any, shards: list[Path]) -> dict[str, tuple[Path, str]]:
 
 
 def _fill(network: Any, shards: list[Path], dtype: torch.dtype) -> None:
-    """Reads the weights into the network, whose tensors have no storage before."""
+    """Reads the weights into the network. Before that, its tensors have no storage."""
     where = _places(network, shards)
     network.load_state_dict({name: _tensor(*where[name], dtype) for name in where}, strict=True, assign=True)
     network.language_model.rotary_emb = Qwen2VLRotaryEmbedding(network.config.text_config)  # computed, so in no file

@@ -1,7 +1,7 @@
 """GME on Qwen2-VL: message and picture → one vector, the state of the last token, of length one.
 
-Positions are one-dimensional: the original calls the language model without position ids, so each of the three axes that
-Qwen2-VL could tell apart is a plain count. Rows are padded on the right; under causal attention no real token sees a padded
+Positions are one-dimensional: the original calls the language model without position ids, so all three axes of Qwen2-VL count
+tokens in the same way. Rows are padded on the right; under causal attention no real token sees a padded
 one, so no mask is needed at all.
 """
 
@@ -23,13 +23,13 @@ from workers.models.accelerator import staged
 from workers.models.base import PartialPrediction
 from workers.models.gme.prepare import MAX_TEXT, Bounds, Item, Patches, expanded, groups, message, resized
 
-WASTE = 0.1  # most share of padding in one pass of the language model
+WASTE = 0.1  # largest share of padding in one pass of the language model
 CANARY_SIDE = 4  # visual tokens of a side
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reads:
-    """How this model reads: bounds, patches, and the tokens that mean something."""
+    """How this model reads its input: bounds, patches, and the special tokens."""
 
     bounds: Bounds
     patches: Patches
@@ -53,7 +53,7 @@ class Gme:
         self._golden = self.run([self.canary()])[0]
 
     def to(self, device: torch.device) -> Gme:
-        """Moves the network; the golden vector stays the one that the CPU computed."""
+        """Moves the network. The golden vector is still the one that the CPU computed."""
         nn.Module.to(self._network, device)
         self._mean, self._std = self._mean.to(device), self._std.to(device)
         return self
@@ -75,7 +75,7 @@ class Gme:
         return Item(ids=self._ids(text, instruction, 0), pixels=None)
 
     def prepare_both(self, pixels: Pixels, text: str, instruction: str = "") -> Item:
-        """An image with a text after it; an empty text is none."""
+        """An image, followed by a text unless the text is empty."""
         fitting = resized(pixels, self._reads.bounds, self._reads.patches)
         tokens = fitting.shape[0] * fitting.shape[1] // self._reads.patches.factor**2
         return Item(ids=self._ids(text, instruction, tokens), pixels=staged(fitting, self._mean.device))
@@ -104,7 +104,7 @@ class Gme:
         return raw
 
     def _ids(self, text: str, instruction: str, visual: int) -> tuple[int, ...]:
-        """A text too long loses its end, never the closing marks: the last token is the one that is pooled."""
+        """A text that is too long is cut at its end. The closing marks stay, because the last token is pooled."""
         text = text.strip()
         ids = self._encode(text, instruction, image=visual > 0)
         if len(ids) > MAX_TEXT:

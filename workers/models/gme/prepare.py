@@ -1,4 +1,4 @@
-"""What GME reads of an image and a text: a picture in multiples of 28 pixels and the tokens of one message. Pure."""
+"""Prepares the input of GME: a picture whose sides are multiples of 28 pixels, and the tokens of one message. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_TEXT = 500  # tokens of one message without those of the picture; the origin
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """Visual tokens of one picture. Vectors made under other bounds are another model's."""
+    """Fewest and most visual tokens of one picture. Vectors made under other bounds cannot be compared."""
 
     least: int = 256
     most: int = 1280
@@ -52,7 +52,7 @@ class Item:
 
 
 def message(text: str, instruction: str, *, image: bool) -> str:
-    """The one message that GME was trained on. Words that look like the language's own marks are taken apart."""
+    """The form of message that GME was trained on. Words of a text that look like special tokens are split."""
     content = f"{IMAGE_PART if image else ''}{plain(text)}"
     asked = plain(instruction) or DEFAULT_INSTRUCTION
     return f"<|im_start|>system\n{asked}<|im_end|>\n<|im_start|>user\n{content}<|im_end|>\n<|im_start|>assistant\n{END_TOKEN}"
@@ -63,7 +63,7 @@ def plain(text: str) -> str:
 
 
 def expanded(ids: Sequence[int], image_token: int, count: int) -> tuple[int, ...]:
-    """The image's placeholder, which is there once, repeated `count` times."""
+    """The tokens with the placeholder of the image repeated `count` times."""
     if not count:
         return tuple(ids)
     at = list(ids).index(image_token)

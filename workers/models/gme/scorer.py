@@ -1,7 +1,7 @@
 """How probable is each term of a vocabulary, by GME's vectors.
 
 A cosine alone says little: cosines of pictures and tags lie in a narrow band that shifts from tag to tag and from picture to
-picture. So both shifts are measured against a bank of neutral texts and taken out, and what is left is counted in standard
+picture. So both shifts are measured against a bank of neutral texts and subtracted. The rest is expressed in standard
 deviations (z). A logistic curve makes it a probability. Its two numbers are a prior, not a fit: no labelled pictures were at
 hand with the real weights. `tagger evaluate --calibrate` fits a map per term on labelled pictures, which is applied here.
 """
@@ -39,17 +39,17 @@ class Table:
 
     ids: tuple[tuple[str, str], ...]  # (category, term)
     terms: Floats  # [terms, d]
-    near: Floats  # [terms] mean cosine of each term with the bank: how near it is to everything
+    near: Floats  # [terms] mean cosine of each term with the neutral texts
 
 
 class TermScorer:
-    """Scores every term of any vocabulary. Thread-safe; a vocabulary is encoded when it is first met."""
+    """Scores every term of any vocabulary. Thread-safe. A vocabulary is encoded when it is first used."""
 
     def __init__(self, encode: Encode, model: Callable[[], str], calibration: Calibration | None = None) -> None:
         """`model`: name@revision of the encoder, known once it is loaded. A calibration of other weights is not used."""
         self._encode, self._model = encode, model
         self._calibration = calibration
-        self._lock = threading.Lock()  # held while encoding: the others wait for the same vectors
+        self._lock = threading.Lock()  # held during encoding, so that other threads wait for the same vectors
         self._tables: OrderedDict[tuple[tuple[str, ...], ...], Table] = OrderedDict()
         self._bank: Floats | None = None
 
@@ -71,7 +71,7 @@ class TermScorer:
         )
 
     def prepare(self, vocabulary: Vocabulary) -> None:
-        """Nothing: its words take the model for minutes on a CPU, in which it could describe images."""
+        """Does nothing: to encode a vocabulary would keep the model busy for minutes on a CPU, and images would wait."""
 
     def _fitted(self) -> Calibration | None:
         """The calibration, if it is of these very weights."""
@@ -112,7 +112,7 @@ class TermScorer:
 
 def probabilities(vector: Floats, table: Table, bank: Floats) -> npt.NDArray[np.float64]:
     """[d], a vocabulary, [bank, d] → [terms], each 0..1."""
-    neutral = (bank @ vector).astype(np.float64)  # [bank]: how near this picture is to what fits none in particular
+    neutral = (bank @ vector).astype(np.float64)  # [bank]: how near this picture is to the neutral texts
     among = (bank @ bank.T).astype(np.float64)
     hubs = (among.sum(axis=1) - among.diagonal()) / max(1, len(bank) - 1)  # the bank's own nearness to everything
     centred = neutral - hubs  # without the shift of each text

@@ -1,4 +1,4 @@
-"""What the classifier and the detector together say of a thing: one probability, for its tag and for its caption. Pure."""
+"""Combines classifier and detector into one probability of a thing, which its tag and its caption share. Pure."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from workers.models.lite.lexicon import OBJECT_SENSES, Lexicon, lexicon
 
 Floats = npt.NDArray[np.float32]
 
-SHARPEN = 1.5  # power of the class probabilities: the classifier was trained with smoothed labels and says too little
+SHARPEN = 1.5  # power of the class probabilities: it was trained with smoothed labels, so they are too low
 TAIL = 0.06  # least sum of the sharpened probabilities that is scaled to one
-DENIED = 0.02  # P under which the classifier, which knows a thing, says that it is not the subject
-LARGE = 0.25  # share of the picture from which a thing is its subject, so the classifier should see it too
+DENIED = 0.02  # if the classifier knows a thing and gives it less, the thing is not the subject
+LARGE = 0.25  # a thing with this share of the picture is its subject, so the classifier should see it too
 DOUBT = 0.5  # weight of a large thing that the classifier denies
 
 
@@ -40,7 +40,7 @@ def evidence(prediction: Prediction, words: Lexicon) -> Floats:
 
 def joined(sources: Floats, weights: Floats, classes: int) -> npt.NDArray[np.float64]:
     """[1080] evidence, [1080, n] P(n | source) → [n]: the classes exclude each other and add up; objects stand beside them."""
-    seen = np.flatnonzero(sources)  # few of the sources: the rest of the weights need not be read
+    seen = np.flatnonzero(sources)  # few sources are not 0, so the other weights need not be read
     few, objects = seen[seen < classes], seen[seen >= classes]
     of_classes = np.clip(sources[few] @ weights[few], 0.0, 1.0)
     of_objects = (sources[objects, None] * weights[objects]).max(axis=0, initial=0.0)
@@ -49,7 +49,7 @@ def joined(sources: Floats, weights: Floats, classes: int) -> npt.NDArray[np.flo
 
 
 def believed(word: str, prediction: Prediction) -> float:
-    """The probability that the tag of this word has too."""
+    """The probability of this word; its tag has the same."""
     words = lexicon()
     column = words.concept_index.get(word)
     if column is not None:
@@ -74,18 +74,18 @@ def _calibrator() -> Calibrator:
 
 
 def denied(label: str, classes: Sequence[ClassScore]) -> bool:
-    """Whether the classifier knows what the detector found, and sees none of it."""
+    """Whether the classifier knows the thing that the detector found, and sees none."""
     known = naming_classes().get(label, frozenset())
     return bool(known) and sum(c.score for c in classes if c.label in known) < DENIED
 
 
 def confirmed(label: str, classes: Sequence[ClassScore]) -> bool:
-    """Whether the classifier, too, sees something of what the detector found. Without a class for it, it cannot."""
+    """Whether the classifier also sees what the detector found. If no class means that thing, it cannot."""
     return bool(naming_classes().get(label)) and not denied(label, classes)
 
 
 def overruled(label: str, objects: Sequence[DetectedObject]) -> bool:
-    """Whether the detector, which knows what the classifier names, found none of it and something else of that size."""
+    """Whether the detector knows the thing that the classifier names, found none, and found another thing of that size."""
     known = {name for name, classes in naming_classes().items() if label in classes}
     if not known or any(thing.label in known for thing in objects):
         return False

@@ -1,4 +1,4 @@
-"""Raw probabilities → calibrated ones, by a monotone map that was fitted once (bench/fit_lite.py) and is stored as data."""
+"""Raw probabilities → calibrated ones, by a monotone map. It was fitted once (bench/fit_lite.py) and is stored as data."""
 
 from __future__ import annotations
 

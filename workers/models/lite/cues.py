@@ -1,7 +1,7 @@
-"""What pixels and boxes say about a scene, beside the classes: context and likelihood ratios over concepts. Pure.
+"""Changes the probabilities of concepts by cues of the pixels and boxes, with likelihood ratios. Pure.
 
 A concept without evidence of its own still has a base rate under a wider one (sky, outdoors); then each cue moves its
-log-odds by a stated amount (`cues.json`). The amounts are common sense, rounded, and not fitted to photographs.
+log-odds by a stated amount (`cues.json`). The amounts are rounded estimates; they were not fitted to photographs.
 """
 
 from __future__ import annotations

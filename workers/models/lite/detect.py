@@ -1,6 +1,6 @@
 """COCO objects: letterboxing for NanoDet, and decoding of its grids. Pure.
 
-The picture is fed letterboxed, never squashed: squashed, the detector saw a toilet in an espresso.
+The picture is letterboxed, never squashed: in a squashed picture, the detector took an espresso for a toilet.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Colours and light, from the pixels alone. Pure.
+"""Colours and light of a picture, from its pixels. Pure.
 
-Rules of thumb on a 64-pixel thumbnail: hue, saturation and lightness decide the name of a colour, means decide the light.
+Simple rules on a 64-pixel thumbnail: hue, saturation and lightness give the name of a colour, mean values give the light.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def colours(patch: Pixels) -> dict[str, float]:
 
 
 def _grey(hsv: _Hsv) -> bool:
-    """Without hue where there is light enough to see one: a dark picture has little chroma, whatever its colours."""
+    """Whether the pixels have no hue although there is enough light to see one. A dark picture has little chroma in any case."""
     lit = hsv.high >= LIT
     if lit.mean() < LEAST_LIT:
         return False

@@ -33,7 +33,7 @@ Floats = npt.NDArray[np.float32]
 
 CLASSIFIER, DETECTOR, GOLDEN = "efficientnet_lite0.onnx", "nanodet_coco.onnx", "golden.npz"
 SMALLEST = 448  # shorter side that a large picture is first reduced to, by a whole number
-CLASSES = 60  # kept of 1000; the rest holds little and says less
+CLASSES = 60  # classes that are kept, of 1000; the others have little probability
 CONSE = 10  # classes mixed into the vector (Norouzi et al. 2013)
 OBJECT_SHARE = 0.5  # weight of a sure object beside the classes; ImageNet has no persons
 
@@ -112,7 +112,7 @@ class LiteModel:
         )
 
     def _may_show_persons(self, scores: Floats) -> bool:
-        """Whether the detector took anything for a person, however unsure: without one, no face was ever found."""
+        """Whether the detector found a possible person, even an unlikely one. Without one, no face was ever found."""
         person = self._lexicon.object_index["person"]
         return bool((scores[:, person] >= detect.SCORE_FLOOR).any())
 
@@ -147,7 +147,7 @@ class LiteModel:
         )
 
     def _sentence(self, seen: Prediction, thumb: Pixels) -> CaptionPrediction | None:
-        """What a sign says comes before what else is there."""
+        """The text of a sign takes precedence over everything else in the picture."""
         return signs.caption(seen, self._sign_model) or caption(seen, thumb, self._caption_model)
 
     def _conse(self, classes: Sequence[ClassScore], objects: Sequence[DetectedObject]) -> Vector:

@@ -1,4 +1,4 @@
-"""What the kind of a picture means for its tags: which terms name it, and which words make no sense for it. Pure."""
+"""Adjusts tags to the kind of the picture: some terms name the kind, others are not possible in such a picture. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def adjust(
 ) -> Floats:
     """[terms]: those that name a kind get its probability; the others count as far as such a picture can show them.
 
-    A picture that is more probably a photograph than not is believed wholly.
+    If the picture is probably a photograph, all terms count fully.
     """
     if not prediction.kinds:
         return probs

@@ -1,4 +1,4 @@
-"""int8 or float32: which form of a network this processor runs, found by a test when the model loads for the first time.
+"""Chooses int8 or float32 for this processor, by a test when the model loads for the first time.
 
 int8 is faster on most processors, with VNNI more so. Where it is slower, or does not compute what it should, float32 runs.
 """
@@ -43,7 +43,7 @@ def int8(file: str) -> str:
 
 
 def choose(file: str, tensor: Floats, folder: Path | None = None, open_network: Open = open_session) -> Network:
-    """The network in int8 if it says of `tensor` what the one in float32 says, and is faster; else the one in float32.
+    """The network in int8 if its answer for `tensor` agrees with that of float32 and it is faster; else the network in float32.
 
     `folder`: where the choice is kept for the next worker; None: nowhere.
     """

@@ -1,7 +1,7 @@
 """Which form of a network the workers of one home run on one kind of processor: found once, and kept in a small file.
 
-Two workers that measured for themselves could run two forms. Their models would have two names, and neither would find what the
-other has put into the cache.
+If each worker measured for itself, two workers could choose different forms. Their models would have different names, and they
+could not share cached predictions.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def known(kept: Path, forms: tuple[str, ...]) -> str | None:
 
 
 def keep(kept: Path, form: str, forms: tuple[str, ...]) -> str:
-    """Keep this choice, unless another worker was faster; the choice that counts."""
+    """Stores this choice, unless another worker stored one before. Returns the stored choice."""
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         try:

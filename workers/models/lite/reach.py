@@ -1,4 +1,4 @@
-"""What a term reaches: P(term | source) and P(term | concept), worked out once per vocabulary.
+"""Computes P(term | source) and P(term | concept) of a term, once per vocabulary.
 
 They come from a rule where the term is a known concept, else from WordNet, or from the nearness of the term's words to those
 of a source or of a concept. See README.md of this package for the figures.
@@ -57,7 +57,7 @@ class _Senses:
     """A term's words in the sense of its label: "instrument" beside "musical instrument" is no stethoscope.
 
     Where WordNet knows the label, what only a synonym reaches counts DOUBT of it; a synonym that is a mere part of the label
-    says nothing more. Where it does not, the synonyms are all there is and are believed.
+    says nothing more. If WordNet does not know the label, the synonyms count fully.
     """
 
     vectors: Floats  # [n, 384] of the texts that are left, the label first

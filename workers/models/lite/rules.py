@@ -1,4 +1,4 @@
-"""What a class implies, from the rules of its words (`rules.json`), and which word said it. Pure.
+"""The concepts that a class implies by the rules of its words (`rules.json`), with the word of each rule. Pure.
 
 A rule of a narrower word takes precedence over that of a broader one. `not_under` names homonyms: the rule of `monitor` (a
 screen) is not for a class that is also a `lizard`.
@@ -29,7 +29,7 @@ class Rules:
     def implied(self, words: Sequence[str]) -> dict[str, Implied]:
         """Words of a class, narrowest first → concept → what the narrowest word that speaks of it says."""
         found: dict[str, Implied] = {}
-        # Broad words first, so that narrow ones overwrite; among equals in the order of the list, never in that of a set.
+        # Broad words come first, so that narrow words overwrite them. Equal ones keep the order of the list; a set has no order.
         for word in sorted(dict.fromkeys(reversed(words)), key=lambda w: -self.spread[w]):
             if not self.not_under.get(word, frozenset()) & set(words):
                 found |= {c: Implied(weight=w, word=word) for c, w in self.of_words.get(word, {}).items()}

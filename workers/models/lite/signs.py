@@ -16,7 +16,7 @@ MARKS = str.maketrans({'"': "'", "“": "'", "”": "'"})  # inside a quotation
 
 
 def caption(prediction: Prediction, model: str) -> CaptionPrediction | None:
-    """The sentence; None if the picture shows no sign, or if any line of it is too unsure or the whole is too long."""
+    """The sentence; None if the picture shows no sign, if a line of it is not sure enough, or if the text is too long."""
     lines = prediction.lines or ()
     words = " ".join(quotable(prediction)).translate(MARKS)
     if len(words) > LONGEST or sum(c.isalnum() for c in words) < 2 or prediction.kind not in ("photograph", None):

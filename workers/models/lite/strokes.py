@@ -1,6 +1,6 @@
-"""What tells drawn pictures from photographs: flat areas, few colours, ruled lines, lines of text, margins. Pure.
+"""Features that tell drawings from photographs: flat areas, few colours, ruled lines, lines of text, margins. Pure.
 
-Read at the picture's own scale on at most 128 rows and 128 columns: a scaled copy has soft edges, and a whole one costs time.
+They are measured at full scale on at most 128 rows and 128 columns: a scaled copy has soft edges, and all pixels would take long.
 """
 
 from __future__ import annotations

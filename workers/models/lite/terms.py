@@ -120,7 +120,7 @@ class TermScorer:
     def raw(self, prediction: Prediction, table: _Table) -> npt.NDArray[np.float64]:
         """[terms] uncalibrated probabilities."""
         if prediction.look is not None and prediction.look.uniform:
-            return _coloured(np.zeros(len(table.terms)), prediction, table)  # one colour all over: nothing else is on it
+            return _coloured(np.zeros(len(table.terms)), prediction, table)  # one colour all over, so it shows nothing else
         seen = joined(evidence(prediction, self._lexicon), table.weights, len(self._lexicon.classes))
         direct, concepts = seen[: len(table.terms)], cues.adjust(seen[len(table.terms) :], prediction)
         return _coloured(np.maximum(direct, table.near.best(concepts)), prediction, table)
@@ -137,7 +137,7 @@ class TermScorer:
         key = _fingerprint(vocabulary)
         if (known := self._find(key)) is not None:
             return known
-        with self._building:  # by one thread: sixteen that all read the same words at a start took 28 s instead of one
+        with self._building:  # one thread at a time: sixteen that read the same words at the start took 28 s instead of one
             if (known := self._find(key)) is not None:
                 return known
             built = self._build(vocabulary)
@@ -176,7 +176,7 @@ class TermScorer:
 
 
 def _coloured(probs: npt.NDArray[np.float64], prediction: Prediction, table: _Table) -> npt.NDArray[np.float64]:
-    """Terms that name a colour or the light take the pixels' word instead."""
+    """Terms that name a colour or the light get the probability of the pixels instead."""
     if prediction.look is not None:
         for i, word in table.looks:
             probs[i] = cues.by_look(word, prediction.look)

@@ -1,4 +1,6 @@
-"""WordNet's nouns: which of the texts that the models know mean the same as a word, or nearly. Pure, but for reading its file."""
+"""WordNet's nouns: which texts that the models know mean the same, or nearly the same, as a word. Pure, but it reads
+its file.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""English words of a term, their forms, and the words that are never said from pixels. Pure."""
+"""English words of a term, their forms, and words that must not be derived from pixels. Pure."""
 
 from __future__ import annotations
 

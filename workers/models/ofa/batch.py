@@ -1,4 +1,4 @@
-"""Shapes of a batch: how long a source is padded, and how pictures reach the device."""
+"""Shapes of a batch: to what length a source is padded, and how pictures are copied to the device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tagger.prediction import Pixels
 
-SOURCE_MULTIPLE = 16  # source lengths are multiples of this: aligned rows, and few shapes for a device to plan for
+SOURCE_MULTIPLE = 16  # source lengths are multiples of this, so that rows are aligned and a device sees few shapes
 BATCHES = (1, 2, 4, 8, 16, 32, 64)  # sizes of a batch of fixed shape; beyond the last, its multiples
 
 
@@ -43,7 +43,7 @@ def fixed_sizes(most: int) -> tuple[int, ...]:
 
 
 def fill(buffer: Tensor, batch: Sequence[Pixels]) -> None:
-    """n × [s, s, 3] into uint8 [B, s, s, 3], B ≥ n; the rows left over repeat the last picture. The host does not wait for
+    """n × [s, s, 3] into uint8 [B, s, s, 3], B ≥ n; the remaining rows repeat the last picture. The host does not wait for
     what is staged (see `accelerator.staged`)."""
     for row, pixels in zip(buffer, batch, strict=False):
         row.copy_(torch.from_numpy(np.require(pixels, requirements="W")), non_blocking=True)  # torch takes no other

@@ -1,4 +1,4 @@
-"""OFA captioning: pixels in, the best sentence and how sure the model is of it out."""
+"""OFA captioning: from pixels to the best sentence and its score."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class OfaCaption:
         self._golden = self.reading(self.run([self.canary()])[0])
 
     def to(self, device: torch.device, dtype: torch.dtype, *, fixed: bool | None = None) -> OfaCaption:
-        """Moves the network; the golden vector stays the one that the CPU computed in float32.
+        """Moves the network. The golden vector is still the one that the CPU computed in float32.
 
-        `fixed`: run in batches of few fixed shapes, recorded where the device can (session.py); by default not on a CPU, where
-        it would gain nothing.
+        `fixed`: use batches of few fixed shapes, which are recorded if the device supports it (session.py). By default this
+        is off on a CPU, where it is not faster.
         """
         place(self._network, self._network.decoder, device, dtype)
         self._device, self._fixed = device, device.type != "cpu" if fixed is None else fixed
@@ -62,7 +62,7 @@ class OfaCaption:
         return fixed_sizes(most) if self._fixed else ()
 
     def prepare(self, pixels: Pixels, instruction: str) -> Pixels:  # noqa: ARG002 - the prompt is the directory's
-        """[h, w, 3] → [size, size, 3] uint8. OFA was trained on one prompt, so the instruction plays no part."""
+        """[h, w, 3] → [size, size, 3] uint8. OFA was trained on one prompt, so the instruction is ignored."""
         return staged(squash(pixels, self._task.patch_image_size), self._device)
 
     def size(self, item: Pixels) -> float:  # noqa: ARG002 - every picture is squashed to one size

@@ -17,7 +17,7 @@ from workers.models.ofa.search import BeamSearch, Hypotheses
 
 
 class CaptionNetwork(nn.Module):
-    """Encoder, decoder and search for one prompt. All that the prompt and the picture's size fix is computed here, once."""
+    """Encoder, decoder and search for one prompt. Computes once what depends only on the prompt and the picture's size."""
 
     def __init__(self, w: Weights, config: ModelConfig, task: TaskConfig, prompt: Sequence[int]) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""What a model directory says about itself: `config.json` (the network) and `configuration.json` (the task).
+"""Parses the configuration of a model directory: `config.json` (the network) and `configuration.json` (the task).
 
 Parsing only: the caller reads the files. Defaults are those of ModelScope 1.40's `OFAConfig` and OFA preprocessors, so
-a directory that leaves a key out means the same here as there. A variant of the network that this code does not
+a missing key means the same here as there. A variant of the network that this code does not
 compute is refused by name, never computed wrongly.
 """
 
@@ -93,17 +93,17 @@ class ModelConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchConfig:
-    """`model.beam_search` of `configuration.json`. Lengths in tokens, the end token not counted."""
+    """`model.beam_search` of `configuration.json`. Lengths are in tokens, without the end token."""
 
     beam_size: int = 5
     max_len_b: int = 16
     min_len: int = 1
-    no_repeat_ngram_size: int = 3  # 0: repeats are allowed
+    no_repeat_ngram_size: int = 3  # 0: an n-gram may repeat
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskConfig:
-    """`configuration.json`: what to ask of the network, and how its picture is made."""
+    """`configuration.json`: the prompt of the network, and how its picture is prepared."""
 
     task: str
     prompt: str
@@ -146,7 +146,7 @@ def parse_model_config(body: Mapping[str, Any]) -> ModelConfig:
 
 
 def parse_task_config(body: Mapping[str, Any], expected_task: str) -> TaskConfig:
-    """`configuration.json` → TaskConfig. Raises ModelDirectoryInvalid where the directory is for something else."""
+    """`configuration.json` → TaskConfig. Raises ModelDirectoryInvalid if the directory is for another task."""
     if body.get("task") != expected_task:
         raise invalid(
             TASK_FILE, "task", f"is {body.get('task')!r}, not {expected_task!r}", "Point the setting at a directory of that task."

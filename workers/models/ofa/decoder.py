@@ -26,7 +26,7 @@ class DecoderLayer(nn.Module):
         self.feed_forward = FeedForward(w, prefix)
 
     def remember(self, source: Tensor, into: Memory) -> None:
-        """[B, S, d] → keys and values, once per image, into tensors that stay where they are."""
+        """[B, S, d] → keys and values. Called once per image; writes into tensors that never move."""
         assert self.cross_attention.memory is not None
         for kept, new in zip(into, self.cross_attention.split(self.cross_attention.memory(source)), strict=True):
             kept.copy_(new)
@@ -41,7 +41,7 @@ class DecoderLayer(nn.Module):
         """One token of each beam: x [B, beam, d] → the same.
 
         cache [2, B·beam, heads, T, e]: keys and values so far, written at `position` [1]; bias [heads, 1, T] is -inf
-        beyond it; cross_bias [heads, 1, S]. Beams are the query rows over their image's one memory.
+        beyond it; cross_bias [heads, 1, S]. The beams of an image are query rows over the same keys and values.
         """
         batch, beam, d = x.shape
         rows = x.view(batch * beam, 1, d)
@@ -72,7 +72,7 @@ class Decoder(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
 
     def new_memory(self, batch: int, source: int) -> list[Memory]:
-        """Room for what each layer remembers of `batch` sources of so many positions."""
+        """Allocates the keys and values of each layer, for `batch` sources of so many positions."""
         shape = (batch, self.heads, source, self.head_dim)
         return [(self.tokens.new_empty(shape), self.tokens.new_empty(shape)) for _ in self.stack]
 

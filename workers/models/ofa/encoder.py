@@ -47,7 +47,7 @@ class Encoder(nn.Module):
     def embed_images(self, pixels: Tensor) -> Tensor:
         """uint8 [B, H, W, 3] on the device → [B, N, d].
 
-        A CPU takes one picture at a time: the maps of a batch leave its caches, and the allocator's reach, for nothing.
+        A CPU computes one picture at a time: the feature maps of a batch do not fit into its caches, and a batch is not faster.
         """
         images = pixels.permute(0, 3, 1, 2).to(self.mean.dtype) / 255  # channels_last as it lies
         images = (images - self.mean) / self.std

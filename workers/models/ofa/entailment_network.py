@@ -1,4 +1,4 @@
-"""The network of OFA entailment: one pass over picture, statement and decoder prompt."""
+"""The network of OFA entailment. It makes one pass over picture, statement and decoder prompt."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class EntailmentNetwork(nn.Module):
     def compute(
         self, pixels: Tensor, ids: Tensor, padding: Tensor, prompt: Tensor, last: Tensor, biases: Biases
     ) -> tuple[Tensor, Tensor]:
-        """As `forward`, from what `inputs` makes, on the device; asks it for no value, so it can be recorded."""
+        """As `forward`, from the result of `inputs`, on the device. It reads no value from the device, so it can be recorded."""
         size = prompt.shape[1]
         source = self.encoder(self.encoder.embed_images(pixels), self.encoder.embed_text(ids), biases.encoder, padding)
         memory = self.decoder.new_memory(source.shape[0], source.shape[1])
@@ -74,7 +74,7 @@ class EntailmentNetwork(nn.Module):
         return Biases(self.biases.encoder[:, :, :size, :size], self.biases.target, self.biases.cross[:, :, :size])
 
     def forget_biases(self) -> None:
-        """After a move to another device or precision."""
+        """Called after a move to another device or precision."""
         self.longest, self.biases = 0, None
 
 

@@ -1,8 +1,9 @@
-"""Work over tensors that stay where they are: on CUDA captured once as a graph and replayed, elsewhere done as it is.
+"""Work on tensors that never move. On CUDA it is captured once as a graph and replayed; elsewhere it runs directly.
 
-A replay launches all kernels of the work with one call of the host: OFA's decoding step is some hundred small ones, and their
-launches would cost more than their work. What is recorded may read and write only tensors that outlive the recording, and may
-not ask the device for a value; tests hold the work to that on a CPU (tests/unit/workers/models/test_ofa_session.py).
+A replay launches all kernels of the work with one call of the host: a decoding step of OFA has some hundred small ones, and to
+launch them one by one would cost more than their work. What is recorded may read and write only tensors that outlive the
+recording, and may not ask the device for a value; tests hold the work to that on a CPU
+(tests/unit/workers/models/test_ofa_session.py).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Capture:
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, work: Work) -> Work:
-        """The replay; where the capture is refused, the work as it is. Errors: those of the work, out-of-memory included."""
+        """Replays the work. If the capture fails, runs the work directly. Errors: those of the work, out-of-memory included."""
         side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -58,8 +59,8 @@ class Capture:
 
 
 class LateLook:
-    """Reads a flag of the device one step late, so that neither waits for the other: while the host looks at what the last
-    step said, this one is on its way already."""
+    """Reads a flag of the device one step late, so that neither waits for the other: while the host reads the flag of the last
+    step, the device already computes the present one."""
 
     def __init__(self, flag: Tensor) -> None:
         """flag [1] bool, written by each step."""

@@ -1,6 +1,6 @@
-"""Building blocks from checkpoint tensors, with what can be folded already folded in.
+"""Building blocks made of checkpoint tensors. Scales and norms are folded into the weights where possible.
 
-`Weights` is a checked checkpoint: every key of the schema, float32. Nothing here is trained: all parameters are frozen.
+`Weights` is a checked checkpoint: it has every key of the schema, in float32. All parameters are frozen.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Open an OFA model directory: the only file of this package that reads disks.
+"""Opens an OFA model directory. No other file of this package reads from a disk.
 
-Strict: every key of the checkpoint is accounted for, every shape checked, nothing unpickled but tensors. A fault is one
+It is strict: no unknown or missing key, every shape is checked, and only tensors are unpickled. A fault is one
 ModelDirectoryInvalid that names file, key and remedy.
 """
 
@@ -127,8 +127,8 @@ def check_weights(tensors: Mapping[str, Tensor], config: ModelConfig, file: str)
 def convert(path: Path) -> Path:
     """`pytorch_model.bin` → `model.safetensors` beside it, checked against config.json before and after. Returns the new file.
 
-    Only what is computed with is kept. The old file stays. Raises ModelDirectoryInvalid, and StorageUnavailable when the disk
-    does not take the new one.
+    Only tensors that the computation uses are kept. The old file stays. Raises ModelDirectoryInvalid, and StorageUnavailable
+    if the new file cannot be written.
     """
     config = parse_model_config(_json(path / CONFIG_FILE))
     weights = check_weights(_tensors(path / TORCH_FILE), config, TORCH_FILE)
@@ -192,7 +192,7 @@ def _missing(file: Path) -> ModelDirectoryInvalid:
 
 
 def _revision(weights: Mapping[str, Tensor], content: str) -> str:
-    """The same for the same numbers, whatever file they came in. What is asked of the weights counts, too."""
+    """Equal for equal numbers, whatever the file format is. The task is part of it, too."""
     digest = hashlib.sha256(content.encode())
     for key in sorted(weights):
         digest.update(key.encode())

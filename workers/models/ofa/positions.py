@@ -1,4 +1,4 @@
-"""Positions enter OFA only as attention biases. For one source length and picture size they are constants.
+"""OFA uses positions only as attention biases. For one source length and picture size these are constants.
 
 A bias is `pos_q · pos_k` plus, within text and within the picture, a learnt table by relative distance. Positions do
 not depend on the text's content or padding, and the text follows the picture, so the bias of a shorter text is the
@@ -101,7 +101,7 @@ class Positions:
         return F.layer_norm(x, x.shape[-1:], self.w[f"{name}.weight"], self.w[f"{name}.bias"], LN_EPS)
 
     def _token_buckets(self, side: str, length: int) -> Tensor:
-        """[length, length] rows of the token table. The checkpoint's own index rules where it carries one."""
+        """[length, length] rows of the token table. If the checkpoint has an index of its own, that is used."""
         stored = self.w.get(f"{side}.token_rp_bucket")
         index = token_buckets(self.config.token_bucket_size) if stored is None else stored
         return index[:length, :length].long()

@@ -1,4 +1,4 @@
-"""What ModelScope's OFA preprocessors do to a picture and to a text, step by step the same."""
+"""Prepares a picture and a text in the same steps as ModelScope's OFA preprocessors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.models.ofa.tokenizer import OfaTokenizer
 
 
 def squash(pixels: Pixels, size: int) -> Pixels:
-    """[h, w, 3] → [size, size, 3] uint8, bicubic, the aspect not kept. Normalising is left to the device."""
+    """[h, w, 3] → [size, size, 3] uint8, bicubic, without keeping the aspect ratio. The device normalises the values."""
     if pixels.shape[:2] == (size, size):
         return np.ascontiguousarray(pixels)
     image = Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)

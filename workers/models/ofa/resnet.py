@@ -1,4 +1,4 @@
-"""The image side of OFA: stages 1–3 of a ResNet, stride 16, 1,024 channels, BatchNorm folded away."""
+"""The image side of OFA: stages 1–3 of a ResNet, stride 16, 1,024 channels, with BatchNorm folded into the convolutions."""
 
 from __future__ import annotations
 

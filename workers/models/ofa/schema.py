@@ -1,4 +1,4 @@
-"""Every tensor of an OFA checkpoint: its key and shape, from the configuration alone.
+"""The key and the shape of every tensor of an OFA checkpoint, derived from the configuration.
 
 Three kinds: `required` (computed with), `tied` (copies of the embedding, checked to be equal), `unused` (of image
 generation and training; may be missing, but a wrong shape is still an error).

@@ -1,7 +1,7 @@
 """Beam search as fairseq and ModelScope do it, over a whole batch, without leaving the device.
 
 Every step works on buffers of fixed shape and place and takes its position from a tensor, so it can be captured once as a
-graph (session.py); the caller's only look at the device is one flag per step: are all images done?
+graph (session.py); the caller reads only one flag per step from the device: are all images done?
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class BeamSearch:
         return self.found(state)
 
     def found(self, state: SearchState) -> Hypotheses:
-        """What was set aside, best first."""
+        """The finished sentences, best first."""
         scores, order = state.done_scores[:, :-1].sort(dim=1, descending=True)
         return Hypotheses(state.done_tokens.gather(1, order[..., None].expand(-1, -1, self.positions + 1)), scores)
 
@@ -82,21 +82,21 @@ class BeamSearch:
         )
 
     def begin(self, state: SearchState, source: Tensor) -> None:
-        """Nothing written yet; source [B, S, d] remembered. Whatever was in the buffers before plays no part."""
+        """Resets the buffers, and stores the keys and values of source [B, S, d]. Earlier contents have no effect."""
         self.decoder.remember(source, state.memory)
-        state.cache.zero_()  # what lies beyond the position is masked, but not a number would pass through a mask
+        state.cache.zero_()  # values beyond the position are masked, but a NaN would pass through the mask
         state.position.zero_()
         for tokens in (state.tokens, state.done_tokens):
             tokens.fill_(self.model.pad_token_id)
         state.tokens[:, :, 0] = self.model.bos_token_id
         for scores in (state.scores, state.done_scores):
             scores.fill_(-math.inf)
-        state.scores[:, 0] = 0.0  # all beams begin equal: only the first may branch
+        state.scores[:, 0] = 0.0  # all beams are equal at the beginning, so only the first may branch
         state.done.zero_()
         state.over.fill_(False)
 
     def step(self, state: SearchState, biases: Biases) -> None:
-        """One token more for every beam of every image; sentences that end among the best are set aside."""
+        """Adds one token to every beam of every image. Sentences that end among the best are stored as finished."""
         beam = self.search.beam_size
         ids = state.tokens.index_select(2, state.position).squeeze(2)
         hidden = self.decoder.step(ids, state.position, state.cache, biases.target, state.memory, biases.cross)
@@ -120,7 +120,7 @@ class BeamSearch:
         Twice the beams, so that enough remain if half of them end.
         """
         pad, eos, width = self.model.pad_token_id, self.model.eos_token_id, 2 * self.search.beam_size
-        total = logits.logsumexp(-1)  # before any ban: bans take no part in the normalisation
+        total = logits.logsumexp(-1)  # before any ban, so that bans do not change the normalisation
         ending = logits[..., eos].clone()
         logits[..., pad] = -math.inf
         logits[..., eos].masked_fill_(state.position < self.search.min_len, -math.inf)

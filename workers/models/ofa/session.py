@@ -1,8 +1,8 @@
-"""A batch of one fixed shape, in buffers that never move: what a CUDA device runs OFA in.
+"""A batch of one fixed shape, in buffers that never move. A CUDA device runs OFA in such sessions.
 
 Everything that one shape needs is allocated once and recorded once (graph.py). A batch is then: copy the pictures in, replay,
 read the answers. Rows beyond the batch repeat its last item and are not read. On a CPU the same sessions run unrecorded,
-which is how the tests hold them to what the plain path says.
+so that the tests can compare them with the plain path.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class CaptionSession:
     def run(self, batch: Sequence[Pixels]) -> tuple[Hypotheses, Tensor]:
         """At most `rows` pictures [side, side, 3] → sentences and source states of all rows; valid until the next run.
 
-        A step after the last sentence ended finds no place for another one, so looking late changes nothing.
+        After the last sentence has ended there is no place for another one, so reading the flag late changes nothing.
         """
         fill(self._pixels, batch)
         self._encode()

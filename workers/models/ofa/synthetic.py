@@ -1,7 +1,7 @@
 """A whole, valid OFA model directory with random weights, the same on every machine for one seed.
 
-For tests, for parity against the reference, and for running the product at real size where no model hub is reached.
-The weights bite: every folded part (BatchNorm statistics, head gains, distance tables, norms) differs from its neutral
+For tests, for parity against the reference, and for running the product at real size without a model hub.
+The weights are not neutral: every folded part (BatchNorm statistics, head gains, distance tables, norms) differs from its neutral
 value, and the embedding is scaled so that beams branch and end at different lengths.
 """
 
@@ -94,7 +94,7 @@ END = (11.0, 18.0)  # range of the end token's mean logit: some models talk litt
 
 
 def random_weights(config: ModelConfig, seed: int) -> dict[str, Array]:
-    """Every required tensor of the schema, float32. Each key has its own stream, so the order plays no part."""
+    """Every required tensor of the schema, float32. Each key has its own random stream, so their order does not matter."""
     end = np.random.default_rng([seed, 0]).uniform(*END)
     weights = {key: _draw(key, shape, seed) for key, shape in schema(config).required.items()}
     weights[EMBEDDING] *= np.float32(SPREAD * config.d_model**-0.5)
@@ -124,7 +124,7 @@ def checkpoint(config: ModelConfig, seed: int) -> dict[str, Array | npt.NDArray[
 
 
 def _image_index(size: int) -> npt.NDArray[np.int64]:
-    """[size² + 1, size² + 1] rows of the picture table; the first row and column stand for no place at all."""
+    """[size² + 1, size² + 1] rows of the picture table; the first row and column are no place in the picture."""
     row, column = np.divmod(np.arange(size * size), size)
     span = 2 * size - 1
     index = np.empty((size * size + 1,) * 2, dtype=np.int64)

@@ -33,7 +33,7 @@ class OfaTokenizer:
             )
         try:
             self._bpe = Tokenizer(models.BPE(vocab=dict(vocabulary), merges=list(merges)))
-        except Exception as error:  # tokenizers raises plain Exception: a merge names a token outside the vocabulary
+        except Exception as error:  # `tokenizers` raises a plain Exception if a merge names a token outside the vocabulary
             raise invalid(MERGES_FILE, "merges", str(error), "Use the merges of the same model.") from error
         self._bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         self._bpe.decoder = decoders.ByteLevel()
@@ -46,7 +46,7 @@ class OfaTokenizer:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of the ids, special tokens left out; a code or bin stands as its name between spaces."""
+        """Text of the ids, without special tokens. A code or a bin is written as its name between spaces."""
         parts: list[str] = []
         run: list[int] = []
         for index in (*ids, None):

@@ -1,4 +1,4 @@
-"""The colour of a thing itself, and of what is behind it: where nearly all of its pixels have one. Pure."""
+"""The colour of a thing and of the background, if nearly all of the pixels have that colour. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIGHT = 0.4  # lightness of the whole picture from which that says something of 
 
 
 def of_thing(noun: Noun, box: DetectedObject | None, thumb: Pixels) -> str | None:
-    """The colour of a thing whose colour says something; None where it has several or it is not sure."""
+    """The colour of a thing whose colour is worth a word; None if it has several colours or the colour is not sure."""
     if not noun.coloured:
         return None
     if noun.word == "flower":

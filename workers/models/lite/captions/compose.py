@@ -1,6 +1,6 @@
 """Prediction and pixels → a caption that says only what is sure. Pure.
 
-They say what is there and how many, never who: a person is "a person", whatever the pixels hint at.
+Captions say what is there and how many, never who: a person is always "a person".
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ WEIGHT = 0.5  # of what was left out
 def caption(prediction: Prediction, thumb: Pixels, model: str) -> CaptionPrediction | None:
     """The sentence, or None where no subject is likely.
 
-    Of a picture that is no photograph, only its kind: the models were trained on photographs and see absurd things elsewhere.
+    If the picture is no photograph, the caption names only its kind: the models were trained on photographs.
     """
     if prediction.kinds and prediction.kinds[0].kind != "photograph":
         return _of_kind(prediction, model)
@@ -80,7 +80,7 @@ def draft(prediction: Prediction, thumb: Pixels, found: Subject, believed: Mappi
 
 
 def is_specific(made: Draft) -> bool:
-    """Whether it says more than a general kind of thing. Persons and scenery need something beside them."""
+    """Whether the caption names more than a general kind of thing. Persons and scenery need a second thing."""
     known = made.subject.noun
     more = made.second is not None or made.subject.colour is not None or made.subject.worn is not None
     if made.subject.name is not None:

@@ -1,4 +1,4 @@
-"""What a caption is going to say, before any language puts it into words."""
+"""The content of a caption, before it is put into a language."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Setting = Literal[
     "white background",
 ]
 Shot = Literal["close-up", "portrait"]
-MANY = 0  # a number that is not known, but more than one
+MANY = 0  # more than one; the number is not known
 
 
 @dataclass(frozen=True, kw_only=True)
