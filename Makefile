@@ -127,7 +127,7 @@ s3-test: $(DEV)/.done  ## The contract of the bucket of uploaded bytes against a
 images: $(DEV)/.done  ## Run Pillow's and pillow_heif's own nasty test images through the decoders
 	$(DEV)/bin/python tests/images/corpus.py $(ARGS)
 
-.PHONY: wordpress-zip peers peers-ci ops-tools
+.PHONY: wordpress-zip peers peers-ci peers-long ops-tools
 
 wordpress-zip:  ## Pack the WordPress plugin into build/
 	$(PYTHON) integrations/wordpress/build.py build/tagger-wordpress.zip
@@ -165,6 +165,9 @@ wagtail-tests: wagtail-wheel $(WAGTAIL)/.done  ## The app's own tests with its w
 wagtail-tests-old: wagtail-wheel $(WAGTAIL_OLD)/.done
 	$(WAGTAIL_OLD)/bin/python $(PIP) --no-deps --force-reinstall build/wagtail/*.whl
 	for kind in wagtail plain; do (cd build/wagtail && TAGGER_TEST=$$kind ../../$(WAGTAIL_OLD)/bin/python -m django test --settings tests.settings --pythonpath .) || exit 1; done
+
+peers-long: $(DEV)/.done wordpress-zip  ## 500 races between twelve messages and an editor, in WordPress 6.8
+	PEERS_WORDPRESS=6.8 PEERS_RACES=500 $(DEV)/bin/python -m pytest -s tests/peers/test_wordpress.py -k "every_rule" $(ARGS)
 
 ops-test: peers-ci
 

@@ -67,7 +67,12 @@ def test_every_rule_of_the_protocol_is_kept(wordpress: Joined) -> None:
     wordpress.wp.set_up(url="")  # the pictures of the run are not described beside it
     try:
         ended = subprocess.run(
-            [*command, "--races", RACES], capture_output=True, text=True, timeout=900, env=environment, check=False
+            [*command, "--races", RACES],
+            capture_output=True,
+            text=True,
+            timeout=900 + 6 * int(RACES),
+            env=environment,
+            check=False,
         )
     finally:
         wordpress.wp.set_up(**wordpress.settings)

@@ -1,7 +1,8 @@
 """Feed running backfills: a cursor in the ledger, a bounded window, nothing skipped, nothing fed twice.
 
 A reader lists the assets in one fixed order. The cursor of the last asset is committed in the same transaction as its job. A
-paused backfill is not fed. A backfill whose CMS asks for a pause (429, Retry-After) is fed later, and slower.
+paused backfill is not fed. A backfill whose CMS asks for a pause (429, Retry-After) is fed later, and slower. Backfills take
+turns: one that is described as fast as it is listed, or whose CMS lists slowly, does not hold up the others.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from tagger.telemetry import tracing
 log = structlog.get_logger()
 
 PAGE = 500
+TURN_MS = 5_000  # after so long the next backfill has its turn
+FOLDER_TURN_MS = 30_000  # each turn lists a folder anew
 KEPT_MS = 60_000  # how long a list is continued; after that the library is asked anew
 
 
@@ -78,7 +81,7 @@ class Feeder:
             return self._undo(backfill)
         pace = self._heeded(backfill)
         enough = min(PAGE, max(1, backfill.window // 2)) if pace.rate is None else 1
-        created = 0
+        created, turn_ends_ms = 0, self._turn_ends_ms(backfill)
         if backfill.room < enough:  # a folder is listed anew by each call: not for a few assets
             return created
         assets = self._assets(backfill)  # one list for all pages: a library lists slowly
@@ -97,9 +100,14 @@ class Feeder:
             cursor = page[-1].cursor if page else backfill.cursor
             created += self._store(backfill, sample.of_page(page), cursor, exhausted, PageNotes(seen=len(page), pace=pace))
             self._keep(backfill, cursor, assets)
+            if self.ledger.now_ms() >= turn_ends_ms:
+                break
             backfill = self.ledger.backfill(backfill.id)
             sample = Sample.of(backfill)
         return created
+
+    def _turn_ends_ms(self, backfill: Backfill) -> int:
+        return self.ledger.now_ms() + (FOLDER_TURN_MS if backfill.kind == "folder" else TURN_MS)
 
     def _store(self, backfill: Backfill, page: list[ListedAsset], cursor: str | None, exhausted: bool, notes: PageNotes) -> int:
         requests: Sequence[JobRequest] = [request_of(backfill, asset) for asset in page if not asset.skip]
@@ -155,12 +163,14 @@ class Feeder:
         self.ledger.set_pace(backfill.id, pace)
 
     def _undo(self, backfill: Backfill) -> int:
-        done = 0
+        done, turn_ends_ms = 0, self._turn_ends_ms(backfill)
         while backfill.status == "running" and not backfill.exhausted and backfill.room > 0 and not self.stop():
             if not self.ledger.feed_undo(backfill.id):
                 break
-            backfill = self.ledger.backfill(backfill.id)
             done += 1
+            if self.ledger.now_ms() >= turn_ends_ms:
+                break
+            backfill = self.ledger.backfill(backfill.id)
         return done
 
 
