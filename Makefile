@@ -12,8 +12,15 @@ PIP := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: search-test docs demo load s3-test upgrade-test wheel-test test suite test-fast ops-test pages-test compose-test hadolint alerts-test helm-test audit lint types unit faults soak bench lock clean images docs-site
 
-demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back
-	$(DEMO)/bin/tagger demo $(ARGS)
+demo: $(DEMO)/.done  ## See the whole way of a photograph, from a CMS and back; MODELS=ofa downloads OFA and writes sentences
+	$(if $(filter ofa,$(MODELS)),@if $(DEMO)/bin/python -m tagger.demo.hub; then $(MAKE) --no-print-directory $(DEMO)/.ofa || true; fi)
+	$(DEMO)/bin/tagger demo $(if $(MODELS),--models $(MODELS)) $(ARGS)
+
+# torch and the hub's client, for MODELS=ofa alone; without them the demo goes on with the small models.
+$(DEMO)/.ofa: $(DEMO)/.done requirements/gpu.lock
+	$(DEMO)/bin/python $(PIP) --require-hashes -r requirements/gpu.lock
+	$(DEMO)/bin/python $(PIP) torch==2.13.0
+	touch $@
 
 test: $(DEV)/.done  ## Lint, types and every test, beside each other; the twenty slowest tests at the end
 	$(MAKE) --no-print-directory --jobs=3 lint types suite

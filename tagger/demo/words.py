@@ -29,6 +29,7 @@ STATES: Mapping[State, str] = {
     "nothing": "nothing to say",
     "failed": "failed",
 }
+ACCEPTED = "The caption check says that the text describes the image."
 COUNTED: Mapping[State, str] = {
     "published": "with published texts",
     "proposed": "with proposed texts",
@@ -47,6 +48,7 @@ class Shown:
     picture: Path
     asset: dict[str, Any]  # of the media library
     job: dict[str, Any]  # of tagger
+    checked: bool = False  # whether a model compared each text with the image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ class Words:
 
 def words_of(shown: Shown) -> Words:
     job, lines, tags = shown.job, tuple(_lines(shown)), tags_of(shown.job)
-    return Words(state=_state(job, lines, tags), lines=lines, why=tuple(dict.fromkeys(_why(job, lines))), tags=tags)
+    return Words(state=_state(job, lines, tags), lines=lines, why=tuple(dict.fromkeys(_why(shown, lines))), tags=tags)
 
 
 def totals(all_words: Iterable[Words]) -> str:
@@ -82,6 +84,15 @@ def totals(all_words: Iterable[Words]) -> str:
     counted = Counter(words.state for words in all_words)
     parts = ", ".join(f"{counted[state]} {phrase}" for state, phrase in COUNTED.items() if counted[state])
     return f"{counted.total()} image{'' if counted.total() == 1 else 's'}: {parts}"
+
+
+def origin(shown: Iterable[Shown]) -> str:
+    """Which models wrote the texts. `caption = auto` may have chosen OFA, so the jobs are asked."""
+    everything = tuple(shown)
+    if not any((a.get("model") or "").startswith("ofa") for one in everything for a in one.job["annotations"]):
+        return "The models are small, are part of tagger, and run on a CPU."
+    checked = " A second model compared each with its image." if any(one.checked for one in everything) else ""
+    return "The sentences are those of OFA." + checked
 
 
 def tags_of(job: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
@@ -143,8 +154,9 @@ def _state(job: Mapping[str, Any], lines: tuple[Line, ...], tags: tuple[dict[str
     return "tags" if tags else "nothing"
 
 
-def _why(job: Mapping[str, Any], lines: tuple[Line, ...]) -> Iterator[str]:
-    """Why a text is proposed, why there is none, or why tagger's own was not written."""
+def _why(shown: Shown, lines: tuple[Line, ...]) -> Iterator[str]:
+    """Why a text is proposed, why there is none, why tagger's own was not written, or that the check accepts it."""
+    job = shown.job
     if job["error"]:
         yield job["error"]["detail"]
         return
@@ -153,6 +165,8 @@ def _why(job: Mapping[str, Any], lines: tuple[Line, ...]) -> Iterator[str]:
         return
     proposed = any(line.standing == "proposed" for line in lines)
     if lines and not proposed:
+        if shown.checked and any(line.score is not None for line in lines):
+            yield ACCEPTED
         return
     action = "review" if proposed else "suppress"
     verdicts = [a["verdict"] for a in job["annotations"] if a["field"] in FIELDS and a["verdict"]["action"] == action]

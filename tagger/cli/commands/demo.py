@@ -8,12 +8,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tagger.cli import console
+from tagger.cli.commands.demo_models import with_ofa
 from tagger.cli.outputs import Force, check_free
 from tagger.cli.tables import check_writable
 from tagger.cli.terminated import cleaning_up
@@ -23,7 +24,7 @@ from tagger.demo.photos_folder import broken, photographs
 from tagger.demo.printed import blocks, indented
 from tagger.demo.scene import Scene, open_scene
 from tagger.demo.sheet import is_sheet, write_sheet
-from tagger.demo.words import Shown, totals, words_of
+from tagger.demo.words import Shown, origin, totals, words_of
 from tagger.services.renditions import Renditions
 from tagger.settings import Settings
 from tagger.supervisor.plan import ProcessPlan, flower_installed
@@ -35,7 +36,7 @@ from tagger.telemetry import logs
 SHEET = "tagger-demo.html"
 LEAD = (
     "tagger described the images of a sample media library. It published what it was sure of, and proposed the rest to a "
-    "person, with the reason. The models are small, are part of tagger, and run on a CPU."
+    "person, with the reason. "
 )
 INTRODUCTION = """\
 tagger and a sample media library run on this machine, in a temporary folder.
@@ -50,6 +51,10 @@ def demo(
     serve: Annotated[
         bool, typer.Option("--serve", help="Keep everything running afterwards, with Flower, and print the addresses.")
     ] = False,
+    models: Annotated[
+        Literal["lite", "ofa"],
+        typer.Option(help="ofa downloads its weights first, writes whole sentences, and checks each text against its image."),
+    ] = "lite",
     force: Force = False,
 ) -> None:
     """Show the whole product with sample photographs, in a minute.
@@ -61,6 +66,7 @@ def demo(
     Examples:
       tagger demo
       tagger demo --folder ~/Pictures --serve
+      tagger demo --models ofa
     """
     check_writable(out)
     check_free(out, force or is_sheet(out))
@@ -68,10 +74,11 @@ def demo(
     report = tour.Report()
     with Renditions(console.settings()) as renditions, contextlib.ExitStack() as stage:
         pictures = photographs(folder, renditions, seen.add)
+        chosen = with_ofa(console.settings()) if models == "ofa" else console.settings()
         started = time.monotonic()
-        scene = stage.enter_context(_scene(serve, renditions))
+        scene = stage.enter_context(_scene(chosen, serve, renditions))
         _tour(scene, pictures, report)
-        write_sheet(report.shown, LEAD, out, renditions)
+        write_sheet(report.shown, LEAD + origin(report.shown), out, renditions)
         console.out.print(f"\nContact sheet  {out.resolve()}   (open it in a browser)")
         for failure in report.failures:
             console.err.print(f"failed: {failure}", style="bold red")
@@ -86,9 +93,9 @@ def demo(
 
 
 @contextlib.contextmanager
-def _scene(serve: bool, renditions: Renditions) -> Iterator[Scene]:
+def _scene(chosen: Settings, serve: bool, renditions: Renditions) -> Iterator[Scene]:
     with cleaning_up(), tempfile.TemporaryDirectory(prefix="tagger-demo-") as home:
-        settings = _settings(Path(home).resolve())
+        settings = _settings(chosen, Path(home).resolve())
         with (Path(home) / "supervisor.log").open("a") as log_file:
             logs.configure(settings, "demo", stream=log_file)
             workers = settings.tag_processes or max(2, processors())  # two at least: one of them will be killed
@@ -105,8 +112,7 @@ def _scene(serve: bool, renditions: Renditions) -> Iterator[Scene]:
                 status.stop()
 
 
-def _settings(home: Path) -> Settings:
-    chosen = console.settings()
+def _settings(chosen: Settings, home: Path) -> Settings:
     own = {"home": home, "ledger_url": "", "broker_url": "", "blob_dir": None, "blob_url": "", "api_port": free_port()}
     return chosen.model_copy(update={**own, "model_dir": chosen.models})
 
@@ -158,7 +164,8 @@ def _collect(scene: Scene, by_asset: dict[str, Path], broken_id: str, original: 
 def _shown(scene: Scene, asset_id: str, picture: Path) -> Shown:
     asset, job = scene.cms("GET", f"/api/assets/{asset_id}"), scene.job_of(asset_id)
     assert job is not None  # every asset of the tour has ended
-    return Shown(file=asset["filename"], picture=picture, asset=asset, job=job)
+    checked = scene.stack.settings.check != "none"
+    return Shown(file=asset["filename"], picture=picture, asset=asset, job=job, checked=checked)
 
 
 @contextlib.contextmanager

@@ -79,7 +79,7 @@ def check_chosen(settings: Settings) -> list[str]:
         raise SettingsError(f"torch is not installed; {', '.join(names)} needs it.", "Install torch, or choose the model `lite`.")
     if settings.model_pull:
         return names  # a worker downloads missing weights
-    rows, _ = _asked("list", names, settings)
+    rows, _ = asked("list", names, settings)
     for row in rows:
         if "error" in row or not str(row["status"]).startswith("there"):
             why = row["error"]["detail"] if "error" in row else f"The weights of {row['name']} are {row['status']}."
@@ -87,7 +87,7 @@ def check_chosen(settings: Settings) -> list[str]:
     return names
 
 
-def _asked(verb: str, names: list[str] | None, settings: Settings, *more: str) -> tuple[list[dict[str, Any]], int]:
+def asked(verb: str, names: list[str] | None, settings: Settings, *more: str) -> tuple[list[dict[str, Any]], int]:
     """Rows and exit status. A process of the workers does the work, because this process has no torch."""
     argv = module("workers.models.weights", verb, *(names or []), *more)
     with start_child(argv, env=child_env(settings), stdout=subprocess.PIPE) as process:
@@ -98,7 +98,7 @@ def _asked(verb: str, names: list[str] | None, settings: Settings, *more: str) -
 
 def _run(verb: str, names: list[str] | None, json: bool, *more: str) -> None:
     """The exit status is 1 if a row has an error."""
-    rows, status = _asked(verb, names, console.settings(), *more)
+    rows, status = asked(verb, names, console.settings(), *more)
     if json:
         console.print_json({"data": rows, "next_cursor": None})
     else:

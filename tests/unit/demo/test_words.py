@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from tagger.demo.printed import blocks, indented
 from tagger.demo.sheet import write_sheet
-from tagger.demo.words import Shown, in_short, totals, words_of, written
+from tagger.demo.words import Shown, in_short, origin, totals, words_of, written
 from tagger.judge.gate import REASONS
 from tagger.services.renditions import Renditions
 from tagger.settings import load
@@ -57,6 +58,22 @@ def test_a_text_for_review_is_a_proposal_with_its_reason_once() -> None:
     words = words_of(PROPOSED)
     assert (words.state, words.why) == ("proposed", (REASONS["low_score"],))
     assert [words.told(line) for line in words.lines] == ["0.90"] * 2
+
+
+def test_a_checked_text_says_what_the_check_thinks() -> None:
+    accepted = replace(PUBLISHED, checked=True)
+    assert words_of(accepted).why == ("The caption check says that the text describes the image.",)
+    doubted = shown(offer("caption", "A dog.", "review", "check_maybe"))
+    assert words_of(replace(doubted, checked=True)).why == (REASONS["check_maybe"],)
+    refused = shown(offer("caption", None, "suppress", "check_no", score=None))
+    assert words_of(replace(refused, checked=True)).why == (REASONS["check_no"],)
+
+
+def test_the_sheet_names_the_models_that_really_wrote() -> None:
+    assert "small" in origin([PUBLISHED])
+    by_ofa = shown({**offer("caption", "A cat on a sofa."), "model": "ofa-caption@1"})
+    assert origin([PUBLISHED, by_ofa]) == "The sentences are those of OFA."
+    assert "compared" in origin([replace(by_ofa, checked=True)])
 
 
 def test_a_line_says_its_standing_where_the_image_is_in_another_state() -> None:

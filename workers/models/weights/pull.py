@@ -39,13 +39,17 @@ class Hub(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
 class ModelScope:
-    """The real hub."""
+    """The real hub. Its client continues a file that is there in part, and compares the checksum that the hub names."""
+
+    endpoint: str | None = None  # None: as its client finds it, by MODELSCOPE_ENDPOINT or its default
 
     def fetch(self, repository: str, revision: str, folder: Path) -> None:
         from modelscope.hub.snapshot_download import snapshot_download  # slow to import, and needed only here
 
-        snapshot_download(repository, revision=revision, local_dir=str(folder), ignore_patterns=list(SKIPPED))
+        skipped = list(SKIPPED)
+        snapshot_download(repository, revision=revision, local_dir=str(folder), ignore_patterns=skipped, endpoint=self.endpoint)
 
 
 @dataclass(frozen=True, kw_only=True)
