@@ -152,6 +152,7 @@ class Description:
     height: int
     timings_ms: Mapping[str, int]
     embedding: tuple[str, bytes] | None = None  # (name@revision, float16 little-endian)
+    look_hash: str | None = None  # perceptual hash, 16 hex digits
     warnings: tuple[str, ...] = ()
     checks: tuple[EntailmentPrediction, ...] = ()  # texts that were held against the image
 

@@ -125,6 +125,7 @@ class Prediction:
     kinds: tuple[KindScore, ...] = ()  # of all kinds, the most probable first; empty: nobody looked
     lines: tuple[TextLine, ...] | None = None  # of text, in the order of reading; empty: none was seen; None: nobody looked
     faces: tuple[Face, ...] | None = None  # the surest first; empty: none was found; None: nobody looked
+    look_hash: str | None = None  # perceptual hash, 16 hex digits; None: none was computed, or the picture is of one colour
     content: Content = "shown"  # of the same bytes, by the decoder
     file: FileMetadata = field(default_factory=FileMetadata)  # what the file says of itself; of the same bytes, so kept with them
 

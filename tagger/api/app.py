@@ -24,7 +24,20 @@ from tagger.api.pages.guesses import Guesses
 from tagger.api.pages.page_secret import page_secret
 from tagger.api.pages.signed_in import Door
 from tagger.api.queries import check_known
-from tagger.api.routes import backfills, compat, deliveries, entailment, health, hooks, jobs, pages, search, sites, trends
+from tagger.api.routes import (
+    backfills,
+    compat,
+    deliveries,
+    duplicates,
+    entailment,
+    health,
+    hooks,
+    jobs,
+    pages,
+    search,
+    sites,
+    trends,
+)
 from tagger.api.waiting import Waiter
 from tagger.blobs import open_blobs
 from tagger.catalog.load import load_catalog
@@ -115,7 +128,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(pages.router)
     for page in all_routes.ROUTERS:
         app.include_router(page)
-    for noun in (jobs, entailment, deliveries, sites, backfills, search, trends):
+    for noun in (jobs, entailment, deliveries, sites, backfills, search, duplicates, trends):
         app.include_router(noun.router, dependencies=[Depends(check_known)])
     for noun in (hooks, health):  # a CMS or a monitor may add to their addresses what it likes
         app.include_router(noun.router)

@@ -62,3 +62,28 @@ class PeriodOut(Answer):
 class TrendsOut(Answer):
     period: Literal["day", "week", "month"]
     data: list[PeriodOut]
+
+
+class Twin(Answer):
+    id: str
+    same_file: bool = Field(description="Its file is that of the first one, byte by byte.")
+
+
+class Proposal(Answer):
+    asset: AssetRef
+    field: Literal["alt_text"]
+    locale: str
+    value: str
+    source: Literal["duplicate"]
+    of: AssetRef = Field(description="The twin for which a person wrote the text.")
+    action: Literal["review"]
+
+
+class DuplicateGroup(Answer):
+    assets: list[Twin] = Field(description="The one that was described first comes first.")
+    proposals: list[Proposal]
+
+
+class DuplicatesOut(Answer):
+    compared: int = Field(description="Images with a perceptual hash.")
+    data: list[DuplicateGroup]

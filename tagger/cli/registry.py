@@ -35,6 +35,7 @@ PLACES = {  # in the order of `tagger --help`
     "keys": "keys.app",
     "jobs": "jobs.app",
     "search": "search.search",
+    "duplicates": "duplicates.duplicates",
     "trends": "trends.trends",
     "deliveries": "deliveries.app",
     "dead-letters": "dead_letters.app",

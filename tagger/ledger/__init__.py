@@ -26,6 +26,7 @@ from tagger.ledger.jobs import Jobs
 from tagger.ledger.operator_events import OperatorEvents
 from tagger.ledger.searching.changes import VectorChange, VectorChanges
 from tagger.ledger.searching.filling import Filling
+from tagger.ledger.searching.looks import AssetLook, Looks
 from tagger.ledger.searching.searches import FoundAsset, Searches, SearchFilter, WordMatch
 from tagger.ledger.searching.trends import DayCount, Trends
 from tagger.ledger.sending.deliveries import Deliveries
@@ -41,6 +42,7 @@ from tagger.ledger.vectors import Vectors
 __all__ = [
     "GROUP_PAUSE_SECONDS",
     "Accepted",
+    "AssetLook",
     "DayCount",
     "Erased",
     "Expired",
@@ -95,6 +97,7 @@ class Ledger(
     Vectors,
     Filling,
     Trends,
+    Looks,
 ):
     """One object per process, used from any thread. Each base class handles one noun, in a file of its own.
 

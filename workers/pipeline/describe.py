@@ -37,6 +37,7 @@ from workers.fetch.byte_budget import Reservation
 from workers.fetch.fetch import Fetched, FetchPolicy, fetch
 from workers.pipeline import prediction_codec
 from workers.pipeline.deps import Judged, PipelineDeps, Settlement, Watch
+from workers.pipeline.look_hash import look_hash
 from workers.pipeline.settle import charge, charge_crash, give_back, retry_until
 from workers.runtime.standstill import LONG_SECONDS
 
@@ -122,7 +123,8 @@ def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, 
             with watch.stage("model"):
                 size = {"width": decoded.width, "height": decoded.height}
                 predicted = deps.models.predict(decoded.pixels, instruction, **size, deadline=deadline)
-            prediction = replace(predicted, content=decoded.content, file=_file_metadata(decoded))
+            seen = look_hash(decoded.pixels)
+            prediction = replace(predicted, content=decoded.content, file=_file_metadata(decoded), look_hash=seen)
             unchecked = deps.rules.unchecked(claim, site, prediction) if deps.models.checks else ()
         if unchecked:
             with watch.stage("check"):
@@ -141,6 +143,7 @@ def _described(claim: Claim, deps: PipelineDeps, watch: Watch, deadline: float, 
         height=prediction.height,
         timings_ms=dict(watch.timings_ms),
         embedding=(embedding.model, prediction_codec.encode_vector(embedding.vector)) if embedding else None,
+        look_hash=prediction.look_hash,
         warnings=(*judged.warnings, *_told(broke_off)),
         checks=prediction.entailment,
     )

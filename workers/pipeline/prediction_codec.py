@@ -105,6 +105,7 @@ def _read(body: dict[str, Any]) -> Prediction:
         lines=_each(TextLine, body["lines"]),
         faces=_each(Face, body["faces"]),
         models=body["models"],
+        look_hash=body.get("look_hash"),  # an older one has none
         content=body["content"],
         file=_file(body["file"]),
     )

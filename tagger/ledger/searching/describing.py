@@ -52,7 +52,7 @@ def store_found(
         "verdict": description.verdict.action,
         "kind": _kind(description.annotations),
         "sha256": description.sha256,
-        "look_hash": None,
+        "look_hash": description.look_hash,
     }
     if not PUT_FOUND.any(tx.conn, row):
         return

@@ -1,0 +1,51 @@
+"""Groups of hashes: the fast way finds what comparing every two finds."""
+
+from __future__ import annotations
+
+import random
+from itertools import combinations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tagger.search import alike
+
+
+def changed(number: int, bits: list[int]) -> str:
+    for bit in bits:
+        number ^= 1 << bit
+    return f"{number:016x}"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.lists(st.integers(0, 63), max_size=13, unique=True)), max_size=12))
+def test_the_same_pairs_as_by_comparing_every_two(made: list[tuple[int, list[int]]]) -> None:
+    base = [0x0123456789ABCDEF, 0xFEDCBA9876543210, 0]
+    hashes = [changed(base[which], bits) for which, bits in made]
+    numbers = [int(text, 16) for text in hashes]
+    wanted = {
+        (one, other, bits)
+        for one, other in combinations(range(len(numbers)), 2)
+        if (bits := (numbers[one] ^ numbers[other]).bit_count()) <= alike.MOST_BITS
+    }
+    assert set(alike.pairs(hashes)) == wanted
+
+
+def test_groups_follow_from_pair_to_pair_and_unsure_pairs_need_the_vectors() -> None:
+    hashes = [changed(0, []), changed(0, [0, 1, 2]), changed(0, [0, 1, 2, *range(20, 26)]), changed(0, list(range(40, 47)))]
+    asked: list[tuple[int, int]] = []
+
+    def agree(one: int, other: int) -> bool:
+        asked.append((one, other))
+        return False
+
+    assert alike.groups(hashes, agree) == [[0, 1, 2]]
+    assert set(asked) == {(0, 3), (1, 3)}, "more than six bits: only the vectors can tell"
+    assert alike.groups(hashes, lambda one, other: True) == [[0, 1, 2, 3]]
+
+
+def test_thousands_of_other_pictures_are_no_duplicates() -> None:
+    rng = random.Random(5)
+    hashes = [f"{rng.getrandbits(64):016x}" for _ in range(3000)]
+    hashes[2999] = changed(int(hashes[17], 16), [3, 60])
+    assert alike.groups(hashes, lambda one, other: False) == [[17, 2999]]
