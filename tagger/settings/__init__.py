@@ -21,7 +21,7 @@ from tagger.settings.bearer_key import BearerKey
 from tagger.settings.blob_url import bucket_and_prefix
 from tagger.settings.broker_path import broker_socket_url
 from tagger.settings.home_path import usable_home
-from tagger.settings.limits import Days, Processes, SearchIndex, Seconds, Size, fitting_batch
+from tagger.settings.limits import Days, DecodeMemory, Processes, SearchIndex, Seconds, Size, fitting_batch
 from tagger.settings.secret_files import read_files
 from tagger.settings.secret_roles import is_needed
 from tagger.settings.url_password import has_password, opened
@@ -95,7 +95,7 @@ class Settings(BaseModel):
         default=0, description="Decoder processes per tag worker. 0: one less than the usable processors."
     )
     decode_seconds: Seconds = Field(default=10.0, description="Deadline for decoding one image.")
-    decode_memory_bytes: Size = Field(default=1024 * MIB, description="Memory limit of one decoder process.")
+    decode_memory_bytes: DecodeMemory = Field(default=1024 * MIB, description="Memory limit of one decoder process.")
     fetch_seconds: Seconds = Field(default=20.0, description="Deadline for fetching one image, with its redirects.")
     job_seconds: Seconds = Field(default=120.0, description="Hard deadline of one job in a worker.")
     window: int = Field(

@@ -11,6 +11,7 @@ from tagger.errors import SettingsError
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Size = Annotated[int, Field(gt=0, le=1 << 40)]  # bytes or pixels
+DecodeMemory = Annotated[int, Field(ge=128 << 20, le=1 << 40)]  # with less, a decoder cannot even start
 Processes = Annotated[int, Field(ge=0, le=1024)]
 SearchIndex = Literal["exact", "pgvector", "none"]  # none: only tags and texts are searched
 

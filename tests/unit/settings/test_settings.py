@@ -175,3 +175,10 @@ def test_an_admin_key_that_no_header_can_carry_is_refused(tmp_path: Path, key: s
 def test_a_number_that_no_process_can_work_with_is_refused_at_the_start(tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(SettingsError, match=f"TAGGER_{name}: Input should be less than or equal to"):
         load({f"TAGGER_{name}": text}, home=tmp_path)
+
+
+@pytest.mark.parametrize("given", ["1", "67108864"])
+def test_memory_in_which_no_decoder_can_start_is_refused(tmp_path: Path, given: str) -> None:
+    """`describe` waited for ever for a decoder, without a word."""
+    with pytest.raises(SettingsError, match="TAGGER_DECODE_MEMORY_BYTES: Input should be greater than or equal to 134217728"):
+        load({"TAGGER_DECODE_MEMORY_BYTES": given}, home=tmp_path)
