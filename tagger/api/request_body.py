@@ -25,7 +25,7 @@ FREE_BYTES = 64 * 1024  # of each body, for which no share is needed: the server
 PLAIN_BYTES = MIB  # largest body of a route that takes no picture
 PLAIN_BUDGET = 64 * MIB
 # Each of these asks who is calling before it reads the body. The others may not, so strangers can send them bodies.
-PICTURE_PATHS = ("/v1/jobs", "/v1/describe", "/v1/entailment", "/v1/assets/", "/api/", "/predict")
+PICTURE_PATHS = ("/v1/jobs", "/v1/describe", "/v1/entailment", "/v1/assets/", "/api/", "/predict", "/pages/try-it")
 # Commas and colons of a body that is no image: no honest job has more, base64 has none, and each value costs what names it.
 MARKS = 50_000
 

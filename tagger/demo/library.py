@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from tagger.asset import Context, Role
 from tagger.demo.held_callbacks import HeldCallbacks
@@ -34,6 +35,11 @@ class Config:
     callback_secrets: tuple[str, ...]  # newest first; during a rotation both are valid
     locales: tuple[str, ...] = ("en",)
     hosts: tuple[str, ...] = ()  # names by which it is reached, beside localhost and plain addresses
+
+    def page_of(self, asset_id: str) -> str:
+        """The address of tagger's own page of an image, for the people who review."""
+        api, _, site = self.hook_url.partition("/v1/hooks/")
+        return f"{api}/pages/asset?" + urlencode({"site": site, "id": asset_id})
 
 
 class Library:

@@ -92,7 +92,8 @@ async def upload(
 @router.get("/assets/{asset_id}")
 def page(request: Request, asset_id: str) -> HTMLResponse:
     library = library_of(request)
-    return _page(request, "asset.html", asset=_asset(library, asset_id), locales=library.config.locales)
+    asset, config = _asset(library, asset_id), library.config
+    return _page(request, "asset.html", asset=asset, locales=config.locales, tagger_page=config.page_of(asset_id))
 
 
 @router.post("/assets/{asset_id}/edit")

@@ -15,7 +15,8 @@ from pages.site import faults, sign_in, theme
 PICTURES = os.environ.get("PAGES_PICTURES")  # a folder: keep the screens there, for docs/review-pages.md
 WIDTHS = (1100, 375)
 PAGES = ("jobs", "asset?site=s&id=photo-00", "asset?site=s&id=broken", "deliveries", "deliveries?status=parked&site=s",
-         "dead-letters", "backfills", "sites", "jobs?status=cancelled", "jobs?lang=zh", "jobs?status=nonsense")  # fmt: skip
+         "dead-letters", "backfills", "sites", "try-it", "jobs?status=cancelled",
+         "jobs?lang=zh", "jobs?status=nonsense")  # fmt: skip
 
 
 def looked_at(page: Page, name: str) -> None:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tagger.api.pages import assets, backfills, dead_letters, deliveries, jobs, login, picture, sites
+from tagger.api.pages import assets, backfills, dead_letters, deliveries, jobs, login, picture, sites, try_it
 
-ROUTERS = tuple(module.router for module in (login, jobs, assets, deliveries, dead_letters, backfills, sites, picture))
+ROUTERS = tuple(module.router for module in (login, jobs, assets, deliveries, dead_letters, backfills, sites, try_it, picture))

@@ -98,5 +98,6 @@ WORDS: Mapping[str, str] = {
     "The models saw only one colour: the content is in the transparency, in a later frame or in fine detail.": (
         "模型只看到一种颜色：内容在透明层、后面的帧或细节中。"
     ),
+    "Only one of two models sees this in the image.": "两个模型中只有一个在图中看到此内容。",
     "There is nothing to offer for this image.": "对此图没有可提出的内容。",
 }

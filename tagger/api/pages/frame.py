@@ -40,11 +40,13 @@ PAGES = (
     ("dead-letters", "Dead letters"),
     ("backfills", "Backfills"),
     ("sites", "Sites"),
+    ("try-it", "Try it"),
 )
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-ENVIRONMENT.globals |= {"address": lambda page, **query: address(page, query), "labels": shown.LABELS, "pages": PAGES}
+ENVIRONMENT.globals |= {"address": lambda page, **query: address(page, query), "pages": PAGES}
+ENVIRONMENT.globals |= {"labels": shown.LABELS, "rules_why": shown.RULES_WHY}
 ENVIRONMENT.filters |= {"instant": shown.instant, "machine_instant": shown.machine_instant, "percent": shown.percent}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from tagger.alttext.rules import RULES
 from tagger.instants import format_instant
 from tagger.judge.gate import REASONS
 
@@ -75,6 +76,9 @@ LABELS: Mapping[str, Mapping[str, str]] = {
     },
     "reason": REASONS,
 }
+
+
+RULES_WHY: Mapping[str, str] = {rule.id: rule.why for rule in RULES}  # in English alone
 
 
 def instant(ms: int) -> str:

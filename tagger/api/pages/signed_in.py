@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -119,14 +119,14 @@ def check_origin(request: Request) -> None:
 PersonDep = Annotated[Person, Depends(person)]
 
 
-async def posted(request: Request, person: PersonDep) -> Posted:
+async def posted(request: Request, person: PersonDep) -> AsyncIterator[Posted]:
     """Errors: Forbidden where the form is not of this session's own page."""
     check_origin(request)
-    form = await request.form(max_files=1, max_fields=MOST_FIELDS)
-    token = form.get(TOKEN, "")
-    if not isinstance(token, str) or not hmac.compare_digest(token.encode(), person.form_token.encode()):
-        raise Forbidden(STALE, "Load the page again, and send it again.")
-    return Posted(person=person, form=form)
+    async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
+        token = form.get(TOKEN, "")
+        if not isinstance(token, str) or not hmac.compare_digest(token.encode(), person.form_token.encode()):
+            raise Forbidden(STALE, "Load the page again, and send it again.")
+        yield Posted(person=person, form=form)
 
 
 PostedDep = Annotated[Posted, Depends(posted)]

@@ -33,7 +33,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.fixture
 def visitor(world: World, tmp_path: Path) -> Iterator[Visitor]:
-    made = Visitor(world, tmp_path)
+    made = Visitor(world, tmp_path, describe_wait_seconds=0.05)
     with made.client:
         yield made
 
@@ -293,3 +293,27 @@ def backfill(world: World, *assets: str) -> None:
     world.ledger.start_backfill(Backfill(id="bkf_1", site_id="s", kind="folder", spec=spec, started_ms=world.now))
     requests = [world.request(asset, backfill_id="bkf_1") for asset in assets]
     world.ledger.feed_backfill("bkf_1", requests, None, True, after=None)
+
+
+def test_a_picture_that_is_tried_is_described_and_never_sent_to_the_cms(visitor: Visitor) -> None:
+    ledger = visitor.world.ledger
+    visitor.sign_in()
+    answer = visitor.send("try-it", {}, files={"image": ("cat.png", b"bytes", "image/png")})
+    [job] = ledger.jobs().data
+    assert answer.headers["location"] == f"asset?site=s&id={job.asset_id}"
+    assert (job.site_id, job.lane, job.request.deliver) == ("s", "upload", False)
+    assert "There are none yet." in visitor.text(answer.headers["location"]), "no worker runs here"
+    assert visitor.send("try-it", {}).status_code == 422
+    assert visitor.send("try-it", {}, files={"image": ("cat.png", b"", "image/png")}).status_code == 422
+    assert visitor.client.post("/pages/try-it", files={"image": ("a.png", b"bytes", "image/png")}).status_code == 403
+    visitor.world.ledger.put_site(Site(id="other", name="Other"))
+    assert visitor.send("try-it", {"site": "other"}, files={"image": ("a.png", b"bytes", "image/png")}).status_code == 404
+    assert len(ledger.jobs().data) == 1
+
+
+def test_an_image_has_its_rules_and_scores_in_words(visitor: Visitor) -> None:
+    visitor.world.described("a")
+    visitor.sign_in()
+    text = visitor.text("asset?site=s&id=a")
+    for words in ("Tabby cat", "90 %", "m@1", "A1: A screen reader already says", "publish", "The image was accepted"):
+        assert words in text, words

@@ -13,6 +13,7 @@ from tagger.api.pages import frame, picture, session, shown
 from tagger.api.pages.chinese import CHINESE
 from tagger.api.pages.guesses import ADDRESSES, FREE, LONGEST, Guesses
 from tagger.api.pages.page_secret import page_secret
+from tagger.demo.library import Config
 from tagger.settings import load
 
 SECRET, OTHER = b"s" * 32, b"o" * 32
@@ -105,7 +106,7 @@ def _said() -> set[str]:
 def test_every_text_has_a_chinese_one_and_no_chinese_text_is_left_over() -> None:
     said = _said()
     assert len(said) > 80
-    assert {text for text in said if text not in CHINESE} == set()
+    assert {text for text in said if text not in CHINESE} == set(), "add them to chinese.py or chinese_words.py"
     assert {text for text in CHINESE if text not in said} == set()
 
 
@@ -118,3 +119,9 @@ def test_no_page_has_a_script_a_style_or_an_address_of_another_server() -> None:
     for file in (frame.HERE / "templates").glob("*.html"):
         text = file.read_text("utf-8")
         assert not re.search(r"<script(?![^>]*\ssrc=)|<style|\son\w+=|\sstyle=|\shx-on|https?:|\|\s*safe", text), file.name
+
+
+def test_the_sample_library_links_to_the_page_of_an_image(tmp_path: Path) -> None:
+    hook = "http://127.0.0.1:8400/v1/hooks/demo"
+    config = Config(home=tmp_path, public_url="", hook_url=hook, hook_secret="", callback_secrets=())
+    assert config.page_of("7&8") == "http://127.0.0.1:8400/pages/asset?site=demo&id=7%268"
