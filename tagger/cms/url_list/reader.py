@@ -98,4 +98,5 @@ def _skip(url: str, asset_id: str, role: str) -> str:
 
 
 def _digest(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    with file.open("rb") as opened:  # a piece at a time: each turn of a backfill does this
+        return hashlib.file_digest(opened, "sha256").hexdigest()

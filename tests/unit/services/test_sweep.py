@@ -178,6 +178,16 @@ def test_the_daily_sweep_erases_nothing_after_an_empty_answer(scene: Scene, monk
     assert jobs(scene, "a") == ["done"]
 
 
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_an_asset_in_the_trash_is_neither_missing_nor_described(scene: Scene, confirmed: bool) -> None:
+    scene.described("a")
+    scene.world.later(1)
+    asset = {"id": "a", "revision": "another", "image": {"url": "http://cms.example/a"}, "fields": {}, "trashed": True}
+    scene.sender.reply = Reply(status=200, headers={}, body=json.dumps({"data": [asset], "next_cursor": None}).encode())
+    found = scene.sweep(confirmed=confirmed)
+    assert (found.missing, found.deleted, found.changed, jobs(scene, "a")) == ([], 0, 0, ["done"])
+
+
 def test_the_library_is_asked_once_more_before_anything_is_erased(scene: Scene) -> None:
     scene.described("a")
     scene.world.later(1)
