@@ -90,6 +90,18 @@ class Vectors(Store):
 
         self._write(work)
 
+    def vector_names(self, site_id: str) -> list[str]:
+        """The models of which the site has vectors."""
+
+        def work(conn: Connection) -> list[str]:
+            def has_some(table: str) -> bool:
+                stmt = text(f"SELECT EXISTS (SELECT FROM {table} WHERE site_id = :site)")  # noqa: S608
+                return bool(conn.execute(stmt, {"site": site_id}).scalar_one())
+
+            return [model for model, table in _tables(conn).items() if has_some(table)]
+
+        return self._read(work)
+
     def vector_models(self, site_id: str) -> Mapping[str, tuple[int, str]]:
         """model → how many vectors, and the newest job among them."""
 

@@ -52,6 +52,12 @@ class ExactIndex:
             for file in self._place(site_id).iterdir():
                 file.unlink()
 
+    def names(self, site_id: str) -> list[str]:
+        if not self._place(site_id).is_dir():
+            return []
+        with self._open(site_id, fcntl.LOCK_SH) as index:
+            return index.names()
+
     def models(self, site_id: str) -> Mapping[str, ModelState]:
         if not self._place(site_id).is_dir():
             return {}

@@ -56,13 +56,22 @@ class SiteFiles:
     def file(self, model: str) -> Path:
         return self._folder / f"{hashlib.sha256(model.encode()).hexdigest()[:32]}.f16"
 
+    def names(self) -> list[str]:
+        return [model for model, last in self._last_places() if last is not None]
+
     def damaged(self) -> bool:
         """Whether a file is shorter than its rows say."""
-        for model, last in self.rows("SELECT model, max(place) FROM places GROUP BY model"):
+        for model, last in self._last_places():
+            if last is None:
+                continue
             file = self.file(model)
             if not file.is_file() or file.stat().st_size < (last + 1) * 2 * self._numbers(model):
                 return True
         return False
+
+    def _last_places(self) -> list[tuple[str, int | None]]:
+        """By the index on places, which a million rows do not slow down."""
+        return self.rows("SELECT model, (SELECT max(place) FROM places WHERE places.model = sizes.model) FROM sizes")
 
     def _numbers(self, model: str) -> int:
         row = self._conn.execute("SELECT numbers FROM sizes WHERE model = ?", (model,)).fetchone()

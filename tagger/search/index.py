@@ -46,8 +46,11 @@ class VectorIndex(Protocol):
     def clear(self, site_id: str) -> None:
         """Erase everything of the site."""
 
+    def names(self, site_id: str) -> list[str]:
+        """The models, name@revision, of which the site has vectors."""
+
     def models(self, site_id: str) -> Mapping[str, ModelState]:
-        """By model, name@revision."""
+        """Reads every row: for a change of models, not for each search."""
 
     def jobs(self, site_id: str, model: str, assets: Sequence[str]) -> Mapping[str, str]:
         """Which job made the stored vector of each of these assets; only of those that are stored."""

@@ -31,6 +31,9 @@ class PgvectorIndex:
     def clear(self, site_id: str) -> None:
         self._ledger.clear_vectors(site_id)
 
+    def names(self, site_id: str) -> list[str]:
+        return self._ledger.vector_names(site_id)
+
     def models(self, site_id: str) -> Mapping[str, ModelState]:
         found = self._ledger.vector_models(site_id)
         return {model: ModelState(vectors=count, newest_job=newest) for model, (count, newest) in found.items()}

@@ -85,7 +85,7 @@ class VectorIndexContract:
         assert index.models("s")["m@2"].newest_job == "job_2"
         index.drop("s", MODEL)
         assert nearest(index, vectors[0]) == []
-        assert list(index.models("s")) == ["m@2"]
+        assert (list(index.models("s")), index.names("s"), index.names("never-there")) == (["m@2"], ["m@2"], [])
 
     def test_the_position_is_kept_and_goes_with_everything_else(self, index: VectorIndex) -> None:
         assert index.position("s") is None

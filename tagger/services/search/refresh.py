@@ -62,9 +62,9 @@ def retire(index: VectorIndex, site_id: str) -> None:
     While images are described again by a new model, its index grows beside the old one, and both answer. The old one goes when
     the new one has as many vectors.
     """
-    models = index.models(site_id)
-    if len(models) < 2:
+    if len(index.names(site_id)) < 2:
         return
+    models = index.models(site_id)
     newest = max(models, key=lambda model: models[model].newest_job)
     for model, state in models.items():
         if model != newest and state.vectors <= models[newest].vectors:

@@ -139,8 +139,11 @@ class Searcher:
     def _of_asset(self, question: Question, index: VectorIndex) -> QueryVector | None:
         if question.like is None:
             return None
-        models = index.models(question.filter.site_id)
-        for model in sorted(models, key=lambda model: -models[model].vectors):  # during a change of models: the fuller index
+        names = index.names(question.filter.site_id)
+        if len(names) > 1:  # during a change of models: the fuller index first
+            models = index.models(question.filter.site_id)
+            names = sorted(models, key=lambda model: -models[model].vectors)
+        for model in names:
             vector = index.vector(question.filter.site_id, model, question.like)
             if vector is not None and self._ledger.found_assets(question.filter.site_id, [question.like]):
                 return QueryVector(model=model, vector=vector)
@@ -157,9 +160,9 @@ class Searcher:
         if query is None:
             notes.append("The embedding model of this installation reads no text here: only tags and texts were searched.")
             return None
-        models = index.models(question.filter.site_id)
-        if models and query.model not in models:
-            stored = ", ".join(sorted(models))
+        names = index.names(question.filter.site_id)
+        if names and query.model not in names:
+            stored = ", ".join(sorted(names))
             notes.append(f"The images have vectors of {stored}, the text of {query.model}: only tags and texts were searched.")
             return None
         return query
