@@ -145,8 +145,8 @@ peers: $(DEV)/.done wordpress-zip wagtail-tests  ## Boot real WordPress 6.1 and 
 ops-tools: $(OPS)/.done $(TOOLS)/.done $(WAGTAIL)/.done  ## Fetch what `make ops-test` needs: hadolint, helm, Prometheus, WordPress 6.8, Wagtail
 	tests/peers/wordpress/fetch.sh trixie $${TAGGER_PEERS_CACHE:-/var/tmp/tagger-peers}/trixie
 
-peers-ci: $(DEV)/.done wordpress-zip wagtail-tests  ## WordPress 6.8 and Wagtail by HTTP, with this machine's PHP and Python; what needs a browser is in `make peers`
-	PEERS_WORDPRESS=6.8 $(DEV)/bin/python -m pytest tests/peers --ignore tests/peers/test_wordpress_editor.py --ignore tests/peers/test_wagtail_editor.py -k "not 7.4 and not 8.4" $(ARGS)
+peers-ci: $(DEV)/.done wordpress-zip wagtail-tests  ## WordPress 6.8 and Wagtail on PostgreSQL by HTTP, with this machine's PHP and Python; what needs a browser is in `make peers`
+	PEERS_WORDPRESS=6.8 PEERS_WAGTAIL=postgresql PEERS_RACES=12 $(DEV)/bin/python -m pytest tests/peers --ignore tests/peers/test_wordpress_editor.py --ignore tests/peers/test_wagtail_editor.py -k "not 7.4 and not 8.4" $(ARGS)
 
 .PHONY: wagtail-wheel wagtail-tests wagtail-tests-old peers-wagtail
 

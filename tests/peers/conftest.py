@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from support.postgres import cluster
 
 from peers.joined import Joined, Tagger, join
+from peers.wagtail_site import PYTHON, Wagtail
+from peers.wagtail_site import booted as wagtail_booted
 from peers.wordpress_site import SUITES, booted, missing
 
 VERSIONS = os.environ.get("PEERS_WORDPRESS", "6.1,6.8").split(",")
@@ -41,3 +45,24 @@ def wordpress(request: pytest.FixtureRequest, tagger: Tagger) -> Iterator[Joined
             assert [line for line in site.log().splitlines() if "plugins/tagger" in line] == [], (
                 "PHP complains of nothing of ours"
             )
+
+
+DATABASES = os.environ.get("PEERS_WAGTAIL", "sqlite,postgresql").split(",")
+SQLITE = {"ENGINE": "django.db.backends.sqlite3", "OPTIONS": {"timeout": 60, "transaction_mode": "IMMEDIATE"}}
+POSTGRES = {"ENGINE": "django.db.backends.postgresql", "NAME": "postgres", "USER": "postgres"}
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def wagtail(request: pytest.FixtureRequest, tagger: Tagger, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wagtail]:
+    if not PYTHON.exists():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("there is no .venv-wagtail: use `make peers-wagtail`")
+    folder, name = tmp_path_factory.mktemp("wagtail"), f"{request.module.__name__.rpartition('.')[2]}-{request.param}"
+    name = name.removeprefix("test_").replace("_", "-")
+    with ExitStack() as stack:
+        own = {**SQLITE, "NAME": str(folder / "db.sqlite")}
+        if request.param == "postgresql":
+            own = {**POSTGRES, "HOST": str(stack.enter_context(cluster()).folder)}
+        site = stack.enter_context(wagtail_booted(tagger, name, own, folder))
+        assert "no issues" in site.manage("check")
+        assert "No changes" in site.manage("makemigrations", "--check", "--dry-run", "wagtail_tagger")
+        yield site

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unittest
 from unittest import mock
 
+from django.apps import apps
 from django.conf import settings
 from django.core.checks import run_checks
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -12,6 +13,7 @@ from django.test import override_settings
 
 from tests.base import Case, png
 from wagtail_tagger import pictures, review
+from wagtail_tagger.checks import settings_are_whole
 from wagtail_tagger.conf import config
 
 OFFER = {"value": "Cat in a <box>", "score": 0.41, "model": "ofa@1", "reasons": ["low_score"]}
@@ -137,3 +139,5 @@ class AdminTest(Case):
         with override_settings(WAGTAILIMAGES_IMAGE_FORM_BASE="", TAGGER={}):
             found = {str(check.id) for check in run_checks()}
         self.assertEqual(found, {"tagger.W001", "tagger.W002", "tagger.W004"})
+        with mock.patch("wagtail_tagger.checks.apps.get_app_configs", return_value=reversed(list(apps.get_app_configs()))):
+            self.assertEqual([check.id for check in settings_are_whole()], ["tagger.W005"])

@@ -25,6 +25,10 @@ def settings_are_whole(**_: Any) -> list[CheckMessage]:
     if apps.is_installed("wagtail.images") and not _form_keeps_words():
         hint = 'WAGTAILIMAGES_IMAGE_FORM_BASE = "wagtail_tagger.forms.ImageForm", or a subclass of it.'
         found.append(Warning("A form that was opened before tagger wrote puts back the old words.", hint, id="tagger.W004"))
+    names = [app.name for app in apps.get_app_configs()]
+    if "wagtail.images" in names[: names.index("wagtail_tagger")]:
+        hint = "Put wagtail_tagger before wagtail.images in INSTALLED_APPS."
+        found.append(Warning("The page of an image does not show what tagger proposes.", hint, id="tagger.W005"))
     return found
 
 

@@ -18,6 +18,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: Any) -> None:
         what = parser.add_subparsers(dest="what", required=True)
         send = what.add_parser("send", help="Send what is due. Let cron call it each minute.")
+        send.add_argument("--now", action="store_true", help="Also what failed and waits for its next attempt.")
         send.add_argument("--forever", action="store_true", help="Go on, and look every second.")
         describe = what.add_parser("describe", help="Ask tagger for the texts of these pictures.")
         describe.add_argument("keys", nargs="*", help="Primary keys of pictures.")
@@ -29,6 +30,8 @@ class Command(BaseCommand):
         if what != "status" and not config().ready:
             raise CommandError("TAGGER has no URL, SITE and HOOK_SECRET.")
         if what == "send":
+            if options["now"]:
+                outbox.all_due()
             self._send(forever=options["forever"])
         elif what == "describe":
             self._describe(options)
