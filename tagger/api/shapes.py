@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from tagger.annotation import Field as FieldName
+from tagger.asset import PictureKind
 from tagger.cms.job_body import ALL_FIELDS, AssetId, Body, ImageIn, Locale, Text, Url
 from tagger.net.addresses import AllowedHost
 from tagger.validation_text import SITE_ID
@@ -27,6 +28,16 @@ class StatementIn(Body):
     text: Text = Field(max_length=5000, description="An English sentence about the image.")
     image: ImageIn
     profile: Text | None = Field(None, max_length=64, description="The profile whose rules decide what yes, maybe and no mean.")
+
+
+class SearchIn(Body):
+    image: ImageIn
+    text: Text | None = Field(None, min_length=1, max_length=500, description="Words that the images have, too.")
+    tags: list[Text] = Field(default_factory=list, max_length=16, description="Ids of terms; an image has all.")
+    kind: PictureKind | None = None
+    after: Since | None = Field(None, description="First described at or after this time.")
+    before: Since | None = None
+    limit: int = Field(20, ge=1, le=200)
 
 
 class EndpointIn(Body):

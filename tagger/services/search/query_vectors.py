@@ -37,6 +37,13 @@ class QueryVector:
     vector: Vector
 
 
+def query_vector(model: str, stored: bytes) -> QueryVector:
+    """From the bytes that the ledger keeps."""
+    import numpy as np
+
+    return QueryVector(model=model, vector=np.frombuffer(stored, "<f2").astype(np.float32))
+
+
 class QueryVectors:
     """Thread-safe. The child belongs to a thread of this object: the kernel ends a child with the thread that started it."""
 
