@@ -24,6 +24,7 @@ MODULES = (
     "integration/cli/test_check.py",
     "integration/cli/test_terminated.py",
     "integration/conformance/test_conformance.py",
+    "integration/conformance/test_new_cms_page.py",
     "integration/demo/test_library_page.py",
     "integration/queue/test_broker.py",
     "integration/queue/test_flower.py",
