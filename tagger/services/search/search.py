@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 RANK_OFFSET = 60  # of reciprocal rank fusion
 DEPTH = 200  # of each ranking
-LEAST_TEXT_COSINE = 0.30  # below it the lite vectors of unrelated words lie (docs/search.md)
+LEAST_TEXT_COSINE = 0.40  # most images that do not fit lie below it, and few that fit (docs/search.md)
 
 WHERE = {"tag": "tag", "label": "tag", "text": "text", "picture": "text_in_picture"}
 
