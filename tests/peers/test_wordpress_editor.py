@@ -43,7 +43,7 @@ return array_map(fn($scheme) => wp_generate_auth_cookie($id, $end, $scheme, $tok
 
 
 def signed_in(page: Page, wordpress: Joined, user: str) -> Page:
-    """With the cookies that the login page would set. test_wordpress_from_nothing.py uses that page."""
+    """With the cookies that the login page would set."""
     page.cookies(wordpress.wp.url, wordpress.wp.php(COOKIES.replace("USER", user)))
     return page
 
