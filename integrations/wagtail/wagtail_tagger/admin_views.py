@@ -58,7 +58,7 @@ def decide(request: HttpRequest, key: str) -> HttpResponse:
         raise Http404
     if not policy().user_has_permission_for_instance(request.user, "change", row):
         raise PermissionDenied
-    if not _done(key, request.POST):
+    if not _done(pictures.key_of(row.pk), request.POST):
         messages.error(request, CHANGED)
     back = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(back, {request.get_host()}):

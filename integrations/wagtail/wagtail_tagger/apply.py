@@ -19,12 +19,12 @@ Outcome = dict[str, Any]
 
 def apply(kind: str, data: Mapping[str, Any], delivery: str) -> dict[str, Any]:
     """The body of the answer."""
-    key, fields = str(data["asset"]["id"]), data.get("fields") or {}
+    fields = data.get("fields") or {}
     with transaction.atomic(using=pictures.database()):
-        locked = pictures.lock(key)
+        locked = pictures.lock(str(data["asset"]["id"]))
         if locked is None:
             return {"fields": _all(fields, {"outcome": "gone"})}
-        picture = pictures.remembered(key)
+        picture = pictures.remembered(locked.key)
         sequence = int(data["sequence"])
         if sequence <= picture.sequence and (sequence, delivery) != (picture.sequence, picture.delivery):
             late = {"outcome": "rejected", "reason": "stale_sequence", "sequence": picture.sequence}
@@ -37,7 +37,7 @@ def apply(kind: str, data: Mapping[str, Any], delivery: str) -> dict[str, Any]:
         review.show(picture, kind, data, answer)
         picture.save()
         if any("written" in str(outcome) for outcome in answer.values()):
-            transaction.on_commit(lambda: words_written.send_robust(config().model, key=key), using=pictures.database())
+            transaction.on_commit(lambda: words_written.send_robust(config().model, key=locked.key), using=pictures.database())
     return {"fields": answer}
 
 

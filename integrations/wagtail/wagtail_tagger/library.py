@@ -41,7 +41,7 @@ def _keys(given: Any) -> list[Any]:
     keys = []
     for key in given:
         try:
-            keys.append(config().model._meta.pk.to_python(str(key)))
+            keys.append(pictures.pk_of(str(key)))
         except (ValueError, ValidationError):
             continue
     return keys
@@ -49,10 +49,8 @@ def _keys(given: Any) -> list[Any]:
 
 def _of(found: QuerySet[Any]) -> QuerySet[Any]:
     """The keys of our rows, as the image model's database type."""
-    pk = config().model._meta.pk
-    while pk.remote_field:
-        pk = pk.target_field
-    return found.annotate(own=Cast("picture_id" if found.model is Word else "key", output_field=pk.__class__())).values("own")
+    kind = pictures.pk_field().__class__()
+    return found.annotate(own=Cast("picture_id" if found.model is Word else "key", output_field=kind)).values("own")
 
 
 def chosen(query: Mapping[str, Any]) -> QuerySet[Any]:

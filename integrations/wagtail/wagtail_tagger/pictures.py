@@ -19,7 +19,29 @@ from wagtail_tagger.models import Picture, Word
 
 
 def key_of(pk: Any) -> str:
+    """One spelling for each picture, however the caller spells its key."""
+    try:
+        pk = pk_of(pk)
+    except (ValueError, ValidationError):
+        return str(pk)
     return pk.hex if isinstance(pk, uuid.UUID) else str(pk)
+
+
+def pk_field() -> Any:
+    field = config().model._meta.pk
+    while field.remote_field:
+        field = field.target_field
+    return field
+
+
+def pk_of(given: Any) -> Any:
+    """As the database holds it. Errors: ValueError or ValidationError, if it can be no key here."""
+    pk = pk_field().to_python(given)
+    if isinstance(pk, int):
+        low, high = connections[database()].ops.integer_field_range(pk_field().get_internal_type())
+        if not (low or -(2**63)) <= pk <= (high or 2**63 - 1):
+            raise ValueError("A number that the column cannot hold.")
+    return pk
 
 
 def database() -> str:
@@ -34,7 +56,7 @@ def rows() -> QuerySet[Any]:
 def of(key: str) -> QuerySet[Any]:
     """The rows of this key: one or none."""
     try:
-        return rows().filter(pk=config().model._meta.pk.to_python(key))
+        return rows().filter(pk=pk_of(key))
     except (ValueError, ValidationError):
         return rows().none()
 
@@ -47,7 +69,7 @@ def find(key: str) -> Model | None:
 class Locked:
     """A picture whose row nobody else changes until the transaction ends."""
 
-    key: str
+    key: str  # as the row spells it; a message or an address may spell it in another way
     raw: dict[str, str | None]  # attribute → what the database holds
 
     def now(self, place: Place, word: Word | None) -> str | None:
@@ -64,7 +86,7 @@ class Locked:
 
 def lock(key: str) -> Locked | None:
     """Call it first in a transaction. None: there is no such picture."""
-    attributes = sorted(set(config().texts.values())) or ["pk"]
+    attributes = sorted(set(config().texts.values()))
     found = of(key)
     if connections[database()].features.has_select_for_update:
         found = found.select_for_update()
@@ -73,8 +95,8 @@ def lock(key: str) -> Locked | None:
         own = next(field.name for field in (*meta.local_concrete_fields, *meta.concrete_fields) if not field.primary_key)
         if not found.update(**{own: F(own)}):
             return None
-    raw = found.values(*attributes).first()
-    return None if raw is None else Locked(key=key, raw=raw)
+    raw = found.values("pk", *attributes).first()
+    return None if raw is None else Locked(key=key_of(raw.pop("pk")), raw=raw)
 
 
 def revision(row: Model, version: int, again: str = "") -> str:

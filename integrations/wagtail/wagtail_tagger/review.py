@@ -70,10 +70,12 @@ def accept(key: str, place: Place, shown: str, value: str) -> bool:
     """Writes `value` as the editor's. False: tagger has offered something else than was shown, and nothing was written."""
     with transaction.atomic(using=pictures.database()):
         locked = pictures.lock(key)
-        picture = pictures.remembered(key)
+        if locked is None:
+            return False
+        picture = pictures.remembered(locked.key)
         told = picture.told
         offer = told.get("proposals", {}).get(name_of(place)) or told.get("kept", {}).get(name_of(place))
-        if locked is None or offer is None or offer["value"] != shown:
+        if offer is None or offer["value"] != shown:
             return False
         decided(locked, picture, place, value)
     return True
@@ -84,7 +86,7 @@ def reject(key: str, place: Place) -> None:
     with transaction.atomic(using=pictures.database()):
         locked = pictures.lock(key)
         if locked is not None:
-            decided(locked, pictures.remembered(key), place, locked.raw[config().texts[place]] or "")
+            decided(locked, pictures.remembered(locked.key), place, locked.raw[config().texts[place]] or "")
 
 
 def decided(locked: pictures.Locked, picture: Picture, place: Place, value: str) -> None:
@@ -107,16 +109,16 @@ def person_wrote(picture: Picture, texts: Mapping[Place, str]) -> None:
 
 def set_locked(key: str, locked: bool) -> None:
     with transaction.atomic(using=pictures.database()):
-        if pictures.lock(key) is not None:
-            pictures.remembered(key)
-            Picture.objects.filter(key=key).update(locked=locked, changed_at=timezone.now())
+        if (row := pictures.lock(key)) is not None:
+            pictures.remembered(row.key)
+            Picture.objects.filter(key=row.key).update(locked=locked, changed_at=timezone.now())
 
 
 def describe(key: str, *, again: bool = True) -> None:
     """Asks tagger for a text, also of a picture that was described before."""
     with transaction.atomic(using=pictures.database()):
-        if pictures.lock(key) is not None:
-            pictures.remembered(key)
-            Picture.objects.filter(key=key).update(state="waiting", changed_at=timezone.now())
+        if (row := pictures.lock(key)) is not None:
+            pictures.remembered(row.key)
+            Picture.objects.filter(key=row.key).update(state="waiting", changed_at=timezone.now())
             stamp = timezone.now().strftime("%Y%m%d%H%M%S%f")
-            outbox.add("asset.updated", key, {"again": stamp} if again else {})
+            outbox.add("asset.updated", row.key, {"again": stamp} if again else {})
