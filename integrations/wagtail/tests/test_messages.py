@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unittest
+import uuid
 from unittest import mock
 
 from django.conf import settings
@@ -108,6 +109,24 @@ class MessagesTest(Case):
         review.set_locked(key, False)
         self.assertEqual(self.outcome(key, "A cat"), "written")
 
+    def test_another_spelling_of_the_key_is_the_same_picture(self) -> None:
+        key = self.upload()
+        self.describe(key, "A cat")
+        self.edit(key, "")
+        other = str(uuid.UUID(key)) if settings.KIND == "plain" else f"0{key}"
+        self.assertEqual(self.outcome(other, "A dog", ours=("A cat", "")), "kept")
+        review.set_locked(other, True)
+        self.assertEqual(self.describe(other, "A dog")["fields"]["alt_text"]["en"], words.LOCKED)
+        review.describe(other)
+        row = pictures.find(key)
+        row.pk = str(uuid.UUID(key)) if settings.KIND == "plain" else row.pk
+        row.save()
+        self.assertEqual([picture.key for picture in Picture.objects.all()], [key])
+        self.assertEqual({message.key for message in self.waiting()}, {key})
+        for gone in ("9" * 40, "9" * 5000):
+            self.assertEqual(self.outcome(gone, "A cat"), "gone")
+            self.assertEqual(self.post("library.page", {"ids": [gone]}).json()["data"], [])
+
     def test_a_failure_is_shown(self) -> None:
         key = self.upload()
         self.describe(
@@ -191,8 +210,21 @@ class TagsTest(Case):
         self.assertEqual(self.tags(key, "cat")["added"], [])
         pictures.find(key).tags.add("dog")
         pictures.find(key).tags.clear()
-        self.assertEqual(self.tags(key, "dog")["added"], ["t:dog"], "tagger never offered it before")
+        self.assertEqual(self.tags(key, "dog")["added"], [], "a person took it off")
         self.assertEqual(Tag.objects.get(term="t:cat").writer, "tagger")
+
+    def test_a_tag_that_an_editor_typed_and_took_off_before_tagger_spoke_stays_off(self) -> None:
+        key = self.upload()
+        pictures.find(key).tags.add("Cat", "sofa")
+        pictures.find(key).tags.remove("Cat")
+        pictures.find(key).tags.add("Cat")
+        pictures.find(key).tags.remove("Cat")
+        said = self.tags(key, "cat", "sofa", "dog")
+        self.assertEqual((said["added"], self.labels(key)), (["t:dog"], ["dog", "sofa"]))
+        pictures.find(key).tags.remove("dog")
+        offer = {"add": [{"id": "u:hound", "label": "Dog"}, {"id": "u:cat", "label": "cat"}], "remove": []}
+        self.assertEqual(self.describe(key, fields={"tags": offer})["fields"]["tags"]["added"], [], "by another term")
+        self.assertEqual(self.labels(key), ["sofa"])
 
     def test_a_deleted_picture_is_forgotten(self) -> None:
         key = self.upload()

@@ -13,6 +13,8 @@ from wagtail_tagger.models import Picture, Tag
 from wagtail_tagger.words import same, stored
 
 LONGEST = 100  # of django-taggit
+TERM = 255
+UNOFFERED = "taken off: "  # before a label that an editor took off and tagger never offered; no term of tagger has blanks
 
 _writing: ContextVar[bool] = ContextVar("writing", default=False)
 
@@ -42,6 +44,7 @@ def change(picture: Picture, offer: Mapping[str, Any]) -> dict[str, Any]:
     manager = getattr(row, str(config().tags))
     there = {same(label): label for label in labels(row)}
     known = {tag.term: tag for tag in picture.terms.all()}
+    persons = {same(tag.label) for tag in known.values() if tag.writer == "person"}
     removed, put_on = [], 0
     with quietly():
         for term in offer.get("remove") or []:
@@ -52,9 +55,9 @@ def change(picture: Picture, offer: Mapping[str, Any]) -> dict[str, Any]:
                 removed.append(term)
         for given in offer.get("add") or []:
             term, label = str(given["id"]), stored(str(given["label"]))
-            if term in known or not label or len(label) > LONGEST:
+            if term in known or not label or len(label) > LONGEST or len(term) > TERM:
                 continue
-            writer = "person" if same(label) in there else "tagger"
+            writer = "person" if same(label) in there or same(label) in persons else "tagger"
             if writer == "tagger":
                 label = _put_on(manager, row, label)
                 there[same(label)] = label
@@ -74,10 +77,15 @@ def _put_on(manager: Any, row: Any, label: str) -> str:
     return next(iter(set(labels(row)) - before), label)
 
 
-def edited(key: str, names: Iterable[str]) -> None:
+def edited(key: str, names: Iterable[str], *, taken_off: bool) -> None:
     """An editor put these labels on or took them off: from then on they are the editor's."""
-    touched = {same(name) for name in names}
+    touched = {same(name): name for name in names}
+    known = set()
     for tag in Tag.objects.filter(picture_id=key):
         if same(tag.label) in touched:
             tag.writer = "person"
             tag.save(update_fields=["writer"])
+            known.add(same(tag.label))
+    for label in touched.keys() - known if taken_off else ():
+        own = {"label": touched[label], "writer": "person"}
+        Tag.objects.get_or_create(own, picture_id=key, term=f"{UNOFFERED}{label}"[:TERM])

@@ -16,11 +16,9 @@ from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_delete
 from django.utils import timezone
 
-from wagtail_tagger import outbox, pictures, review, tags
+from wagtail_tagger import loaded, outbox, pictures, review, tags
 from wagtail_tagger.conf import Place, config
 from wagtail_tagger.models import Message, Picture
-
-LOADED = "_tagger_loaded"  # attribute → the value that the database had when the instance was read
 
 log = logging.getLogger(__name__)
 
@@ -37,30 +35,20 @@ def install(model: Any) -> None:
         m2m_changed.connect(_tagged, sender=through, dispatch_uid="wagtail_tagger.tagged")
 
 
-def _attributes() -> list[str]:
-    return [*config().texts.values(), config().file]
-
-
-def _note(instance: Any) -> None:
-    values = instance.__dict__
-    texts = {name: values[name] for name in config().texts.values() if name in values}
-    file = values.get(config().file)
-    setattr(instance, LOADED, {**texts, **({config().file: str(file)} if file is not None else {})})
-
-
 def _remember_what_is_loaded(model: Any) -> None:
     from_db, refresh = model.from_db.__func__, model.refresh_from_db
 
     @wraps(from_db)
     def remembering(cls: Any, *args: Any, **more: Any) -> Any:
         instance = from_db(cls, *args, **more)
-        _note(instance)
+        loaded.read(instance)
         return instance
 
     @wraps(refresh)
-    def refreshing(self: Any, *args: Any, **more: Any) -> None:
-        refresh(self, *args, **more)
-        _note(self)
+    def refreshing(self: Any, using: Any = None, fields: Any = None, **more: Any) -> None:
+        fields = None if fields is None else list(fields)
+        refresh(self, using=using, fields=fields, **more)
+        loaded.read(self, fields)
 
     model.from_db, model.refresh_from_db = classmethod(remembering), refreshing
 
@@ -80,30 +68,31 @@ def _save_in_one_transaction(model: Any) -> None:
             edited = _edited(self, locked, names)
             new_file = (names is None or config().file in names) and _has_new_file(self)
             save_base(self, raw, force_insert, *args, **more)
+            loaded.written(self, names)
             _noted(self, is_new=is_new or locked is None, new_file=new_file, edited=edited)
-        _note(self)
 
     model.save_base = saving
 
 
 def _edited(instance: Any, locked: pictures.Locked | None, names: Any) -> dict[Place, str]:
     """What this save changes. What it does not mean to change keeps the words that tagger wrote since the instance was read."""
-    loaded, edited = getattr(instance, LOADED, {}), {}
+    known, edited = loaded.values(instance), {}
     for place, name in config().texts.items() if locked else ():
         if name not in instance.__dict__ or (names is not None and name not in names):
             continue
         value = instance.__dict__[name]
-        if name in loaded and value == loaded[name]:
+        if name in known and (value or "") == (known[name] or ""):  # a form sends "" for null
             setattr(instance, name, locked.raw[name])
-        elif (value or "") != (locked.raw[name] or "") or name in loaded:
+            loaded.read(instance, [name])
+        elif (value or "") != (locked.raw[name] or "") or name in known:
             edited[place] = str(value or "")
     return edited
 
 
 def _has_new_file(instance: Any) -> bool:
     file = getattr(instance, config().file)
-    loaded = getattr(instance, LOADED, {}).get(config().file)
-    return bool(file) and (not getattr(file, "_committed", True) or (loaded is not None and str(file) != loaded))
+    known = loaded.values(instance).get(config().file)
+    return bool(file) and (not getattr(file, "_committed", True) or (known is not None and str(file) != known))
 
 
 def _noted(instance: Model, *, is_new: bool, new_file: bool, edited: dict[Place, str]) -> None:
@@ -148,7 +137,7 @@ def _tagged(instance: Any, action: str, pk_set: Any, model: Any, **_: Any) -> No
             if pictures.lock(key) is None:
                 return
             Picture.objects.filter(key=pictures.remembered(key).key).update(changed_at=timezone.now())
-            tags.edited(key, names)
+            tags.edited(key, names, taken_off=what == "removed")
             outbox.add("asset.edited", key, {"by": "person", "fields": {"tags": {what: sorted(names)}}})
     except DatabaseError:
         log.exception("tagger: the change of the tags of picture %s was not noted", key)
