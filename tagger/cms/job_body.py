@@ -66,8 +66,11 @@ def object_of(given: Any) -> Any:
 
 
 def given_alone(given: Any) -> Any:
-    """An object without its nulls: null means the same as not given."""
-    given = object_of(given)
+    return without_nulls(object_of(given))
+
+
+def without_nulls(given: Any) -> Any:
+    """null means the same as not given."""
     return {key: value for key, value in given.items() if value is not None} if isinstance(given, dict) else given
 
 
@@ -136,7 +139,7 @@ class ContextIn(Body):
 
 
 class Wanted(Body):
-    """What is asked for, however the image comes."""
+    """What is asked for, however the image comes. It is a whole body: `[]` in its place is no object, as in a hook."""
 
     profile: Text | None = Field(None, max_length=63, description="Kind of business. Default: the profile of the site.")
     locales: list[Locale] | None = Field(None, min_length=1, max_length=16)
@@ -144,6 +147,11 @@ class Wanted(Body):
     context: ContextIn = ContextIn()
     lane: Literal["upload", "backfill"] = "upload"
     metadata: Metadata = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def null_is_not_given(cls, given: Any) -> Any:
+        return without_nulls(given)
 
     def request(self, site: Site, asset_id: str, revision: str | None, source: ImageSource, profile: str) -> JobRequest:
         return JobRequest(

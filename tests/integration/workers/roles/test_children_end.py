@@ -33,7 +33,7 @@ settings = load({}, home=home, caption="fake", embed="fake", model_dir=home, dec
 BROKER = "from tagger.supervisor import redis_server; redis_server.start(home)"
 RENDITIONS = "from tagger.services.renditions import Renditions; made = Renditions(settings); made.opens(home / 'a.png')"
 LIBRARY = "from tagger.demo import scene; scene._start_library(home, 'http://127.0.0.1:9', 'whsec_AAAA', 'whsec_AAAA')"
-WEIGHTS = "from tagger.cli.commands import models; models._asked('pull', ['ofa-caption'], settings)"
+WEIGHTS = "from tagger.cli.commands import models; models.asked('pull', ['ofa-caption'], settings)"
 ASK = """
 from tagger.catalog.load import load_catalog
 from tagger.cli import worker_rpc
