@@ -96,6 +96,18 @@ class AdminTest(Case):
         self.assertEqual(self.alt(self.key), "Tibby in her box")
         self.assertFalse("Needs review" in self.page())
 
+    def test_a_proposal_that_is_too_long_for_the_field_is_told_and_not_written(self) -> None:
+        longest = config().longest(("alt_text", "en"))
+        long = "x" * (longest + 1)
+        self.describe(self.key, proposals={"alt_text": {"en": {**OFFER, "value": long}}})
+        self.assertInPage(f'maxlength="{longest}"', self.page().partition("tagger-panel-")[2].partition("</textarea>")[0])
+        shown = {"shown:alt_text|en": long}
+        said = self.decide("accept:alt_text|en", **shown, **{"value:alt_text|en": long})
+        self.assertInPage(f"has {longest + 1} characters", said)
+        self.assertEqual((self.alt(self.key), self.picture(self.key).state), ("", "review"))
+        self.decide("accept:alt_text|en", **shown, **{"value:alt_text|en": " short\r\n\0 "})
+        self.assertEqual(self.alt(self.key), "short")
+
     def test_reject_lock_and_describe_again(self) -> None:
         self.describe(self.key, proposals={"alt_text": {"en": OFFER}})
         self.decide("reject:alt_text|en")

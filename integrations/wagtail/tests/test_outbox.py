@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import threading
+from http.client import BadStatusLine, IncompleteRead
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from unittest import mock
 
 from django.conf import settings
 from django.core.files.images import ImageFile
+from django.core.files.storage import FileSystemStorage
 from django.core.management import call_command
 from django.db import DatabaseError, transaction
 from django.test import override_settings
@@ -154,6 +156,38 @@ class OutboxTest(Case):
                 outbox.flush()
         self.assertEqual((self.waiting(), self.picture(key).state, self.tagger.asked), ([], "failed", []))
 
+    def test_a_storage_with_errors_of_its_own_holds_up_nobody(self) -> None:
+        class SlowDown(Exception):
+            pass
+
+        self.use(SEND_BYTES=True, API_KEY="key", RENDITION="")
+        lost, found = self.upload("lost.png"), self.upload("found.png")
+        opened = FileSystemStorage._open
+
+        def failing(own: Any, name: str, mode: str = "rb") -> Any:
+            if "lost" in name:
+                raise SlowDown("503")
+            return opened(own, name, mode)
+
+        with mock.patch.object(FileSystemStorage, "_open", failing), self.assertLogs("wagtail_tagger.sender", "WARNING"):
+            self.assertEqual(outbox.flush(), 1)
+        [message] = self.waiting()
+        self.assertEqual((message.key, message.error), (lost, "The file cannot be read: SlowDown: 503"))
+        self.assertIn(f"/v1/assets/{found}/image", self.tagger.asked[0][1])
+
+    def test_an_answer_that_is_no_http_is_tried_again(self) -> None:
+        self.upload()
+        broken = (BadStatusLine("?"), IncompleteRead(b""))
+        for error in broken:
+            self.due()
+            with mock.patch("urllib.request.OpenerDirector.open", side_effect=error):
+                self.assertEqual(outbox.flush(), 0)
+            self.assertIn("cannot be reached", self.waiting()[0].error)
+        self.tagger.status = 503
+        self.due()
+        with mock.patch("urllib.error.HTTPError.read", side_effect=IncompleteRead(b""), create=True):
+            self.assertEqual((outbox.flush(), self.waiting()[0].error), (0, "HTTP 503"))
+
     def test_drawings_are_not_announced(self) -> None:
         key = self.upload("drawing.svg", b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>')
         self.assertEqual((self.waiting(), self.picture(key).state), ([], ""))
@@ -180,6 +214,9 @@ class OutboxTest(Case):
             self.assertEqual((self.alt(key), self.picture(key).state), ("", "review"))
         place = ("alt_text", "en")
         self.assertFalse(review.accept(keys[0], place, "Something else", "Something else"), "it is not what stands there")
+        with self.assertRaises(review.TooLong):
+            review.accept(keys[0], place, "Cat in a box", "x" * (config().longest(place) + 1))
+        self.assertEqual((self.alt(keys[0]), self.picture(keys[0]).state), ("", "review"))
         self.assertTrue(review.accept(keys[0], place, "Cat in a box", "Cat in a box"))
         self.assertTrue(review.accept(keys[1], place, "Cat in a box", "Tibby in her box"))
         review.reject(keys[2], place)

@@ -58,8 +58,11 @@ def decide(request: HttpRequest, key: str) -> HttpResponse:
         raise Http404
     if not policy().user_has_permission_for_instance(request.user, "change", row):
         raise PermissionDenied
-    if not _done(pictures.key_of(row.pk), request.POST):
-        messages.error(request, CHANGED)
+    try:
+        if not _done(pictures.key_of(row.pk), request.POST):
+            messages.error(request, CHANGED)
+    except review.TooLong as err:
+        messages.error(request, str(err))
     back = request.POST.get("next", "")
     if not url_has_allowed_host_and_scheme(back, {request.get_host()}):
         back = reverse("wagtailimages:edit", args=[row.pk])
@@ -76,7 +79,8 @@ def _done(key: str, asked: Any) -> bool:
         if what == "reject":
             review.reject(key, place)
             return True
-        return review.accept(key, place, asked.get(f"shown:{name}", ""), asked.get(f"value:{name}", "").strip())
+        value = asked.get(f"value:{name}", "").replace("\0", "").replace("\r\n", "\n").strip()  # PostgreSQL takes no NUL
+        return review.accept(key, place, asked.get(f"shown:{name}", ""), value)
     if what in ("lock", "unlock"):
         review.set_locked(key, what == "lock")
     elif what == "describe":

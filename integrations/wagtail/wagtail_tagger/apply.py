@@ -71,12 +71,13 @@ def _text(locked: pictures.Locked, picture: Picture, kind: str, field: str, loca
         return LOCKED
     word = picture.words.filter(field=place[0], locale=place[1]).first()
     now, current = locked.now(place, word), (offer.get("if_current") or {}).get("in") or []
-    if kind == "asset.reverted":
-        return _put_back(locked, picture, place, word, offer.get("value"), current)
-    new = stored(str(offer.get("value") or ""))
+    back = kind == "asset.reverted"
+    new = str(offer.get("value") or "") if back else stored(str(offer.get("value") or ""))
     longest = config().longest(place)
     if longest is not None and len(new) > longest:
         return {"outcome": "rejected", "reason": "too_long"}
+    if back:
+        return _put_back(locked, picture, place, word, offer.get("value"), current)
     outcome = judge(now, word.writer if word else "", new, current)
     if outcome["outcome"] == "unchanged":
         ours = word is not None and word.writer == "tagger" and word.delivery == picture.delivery

@@ -59,6 +59,7 @@ def _shown(name: str, text: dict[str, Any]) -> dict[str, Any]:
         "name": name,
         "title": FIELDS.get(field, field) + (f" ({locale})" if several else ""),
         "value": text["value"],
+        "longest": config().longest(where) if (where := place(name)) else None,
         "score": f"{round(100 * score)} %" if isinstance(score, (int, float)) else "",
         "model": text.get("model") or "",
         "reasons": _reasons(text.get("reasons") or []),

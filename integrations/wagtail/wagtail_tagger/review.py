@@ -14,6 +14,15 @@ from wagtail_tagger.models import Picture, Word
 from wagtail_tagger.words import fits, hash_of, stored
 
 
+class TooLong(ValueError):
+    """An accepted text does not fit into its field."""
+
+    def __init__(self, chars: int, longest: int) -> None:
+        super().__init__(
+            f"The text has {chars} characters, and the field takes {longest} at most. Nothing was saved. Shorten it."
+        )
+
+
 def name_of(place: Place) -> str:
     return "|".join(place)
 
@@ -67,7 +76,13 @@ def settled(picture: Picture, place: Place) -> None:
 
 
 def accept(key: str, place: Place, shown: str, value: str) -> bool:
-    """Writes `value` as the editor's. False: tagger has offered something else than was shown, and nothing was written."""
+    """Writes `value` as the editor's. False: tagger has offered something else than was shown, and nothing was written.
+
+    Errors: TooLong.
+    """
+    longest = config().longest(place)
+    if longest is not None and len(value) > longest:
+        raise TooLong(len(value), longest)
     with transaction.atomic(using=pictures.database()):
         locked = pictures.lock(key)
         if locked is None:
