@@ -6,12 +6,14 @@ import unittest
 import uuid
 from unittest import mock
 
+import django
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError
 from django.test import override_settings
 
 from tests.base import Case
-from wagtail_tagger import pictures, review, words
+from wagtail_tagger import pictures, review, signature, words
 from wagtail_tagger.conf import config
 from wagtail_tagger.models import Picture, Tag, Word
 
@@ -99,6 +101,9 @@ class MessagesTest(Case):
         said = self.describe(key, kind="asset.reverted", fields=undo)["fields"]["alt_text"]["en"]
         self.assertEqual(said, {"outcome": "written", "value": None})
         self.assertEqual(self.outcome(key, "A dog"), "written", "as if it was never set")
+        long = {"value": "x" * 999, "if_current": {"in": [words.hash_of("A dog")]}}
+        said = self.describe(key, kind="asset.reverted", fields={"alt_text": {"en": long}})["fields"]["alt_text"]["en"]
+        self.assertEqual(said, {"outcome": "rejected", "reason": "too_long"})
         self.edit(key, "Tibby")
         self.assertEqual(self.describe(key, kind="asset.reverted", fields=undo)["fields"]["alt_text"]["en"]["outcome"], "kept")
 
@@ -145,6 +150,28 @@ class MessagesTest(Case):
         self.assertEqual(self.post("asset.praised", {}).status_code, 204)
         with override_settings(TAGGER={**settings.TAGGER, "CALLBACK_SECRETS": [OTHER, settings.SECRET]}):
             self.assertEqual(self.post("webhook.test", {}).status_code, 204, "two secrets during a rotation")
+
+    def test_a_secret_that_anybody_could_guess_is_refused_at_the_start(self) -> None:
+        for secret in ("whsec_", "whsec_c2hvcnQ=", "whsec_…", "whsec_A", "…"):
+            for name, given in (("HOOK_SECRET", secret), ("CALLBACK_SECRETS", [settings.SECRET, secret])):
+                with override_settings(TAGGER={**settings.TAGGER, name: given}), self.assertRaises(ImproperlyConfigured) as found:
+                    config()
+                self.assertIn(name, str(found.exception))
+            self.assertFalse(signature.valid([secret], "m", "1", "v1,x", b"", 1.0))
+        with override_settings(TAGGER={**settings.TAGGER, "CALLBACK_SECRETS": [""], "HOOK_SECRET": ""}):
+            self.assertEqual((config().callback_secrets, config().ready), ((), False))
+
+    def test_a_stamp_that_is_no_time_is_refused(self) -> None:
+        for stamp in ("1" * 5000, "-1", "", "٣", "1e9", "9" * 13):
+            told = {"webhook-id": "a", "webhook-timestamp": stamp, "webhook-signature": "v1,x"}
+            answer = self.client.post("/tagger/messages", b"{}", content_type="application/json", headers=told)
+            self.assertEqual(answer.status_code, 401, stamp[:20])
+
+    @unittest.skipIf(django.VERSION < (5, 1), "Django 5.1 brought the middleware")
+    def test_the_middleware_that_asks_for_a_login_lets_tagger_in(self) -> None:
+        asks = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+        with override_settings(MIDDLEWARE=[*settings.MIDDLEWARE, asks], LOGIN_URL="/login/"):
+            self.assertEqual(self.post("site.probe", {}).status_code, 200)
 
     def test_a_database_that_fails_is_answered_503_and_nothing_is_written(self) -> None:
         key = self.upload()

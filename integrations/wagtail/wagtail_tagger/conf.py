@@ -13,6 +13,8 @@ from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.db.models import Model
 
+from wagtail_tagger import signature
+
 # Where the words of well-known image models are: Wagtail, django-filer, plain names. The first that exists counts.
 KNOWN = {
     "alt_text": ("alt_text", "default_alt_text", "alt", "description"),
@@ -71,8 +73,8 @@ def config() -> Config:
     return Config(
         url=str(given.get("URL", "")).rstrip("/"),
         site=given.get("SITE", ""),
-        hook_secret=given.get("HOOK_SECRET", ""),
-        callback_secrets=_secrets(given.get("CALLBACK_SECRETS", ())),
+        hook_secret="".join(_secrets("HOOK_SECRET", given.get("HOOK_SECRET", ""))),
+        callback_secrets=_secrets("CALLBACK_SECRETS", given.get("CALLBACK_SECRETS", ())),
         api_key=given.get("API_KEY", ""),
         locale=locale,
         model=model,
@@ -95,8 +97,15 @@ def _model(given: Mapping[str, Any]) -> type[Model]:
         raise ImproperlyConfigured(f"TAGGER['MODEL'] is {name!r}: {err}") from err
 
 
-def _secrets(given: Any) -> tuple[str, ...]:
-    return (given,) if isinstance(given, str) else tuple(given)
+def _secrets(name: str, given: Any) -> tuple[str, ...]:
+    """Without empty ones: an environment may set none, for example where static files are collected."""
+    secrets = tuple(secret for secret in ((given,) if isinstance(given, str) else tuple(given or ())) if secret)
+    for number, secret in enumerate(secrets, 1):
+        try:
+            signature.key(secret)
+        except ValueError as err:
+            raise ImproperlyConfigured(f"TAGGER[{name!r}], secret {number}: {err}. Take the secret that tagger printed.") from err
+    return secrets
 
 
 def _texts(model: type[Model], given: Mapping[str, Any] | None, locale: str) -> dict[Place, str]:
