@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,8 @@ class SiteFiles:
         return np.asarray(self._matrix(model)[found[0][1]], np.float32)
 
     def _matrix(self, model: str) -> Halves:
-        return np.memmap(self.file(model), np.float16, "r").reshape(-1, self._numbers(model))
+        state = self.file(model).stat()
+        return _mapped(self.file(model), (state.st_ino, state.st_size), self._numbers(model))
 
     def search(self, model: str, vector: Vector, limit: int, among: Collection[str] | None) -> list[Match]:
         numbers = self._numbers(model)
@@ -148,6 +150,14 @@ class SiteFiles:
         names = dict(self.rows(NAMES, model, json.dumps(places[best].tolist())))
         pairs = zip(places[best].tolist(), scores[best].tolist(), strict=True)
         return [Match(asset_id=names[place], similarity=score) for place, score in pairs if place in names]
+
+
+@lru_cache(maxsize=4)
+def _mapped(file: Path, inode_and_size: tuple[int, int], numbers: int) -> Halves:
+    """Mapped once for many searches: to map and unmap a million vectors takes as long as their scan. A file that grew, or that
+    took the place of another, is mapped anew: its inode and size tell."""
+    _, size = inode_and_size
+    return np.memmap(file, np.float16, "r", shape=(size // (2 * numbers), numbers))
 
 
 def _best(scores: Vector, limit: int) -> Places:
