@@ -26,7 +26,8 @@ class SweepLeases(Store):
             row = tx.conn.execute(select(sites).where(sites.c.id == site_id).with_for_update()).one_or_none()
             if row is None:
                 raise NotFound(f"No site {site_id!r}.")
-            if row.sweep_token is not None and row.sweep_lease_ms > tx.now_ms:
+            # further ahead than a lease lasts: the clock was set back
+            if row.sweep_token is not None and tx.now_ms < row.sweep_lease_ms <= tx.now_ms + lease_ms:
                 until = format_instant(row.sweep_lease_ms)
                 raise Conflict(
                     f"A sweep of {site_id} runs.", f"Wait until it ends. If its process was killed, try again after {until}."
@@ -38,11 +39,15 @@ class SweepLeases(Store):
 
         return self._write(work)
 
-    def note_sweep(self, site_id: str, token: str, state: Mapping[str, Any], *, lease_ms: int) -> None:
-        """Store how far the sweep has come, and prolong its lease. Errors: Conflict if another one has taken over."""
+    def note_sweep(self, site_id: str, token: str, state: Mapping[str, Any] | None, *, lease_ms: int) -> None:
+        """Prolong the lease, and store how far the sweep has come. `state` None: what is stored stays.
+
+        Errors: Conflict if another one has taken over.
+        """
 
         def work(tx: Tx) -> int:
-            values = {"sweep_state": dict(state), "sweep_lease_ms": tx.now_ms + lease_ms}
+            values: dict[str, Any] = {"sweep_lease_ms": tx.now_ms + lease_ms}
+            values |= {} if state is None else {"sweep_state": dict(state)}
             return tx.conn.execute(_mine(site_id, token).values(values)).rowcount
 
         if not self._write(work):

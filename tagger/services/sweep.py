@@ -54,7 +54,8 @@ def sweep(
     erased; without it none is. `stop`: asked before each page.
 
     After each page follows a pause of the same length, so that the CMS has time for others. An unended sweep is continued, unless
-    `since_ms` or `confirmed` is given.
+    `since_ms` or `confirmed` is given; a sweep with one of these is not continued. One that looked back less far than to the last
+    sweep does not count as the sweep of its day.
     Errors: LibraryAway, and then what was found so far stays; Conflict without an endpoint, or while another sweep of the site
     runs.
     """
@@ -63,16 +64,17 @@ def sweep(
     try:
         anew = since_ms is not None or confirmed
         done = _progress(ledger, site, since_ms, None if anew else left)
-        found = Swept(**{**done.found, "since": format_instant(done.since_ms)})
+        found = replace(done.swept(), since=format_instant(done.since_ms))
         spec = {"query": {"since": found.since}, "locales": list(site.locales)}
         library = open_library(site.cms, spec, ledger.endpoint_of(site.id))
         turn = _Turn(
             ledger=ledger, site=site, library=library, token=token, done=done, found=found, confirmed=confirmed, pause=pause,
-            stop=stop,
+            stop=stop, resumable=not anew,
         )  # fmt: skip
         turn.find_new()
         turn.compare_known()
-        swept_ms = None if found.stopped else done.began_ms
+        whole = since_ms is None or since_ms <= _since_last(ledger, site, done.began_ms)
+        swept_ms = done.began_ms if whole and not found.stopped else None
     finally:
         ledger.end_sweep(site.id, token, swept_ms=swept_ms)
     _tell(site, found)
@@ -82,12 +84,16 @@ def sweep(
 def _progress(ledger: Ledger, site: Site, since_ms: int | None, left: Mapping[str, Any] | None) -> Progress:
     """`left`: of an unended sweep that is to be continued."""
     now_ms = ledger.now_ms()
-    if left is not None and now_ms - left["began_ms"] < RESUMED_MS:
-        return Progress(**left)
+    progress = None if left is None else Progress.read(left)
+    if progress is not None and 0 <= now_ms - progress.began_ms < RESUMED_MS:
+        return progress
+    return Progress(began_ms=now_ms, since_ms=_since_last(ledger, site, now_ms) if since_ms is None else since_ms)
+
+
+def _since_last(ledger: Ledger, site: Site, now_ms: int) -> int:
+    """From when on a sweep must look, so that none of the assets since the last sweep is left out."""
     last_ms = ledger.swept_at(site.id)
-    if since_ms is None:
-        since_ms = now_ms - FIRST_MS if last_ms is None else last_ms - OVERLAP_MS
-    return Progress(began_ms=now_ms, since_ms=since_ms)
+    return now_ms - FIRST_MS if last_ms is None else last_ms - OVERLAP_MS
 
 
 def _tell(site: Site, found: Swept) -> None:
@@ -135,6 +141,7 @@ class _Turn:
     confirmed: bool
     pause: Callable[[float], None]
     stop: Callable[[], bool]
+    resumable: bool  # the next sweep may go on with it; never with one of a person's own dates
 
     def stopped(self) -> bool:
         self.found.stopped = self.found.stopped or self.stop()
@@ -173,7 +180,8 @@ class _Turn:
             setattr(self.done, name, value)
         row = self.found.row()
         self.done.found = {**row, "missing": [], "missing_earlier": row["missing"]}
-        self.ledger.note_sweep(self.site.id, self.token, asdict(self.done), lease_ms=LEASE_MS)
+        state = asdict(self.done) if self.resumable else None
+        self.ledger.note_sweep(self.site.id, self.token, state, lease_ms=LEASE_MS)
 
     def compare_known(self) -> None:
         missing: list[str] = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
 
 
 @dataclass(kw_only=True)
@@ -38,3 +39,21 @@ class Progress:
     listed: bool = False  # all new assets were
     after: str = ""  # the last known asset that was compared
     found: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Self | None:
+        """None: it cannot be continued. Another version of tagger may have stored more, or less."""
+        try:
+            progress = cls(**_known(cls, stored))
+            Swept(**_known(Swept, progress.found))
+        except (TypeError, AttributeError):
+            return None
+        return progress
+
+    def swept(self) -> Swept:
+        return Swept(**_known(Swept, self.found))
+
+
+def _known(kind: type, stored: Mapping[str, Any]) -> dict[str, Any]:
+    names = {known.name for known in fields(kind)}
+    return {name: value for name, value in stored.items() if name in names}

@@ -120,3 +120,5 @@ class Heartbeat:
             self.on_starved()
         except Unavailable as err:
             log.warning("heartbeat.raised", error=type(err).__name__)
+        except Exception as err:  # a worker that was declared dead ends in any case
+            log.exception("heartbeat.raised", error=type(err).__name__)

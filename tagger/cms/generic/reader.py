@@ -59,11 +59,20 @@ class LibraryReader:
         return self._whole(token, last) if ids is None else self._named(ids, token or 0, last)
 
     def listed(self, ids: Sequence[str]) -> dict[str, ListedAsset]:
-        """Those of these assets that the CMS has. Errors: LibraryAway."""
+        """Those of these assets that the CMS has.
+
+        Errors: LibraryAway; also for an asset without a usable id, because it may be any of these, and must not count as missing.
+        """
         found: dict[str, ListedAsset] = {}
         for start in range(0, len(ids), PAGE):
-            chunk = list(ids[start : start + PAGE])
-            found |= {asset.id: self._of(asset, asset.id) for asset in self._chunk(chunk) if asset.id in set(chunk)}
+            chunk = set(ids[start : start + PAGE])
+            for asset in self._chunk(sorted(chunk)):
+                if asset.id in chunk:
+                    found[asset.id] = self._of(asset, asset.id)
+                elif isinstance(asset, Unusable):
+                    raise LibraryAway(
+                        f"The CMS was asked for assets by their ids. One in its answer is not usable: {asset.fault}"
+                    )
         return found
 
     def _of_query(self, cursor: str | None, limit: int | None = None) -> PageQuery:

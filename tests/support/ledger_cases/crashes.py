@@ -159,7 +159,21 @@ class CrashCases:
             self.die(world, f"slow{number}")
         assert world.ledger.job(job_id).status == "dead"
         assert world.ledger.acquit(f"slow{number}", [job_id]) == 1
-        assert (world.ledger.job(job_id).status, world.ledger.dead_letters().data) == ("accepted", [])
+        job = world.ledger.job(job_id)
+        assert (job.status, world.ledger.dead_letters().data) == ("accepted", [])
+        assert job.crashes == len(["upload", "upload"]) + DEAD_AFTER_SOLO_CRASHES - 1, "its other crashes stay"
+
+    def test_an_image_that_stops_each_process_is_not_acquitted_for_ever(self, world: World) -> None:
+        job_id = world.accept("a")
+        for number in range(40):
+            if world.ledger.job(job_id).status == "dead":
+                return
+            world.worker(f"stopped{number}")
+            if world.claim(worker=f"stopped{number}") is None:
+                world.claimed(job_id, worker=f"stopped{number}", lane="solo")
+            self.die(world, f"stopped{number}")
+            world.ledger.acquit(f"stopped{number}", [job_id])
+        raise AssertionError("it is tried for ever")
 
     def test_success_clears_crashes(self, world: World) -> None:
         job_id = world.accept("a")

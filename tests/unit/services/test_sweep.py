@@ -20,6 +20,7 @@ from tagger.cms.generic.reader import LibraryReader
 from tagger.delivery import Endpoint, FieldOutcome
 from tagger.demo.media_store import MediaStore, Text, set_tag, set_text
 from tagger.errors import Conflict, LibraryAway
+from tagger.instants import format_instant
 from tagger.ledger import Ledger
 from tagger.net.client import Reply
 from tagger.net.signing import new_secret
@@ -432,3 +433,58 @@ def test_a_sweep_that_a_person_describes_starts_anew(scene: Scene, asked: dict[s
     assert scene.sweep(stop=lambda: scene.sender.asked == 1).stopped
     found = scene.sweep(**asked)
     assert (found.looked_at, found.deleted + len(found.missing)) == (1, 1)
+
+
+def test_a_broken_row_of_an_answer_makes_no_asset_missing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.described("there")
+    scene.world.later(1)
+    whole = scene.sender.send
+
+    def broken(*args: Any, **kwargs: Any) -> Reply:
+        reply = whole(*args, **kwargs)
+        page = json.loads(reply.body)
+        return replace(reply, body=json.dumps({**page, "data": [None for _ in page["data"]]}).encode())
+
+    monkeypatch.setattr(scene.sender, "send", broken)
+    with pytest.raises(LibraryAway):
+        scene.sweep(confirmed=True)
+    assert jobs(scene, "there") == ["done"]
+
+
+@pytest.mark.usefixtures("pages_of_two")
+def test_an_interrupted_sweep_with_a_date_of_its_own_is_not_continued_and_hides_nothing(scene: Scene) -> None:
+    for number in range(4):
+        scene.add(f"a{number}")
+    assert scene.sweep(since_ms=scene.world.now - DAY_MS, stop=lambda: scene.sender.asked == 1).new == 2
+    scene.world.now += 3_600_000
+    assert scene.sweep().since == format_instant(scene.world.now - sweep_module.FIRST_MS)
+
+
+def test_a_sweep_that_looks_back_less_far_is_not_the_sweep_of_the_day(scene: Scene) -> None:
+    scene.add("lost")
+    assert scene.sweep(since_ms=scene.world.now).new == 0
+    assert scene.ledger.swept_at("s") is None
+    assert scene.sweep().new == 1
+
+
+def test_a_lease_of_a_clock_that_ran_ahead_does_not_block(scene: Scene) -> None:
+    scene.add("lost")
+    now = scene.world.now
+    scene.world.now += 365 * DAY_MS
+    token, _ = scene.ledger.begin_sweep("s", lease_ms=sweep_module.LEASE_MS)
+    scene.ledger.note_sweep(
+        "s", token, {"began_ms": scene.world.now, "since_ms": scene.world.now}, lease_ms=sweep_module.LEASE_MS
+    )
+    scene.world.now = now
+    assert scene.sweep().new == 1
+
+
+@pytest.mark.parametrize("more", [{"later": 1}, {"found": {"later": 1}}, {"found": None}, {"since_ms": ...}])
+def test_the_state_of_another_version_stops_no_sweep(scene: Scene, more: dict[str, Any]) -> None:
+    scene.add("lost")
+    token, _ = scene.ledger.begin_sweep("s", lease_ms=sweep_module.LEASE_MS)
+    state = {"began_ms": scene.world.now, "since_ms": scene.world.now - DAY_MS, **more}
+    state = {name: value for name, value in state.items() if value is not ...}
+    scene.ledger.note_sweep("s", token, state, lease_ms=sweep_module.LEASE_MS)
+    scene.ledger.end_sweep("s", token, swept_ms=None)
+    assert scene.sweep().new == 1

@@ -70,9 +70,10 @@ def test_only_a_worker_that_got_no_processor_asks_for_its_images(wall: float, us
     assert told == [*(["starved"] if acquits else []), f"ended {EXIT_DECLARED_DEAD}"], "it ends in any case"
 
 
-def test_a_ledger_that_is_away_does_not_keep_a_starved_worker() -> None:
+@pytest.mark.parametrize("error", [LedgerUnavailable("away"), RuntimeError("a fault of ours")])
+def test_no_error_keeps_a_starved_worker(error: Exception) -> None:
     def away() -> None:
-        raise LedgerUnavailable("away")
+        raise error
 
     clock, process = Clock(), Process()
     heartbeat = Heartbeat(process.beat, die=process.ended.append, clock=lambda: clock.now, processor_clock=lambda: clock.used)
