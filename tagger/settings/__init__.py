@@ -84,10 +84,8 @@ class Settings(BaseModel):
     )
 
     tag_processes: Processes = Field(default=0, description="Most tag worker processes per lane. 0: one per usable processor.")
-    threads: int = Field(default=64, ge=1, le=512, description="Task threads of a tag worker. At least twice `max_batch`.")
-    max_batch: int = Field(
-        default=16, ge=1, le=1024, description="Most images in a batch. If not set: at most half of `threads`."
-    )
+    threads: int = Field(default=64, ge=1, le=512, description="Task threads of a tag worker.")
+    max_batch: int = Field(default=16, ge=1, le=1024, description="Most images in a batch. Never more than half of `threads`.")
     batch_wait_ms: float = Field(
         default=15.0, ge=0, le=1000, description="How long a batch waits for more images. With lite models at least 120."
     )
@@ -278,7 +276,8 @@ def load(env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
         settings = Settings(**values)
     except ValidationError as err:
         raise SettingsError("; ".join(_complaint(e, origin) for e in err.errors())) from None
-    return settings.model_copy(update={"max_batch": fitting_batch(settings.threads, settings.max_batch, origin.get("max_batch"))})
+    fitting = {} if "max_batch" in origin else {"max_batch": fitting_batch(settings.threads, settings.max_batch)}
+    return settings.model_copy(update=fitting)  # one that was given stays: `tagger doctor` says that it does not fit
 
 
 def _complaint(error: Any, origin: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods files are ZIP archives; an .xls file is OLE
-NO_CHARSETS = ("idna", "punycode", "undefined", "mbcs", "oem")  # Python's codecs that also make text of bytes
+NO_CHARSETS = ("idna", "punycode", "undefined", "mbcs", "oem", "utf-7")  # Python's codecs that also make text of bytes
 CHARSETS_TO_NAME = "windows-1252 (western Europe), windows-1250, windows-1251, gbk, big5, shift_jis or euc-kr"
 SAVE_OR_NAME = (
     f"Save the file as UTF-8 (in Excel: CSV UTF-8), or name its encoding with --encoding, for example {CHARSETS_TO_NAME}."
@@ -33,7 +33,7 @@ def decoded(raw: bytes, source: str, fault: type[BadRequest], encoding: str | No
     if certain is not None:
         return _strictly(raw, certain, source, fault, "Save it as UTF-8.")
     if named is not None and named != "utf-8":
-        if _is_utf_8(raw) and not raw.isascii():
+        if is_utf_8(raw) and not raw.isascii():
             detail = f"{source} is valid UTF-8, but --encoding says {encoding}."
             raise fault(detail, "Leave out --encoding. If the file is not UTF-8, save it as UTF-8.")
         return _printable(
@@ -68,15 +68,17 @@ def _strictly(raw: bytes, codec: str, source: str, fault: type[BadRequest], reme
 
 
 def _printable(text: str, source: str, fault: type[BadRequest]) -> str:
-    """Errors: `fault` for C1 control characters, which only a wrong encoding gives: Windows-1252 read as Latin-1."""
-    control = next((char for char in text if "\x80" <= char <= "\x9f"), None)
-    if control is not None:
-        detail = f"{source} has the control character U+{ord(control):04X} in this encoding, so it is another one."
+    """Errors: `fault` for what only a wrong encoding gives: C1 control characters (Windows-1252 read as Latin-1), and half of a
+    surrogate pair, which no database stores."""
+    wrong = next((char for char in text if "\x80" <= char <= "\x9f" or "\ud800" <= char <= "\udfff"), None)
+    if wrong is not None:
+        kind = "control character" if wrong <= "\x9f" else "half character"
+        detail = f"{source} has the {kind} U+{ord(wrong):04X} in this encoding, so it is another one."
         raise fault(detail, "Name the right encoding, or save the file as UTF-8.")
     return text
 
 
-def _is_utf_8(raw: bytes) -> bool:
+def is_utf_8(raw: bytes) -> bool:
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError:

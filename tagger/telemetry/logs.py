@@ -10,10 +10,13 @@ from typing import Any, TextIO
 import structlog
 
 from tagger.settings import Settings
+from tagger.settings.limits import batch_warning
 from tagger.telemetry import metrics, tracing
 from tagger.telemetry.control_characters import escape_cell, escape_controls, escape_json
 from tagger.telemetry.log_limit import LogLimit
 from tagger.telemetry.masking import mask_passwords
+
+log = structlog.get_logger()
 
 SECRET_KEYS = frozenset(
     {"authorization", "secret", "secrets", "key", "api_key", "admin_key", "password", "fetch_auth", "hook_secrets"}
@@ -89,3 +92,5 @@ def configure(settings: Settings, role: str, stream: TextIO | None = None) -> No
     )
     structlog.contextvars.bind_contextvars(role=role)
     metrics.start()
+    if too_large := batch_warning(settings.threads, settings.max_batch):
+        log.warning("batch.lowered", error=too_large)

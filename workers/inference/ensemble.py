@@ -15,6 +15,7 @@ import structlog
 from tagger.errors import EngineStopped, NotChecked
 from tagger.prediction import EntailmentPrediction, Pixels, Prediction, Vector
 from tagger.settings import Settings
+from tagger.settings.limits import fitting_batch
 from tagger.telemetry import metrics
 from workers.inference.batcher import always
 from workers.inference.engine import Engine
@@ -184,7 +185,7 @@ def sized(settings: Settings) -> Settings:
         threads = min(threads, LITE_THREADS)
     elif threads == settings.threads:
         return settings
-    batch = max(1, min(settings.max_batch, threads // 2))
+    batch = fitting_batch(threads, settings.max_batch)
     wait_ms = max(settings.batch_wait_ms, LITE_WAIT_MS) if light else settings.batch_wait_ms
     return settings.model_copy(update={"threads": threads, "max_batch": batch, "batch_wait_ms": wait_ms})
 
@@ -213,7 +214,7 @@ def start_models(
             EngineLimits(
                 max_units=descriptor.max_units,
                 budget_ms=descriptor.budget_ms,
-                max_batch=settings.max_batch,
+                max_batch=fitting_batch(settings.threads, settings.max_batch),
                 wait_ms=settings.batch_wait_ms,
             ),
             EngineHooks(

@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from tagger.cli import console
 from tagger.settings import ENV_PREFIX, Settings
+from tagger.settings.limits import batch_warning
 from tagger.telemetry.masking import mask_passwords
 
 app = typer.Typer(help="Show settings and profiles.", no_args_is_help=True)
@@ -32,6 +33,8 @@ def show(json: console.Json = False) -> None:
         console.print_json({"data": rows, "next_cursor": None})
     else:
         console.print_table(rows, ["setting", "variable", "value", "meaning"], "", drop=["variable"], prose="meaning")
+    if too_large := batch_warning(chosen.threads, chosen.max_batch):
+        console.err.print(f"Warning: {too_large}.")
 
 
 def shown(value: object) -> str | None:

@@ -24,6 +24,7 @@ from tagger.ledger import open_ledger
 from tagger.ledger.connections import needed
 from tagger.queue.hints import Hints
 from tagger.settings import Settings
+from tagger.settings.limits import batch_warning, fitting_batch
 from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.redis_server import server_binary
 from tagger.system.home import make_home, phase
@@ -221,4 +222,14 @@ def _attention(settings: Settings) -> list[Finding]:
         ledger.close()
 
 
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (_ledger, _connections, _broker, _uploads, look_at_stack, _models, _words)
+def _batches(settings: Settings) -> Finding:
+    most = fitting_batch(settings.threads, settings.max_batch)
+    if not (detail := batch_warning(settings.threads, settings.max_batch)):
+        return Finding(what="Batches", state="ok", detail=f"at most {most} images")
+    remedy = f"Set threads to at least {2 * settings.max_batch}, or max_batch to at most {most}."
+    return Finding(what="Batches", state="warning", detail=detail, remedy=remedy)
+
+
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (
+    _ledger, _connections, _broker, _uploads, look_at_stack, _models, _words, _batches,
+)  # fmt: skip

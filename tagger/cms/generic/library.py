@@ -10,11 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from tagger.asset import Role
 from tagger.cms.generic.callback import BOM
-from tagger.cms.job_body import ID_CHARS, URL_CHARS, AssetId, Revision, Text, Url, given_alone
+from tagger.cms.job_body import ID_CHARS, URL_CHARS, AssetId, Revision, Text, Url, empty_as_none, given_alone, without_nulls
 from tagger.errors import AnswerInvalid
 from tagger.validation_text import fault_text
 
@@ -30,14 +40,37 @@ def _object(given: Any) -> Any:
     return {} if given is None else given_alone(given)
 
 
-class ListedImage(BaseModel):
-    url: Annotated[Url, Field(max_length=URL_CHARS)] | None = None
+class _TagsGiven(dict[str, Any]):
+    """What stands under `tags`, so that the union below is chosen by the key and not by what happens to fit."""
+
+
+def _fields(given: Any) -> Any:
+    given = _object(given)
+    if not isinstance(given, dict):
+        return given
+    values = {key: _object(value) for key, value in given.items()}
+    return {key: _TagsGiven(value) if key == "tags" and isinstance(value, dict) else value for key, value in values.items()}
+
+
+def _kind_of_field(given: Any) -> str:
+    return "labels" if isinstance(given, _TagsGiven | ListedTags) else "texts"
+
+
+class _Given(BaseModel):
+    @model_validator(mode="before")
+    @classmethod
+    def null_is_not_given(cls, given: Any) -> Any:
+        return without_nulls(given)
+
+
+class ListedImage(_Given):
+    url: Annotated[Annotated[Url, Field(max_length=URL_CHARS)] | None, BeforeValidator(empty_as_none)] = None
     send: bool = False  # tagger cannot reach it: the CMS sends the bytes when it is asked to
 
 
 class ListedText(BaseModel):
     value: Text | None
-    writer: Writer = "unknown"
+    writer: Annotated[Writer, BeforeValidator(lambda given: "unknown" if given is None else given)] = "unknown"
 
 
 class ListedContext(BaseModel):
@@ -52,7 +85,12 @@ class ListedTags(BaseModel):
     labels: list[Text] | None = None  # None: the CMS did not say which tags the asset has
 
 
-class Listed(BaseModel):
+ListedField = Annotated[
+    Annotated[dict[str, ListedText], Tag("texts")] | Annotated[ListedTags, Tag("labels")], Discriminator(_kind_of_field)
+]
+
+
+class Listed(_Given):
     """One asset of a CMS, as it stands there."""
 
     model_config = ConfigDict(extra="ignore")
@@ -61,11 +99,9 @@ class Listed(BaseModel):
     revision: Revision = None
     modified_at: Text | None = None
     trashed: bool = False  # a person may still take it out of the trash
-    image: ListedImage
+    image: Annotated[ListedImage, BeforeValidator(_object)] = ListedImage()  # without one, the asset is skipped as `no_image`
     context: Annotated[ListedContext, BeforeValidator(_object)] = ListedContext()
-    fields: Annotated[
-        dict[str, Annotated[dict[str, ListedText] | ListedTags, BeforeValidator(_object)]], BeforeValidator(_object)
-    ] = {}
+    fields: Annotated[dict[str, ListedField], BeforeValidator(_fields)] = {}
 
     def text(self, field: str, locale: str) -> ListedText | None:
         """None: the CMS did not speak of it."""
@@ -76,7 +112,6 @@ class Listed(BaseModel):
 class Unusable(Listed):
     """An asset that is not as agreed. It is skipped by its id, and the other assets of the library are described."""
 
-    image: ListedImage = ListedImage()
     fault: str
 
 

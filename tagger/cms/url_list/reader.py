@@ -20,6 +20,7 @@ from tagger.delivery import Endpoint
 from tagger.errors import BadRequest
 from tagger.tables import table_file
 from tagger.tables.table_file import Line
+from tagger.tables.text_encoding import is_utf_8
 
 ID, URL = TypeAdapter(AssetId), TypeAdapter(Url)
 ROLES = get_args(Role)
@@ -43,7 +44,8 @@ class UrlListReader:
 
     @classmethod
     def of(cls, spec: Mapping[str, Any], _endpoint: Endpoint | None = None) -> UrlListReader:
-        return cls(Path(spec["csv"]), spec.get("sha256"), spec.get("encoding"))
+        file = Path(spec["csv"])
+        return cls(file, spec.get("sha256"), spec["encoding"] if "encoding" in spec else _encoding_unnamed(file))
 
     def assets(self, after: str | None = None) -> Iterator[ListedAsset]:
         """Errors: OSError if the file is away or is no longer the one that the backfill began with."""
@@ -95,6 +97,14 @@ def _skip(url: str, asset_id: str, role: str) -> str:
         except ValidationError:
             return reason
     return "" if role in ROLES else "bad_role"
+
+
+def _encoding_unnamed(file: Path) -> str | None:
+    """Of a backfill that began before its spec had the key `encoding`: UTF-8, else Windows-1252, as it was read then.
+
+    Errors: OSError.
+    """
+    return None if is_utf_8(file.read_bytes()) else "windows-1252"
 
 
 def _digest(file: Path) -> str:

@@ -68,6 +68,9 @@ class Feeder:
                 log.warning("backfill.not_fed", backfill=backfill.id, error=str(err))
             except TaggerError as err:
                 self._not_answered(backfill, err)
+            except Exception:  # an error that nobody foresaw concerns one backfill; the others are fed
+                self._lists.pop(backfill.id, None)
+                log.exception("backfill.not_fed", backfill=backfill.id, site=backfill.site_id)
         if running:
             self.ledger.finish_backfills()
         return created

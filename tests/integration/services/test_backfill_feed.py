@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tagger.backfill import Backfill
+from tagger.cms import registry
 from tagger.cms.folder.survey import survey
 from tagger.cms.folder.walk import walk
 from tagger.ledger import Ledger, open_ledger
@@ -122,3 +125,23 @@ def test_the_walk_begins_behind_any_of_its_own_paths(tmp_path: Path) -> None:
     whole = [picture.relative for picture in walk(root)]
     for number, after in enumerate(whole):
         assert [picture.relative for picture in walk(root, after)] == whole[number + 1 :]
+
+
+def test_an_error_that_nobody_foresaw_holds_up_its_own_backfill_only(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd, good = started(ledger, library(tmp_path, "odd", "a.jpg")), started(ledger, library(tmp_path, "good", "b.jpg"))
+    opened = registry.open_reader
+
+    def refuse(kind: str, spec: Mapping[str, Any], endpoint: Any) -> Any:
+        if spec == odd.spec:
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
+        return opened(kind, spec, endpoint)
+
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(registry, "open_reader", refuse)
+        assert feed_all(ledger) == 1
+    assert fed(ledger, good) == ["b.jpg"]
+    [line] = [line for line in logs if line["event"] == "backfill.not_fed"]
+    assert (line["backfill"], line["log_level"], line["exc_info"]) == (odd.id, "error", True)
+    assert feed_all(ledger) == 1, "the next turn tries it again"

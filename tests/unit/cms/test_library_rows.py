@@ -27,12 +27,17 @@ BAD: Mapping[str, Any] = {
     "half a surrogate": {"id": "bad", "image": URL, "context": {"title": "\ud800"}},
     "an unknown role": {"id": "bad", "image": URL, "context": {"role": "hero"}},
     "a title that is a number": {"id": "bad", "image": URL, "context": {"title": 5}},
-    "no image": {"id": "bad", "image": None},
     "an image that is a text": {"id": "bad", "image": "https://cms.example/a.jpg"},
     "a relative URL": {"id": "bad", "image": {"url": "/a.jpg"}},
-    "an empty URL": {"id": "bad", "image": {"url": ""}},
     "a very long URL": {"id": "bad", "image": {"url": "https://cms.example/" + "x" * 5_000}},
     "texts that are a text": {"id": "bad", "image": URL, "fields": {"alt_text": "x"}},
+    "a writer that is none": {"id": "bad", "image": URL, "fields": {"alt_text": {"en": {"value": "x", "writer": "editor"}}}},
+    "a NUL in a text": {"id": "bad", "image": URL, "fields": {"alt_text": {"en": {"value": "a\0b", "writer": "person"}}}},
+    "a text under another key": {"id": "bad", "image": URL, "fields": {"alt_text": {"en": {"text": "x"}}}},
+    "a bare text": {"id": "bad", "image": URL, "fields": {"alt_text": {"en": "x"}}},
+    "texts in place of labels": {"id": "bad", "image": URL, "fields": {"tags": {"labels": {"en": {"value": "x"}}}}},
+    "a list of tags": {"id": "bad", "image": URL, "fields": {"tags": ["cat"]}},
+    "a text of a field of tags": {"id": "bad", "image": URL, "fields": {"alt_text": {"labels": ["cat"]}}},
     "a long id": {"id": "i" * 600, "image": URL},
     "a NUL in the id": {"id": "a\0", "image": URL},
     "no id": {"image": URL},
@@ -84,12 +89,41 @@ def test_conformance_is_strict(row: Any) -> None:
         {"fields": []},
         {"fields": {"alt_text": []}},
         {"fields": {"tags": None}},
+        {"fields": {"tags": {"labels": None}}},
+        {"fields": {"alt_text": {"en": {"value": "x", "writer": None}}}},
+        {"trashed": None},
+        {"image": {**URL, "send": None}},
     ],
-    ids=["no context", "context of PHP", "no fields", "fields of PHP", "texts of PHP", "no tags"],
+    ids=[
+        "no context",
+        "context of PHP",
+        "no fields",
+        "fields of PHP",
+        "texts of PHP",
+        "no tags",
+        "no labels",
+        "no writer",
+        "no trash",
+        "no send",
+    ],
 )
 def test_null_and_the_empty_list_of_php_are_an_empty_object(more: Mapping[str, Any]) -> None:
     [listed] = reader({**good("a"), **more}).assets()
     assert (listed.skip, listed.asset_id) == ("", "a")
+
+
+@pytest.mark.parametrize("image", [None, [], {}, {"url": None}, {"url": ""}], ids=["null", "PHP", "empty", "null URL", "no URL"])
+def test_an_asset_without_an_image_is_as_agreed_and_skipped_for_that(image: Any) -> None:
+    row = {"id": "a", "image": image}
+    assert [asset.skip for asset in reader(row).assets()] == ["no_image"]
+    assert read_page(json.dumps({"data": [row]}).encode(), strict=True).data[0].image.url is None
+
+
+def test_what_a_person_wrote_in_the_cms_is_read_beside_the_labels() -> None:
+    fields = {"alt_text": {"en": {"value": "x", "writer": "person"}}, "tags": {"labels": ["cat"]}}
+    [listed] = reader({**good("a"), "fields": fields}).assets()
+    assert listed.present is not None
+    assert listed.present["fields"] == fields
 
 
 def test_a_backfill_counts_the_odd_asset_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

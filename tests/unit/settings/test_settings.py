@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from tagger.errors import SettingsError
 from tagger.ledger import open_ledger
 from tagger.settings import child_env, load, plain_env
+from tagger.settings.limits import batch_warning, fitting_batch
 from tagger.supervisor.plan import ProcessPlan
 
 
@@ -117,16 +118,22 @@ def test_a_list_of_sentinels_is_a_url(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [{"threads": 8, "max_batch": 5}, {"max_batch": 33}, {"threads": 1, "max_batch": 2}])
-def test_threads_hold_two_batches(tmp_path: Path, given: dict[str, int]) -> None:
-    with pytest.raises(SettingsError, match=r"option max_batch: \d+ is more than half of threads \(\d+\)") as refused:
-        load({}, home=tmp_path, **given)
-    assert "Set threads to at least" in refused.value.remedy
+def test_threads_hold_two_batches_and_a_larger_batch_is_lowered_with_a_warning(tmp_path: Path, given: dict[str, int]) -> None:
+    """Not refused: with 0.1.0 such a pair worked, and `threads` alone may be lowered when memory is short."""
+    made = load({}, home=tmp_path, **given)
+    used = fitting_batch(made.threads, made.max_batch)
+    assert used == max(1, made.threads // 2)
+    told = f"max_batch ({made.max_batch}) is more than half of threads ({made.threads}); {used} is used"
+    assert batch_warning(made.threads, made.max_batch) == told
+    child = load(child_env(made, {}), home=tmp_path)
+    assert batch_warning(child.threads, child.max_batch) == told, "the log of each process says it"
 
 
 @pytest.mark.parametrize(("threads", "batch"), [(1, 1), (2, 1), (8, 4), (31, 15), (32, 16), (512, 16)])
 def test_a_batch_that_nobody_set_follows_the_threads(tmp_path: Path, threads: int, batch: int) -> None:
     made = load({"TAGGER_THREADS": str(threads)}, home=tmp_path)
     assert made.max_batch == batch
+    assert batch_warning(threads, batch) == ""
     assert load(child_env(made, {}), home=tmp_path).max_batch == batch, "a child process is told both"
 
 

@@ -9,6 +9,8 @@ import pytest
 from tagger.cms.url_list.reader import UrlListReader
 from tagger.errors import BadRequest, LabelsInvalid, TaggerError
 from tagger.evaluation import ground_truth
+from tagger.services.backfill.plan import Wanted, plan_table
+from tagger.site import Site
 from tagger.tables.text_encoding import decoded
 
 TABLES = {  # encoding → a title in it
@@ -53,7 +55,9 @@ def test_utf_8_is_not_read_as_another_encoding() -> None:
     assert decoded(b"cup", "t.csv", BadRequest, "gbk") == "cup"
 
 
-@pytest.mark.parametrize("encoding", ["utf-9", "", "rot13", "hex", "idna", "unicode_escape", "undefined", "a\0b"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-9", "", "rot13", "hex", "idna", "unicode_escape", "undefined", "utf-7", "UTF7", "a\0b"]
+)
 def test_an_unknown_encoding_is_named(encoding: str) -> None:
     with pytest.raises(BadRequest, match="There is no encoding") as told:
         decoded(b"caf\xe9", "t.csv", BadRequest, encoding)
@@ -80,6 +84,26 @@ def test_a_backfill_reads_its_table_again_in_the_same_encoding(tmp_path: Path) -
     seen = UrlListReader(file, encoding="gbk").survey()
     again = UrlListReader.of({"csv": str(file), "sha256": seen.sha256, "encoding": "gbk"})
     assert [asset.context.title for asset in again.assets()] == ["北京天坛"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "windows-1252"])
+def test_a_backfill_that_an_older_version_began_goes_on_as_that_version_read_its_table(tmp_path: Path, encoding: str) -> None:
+    """Its spec has no key `encoding`. A backfill of this version has one, and there nothing is guessed."""
+    file = tmp_path / "images.csv"
+    file.write_bytes("url,id,title\nhttp://cms.example/1.jpg,1,Café\n".encode(encoding))
+    [asset] = UrlListReader.of({"csv": str(file)}).assets()
+    assert asset.context.title == "Café"
+    if encoding == "windows-1252":
+        with pytest.raises(BadRequest, match="does not say which encoding it has"):
+            list(UrlListReader.of({"csv": str(file), "encoding": None}).assets())
+
+
+@pytest.mark.parametrize("named", [None, "utf-8"])
+def test_a_new_backfill_always_stores_its_encoding(tmp_path: Path, named: str | None) -> None:
+    file = tmp_path / "images.csv"
+    file.write_text("url\nhttp://cms.example/1.jpg\n", "utf-8")
+    plan = plan_table(Site(id="s", name="s"), file, Wanted(), window=10, now_ms=0, encoding=named)
+    assert plan.spec["encoding"] == named
 
 
 def test_a_line_that_is_left_out_says_why(tmp_path: Path) -> None:
