@@ -21,7 +21,7 @@ from tagger.settings.bearer_key import BearerKey
 from tagger.settings.blob_url import bucket_and_prefix
 from tagger.settings.broker_path import broker_socket_url
 from tagger.settings.home_path import usable_home
-from tagger.settings.limits import Days, DecodeMemory, Processes, SearchIndex, Seconds, Size, fitting_batch
+from tagger.settings.limits import MOST_THREADS, Days, DecodeMemory, Processes, SearchIndex, Seconds, Size, fitting_batch
 from tagger.settings.secret_files import read_files
 from tagger.settings.secret_roles import is_needed
 from tagger.settings.url_password import has_password, opened
@@ -84,7 +84,7 @@ class Settings(BaseModel):
     )
 
     tag_processes: Processes = Field(default=0, description="Most tag worker processes per lane. 0: one per usable processor.")
-    threads: int = Field(default=64, ge=1, le=512, description="Task threads of a tag worker.")
+    threads: int = Field(default=64, ge=1, le=MOST_THREADS, description="Task threads of a tag worker.")
     max_batch: int = Field(default=16, ge=1, le=1024, description="Most images in a batch. Never more than half of `threads`.")
     batch_wait_ms: float = Field(
         default=15.0, ge=0, le=1000, description="How long a batch waits for more images. With lite models at least 120."

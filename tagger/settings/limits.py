@@ -12,6 +12,7 @@ Size = Annotated[int, Field(gt=0, le=1 << 40)]  # bytes or pixels
 DecodeMemory = Annotated[int, Field(ge=128 << 20, le=1 << 40)]  # with less, a decoder cannot even start
 Processes = Annotated[int, Field(ge=0, le=1024)]
 SearchIndex = Literal["exact", "pgvector", "none"]  # none: only tags and texts are searched
+MOST_THREADS = 512
 
 
 def fitting_batch(threads: int, max_batch: int) -> int:
@@ -20,6 +21,13 @@ def fitting_batch(threads: int, max_batch: int) -> int:
 
 
 def batch_warning(threads: int, max_batch: int) -> str:
-    """That a smaller batch than `max_batch` is used; empty: it is not. A start is not refused for it: 0.1.0 took any pair."""
-    used = fitting_batch(threads, max_batch)
-    return "" if used == max_batch else f"max_batch ({max_batch}) is more than half of threads ({threads}); {used} is used"
+    """That batches are smaller than `max_batch`; empty: they are not. A start is not refused for it: 0.1.0 took any pair."""
+    most = fitting_batch(threads, max_batch)
+    if most == max_batch:
+        return ""
+    return f"max_batch ({max_batch}) is more than half of threads ({threads}); a batch gets at most {most} images"
+
+
+def batch_remedy(threads: int, max_batch: int) -> str:
+    lower = f"Set max_batch to at most {fitting_batch(threads, max_batch)}"
+    return f"{lower}, or threads to at least {2 * max_batch}." if 2 * max_batch <= MOST_THREADS else f"{lower}."

@@ -24,7 +24,7 @@ from tagger.ledger import open_ledger
 from tagger.ledger.connections import needed
 from tagger.queue.hints import Hints
 from tagger.settings import Settings
-from tagger.settings.limits import batch_warning, fitting_batch
+from tagger.settings.limits import batch_remedy, batch_warning, fitting_batch
 from tagger.supervisor.plan import ProcessPlan
 from tagger.supervisor.redis_server import server_binary
 from tagger.system.home import make_home, phase
@@ -226,7 +226,7 @@ def _batches(settings: Settings) -> Finding:
     most = fitting_batch(settings.threads, settings.max_batch)
     if not (detail := batch_warning(settings.threads, settings.max_batch)):
         return Finding(what="Batches", state="ok", detail=f"at most {most} images")
-    remedy = f"Set threads to at least {2 * settings.max_batch}, or max_batch to at most {most}."
+    remedy = batch_remedy(settings.threads, settings.max_batch)
     return Finding(what="Batches", state="warning", detail=detail, remedy=remedy)
 
 

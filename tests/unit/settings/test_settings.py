@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +14,10 @@ from pydantic import SecretStr
 from tagger.errors import SettingsError
 from tagger.ledger import open_ledger
 from tagger.settings import child_env, load, plain_env
-from tagger.settings.limits import batch_warning, fitting_batch
+from tagger.settings.limits import batch_remedy, batch_warning, fitting_batch
 from tagger.supervisor.plan import ProcessPlan
+
+LOGGING = "from tagger.settings import load; from tagger.telemetry import logs; logs.configure(load(), 'api')"
 
 
 def test_the_environment_wins_over_the_file_and_options_over_both(tmp_path: Path) -> None:
@@ -123,13 +129,43 @@ def test_threads_hold_two_batches_and_a_larger_batch_is_lowered_with_a_warning(t
     made = load({}, home=tmp_path, **given)
     used = fitting_batch(made.threads, made.max_batch)
     assert used == max(1, made.threads // 2)
-    told = f"max_batch ({made.max_batch}) is more than half of threads ({made.threads}); {used} is used"
+    told = f"max_batch ({made.max_batch}) is more than half of threads ({made.threads}); a batch gets at most {used} images"
     assert batch_warning(made.threads, made.max_batch) == told
     child = load(child_env(made, {}), home=tmp_path)
     assert batch_warning(child.threads, child.max_batch) == told, "the log of each process says it"
 
 
 @pytest.mark.parametrize(("threads", "batch"), [(1, 1), (2, 1), (8, 4), (31, 15), (32, 16), (512, 16)])
+@pytest.mark.parametrize(
+    ("threads", "max_batch", "remedy"),
+    [
+        (64, 33, "Set max_batch to at most 32, or threads to at least 66."),
+        (64, 256, "Set max_batch to at most 32, or threads to at least 512."),
+        (64, 257, "Set max_batch to at most 32."),
+    ],
+)
+def test_the_remedy_of_a_batch_that_does_not_fit_can_be_followed(
+    tmp_path: Path, threads: int, max_batch: int, remedy: str
+) -> None:
+    assert batch_remedy(threads, max_batch) == remedy
+    wanted = {"threads": int(found[1])} if (found := re.search(r"threads to at least (\d+)", remedy)) else {"max_batch": 32}
+    fits = load({}, home=tmp_path, **{"threads": threads, "max_batch": max_batch, **wanted})
+    assert batch_warning(fits.threads, fits.max_batch) == ""
+
+
+def test_the_log_of_a_role_says_that_its_batch_was_lowered(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGING],
+        env={**plain_env(), "TAGGER_HOME": str(tmp_path), "TAGGER_MAX_BATCH": "64"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    [line] = [found for found in map(json.loads, done.stderr.splitlines()) if found["event"] == "batch.lowered"]
+    assert (line["level"], "max_batch (64)" in line["error"], "threads (64)" in line["error"]) == ("warning", True, True)
+
+
 def test_a_batch_that_nobody_set_follows_the_threads(tmp_path: Path, threads: int, batch: int) -> None:
     made = load({"TAGGER_THREADS": str(threads)}, home=tmp_path)
     assert made.max_batch == batch
