@@ -35,5 +35,13 @@ def first_id(prefix: Prefix, at_ms: int) -> str:
     return _text(prefix, max(0, at_ms) << 80)
 
 
+def instant_of(made_id: str) -> int:
+    """When an id was made, in milliseconds since 1970."""
+    number = 0
+    for letter in made_id.rpartition("_")[2]:
+        number = number * 32 + ALPHABET.index(letter)
+    return number >> 80
+
+
 def _text(prefix: Prefix, number: int) -> str:
     return prefix + "_" + "".join(ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))

@@ -19,11 +19,19 @@ MOST_BITS = 10  # so many or fewer: near-duplicates if the vectors agree
 LEAST_COSINE = 0.95
 QUARTERS, QUARTER_BITS = 4, 16
 FLIPS = [flip for flip in range(1 << QUARTER_BITS) if flip.bit_count() <= 2]  # 137
+MOST_FOUND = 4_000_000  # pairs of different hashes in all: 100 MB or so
 MOST_PAIRS = 5_000_000  # at once; a blank form that was scanned a thousand times gives half a million
 
 
+class TooManyPairs(Exception):
+    """More than MOST_FOUND hashes are almost, and not quite, the same."""
+
+
 def groups(hashes: Sequence[str], agree: Callable[[int, int], bool]) -> list[list[int]]:
-    """Indexes of hashes, grouped; only groups of two or more, each in order. `agree`: whether the vectors of two are alike."""
+    """Indexes of hashes, grouped; only groups of two or more, each in order. `agree`: whether the vectors of two are alike.
+
+    It is asked for the first image of each hash. Errors: TooManyPairs.
+    """
     parent = list(range(len(hashes)))
 
     def root(n: int) -> int:
@@ -32,22 +40,46 @@ def groups(hashes: Sequence[str], agree: Callable[[int, int], bool]) -> list[lis
             n = parent[n]
         return n
 
-    for first, second, bits in pairs(hashes):
+    for first, second, bits in of_first(hashes):
         one, other = root(first), root(second)
         if one != other and (bits <= SURE_BITS or agree(first, second)):
             parent[max(one, other)] = min(one, other)
+    first_of = _first_of(hashes)
     found: dict[int, list[int]] = {}
-    for n in range(len(hashes)):
-        found.setdefault(root(n), []).append(n)
+    for n, text in enumerate(hashes):
+        found.setdefault(root(first_of[text]), []).append(n)
     return [group for group in found.values() if len(group) > 1]
 
 
+def of_first(hashes: Sequence[str]) -> Iterator[tuple[int, int, int]]:
+    """As `pairs`, for the first image of each hash: a thousand copies of one picture are half a million pairs."""
+    first_of = _first_of(hashes)
+    indexes = list(first_of.values())
+    for one, other, bits in pairs(list(first_of)):
+        yield indexes[one], indexes[other], bits
+
+
+def _first_of(hashes: Sequence[str]) -> dict[str, int]:
+    first_of: dict[str, int] = {}
+    for n, text in enumerate(hashes):
+        first_of.setdefault(text, n)
+    return first_of
+
+
 def pairs(hashes: Sequence[str]) -> Iterator[tuple[int, int, int]]:
-    """Two indexes, and in how many bits their hashes differ: at most MOST_BITS. The most alike first."""
+    """Two indexes, and in how many bits their hashes differ: at most MOST_BITS. The most alike first.
+
+    Errors: TooManyPairs.
+    """
     numbers = np.array([int(text, 16) for text in hashes], np.uint64)
     if len(numbers) < 2:
         return
-    candidates = [part for quarter in range(QUARTERS) for part in _near(numbers, quarter)]
+    candidates, count = [], 0
+    for part in (part for quarter in range(QUARTERS) for part in _near(numbers, quarter)):
+        candidates.append(part)
+        count += len(part)
+        if count > QUARTERS * MOST_FOUND:  # one pair is found in up to four quarters
+            raise TooManyPairs
     every = np.unique(np.concatenate(candidates), axis=0) if candidates else np.empty((0, 2), np.int64)
     bits = np.bitwise_count(numbers[every[:, 0]] ^ numbers[every[:, 1]])
     chosen = np.flatnonzero(bits <= MOST_BITS)

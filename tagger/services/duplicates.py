@@ -15,7 +15,7 @@ from tagger.errors import Conflict
 from tagger.ledger import AssetLook, Ledger, StoredVector
 from tagger.provenance import Provenance, text_hash
 
-MOST_IMAGES = 50_000  # that are compared for one answer: about 3 s
+MOST_IMAGES = 50_000  # that are compared for one answer
 
 Group = list[AssetLook]
 
@@ -28,11 +28,13 @@ def duplicates(ledger: Ledger, site_id: str, *, propose: bool = False) -> dict[s
     if len(looks) > MOST_IMAGES:
         raise Conflict(f"{site_id} has {len(looks)} images; at most {MOST_IMAGES} are compared.", "Ask for a smaller site.")
     found = _groups(ledger, site_id, looks)
-    proposals = list(_proposals(ledger, site_id, found)) if propose and found else []
+    proposals: dict[str, list[dict[str, Any]]] = {}
+    for proposal in _proposals(ledger, site_id, found) if propose and found else ():
+        proposals.setdefault(proposal["asset"]["id"], []).append(proposal)
     data = [
         {
             "assets": [{"id": look.asset_id, "same_file": look.sha256 == group[0].sha256} for look in group],
-            "proposals": [p for p in proposals if any(p["asset"]["id"] == look.asset_id for look in group)],
+            "proposals": [proposal for look in group for proposal in proposals.get(look.asset_id, ())],
         }
         for group in sorted(found, key=lambda group: -len(group))
     ]
@@ -43,7 +45,12 @@ def _groups(ledger: Ledger, site_id: str, looks: Sequence[AssetLook]) -> list[Gr
     from tagger.search import alike  # with numpy
 
     hashes = [look.look_hash for look in looks]
-    unsure = {n for first, second, bits in alike.pairs(hashes) if bits > alike.SURE_BITS for n in (first, second)}
+    try:
+        unsure = {n for first, second, bits in alike.of_first(hashes) if bits > alike.SURE_BITS for n in (first, second)}
+    except alike.TooManyPairs:
+        raise Conflict(
+            f"Too many images of {site_id} are almost the same.", "Remove what is not a photograph, such as blank pages."
+        ) from None
     vectors = ledger.vectors_of(site_id, [looks[n].asset_id for n in sorted(unsure)])
 
     def agree(first: int, second: int) -> bool:
@@ -67,8 +74,9 @@ def _proposals(ledger: Ledger, site_id: str, found: Sequence[Group]) -> Iterator
     library = open_library(ledger.get_site(site_id).cms, {}, ledger.endpoint_of(site_id))
     there = _listed(library, [look.asset_id for group in found for look in group])
     for group in found:
-        texts = {look.asset_id: _alt_texts(there.get(look.asset_id)) for look in group}
-        known = {look.asset_id: ledger.provenance(site_id, look.asset_id) for look in group}
+        shown = [look for look in group if (asset := there.get(look.asset_id)) is not None and asset.skip != "in_trash"]
+        texts = {look.asset_id: _alt_texts(there[look.asset_id]) for look in shown}
+        known = {look.asset_id: ledger.provenance(site_id, look.asset_id) for look in shown}
         for locale in sorted({locale for of_asset in texts.values() for locale in of_asset}):
             yield from _of_locale(locale, texts, known)
 
@@ -82,7 +90,8 @@ def _of_locale(
     if source is None:
         return
     for asset in texts:
-        if asset not in people:
+        emptied = (texts[asset].get(locale) or {}).get("writer") == "person"  # on purpose
+        if asset not in people and not emptied:
             yield {
                 "asset": {"id": asset},
                 "field": "alt_text",
@@ -110,6 +119,6 @@ def _listed(library: Library, ids: Sequence[str]) -> dict[str, ListedAsset]:
     return found
 
 
-def _alt_texts(asset: ListedAsset | None) -> Mapping[str, Mapping[str, Any]]:
-    fields: Mapping[str, Any] = ((asset.present if asset else None) or {}).get("fields") or {}
+def _alt_texts(asset: ListedAsset) -> Mapping[str, Mapping[str, Any]]:
+    fields: Mapping[str, Any] = (asset.present or {}).get("fields") or {}
     return fields.get("alt_text") or {}

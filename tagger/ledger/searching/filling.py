@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert  # its ON CONFLICT compiles on SQLite too
 
-from tagger.ids import first_id
+from tagger.ids import first_id, instant_of
 from tagger.ledger.db.store import Store
 from tagger.ledger.db.writer import Tx
 from tagger.ledger.jobs import load_jobs
@@ -18,7 +18,7 @@ YOUNG_MS = 3_600_000  # a job may be open for a while; what this version complet
 
 class Filling(Store):
     def fill_described(self, limit: int = 200) -> int:
-        """Look at the next jobs by their age; how many were looked at."""
+        """Look at the next jobs by their age, and at all of the last one's millisecond; how many were looked at."""
         now_ms = self.now_ms()
         done_ms = self._read(_progress)
         ids = self._read(lambda conn: _next(conn, done_ms, now_ms - YOUNG_MS, limit))
@@ -26,14 +26,14 @@ class Filling(Store):
             return 0
 
         def work(tx: Tx) -> int:
-            rows = tx.conn.execute(select(jobs).where(jobs.c.id.in_(ids)).order_by(jobs.c.id)).all()
+            # locked, so that what is erased meanwhile is not made findable again
+            rows = tx.conn.execute(select(jobs).where(jobs.c.id.in_(ids)).order_by(jobs.c.id).with_for_update()).all()
             for job in load_jobs(tx.conn, rows):
                 if job.description is not None and not _newer(tx, job.site_id, job.asset_id, job.id):
                     asset = job.site_id, job.asset_id
                     store_found(tx, asset, job.id, job.description, job.request.context, at_ms=job.created_ms)
-            last_ms = max((row.created_ms for row in rows), default=done_ms)
-            _advance(tx, last_ms if len(ids) == limit and last_ms > done_ms else last_ms + 1)
-            return len(rows)
+            _advance(tx, instant_of(ids[-1]) + 1)
+            return len(ids)
 
         return self._write(work)
 
@@ -44,8 +44,12 @@ def _progress(conn: Connection) -> int:
 
 def _next(conn: Connection, from_ms: int, before_ms: int, limit: int) -> list[str]:
     stmt = select(jobs.c.id).join(job_results, job_results.c.job_id == jobs.c.id)
-    stmt = stmt.where(jobs.c.id >= first_id("job", from_ms), jobs.c.id < first_id("job", max(before_ms, 0)))
-    return list(conn.execute(stmt.order_by(jobs.c.id).limit(limit)).scalars())
+    stmt = stmt.where(jobs.c.id >= first_id("job", from_ms)).order_by(jobs.c.id)
+    ids = list(conn.execute(stmt.where(jobs.c.id < first_id("job", max(before_ms, 0))).limit(limit)).scalars())
+    if len(ids) == limit:
+        rest = stmt.where(jobs.c.id > ids[-1], jobs.c.id < first_id("job", instant_of(ids[-1]) + 1))
+        ids += conn.execute(rest).scalars()
+    return ids
 
 
 def _newer(tx: Tx, site_id: str, asset_id: str, job_id: str) -> bool:

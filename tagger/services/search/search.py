@@ -97,6 +97,8 @@ class Searcher:
                     refresh(self._ledger, self._index, site.id)
         except (TaggerError, OSError) as err:
             log.warning("index.not_refreshed", error=str(err))
+        except Exception as err:  # such as a full disk below the exact index: whoever calls goes on for months
+            log.exception("index.not_refreshed", error=type(err).__name__)
 
     def _by_words(self, question: Question, vocabulary: Vocabulary) -> Sequence[WordMatch]:
         if question.text is None:

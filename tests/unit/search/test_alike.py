@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from itertools import combinations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,3 +50,15 @@ def test_thousands_of_other_pictures_are_no_duplicates() -> None:
     hashes = [f"{rng.getrandbits(64):016x}" for _ in range(3000)]
     hashes[2999] = changed(int(hashes[17], 16), [3, 60])
     assert alike.groups(hashes, lambda one, other: False) == [[17, 2999]]
+
+
+def test_twenty_thousand_copies_of_one_picture_are_one_group() -> None:
+    """As pairs, these are two hundred million."""
+    hashes = [changed(0, []), changed(0, [5])] * 10_000
+    assert alike.groups(hashes, lambda one, other: False) == [list(range(20_000))]
+
+
+def test_too_many_pairs_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "MOST_FOUND", 10)
+    with pytest.raises(alike.TooManyPairs):
+        alike.groups([changed(0, [one, other]) for one, other in combinations(range(12), 2)], lambda one, other: False)

@@ -110,6 +110,16 @@ def test_a_text_of_a_person_is_proposed_for_a_twin_without_one(
     assert all((p["source"], p["action"]) == ("duplicate", "review") for p in group["proposals"])
 
 
+@pytest.mark.parametrize("twin", [{"value": "", "writer": "person"}, None], ids=["emptied on purpose", "not in the CMS"])
+def test_nothing_is_proposed_for_a_twin_that_a_person_decided_or_that_is_gone(
+    world: World, monkeypatch: pytest.MonkeyPatch, twin: dict[str, Any] | None
+) -> None:
+    texts = {"cat": {"value": "Tibby asleep", "writer": "person"}, **({} if twin is None else {"cat-small": twin})}
+    monkeypatch.setattr(service, "open_library", lambda *_: Shelf(texts))
+    [group] = duplicates(world.ledger, "s", propose=True)["data"]
+    assert group["proposals"] == []
+
+
 def test_a_text_that_tagger_wrote_is_nobody_s(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The CMS does not say who wrote it."""
     [sent] = world.deliverable()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
-from support.ledger_cases.world import World
+from support.ledger_cases.world import World, description
 from typer.testing import CliRunner
 
 from tagger.annotation import Verdict
@@ -78,3 +78,15 @@ def test_what_an_older_version_described_is_made_findable_once(world: World) -> 
     assert (november["described"], november["tags"][0]["id"]) == (3, "cat"), "by the time of the job"
     assert world.ledger.assets_left(SearchFilter(site_id="s", tags=("dog", "cat"))) == ["b"]
     assert world.ledger.fill_described() == 0, "no job is looked at again"
+
+
+def test_jobs_that_were_accepted_together_are_all_made_findable(tmp_path: Path) -> None:
+    """A page of a backfill is accepted in one millisecond."""
+    world = World.on_sqlite(tmp_path / "ledger.sqlite")
+    for accepted in world.ledger.accept([world.request(f"a{n}") for n in range(9)]):
+        assert world.ledger.complete(world.claimed(accepted.job_id), description(), None)
+    world.ledger._write(lambda tx: tx.conn.execute(delete(described_assets)))
+    world.later(2 * 3600)
+    while world.ledger.fill_described(limit=4):
+        pass
+    assert len(world.ledger.assets_left(SearchFilter(site_id="s"))) == 9
