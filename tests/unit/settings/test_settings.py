@@ -135,7 +135,6 @@ def test_threads_hold_two_batches_and_a_larger_batch_is_lowered_with_a_warning(t
     assert batch_warning(child.threads, child.max_batch) == told, "the log of each process says it"
 
 
-@pytest.mark.parametrize(("threads", "batch"), [(1, 1), (2, 1), (8, 4), (31, 15), (32, 16), (512, 16)])
 @pytest.mark.parametrize(
     ("threads", "max_batch", "remedy"),
     [
@@ -166,6 +165,7 @@ def test_the_log_of_a_role_says_that_its_batch_was_lowered(tmp_path: Path) -> No
     assert (line["level"], "max_batch (64)" in line["error"], "threads (64)" in line["error"]) == ("warning", True, True)
 
 
+@pytest.mark.parametrize(("threads", "batch"), [(1, 1), (2, 1), (8, 4), (31, 15), (32, 16), (512, 16)])
 def test_a_batch_that_nobody_set_follows_the_threads(tmp_path: Path, threads: int, batch: int) -> None:
     made = load({"TAGGER_THREADS": str(threads)}, home=tmp_path)
     assert made.max_batch == batch
