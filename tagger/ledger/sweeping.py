@@ -80,8 +80,8 @@ class Sweeping(Store):
         return None if isinstance(done, Erased) else done
 
     def swept_at(self, site_id: str) -> int | None:
-        """When the last complete sweep began (ms)."""
-        stmt = select(sites.c.swept_ms).where(sites.c.id == site_id)
+        """When the last complete sweep began (ms). None also where it is in the future, because the clock was ahead."""
+        stmt = select(sites.c.swept_ms).where(sites.c.id == site_id, sites.c.swept_ms <= self.now_ms())
         return self._read(lambda conn: conn.execute(stmt).scalar())
 
 

@@ -126,6 +126,8 @@ def sweep_due(ledger: Ledger, stop: Callable[[], bool], not_before: dict[str, in
                 log.info("site.not_swept", site=site.id, error=str(err))
             except TaggerError as err:  # the other sites come all the same; the next turn tries again
                 log.warning("site.not_swept", site=site.id, error=str(err))
+            except Exception as err:  # such as a stored state that no version wrote
+                log.exception("site.not_swept", site=site.id, error=type(err).__name__)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,16 +97,20 @@ class Heartbeat:
             log.exception("heartbeat.raised", error=type(err).__name__)
             problem, alive = f"The heartbeat raised {type(err).__name__}.", False
         if problem is not None:
-            log.error("worker.health_failed", reason=problem, code=EXIT_UNHEALTHY)
-            self._stopped.wait(self._patience)
-            self._die(EXIT_UNHEALTHY)
+            try:
+                log.error("worker.health_failed", reason=problem, code=EXIT_UNHEALTHY)
+                self._stopped.wait(self._patience)
+            finally:
+                self._die(EXIT_UNHEALTHY)
             return False
         if not alive:
-            starved = self._starved()
-            log.error("worker.declared_dead", code=EXIT_DECLARED_DEAD, starved=starved)
-            if starved:
-                self._tell_starved()
-            self._die(EXIT_DECLARED_DEAD)
+            try:
+                starved = self._starved()
+                log.error("worker.declared_dead", code=EXIT_DECLARED_DEAD, starved=starved)
+                if starved:
+                    self._tell_starved()
+            finally:
+                self._die(EXIT_DECLARED_DEAD)
         self._last = (self._clock(), self._processor_clock())
         return alive
 

@@ -61,18 +61,16 @@ class LibraryReader:
     def listed(self, ids: Sequence[str]) -> dict[str, ListedAsset]:
         """Those of these assets that the CMS has.
 
-        Errors: LibraryAway; also for an asset without a usable id, because it may be any of these, and must not count as missing.
+        Errors: LibraryAway; also for an asset that was not asked for, or that has no usable id: then none of these may count as
+        missing.
         """
         found: dict[str, ListedAsset] = {}
         for start in range(0, len(ids), PAGE):
-            chunk = set(ids[start : start + PAGE])
-            for asset in self._chunk(sorted(chunk)):
-                if asset.id in chunk:
-                    found[asset.id] = self._of(asset, asset.id)
-                elif isinstance(asset, Unusable):
-                    raise LibraryAway(
-                        f"The CMS was asked for assets by their ids. One in its answer is not usable: {asset.fault}"
-                    )
+            chunk = list(ids[start : start + PAGE])
+            for asset in self._chunk(chunk):
+                if asset.id not in chunk:
+                    raise LibraryAway(f"The CMS was asked for assets by their ids, and answered another one: {asset.id!r}.")
+                found[asset.id] = self._of(asset, asset.id)
         return found
 
     def _of_query(self, cursor: str | None, limit: int | None = None) -> PageQuery:
@@ -104,12 +102,16 @@ class LibraryReader:
 
     def _chunk(self, ids: Sequence[str]) -> Iterator[Listed]:
         cursor: str | None = None
+        seen = set[str]()
         while True:
             page = self.page(PageQuery(cursor=cursor, limit=MOST, ids=ids))
             yield from page.data
-            if page.next_cursor is None or page.next_cursor == cursor:
+            if page.next_cursor is None:
                 return
+            if page.next_cursor in seen:
+                raise LibraryAway("The CMS answered a page with a cursor of an earlier page.")
             cursor = page.next_cursor
+            seen.add(cursor)
 
     def _of(self, asset: Listed, cursor: str) -> ListedAsset:
         return ListedAsset(

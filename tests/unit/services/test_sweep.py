@@ -435,7 +435,8 @@ def test_a_sweep_that_a_person_describes_starts_anew(scene: Scene, asked: dict[s
     assert (found.looked_at, found.deleted + len(found.missing)) == (1, 1)
 
 
-def test_a_broken_row_of_an_answer_makes_no_asset_missing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fault", ["no id", "not asked for", "the same cursor"])
+def test_a_faulty_answer_makes_no_asset_missing(scene: Scene, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     scene.described("there")
     scene.world.later(1)
     whole = scene.sender.send
@@ -443,11 +444,17 @@ def test_a_broken_row_of_an_answer_makes_no_asset_missing(scene: Scene, monkeypa
     def broken(*args: Any, **kwargs: Any) -> Reply:
         reply = whole(*args, **kwargs)
         page = json.loads(reply.body)
-        return replace(reply, body=json.dumps({**page, "data": [None for _ in page["data"]]}).encode())
+        if fault == "no id":
+            page["data"] = [None for _ in page["data"]]
+        elif fault == "not asked for":
+            page["data"] = [{**row, "id": "another"} for row in page["data"]]
+        elif page["data"]:
+            page |= {"data": [], "next_cursor": "2"}
+        return replace(reply, body=json.dumps(page).encode())
 
     monkeypatch.setattr(scene.sender, "send", broken)
     with pytest.raises(LibraryAway):
-        scene.sweep(confirmed=True)
+        scene.sweep(confirmed=True, since_ms=scene.world.now)
     assert jobs(scene, "there") == ["done"]
 
 
@@ -476,6 +483,15 @@ def test_a_lease_of_a_clock_that_ran_ahead_does_not_block(scene: Scene) -> None:
         "s", token, {"began_ms": scene.world.now, "since_ms": scene.world.now}, lease_ms=sweep_module.LEASE_MS
     )
     scene.world.now = now
+    assert scene.sweep().new == 1
+
+
+def test_a_sweep_of_a_clock_that_ran_ahead_does_not_count(scene: Scene) -> None:
+    now = scene.world.now
+    scene.world.now += 365 * DAY_MS
+    scene.sweep()
+    scene.world.now = now
+    scene.add("lost")
     assert scene.sweep().new == 1
 
 
