@@ -27,7 +27,8 @@ from tagger.site import Site
 SIDE = 640  # pixels; the page shows no picture larger
 SECONDS = 10.0  # for one fetch
 IDLE_SECONDS = 120.0
-AT_ONCE = 6  # fetches at a time: a slow CMS must not take all threads of the API
+AT_ONCE = 6  # pictures at a time: a slow CMS must not take all threads of the API
+WAIT_SECONDS = 0.5  # for one of these places
 KEPT_BYTES = 32 << 20
 MAX_REDIRECTS = 5
 NONE_KEPT = "tagger keeps uploaded bytes only until the image is described."
@@ -58,7 +59,7 @@ class Pictures:
         self._rest: threading.Timer | None = None
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
-        self._fetches = threading.BoundedSemaphore(AT_ONCE)
+        self._places = threading.BoundedSemaphore(AT_ONCE)
 
     def jpeg(self, site: Site, job: Job) -> bytes:
         """The picture that the job described.
@@ -69,7 +70,13 @@ class Pictures:
             if (made := self._kept.get(job.id)) is not None:
                 self._kept.move_to_end(job.id)
                 return made
-        made = self._made(site, job)
+        # held until the picture is made: neither the threads nor the memory of the API belong to pictures
+        if not self._places.acquire(timeout=WAIT_SECONDS):
+            raise FetchFailed("Too many pictures are made at this moment.")
+        try:
+            made = self._made(site, job)
+        finally:
+            self._places.release()
         self._keep(job.id, made)
         return made
 
@@ -103,14 +110,10 @@ class Pictures:
             url=url, headers={"Accept": "image/*,*/*;q=0.1"}, authorization=site.fetch_auth, addresses=addresses,
             deadline=time.monotonic() + SECONDS, redirects=MAX_REDIRECTS,
         )  # fmt: skip
-        if not self._fetches.acquire(timeout=SECONDS):
-            raise FetchFailed("Too many pictures are fetched at this moment.")
         try:
             return self._client.exchange(request, self._read)
         except RequestFailed as err:
             raise FetchFailed(str(err)) from None
-        finally:
-            self._fetches.release()
 
     def _read(self, hop: Hop, response: Answer) -> bytes:
         if response.status != 200:

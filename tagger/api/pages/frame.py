@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
 
 from tagger.api.pages import language, shown
 from tagger.api.pages.signed_in import Person, SignInFirst
@@ -104,6 +105,8 @@ class PageRoute(APIRoute):
                 return error_page(request, BadRequest(f"{fault['loc'][-1]}: {fault_text(fault)}"))
             except TaggerError as err:
                 return error_page(request, err)
+            except HTTPException as err:  # such as a form that cannot be read
+                return error_page(request, BadRequest(err.detail))
             except Exception as err:
                 log.error("page.failed", path=request.url.path, exc_info=err)
                 return error_page(request, TaggerError("An unexpected error. The log holds it under the id of this request."))

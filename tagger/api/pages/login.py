@@ -23,7 +23,7 @@ from tagger.keys import hash_key
 router = APIRouter(prefix="/pages", include_in_schema=False, route_class=PageRoute)
 
 FIRST = "jobs"
-OWN_PAGE = re.compile(r"[a-z-]{1,40}(\?[^\s\\#]{0,2000})?")
+OWN_PAGE = re.compile(r"(?!log)[a-z-]{1,40}(\?[!-\"$-\[\]-~]{0,2000})?")  # printable ASCII without # and backslash
 LONGEST_KEY = 1_000
 FILES = ("htmx-2.0.11.min.js", "pages.css", "pages.js", "icon.svg")
 FILE_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}  # asked for again, and mostly answered 304

@@ -58,11 +58,26 @@ def test_a_key_is_exchanged_for_a_cookie_that_scripts_and_other_sites_cannot_use
 
 
 def test_the_login_page_leads_only_to_our_own_pages(visitor: Visitor) -> None:
-    for target in ("https://evil.example/", "//evil.example", "/\\evil.example", "jobs\nx", "../v1/jobs", "javascript:alert(1)"):
+    for target in (
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "jobs\nx",
+        "../v1/jobs",
+        "javascript:alert(1)",
+        "jobs?asset=中",
+        "logout",
+    ):
         answer = visitor.client.post("/pages/login", data={"key": SITE_KEY, "next": target})
         assert answer.headers["location"] == "jobs", target
     answer = visitor.client.post("/pages/login", data={"key": SITE_KEY, "next": "asset?site=s&id=a%2Fb"})
     assert answer.headers["location"] == "asset?site=s&id=a%2Fb"
+
+
+def test_a_form_that_cannot_be_read_is_told_as_such(visitor: Visitor) -> None:
+    answer = visitor.client.post("/pages/login", content=b"--x", headers={"Content-Type": "multipart/form-data"})
+    assert answer.status_code == 400
+    assert "text/html" in answer.headers["content-type"]
 
 
 def test_a_wrong_key_is_told_and_guessing_is_slowed_down(visitor: Visitor) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tagger.asset import ImageSource
 from tagger.blobs.local import LocalBlobs
-from tagger.errors import AddressForbidden, FetchRefused, NotFound
+from tagger.errors import AddressForbidden, FetchFailed, FetchRefused, NotFound
 from tagger.job import Job, JobRequest
 from tagger.services import pictures as module
 from tagger.services.pictures import Pictures
@@ -100,3 +100,14 @@ def test_what_is_kept_has_a_limit(pictures: Pictures, blobs: LocalBlobs, monkeyp
     for number in range(5):
         pictures.jpeg(SITE, job(ImageSource(kind="blob", location=blobs.put(b"bytes")), f"job_{number}"))
     assert list(pictures._kept) == ["job_4"]
+
+
+def test_pictures_that_get_on_slowly_do_not_take_every_thread(pictures: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All places are taken: the next one is refused, and does not wait for them."""
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.01)
+    for _ in range(module.AT_ONCE):
+        assert pictures._places.acquire(blocking=False)
+    with pytest.raises(FetchFailed):
+        pictures.jpeg(SITE, job(ImageSource(kind="upload", location="key")))
+    for _ in range(module.AT_ONCE):
+        pictures._places.release()
