@@ -76,7 +76,7 @@ def test_the_login_page_leads_only_to_our_own_pages(visitor: Visitor) -> None:
 
 def test_a_form_that_cannot_be_read_is_told_as_such(visitor: Visitor) -> None:
     answer = visitor.client.post("/pages/login", content=b"--x", headers={"Content-Type": "multipart/form-data"})
-    assert answer.status_code == 400
+    assert answer.status_code == 422
     assert "text/html" in answer.headers["content-type"]
 
 
