@@ -27,10 +27,13 @@ class TooManyPairs(Exception):
     """More than MOST_FOUND hashes are almost, and not quite, the same."""
 
 
-def groups(hashes: Sequence[str], agree: Callable[[int, int], bool]) -> list[list[int]]:
-    """Indexes of hashes, grouped; only groups of two or more, each in order. `agree`: whether the vectors of two are alike.
+Near = Sequence[tuple[int, int, int]]
 
-    It is asked for the first image of each hash. Errors: TooManyPairs.
+
+def groups(hashes: Sequence[str], near: Near, agree: Callable[[int, int], bool]) -> list[list[int]]:
+    """Indexes of hashes, grouped; only groups of two or more, each in order.
+
+    `near`: the pairs of `of_first`. `agree`: whether the vectors of two of them are alike.
     """
     parent = list(range(len(hashes)))
 
@@ -40,7 +43,7 @@ def groups(hashes: Sequence[str], agree: Callable[[int, int], bool]) -> list[lis
             n = parent[n]
         return n
 
-    for first, second, bits in of_first(hashes):
+    for first, second, bits in near:
         one, other = root(first), root(second)
         if one != other and (bits <= SURE_BITS or agree(first, second)):
             parent[max(one, other)] = min(one, other)
@@ -51,12 +54,14 @@ def groups(hashes: Sequence[str], agree: Callable[[int, int], bool]) -> list[lis
     return [group for group in found.values() if len(group) > 1]
 
 
-def of_first(hashes: Sequence[str]) -> Iterator[tuple[int, int, int]]:
-    """As `pairs`, for the first image of each hash: a thousand copies of one picture are half a million pairs."""
+def of_first(hashes: Sequence[str]) -> Near:
+    """As `pairs`, for the first image of each hash: a thousand copies of one picture are half a million pairs.
+
+    Errors: TooManyPairs.
+    """
     first_of = _first_of(hashes)
     indexes = list(first_of.values())
-    for one, other, bits in pairs(list(first_of)):
-        yield indexes[one], indexes[other], bits
+    return [(indexes[one], indexes[other], bits) for one, other, bits in pairs(list(first_of))]
 
 
 def _first_of(hashes: Sequence[str]) -> dict[str, int]:

@@ -46,18 +46,19 @@ def _groups(ledger: Ledger, site_id: str, looks: Sequence[AssetLook]) -> list[Gr
 
     hashes = [look.look_hash for look in looks]
     try:
-        unsure = {n for first, second, bits in alike.of_first(hashes) if bits > alike.SURE_BITS for n in (first, second)}
+        near = alike.of_first(hashes)
     except alike.TooManyPairs:
         raise Conflict(
             f"Too many images of {site_id} are almost the same.", "Remove what is not a photograph, such as blank pages."
         ) from None
+    unsure = {n for first, second, bits in near if bits > alike.SURE_BITS for n in (first, second)}
     vectors = ledger.vectors_of(site_id, [looks[n].asset_id for n in sorted(unsure)])
 
     def agree(first: int, second: int) -> bool:
         one, other = vectors.get(looks[first].asset_id), vectors.get(looks[second].asset_id)
         return one is not None and other is not None and _cosine(one, other) >= alike.LEAST_COSINE
 
-    return [[looks[n] for n in group] for group in alike.groups(hashes, agree)]
+    return [[looks[n] for n in group] for group in alike.groups(hashes, near, agree)]
 
 
 def _cosine(one: StoredVector, other: StoredVector) -> float:
